@@ -1,4 +1,4 @@
-"""The client of the services: what it says where a service takes a request and never answers."""
+"""The client of the services, when a service takes a request and never answers."""
 
 import json
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ LIFE: Final = "/api/services/rewards/codes"
 CHECKS: Final = "/api/services/rewards/checks"
 SOON_S: Final = 0.05
 LONG_S: Final = 120.0
-"""Longer than the test may take: what ends before did not wait for it."""
+"""Longer than the test may take: a call that ends earlier did not wait for it."""
 
 
 class Service(ThreadingHTTPServer):
-    """Answers every path with an empty document, but for those in `hanging`, which wait until `thawed`. `asked` counts the
-    signs of life; after so many as `answer_after`, everything is thawed.
+    """Answers every path with an empty document, except those in `hanging`, which wait until `thawed`. `asked` counts the
+    liveness requests; after `answer_after` of them, everything is thawed.
     """
 
     daemon_threads = True
@@ -85,7 +85,7 @@ def impatient(service: Service) -> Api:
 
 
 def test_a_frozen_service_is_named_and_no_gateway(service: Service) -> None:
-    """Whose path it is, did not answer; nothing was changed by reading."""
+    """The error names the service of the path; a reading request changes nothing."""
     service.hanging.add("/api/wallet")
     with impatient(service) as api, pytest.raises(SilentError) as caught:
         api.get("/api/wallet")
@@ -97,13 +97,13 @@ def test_a_frozen_service_is_named_and_no_gateway(service: Service) -> None:
     )  # fmt: skip
 
 
-def test_what_a_frozen_service_was_sent_may_be_applied(service: Service) -> None:
-    """The sentence says so, and what to do is said behind it."""
+def test_a_request_to_a_frozen_service_may_be_applied(service: Service) -> None:
+    """The error says so, and ends with the advice."""
     service.hanging.add("/api/campaigns")
     with impatient(service) as api, pytest.raises(DevstackError) as caught, advising("Send it again."):
         api.post("/api/campaigns", {})
     assert str(caught.value) == (
-        "rewards did not answer POST /api/campaigns within 0.05 s; whether the POST was applied is not known: "
+        "rewards did not answer POST /api/campaigns within 0.05 s; it is unknown whether the POST was applied: "
         "see `prizewire status`. Send it again."
     )
 
@@ -117,14 +117,14 @@ def test_what_a_gateway_answers_for_a_service_says_nothing_of_a_post(
     with pytest.raises(ApiError) as caught:
         api.post("/api/campaigns", {})
     assert caught.value.maybe_applied is not known
-    assert ("whether the POST was applied is not known" in str(caught.value)) is not known
+    assert ("it is unknown whether the POST was applied" in str(caught.value)) is not known
     service.statuses["/api/wallet"] = status
     with pytest.raises(ApiError) as caught:
         api.get("/api/wallet")
     assert not caught.value.maybe_applied
 
 
-def test_where_nobody_is_there_no_service_is_named() -> None:
+def test_without_a_connection_no_service_is_named() -> None:
     """A refused connection is the installation's, not a service's."""
     with (
         Api(base_url=f"http://{LOOPBACK}:{choose(taken=set())}", token="t") as api,
@@ -137,7 +137,7 @@ def test_where_nobody_is_there_no_service_is_named() -> None:
 def test_a_service_answers_that_it_is_alive(
     service: Service, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within a time of its own, however long other questions may take."""
+    """The liveness request has a short limit, however long other requests may take."""
     api.alive("rewards")
     monkeypatch.setattr(api_module, "ALIVE_WITHIN_S", SOON_S)
     service.hanging.add(LIFE)
@@ -146,7 +146,7 @@ def test_a_service_answers_that_it_is_alive(
 
 
 def test_a_document_that_takes_long_is_waited_for(service: Service, api: Api) -> None:
-    """As long as the service answers other questions meanwhile."""
+    """The client waits as long as the service answers other requests."""
     service.hanging.add(CHECKS)
     service.answer_after = 3
     assert api.get_long("rewards", CHECKS, within_s=LONG_S) == {"items": []}
@@ -156,7 +156,7 @@ def test_a_document_that_takes_long_is_waited_for(service: Service, api: Api) ->
 def test_a_service_that_freezes_over_a_long_document_is_given_up(
     service: Service, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers nothing else either."""
+    """The client stops waiting when the service answers no other request."""
     monkeypatch.setattr(api_module, "ALIVE_WHILE_BUSY_S", SOON_S)
     service.hanging |= {CHECKS, LIFE}
     with pytest.raises(SilentError, match="rewards did not answer"):
@@ -164,7 +164,7 @@ def test_a_service_that_freezes_over_a_long_document_is_given_up(
 
 
 def test_a_service_that_is_gone_over_a_long_document_is_given_up(service: Service, api: Api) -> None:
-    """The gateway says so of another question before it does of this one."""
+    """The gateway reports it for the liveness request first."""
     service.hanging.add(CHECKS)
     service.statuses[LIFE] = 502
     with pytest.raises(ApiError, match="answered 502"):
@@ -172,7 +172,7 @@ def test_a_service_that_is_gone_over_a_long_document_is_given_up(service: Servic
 
 
 def test_a_long_document_has_an_end(service: Service, api: Api) -> None:
-    """Also where the service answers everything else."""
+    """The wait ends even if the service answers all other requests."""
     service.hanging.add(CHECKS)
     with pytest.raises(SilentError, match=r"within 0\.2 s"):
         api.get_long("rewards", CHECKS, within_s=0.2)
@@ -181,7 +181,7 @@ def test_a_long_document_has_an_end(service: Service, api: Api) -> None:
 def test_declarations_may_be_applied_again(
     service: Service, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the service froze over one of them."""
+    """The service froze during one of them."""
     monkeypatch.setenv(URL_VARIABLE, f"http://{LOOPBACK}:{service.server_port}")
     monkeypatch.setenv(TOKEN_VARIABLE, "t")
     service.statuses["/api/competitions/cup"] = 404
@@ -191,5 +191,5 @@ def test_declarations_may_be_applied_again(
     file.write_text(json.dumps({"competitions": [{"id": "cup", "campaign": campaign}]}))
     done = CliRunner().invoke(apply_command.command, [str(file)], standalone_mode=False)
     assert isinstance(done.exception, DevstackError)
-    assert "whether the POST was applied is not known" in str(done.exception)
-    assert "apply the file again: what is done already is left as it is" in str(done.exception)
+    assert "it is unknown whether the POST was applied" in str(done.exception)
+    assert "apply the file again: what is applied already does not change" in str(done.exception)

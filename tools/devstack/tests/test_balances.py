@@ -1,4 +1,4 @@
-"""Opening balances from files: what is read, what is sent, and how it is added up."""
+"""Opening balances from files: reading, sending, and the sums of the report."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ ANN = "ann,USDC,winnings,1.50,arena\n"
 
 
 class FakeService:
-    """Books as rewards does, as far as a report shows; a context manager as a client is."""
+    """Books like rewards, as far as a report shows it; a context manager like the client."""
 
     def __init__(self) -> None:
         self.booked: dict[tuple[str, ...], Decimal] = {}
@@ -77,7 +77,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> FakeService:
 
 @pytest.fixture
 def run(service: FakeService, tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """Runs the command over a text; answers exit code and report."""
+    """Runs the command with a file of this text; returns exit code and report."""
 
     def command(text: str, *options: str, name: str = "old.csv") -> tuple[int, dict[str, Any]]:
         file = tmp_path / name
@@ -126,7 +126,7 @@ def test_nothing_is_booked_while_a_row_is_refused(run: Any, service: FakeService
 
 
 def test_a_key_counts_once_in_a_file(run: Any, service: FakeService) -> None:
-    """The same amount again is a repetition, another one a conflict, also where batches lie between."""
+    """The same amount again is a repetition, another amount a conflict, also in another batch."""
     others = "".join(f"p{number},USDC,winnings,1.00,arena\n" for number in range(balances.BATCH_ROWS))
     again = ANN.replace("1.50", "1.5")
     code, report = run(HEAD + ANN + others + again + ANN.replace("1.50", "2.00"), "--apply", "--partial")
@@ -139,9 +139,9 @@ def test_a_key_counts_once_in_a_file(run: Any, service: FakeService) -> None:
     assert run(HEAD + digit * 2)[1]["repeated"] == 1
 
 
-def test_refused_rows_are_told_in_the_order_of_the_file(run: Any) -> None:
-    """Also those that the file itself contradicts. What is not above zero is refused for that, and no other row is held
-    against it.
+def test_refused_rows_are_listed_in_the_order_of_the_file(run: Any) -> None:
+    """Conflicts within the file are included. A row whose amount is not above zero is refused for that, and makes no other
+    row a conflict.
     """
     zero, negative, other = (ANN.replace("1.50", amount) for amount in ("0.00", "-1.00", "2.00"))
     code, report = run(HEAD + zero + ANN + other + negative)
@@ -151,7 +151,7 @@ def test_refused_rows_are_told_in_the_order_of_the_file(run: Any) -> None:
         (4, "amount_changed"),
         (5, "amount_not_positive"),
     ]
-    assert report["refusals"][1]["detail"] == "ann stands twice under arena: with 1.50 and with 2.00"
+    assert report["refusals"][1]["detail"] == "ann is in the file twice under arena: with 1.50 and with 2.00"
 
 
 def test_json_lines_say_the_same_as_csv(run: Any) -> None:
@@ -160,14 +160,14 @@ def test_json_lines_say_the_same_as_csv(run: Any) -> None:
     assert run(f"\n{json.dumps(row)}\n", name="old.jsonl") == run(HEAD + ANN)
 
 
-def test_a_sum_that_does_not_add_up_is_told(
+def test_a_sum_that_does_not_match_is_reported(
     run: Any, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the ledger did not grow by what was imported, the report says so, and the exit code too."""
-    honest = service.post
+    """If the ledger did not grow by the imported sum, the report and the exit code show it."""
+    original = service.post
 
     def lossy(path: str, body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
-        answer = honest(path, body, key=key)
+        answer = original(path, body, key=key)
         return {**answer, "sums": [{**one, "after": "1.49"} for one in answer["sums"]]}
 
     monkeypatch.setattr(service, "post", lossy)
@@ -178,18 +178,21 @@ def test_a_sum_that_does_not_add_up_is_told(
 
 @pytest.mark.parametrize(
     ("freezes_when_dry", "said"),
-    [(True, "This was the dry run: nothing was booked."), (False, "import the file again")],
+    [
+        (True, "This was the dry run: nothing was booked. Once the service answers, import the file again."),
+        (False, "import the file again"),
+    ],
 )
 def test_a_service_that_freezes_says_what_is_not_known(
     run: Any, service: FakeService, monkeypatch: pytest.MonkeyPatch, *, freezes_when_dry: bool, said: str
 ) -> None:
-    """Of a batch that was sent, nobody knows whether it was booked; of a dry run one does."""
-    honest = service.post
+    """After a real batch it is unknown whether it was booked; a dry run books nothing."""
+    original = service.post
 
     def freezing(path: str, body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
         if body["dry_run"] is freezes_when_dry:
             raise SilentError(service="rewards", method="POST", path=path, within_s=30)
-        return honest(path, body, key=key)
+        return original(path, body, key=key)
 
     monkeypatch.setattr(service, "post", freezing)
     with pytest.raises(DevstackError) as caught:
@@ -216,15 +219,15 @@ def test_a_service_that_freezes_says_what_is_not_known(
         ),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_by_its_line(run: Any, name: str, text: str, said: str) -> None:
-    """One sentence, and nothing is booked."""
+def test_an_unreadable_file_is_refused_with_its_line(run: Any, name: str, text: str, said: str) -> None:
+    """The error is one sentence, and nothing is booked."""
     with pytest.raises(DevstackError) as caught:
         run(text, "--apply", name=name)
     assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("amount", "told"),
+    ("amount", "printed"),
     [
         ("0.0000000", "0.0000000"),
         ("0", "0"),
@@ -233,10 +236,10 @@ def test_a_file_that_cannot_be_read_is_told_by_its_line(run: Any, name: str, tex
         ("0.0000001", "0.0000001"),
     ],
 )
-def test_sums_are_told_without_exponents(amount: str, told: str) -> None:
+def test_sums_are_printed_without_exponents(amount: str, printed: str) -> None:
     """An asset with seven decimals has sums that a Decimal would write with an exponent."""
-    assert balances.plain(Decimal(amount)) == told
+    assert balances.plain(Decimal(amount)) == printed
     report = balances.Report(dry_run=False)
     report.sums["XLM", "winnings"] = balances.SumOf(Decimal("0.0000000"), Decimal(amount), Decimal(amount))
     assert report.to_json()["sums"][0]["before"] == "0.0000000"
-    assert report.to_json()["sums"][0]["after"] == told
+    assert report.to_json()["sums"][0]["after"] == printed

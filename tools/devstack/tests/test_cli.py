@@ -23,7 +23,7 @@ KAFKA = {
     "KAFKA_SASL_USERNAME": "game-server",
     "KAFKA_SASL_PASSWORD": "unused",
 }
-"""A broker that is not there: reading the arguments comes before reaching it."""
+"""A broker that does not exist: arguments are checked before a connection is made."""
 
 
 def prizewire(
@@ -72,7 +72,7 @@ def test_a_token_is_for_the_player_or_the_role_asked_for(tmp_path: Path) -> None
 
 
 def test_an_unknown_command_names_the_help(tmp_path: Path) -> None:
-    """A typing error is answered by the usage line."""
+    """A misspelt command prints the usage line."""
     done = prizewire("upp", home=tmp_path)
     assert done.returncode == 2
     assert "Usage" in done.stderr
@@ -121,16 +121,16 @@ def test_a_state_directory_that_is_a_file_is_named(arguments: tuple[str, ...], t
 
 
 def test_a_state_directory_that_cannot_be_made_is_named() -> None:
-    """The kernel's own file system takes no directory, also not from root."""
+    """`/proc` refuses new directories, even for root."""
     done = prizewire("up", home=Path("/proc/prizewire"))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert HOME_VARIABLE in done.stderr
 
 
-def test_what_nobody_foresaw_names_its_path(
+def test_an_unexpected_system_error_names_its_path(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """A file that the operating system refuses in the middle of a command ends it with one sentence."""
+    """A failed system call in the middle of a command ends it with one sentence."""
     home = tmp_path / "state"
     (home / "keys").mkdir(parents=True)
     (home / "run.json").mkdir()
@@ -148,7 +148,7 @@ def test_what_nobody_foresaw_names_its_path(
     ("given", "missing"), [(URL_VARIABLE, TOKEN_VARIABLE), (TOKEN_VARIABLE, URL_VARIABLE)]
 )
 def test_half_of_another_installation_is_refused(given: str, missing: str, tmp_path: Path) -> None:
-    """The local stack is not meant by somebody who set one of the two."""
+    """With only one of the two variables the command does not use the local stack."""
     (tmp_path / "campaigns.yaml").write_text("campaigns: []")
     file = str(tmp_path / "campaigns.yaml")
     discard = ("stuck", "discard", "rewards/1", "--reason", "poisoned")
@@ -170,15 +170,15 @@ def test_half_of_another_installation_is_refused(given: str, missing: str, tmp_p
 def test_results_for_another_installation_do_not_reach_the_local_broker(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Who names another installation without its whole broker is told what is missing."""
+    """The error names the missing variables of the broker."""
     (tmp_path / "match.json").write_text('{"match_id": "m-1"}')
     done = prizewire("publish", str(tmp_path / "match.json"), home=tmp_path, environment=environment)
     assert done.returncode == 2
-    assert "its broker is not known: set KAFKA_" in done.stderr
+    assert "but not its broker: set KAFKA_" in done.stderr
 
 
 def test_a_broker_that_is_not_there_is_named_soon(tmp_path: Path) -> None:
-    """Nobody waits half a minute, and the sentence says where to look."""
+    """The command fails within seconds, and the error says where to look."""
     (tmp_path / "match.json").write_text('{"match_id": "m-1"}')
     began = time.monotonic()
     done = prizewire("publish", str(tmp_path / "match.json"), "--unsigned", home=tmp_path, environment=KAFKA)

@@ -1,4 +1,4 @@
-"""Declared campaigns and competitions: brought about once, changed when the file changes."""
+"""Declared campaigns and competitions: created once, changed when the file changes."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -41,7 +41,7 @@ DOCUMENT: dict[str, Any] = {
 
 
 class Installation:
-    """The two services as far as declarations see them: idempotency keys replay, defaults are added."""
+    """The two services as far as declarations use them: idempotency keys replay, defaults are added."""
 
     def __init__(self) -> None:
         self.campaigns: dict[str, dict[str, Any]] = {}
@@ -50,7 +50,7 @@ class Installation:
         self._booked: dict[tuple[str, str], str] = {}
 
     def change_person(self) -> None:
-        """Go on as another admin: an idempotency key is known for its person alone."""
+        """Continue as another admin: an idempotency key holds for one person."""
         self._answers.clear()
 
     def items(self, path: str, **_: object) -> Iterator[dict[str, Any]]:
@@ -80,13 +80,13 @@ class Installation:
             return None
         name = path.rsplit("/", 1)[1]
         before = self.competitions[name]
-        said = self._told(dict(body))
+        said = self._answered(dict(body))
         if any(before.get(field) != value for field, value in said.items()):
             self.competitions[name] = {**said, "rule_version": before["rule_version"] + 1}
         return copy.deepcopy(self.competitions[name])
 
     @staticmethod
-    def _told(body: dict[str, Any]) -> dict[str, Any]:
+    def _answered(body: dict[str, Any]) -> dict[str, Any]:
         """A rule as settlement answers it: percentages of a single place are those of all places."""
         table = body.get("template", {}).get("table")
         if table is None:
@@ -101,7 +101,7 @@ class Installation:
             self.campaigns[made["id"]] = made
             return copy.deepcopy(made)
         if parts == ["competitions"]:
-            self.competitions[body["id"]] = {**self._told(body), "rule_version": 1, "dispute_window_s": 0}
+            self.competitions[body["id"]] = {**self._answered(body), "rule_version": 1, "dispute_window_s": 0}
             return None
         campaign = self.campaigns[parts[1]]
         if parts[2] == "fund":
@@ -126,7 +126,7 @@ def apply(installation: Installation, document: dict[str, Any]) -> list[tuple[st
     return [(change.kind, change.action) for change in changes]
 
 
-def test_what_is_declared_is_brought_about(installation: Installation) -> None:
+def test_declared_campaigns_and_competitions_are_created(installation: Installation) -> None:
     """The campaign is funded and active before the competition names it."""
     assert apply(installation, DOCUMENT) == [("campaign", "created"), ("competition", "created")]
     assert (
@@ -145,8 +145,8 @@ def test_applying_again_changes_nothing(installation: Installation) -> None:
     assert installation.competitions["cup"]["rule_version"] == 1
 
 
-def test_the_same_rule_in_other_words_changes_nothing(installation: Installation) -> None:
-    """Settlement answers percentages for each place as those of all places: no version is added, and none is told."""
+def test_the_same_rule_in_another_form_changes_nothing(installation: Installation) -> None:
+    """Settlement answers percentages for each place as those of all places: no version is added or reported."""
     declared = copy.deepcopy(DOCUMENT)
     table = [{"places": "1", "percent_each": "80"}]
     declared["competitions"][0]["template"] = {"table": table}
@@ -175,7 +175,7 @@ def test_settings_are_sent_with_the_campaign_and_when_they_change(installation: 
     assert apply(installation, declared)[0] == ("campaign", "unchanged")
     installation.campaigns["id-cup"]["claim"] = {"expires_s": 60, "at_deadline": "reject"}
     declared["campaigns"][0] |= {"low_water": "2", "claim": {"expires_s": 60, "at_deadline": "reject"}}
-    assert apply(installation, declared)[0] == ("campaign", "unchanged"), "the same amount in other words"
+    assert apply(installation, declared)[0] == ("campaign", "unchanged"), "the same amount in another form"
     declared["campaigns"][0]["low_water"] = "2.00"
     assert apply(installation, DOCUMENT)[0] == ("campaign", "unchanged")
     declared["campaigns"][0]["caps"] = {"per_player": "6.00"}
@@ -185,7 +185,7 @@ def test_settings_are_sent_with_the_campaign_and_when_they_change(installation: 
 
 
 def test_another_payment_funds_once_more(installation: Installation) -> None:
-    """Payments are told apart by their reference."""
+    """A payment with another reference is another payment."""
     apply(installation, DOCUMENT)
     changed = copy.deepcopy(DOCUMENT)
     changed["campaigns"][0]["funding"].append({"amount": "5.00", "reference": "second-sponsor"})
@@ -194,7 +194,7 @@ def test_another_payment_funds_once_more(installation: Installation) -> None:
 
 
 def test_what_another_admin_booked_is_not_booked_again(installation: Installation) -> None:
-    """The same reference with the same amount is the same payment, whoever books it; with another amount it is refused."""
+    """The same reference with the same amount is the same payment, whichever admin booked it; with another amount it is refused."""
     apply(installation, DOCUMENT)
     installation.change_person()
     assert apply(installation, DOCUMENT)[0] == ("campaign", "unchanged")
@@ -229,7 +229,7 @@ def test_names_and_references_are_free_text(installation: Installation) -> None:
 
 
 def test_a_setting_that_is_not_named_stays(installation: Installation) -> None:
-    """A file that names one setting takes no limit away; null does. What was changed is named."""
+    """A file that names one setting does not remove a limit; null does. The changed settings are reported."""
     document = copy.deepcopy(DOCUMENT)
     caps = {"per_player": "50.00", "per_campaign": "400.00"}
     risk = {"amount": "10.00", "velocity": {"count": 3, "window_s": 60}}
@@ -259,10 +259,8 @@ def test_a_setting_that_is_not_named_stays(installation: Installation) -> None:
         ("sources", {"key": []}, "sources, entry 1 has key, which is unknown"),
     ],
 )
-def test_a_field_that_nobody_reads_is_refused(
-    place: str, entry: dict[str, Any], said: str, tmp_path: Path
-) -> None:
-    """A misspelt limit would be no limit."""
+def test_an_unknown_field_is_refused(place: str, entry: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """A misspelt limit is refused, since it would have no effect."""
     document = copy.deepcopy(DOCUMENT)
     campaign, competition = document["campaigns"][0], document["competitions"][0]
     lists = {
@@ -285,16 +283,16 @@ def test_what_is_declared_twice_is_refused(place: str, tmp_path: Path) -> None:
         declarations.load(written(tmp_path, document))
 
 
-def test_nothing_is_done_where_a_competition_cannot_be(installation: Installation) -> None:
-    """Money was booked before the file was found to be wrong."""
+def test_an_impossible_competition_prevents_every_change(installation: Installation) -> None:
+    """Without this check money would be booked before the error is found."""
     with pytest.raises(DevstackError, match="known to the local stack only"):
         declarations.apply(cast("Api", installation), DOCUMENT, local_key=None)
     assert not installation.campaigns
 
 
 def test_a_refusal_names_what_was_declared(installation: Installation) -> None:
-    """What was done before it is told by then."""
-    told: list[str] = []
+    """Changes before the refusal are reported before it."""
+    reported: list[str] = []
     document = copy.deepcopy(DOCUMENT)
     document["campaigns"].append({**document["campaigns"][0], "name": "league"})
     apply(installation, document)
@@ -305,12 +303,15 @@ def test_a_refusal_names_what_was_declared(installation: Installation) -> None:
     }
     with pytest.raises(ApiError, match=r"^The campaign league: .*reference_used"):
         declarations.apply(
-            cast("Api", installation), document, local_key=KEY, tell=lambda change: told.append(change.name)
+            cast("Api", installation),
+            document,
+            local_key=KEY,
+            report=lambda change: reported.append(change.name),
         )
-    assert told == ["cup"]
+    assert reported == ["cup"]
 
 
-def test_what_cannot_be_changed_is_refused(installation: Installation) -> None:
+def test_an_impossible_change_is_refused(installation: Installation) -> None:
     """A campaign keeps its asset for life."""
     apply(installation, DOCUMENT)
     changed = copy.deepcopy(DOCUMENT)
@@ -319,8 +320,8 @@ def test_what_cannot_be_changed_is_refused(installation: Installation) -> None:
         apply(installation, changed)
 
 
-def test_a_name_of_several_campaigns_is_told(installation: Installation) -> None:
-    """One that has ended is passed over; of two that go on none is chosen, and both ids are named."""
+def test_a_name_of_several_campaigns_is_refused(installation: Installation) -> None:
+    """An ended campaign is skipped; between two that have not ended none is chosen, and the error names both ids."""
     for number, state in enumerate(("draft", "ended", "active"), 1):
         installation.campaigns[f"id-{number}"] = {
             "id": f"id-{number}", "name": "cup", "state": state, "asset": "USDC", "delivery": "direct", "funded": 0,
@@ -342,8 +343,8 @@ def test_an_unknown_campaign_is_named(installation: Installation) -> None:
     assert not installation.competitions
 
 
-def test_a_file_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
-    """A misspelt section must not be passed over in silence."""
+def test_a_file_with_an_unknown_section_is_refused(tmp_path: Path) -> None:
+    """A misspelt section is refused, not ignored."""
     (tmp_path / "bad.yaml").write_text("campaign: []\n")
     with pytest.raises(DevstackError, match="campaigns and competitions"):
         declarations.load(tmp_path / "bad.yaml")

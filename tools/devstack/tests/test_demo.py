@@ -1,4 +1,4 @@
-"""The demonstration's own judgement: it must be able to say no."""
+"""The demonstration's checks: each must be able to fail."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -36,7 +36,7 @@ def books(**changed: int) -> Sum:
 
 
 def test_books_that_balance_match() -> None:
-    """Funded is paid plus fees plus what is left."""
+    """Funded is paid plus fees plus the rest."""
     assert books().matches
 
 
@@ -54,8 +54,8 @@ def test_books_that_balance_match() -> None:
     ],
     ids=str,
 )
-def test_one_cent_that_is_off_is_seen(changed: dict[str, int]) -> None:
-    """A cent too much, too little, under way, still reserved, or where others say it is not, is no match."""
+def test_a_difference_of_one_cent_is_found(changed: dict[str, int]) -> None:
+    """A cent too much, too little, on its way, still reserved, or in another place than expected, is a difference."""
     assert not books(**changed).matches
 
 
@@ -97,14 +97,14 @@ def test_only_deliveries_with_a_good_signature_count() -> None:
 
 
 class Refusing(Webhooks):
-    """A subscription that cannot be ended: the stack has gone meanwhile."""
+    """A subscription that cannot be ended, since the stack has stopped."""
 
     def delete(self, path: str) -> None:
         raise ApiError(status=502, code="bad_gateway", detail="gone", path=path)
 
 
 def test_what_went_wrong_is_not_hidden_by_the_end_of_the_subscription() -> None:
-    """The first failure is the one that is told; that the subscription stays is a note to it."""
+    """The first failure is raised; a note says that the subscription was not ended."""
     failing = pytest.raises(DevstackError, match="the real reason")
     with failing as caught, subscribed(cast("Api", Refusing())):
         raise DevstackError("the real reason")
@@ -113,8 +113,8 @@ def test_what_went_wrong_is_not_hidden_by_the_end_of_the_subscription() -> None:
         pass
 
 
-def test_a_broker_that_is_gone_is_said_in_a_sentence() -> None:
-    """No traceback of a time-out: what does not answer, and what to do."""
+def test_a_broker_that_does_not_answer_is_reported_in_a_sentence() -> None:
+    """The error names the broker and what to do, without a traceback."""
     login = KafkaLogin(bootstrap_servers=f"127.0.0.1:{choose(taken=set())}", username="a", password="b")
     projection = MethodsProjection(login, timeout_s=0.2)
     for question in (projection.published, projection.applied):
@@ -125,6 +125,6 @@ def test_a_broker_that_is_gone_is_said_in_a_sentence() -> None:
 
 
 def test_large_amounts_are_readable() -> None:
-    """Thousands are set apart; nothing is rounded."""
+    """Thousands have separators; nothing is rounded."""
     assert amount("2700000.05") == "2,700,000.05"
     assert amount("12") == "12"

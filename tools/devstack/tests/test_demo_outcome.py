@@ -1,4 +1,4 @@
-"""What the demonstration says of a run: good only if everybody who knows a part of it agrees."""
+"""The outcome of the demonstration: good only if all services agree."""
 
 import copy
 import io
@@ -50,7 +50,7 @@ def cup() -> Tournament:
 
 
 class Services:
-    """The four services after a small round was paid, and what anybody may change about their answers."""
+    """The four services after a small round was paid; tests change their answers."""
 
     def __init__(self, cup: Tournament) -> None:
         self.cup = cup
@@ -202,32 +202,32 @@ def judged(services: Services, *, payments: list[Payment] | None = None) -> Outc
     )
 
 
-def told(outcome: Outcome) -> str:
+def printed(outcome: Outcome) -> str:
     console = Console(file=io.StringIO(), width=200)
     report.sums(console, outcome)
     return cast("io.StringIO", console.file).getvalue()
 
 
 def test_a_run_in_which_everybody_agrees_is_good(services: Services) -> None:
-    """Ledger, settlement, payouts, wallets and chain: an earlier run's fee in the club's wallet is no part of it."""
+    """Ledger, settlement, payouts, wallets and chain: an earlier run's fee in the club's wallet does not count."""
     outcome = judged(services)
-    assert outcome.good, told(outcome)
+    assert outcome.good, printed(outcome)
     assert outcome.to_json()["wallets_off"] == []
-    assert "7 of 7 wallets" in told(outcome)
+    assert "7 of 7 wallets" in printed(outcome)
 
 
 @pytest.mark.parametrize(
     ("player", "held"), [("ada", "0.01"), (CLUB, "15.49"), (CLUB, "15.51"), ("dara", "0.01")]
 )
-def test_a_wallet_that_is_off_by_one_unit_fails_the_command(
+def test_a_wallet_with_one_unit_too_many_fails_the_command(
     services: Services, player: str, held: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The books and the chain add up as ever; one balance does not, and the command says whose, with exit code 1."""
+    """Books and chain match; one balance does not, and the command names its owner, with exit code 1."""
     services.held[player] = held
     outcome = judged(services)
     assert all(one.matches for one in (*outcome.booked, *outcome.chained))
     assert not outcome.sums_match
-    assert f"✗ {player} holds {held} USDC" in told(outcome)
+    assert f"✗ {player} holds {held} USDC" in printed(outcome)
 
     class Performed:
         def __init__(self, **_: object) -> None:
@@ -243,8 +243,8 @@ def test_a_wallet_that_is_off_by_one_unit_fails_the_command(
     assert '"sums_match": false' in done.stdout
 
 
-def test_a_transfer_of_this_run_that_no_prize_explains_is_seen(services: Services) -> None:
-    """A wallet that agrees with its history is off all the same when the history holds a prize too many."""
+def test_a_transfer_without_a_prize_is_found(services: Services) -> None:
+    """A wallet that equals its history is wrong if the history has a prize too many."""
     extra = copy.deepcopy(services.history["ada"][0]) | {"amount": "0.01"}
     services.history["dara"].append(extra)
     services.held["dara"] = "0.01"
@@ -256,8 +256,8 @@ def test_a_transfer_of_this_run_that_no_prize_explains_is_seen(services: Service
     ("name", "value"),
     [("wallets", "12.49"), ("platform_fees", "25.01"), ("claimable", "0.01"), ("paid", "212.49")],
 )
-def test_a_sheet_that_is_off_is_seen(services: Services, name: str, value: str) -> None:
-    """Even if the pool's rest hides it: each amount is held against settlement's or payouts' word, or the sum."""
+def test_a_wrong_balance_sheet_is_found(services: Services, name: str, value: str) -> None:
+    """Each amount is compared with settlement, with payouts or with the sum, even if the pool's rest hides the difference."""
     services.sheet[name] = value
     assert not judged(services).sums_match
     if name != "claimable":
@@ -267,27 +267,27 @@ def test_a_sheet_that_is_off_is_seen(services: Services, name: str, value: str) 
 
 
 def test_a_broken_invariant_fails_the_run(services: Services) -> None:
-    """Whichever service says so, by name and with its breaches."""
+    """The output names the service, the invariant and its breaches."""
     services.checks[0] |= {"ok": False, "breaches": ["payout 7 is paid twice"]}
     outcome = judged(services)
     assert outcome.sums_match
     assert not outcome.good
-    assert "payouts: balances is broken: payout 7 is paid twice" in told(outcome)
+    assert "payouts: balances is broken: payout 7 is paid twice" in printed(outcome)
 
 
 def test_prizes_that_are_not_those_settled_fail_the_run(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever each of the two services says of itself."""
+    """The comparison fails even if both services report no breach."""
     monkeypatch.setattr("prizewire_devstack.agreement.AGREED_DEADLINE_S", 0.01)
     services.owed["ada"] = "106.24"
     outcome = judged(services)
     assert not outcome.good
-    assert "settled 3 prizes of 212.50 USDC, rewards has 3 of 212.49 USDC" in told(outcome)
+    assert "settled 3 prizes of 212.50 USDC, rewards has 3 of 212.49 USDC" in printed(outcome)
 
 
 def test_payments_of_other_runs_stand_in_a_line_of_their_own(services: Services) -> None:
-    """An interrupted run's prizes, paid meanwhile, are not this run's, even in the same transaction to the same player."""
+    """Prizes of an interrupted run, paid later, do not count, even in the same transaction to the same player."""
     others = [Payment(OTHER, "GSOMEBODY", "USDC", 500), Payment(HASH, "GADA", "USDC", 700)]
     services.elsewhere = [
         {"correlation_id": "an-earlier-match", "tx_hash": OTHER, "pay_amount": "0.0000500"},
@@ -295,8 +295,8 @@ def test_payments_of_other_runs_stand_in_a_line_of_their_own(services: Services)
         {"correlation_id": services.cup.correlation_id, "tx_hash": HASH, "pay_amount": "106.25"},
     ]
     outcome = judged(services, payments=[*PAYMENTS, *others])
-    assert outcome.good, told(outcome)
-    assert "0.0001200 USDC left it for payouts of other matches" in told(outcome)
+    assert outcome.good, printed(outcome)
+    assert "0.0001200 USDC left it for payouts of other matches" in printed(outcome)
 
 
 @pytest.mark.parametrize(
@@ -318,8 +318,8 @@ def test_payments_of_other_runs_stand_in_a_line_of_their_own(services: Services)
         "twice, elsewhere",
     ],
 )
-def test_a_payment_that_is_off_is_seen(services: Services, payments: list[Payment]) -> None:
-    """Each prize is on the ledger once, and nothing that payouts does not know of."""
+def test_a_wrong_payment_is_found(services: Services, payments: list[Payment]) -> None:
+    """Each prize is on the ledger once, and every other payment has a payout."""
     outcome = judged(services, payments=payments)
     assert not outcome.chained[0].matches
     assert not outcome.good
@@ -328,7 +328,7 @@ def test_a_payment_that_is_off_is_seen(services: Services, payments: list[Paymen
 def test_a_payment_that_payouts_has_yet_to_prove_is_waited_for(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ledger is a moment ahead of payouts."""
+    """The ledger has a payment a moment before payouts does."""
     answers = iter([{}, {}, {(OTHER, 500): 1}])
     monkeypatch.setattr(onchain, "eventually_sync", lambda ask, **_: any(ask() for _ in range(3)))
     api = cast("Api", services)
@@ -343,7 +343,7 @@ def test_a_payment_that_payouts_has_yet_to_prove_is_waited_for(
 
 
 def test_the_ledger_is_read_from_a_place_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Page after page; what the treasury received is no payment out of it; silence is a sentence."""
+    """Pages are read in order; payments to the treasury are left out; no answer is an error with a sentence."""
     rows = [
         {
             "id": n,
@@ -365,7 +365,7 @@ def test_the_ledger_is_read_from_a_place_on(monkeypatch: pytest.MonkeyPatch) -> 
     client = httpx.Client(transport=httpx.MockTransport(serve))
 
     def get(url: str, *, params: dict[str, Any], timeout: float, trust_env: bool) -> httpx.Response:
-        assert not trust_env, "the sandbox is on loopback, and no proxy's"
+        assert not trust_env, "the sandbox is on loopback: no proxy"
         return client.get(url, params=params, timeout=timeout)
 
     monkeypatch.setattr(onchain.httpx, "get", get)
@@ -404,7 +404,7 @@ def stuck(cup: Tournament, **changed: Any) -> dict[str, Any]:
 def test_a_refused_match_is_known_at_once_with_its_reason(
     services: Services, changed: dict[str, Any]
 ) -> None:
-    """However little of the message could be read: nothing is waited for any more, and the reason is told."""
+    """However little of the message is readable, the run does not wait any more and shows the reason."""
     services.settled = False
     services.stuck["settlement"] = [stuck(services.cup, **changed)]
     api = cast("Api", services)
@@ -416,7 +416,7 @@ def test_a_refused_match_is_known_at_once_with_its_reason(
 
 
 def test_refusals_elsewhere_and_of_others(services: Services) -> None:
-    """What rewards refuses of this match counts, what waits for its turn or is another's does not."""
+    """Refusals of rewards for this match count; waiting events and those of other matches do not."""
     cup = services.cup
     services.settled = False
     services.stuck["settlement"] = [
@@ -433,7 +433,7 @@ def test_refusals_elsewhere_and_of_others(services: Services) -> None:
 
 
 def test_old_stuck_events_are_read_once(cup: Tournament) -> None:
-    """A stack that has lived long has thousands of them; a match refused among them is found all the same."""
+    """An old stack has thousands of them; a refused match among them is found."""
     asked: list[str | None] = []
 
     class Long:
@@ -450,8 +450,8 @@ def test_old_stuck_events_are_read_once(cup: Tournament) -> None:
     assert asked == [None, "page-2", "page-2"]
 
 
-def test_a_prize_that_is_not_through_is_in_no_wallet_yet(services: Services) -> None:
-    """Requested and not yet known to payouts, or accepted by a rail and pending there."""
+def test_a_prize_on_its_way_is_in_no_wallet(services: Services) -> None:
+    """The payout is requested and not yet known to payouts, or pending at a rail."""
     services.payouts[0] |= {"state": "pending"}
     del services.payouts[1]
     api = cast("Api", services)
@@ -461,25 +461,25 @@ def test_a_prize_that_is_not_through_is_in_no_wallet_yet(services: Services) -> 
 
 
 def test_a_prize_that_was_given_back_is_in_its_wallet(services: Services) -> None:
-    """A failed payout's money is expected where rewards has put it."""
+    """A failed payout's money is expected in the wallet."""
     services.payouts[0] |= {"state": "failed"}
     services.history["ada"].append(services.history["ada"][0])
     services.held["ada"] = "106.25"
     services.sheet |= {"paid": "106.25", "wallets": "118.75"}
     outcome = judged(services, payments=PAYMENTS[1:])
-    assert outcome.sums_match, told(outcome)
+    assert outcome.sums_match, printed(outcome)
     assert not outcome.good
 
 
 def test_an_unsettled_match_is_never_good(services: Services) -> None:
-    """No prizes, no good run, though nothing is off."""
+    """A run without prizes is not good, even without a difference."""
     outcome = judged(services)
     bare = replace(outcome, standings=(Standing(prizes=(), settled=False),), delivered=0)
     assert not bare.good
 
 
 def test_of_several_payouts_of_a_player_the_newest_one_stands(services: Services) -> None:
-    """Payouts are listed newest first: what failed before does not hide what was paid since."""
+    """Payouts are listed newest first: an earlier failed one does not hide a later paid one."""
     services.payouts += [
         {**one, "payout_id": "earlier", "state": "failed", "tx_hash": None} for one in services.payouts
     ]

@@ -1,4 +1,4 @@
-"""Running one service by hand: the environment is whole, safe to evaluate, and what its README says."""
+"""Running one service by hand: the environment is complete, safe to evaluate, and as in its README."""
 
 import json
 import os
@@ -31,7 +31,7 @@ PORTS = {name: 20_000 + number for number, name in enumerate(PORT_NAMES)}
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """A stack that seems to run, out of a directory whose name a shell would split."""
+    """A record of a running stack, in a directory whose name a shell would split."""
     made = Home(root=tmp_path / "it's a $state")
     made.create()
     Keyring(home=made).ensure(now=datetime.now(UTC))
@@ -63,7 +63,7 @@ def env(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_nothing_that_a_service_requires_is_missing(service: str, home: Home) -> None:
-    """Every required variable is set, to what the stack itself would give the service."""
+    """Every required variable is set to the value that the stack itself uses."""
     printed = json.loads(env(home, service, "--json").stdout)
     required = {row["name"] for row in settings_of(service) if row["required"]}
     assert {name for name in required if name not in printed and f"{name}_FILE" not in printed} == set()
@@ -86,7 +86,7 @@ def test_a_shell_reads_exactly_what_was_meant(home: Home) -> None:
 
 
 def test_settings_of_the_running_stack_are_printed(home: Home) -> None:
-    """What was set at its start stands over what the local stack would set, for that service alone."""
+    """Settings of the start override those of the local stack, for their service alone."""
     printed = json.loads(env(home, "webhooks", "--json").stdout)
     assert (printed["WEBHOOKS_ALLOW_LOOPBACK"], printed["WEBHOOKS_MINE"]) == ("false", "it's mine")
     assert printed["LOG_LEVEL"] == "DEBUG"
@@ -94,26 +94,26 @@ def test_settings_of_the_running_stack_are_printed(home: Home) -> None:
 
 
 def test_the_owner_is_named_only_where_a_migration_needs_it(home: Home) -> None:
-    """Who serves does not hold the right to change tables."""
+    """A serving process has no right to change tables."""
     assert "rewards_owner" not in env(home, "rewards").stdout
     assert "DATABASE_MIGRATION_URL_FILE" in json.loads(env(home, "rewards", "--migrate", "--json").stdout)
 
 
-def test_a_service_that_holds_its_port_is_said(home: Home) -> None:
-    """Two of a service would meet on its port; the sentence names what leaves it out."""
+def test_a_service_that_still_holds_its_port_is_reported(home: Home) -> None:
+    """Two processes would use one port; the message names `--without`."""
     assert "prizewire up --without settlement" in env(home, "settlement").stderr
     assert env(home, "rewards").stderr == ""
 
 
-def test_a_service_that_was_left_out_is_shown_so(home: Home) -> None:
-    """It is no failure of the stack that nobody runs it."""
+def test_a_service_that_was_left_out_is_shown(home: Home) -> None:
+    """A service that was left out on purpose is no failure."""
     shown = {part["part"]: part["state"] for part in parts(home.running())}
     assert shown["rewards"] == LEFT_OUT
 
 
-def test_a_part_that_is_frozen_is_shown_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part whose process was stopped is told from one that takes our request and says nothing, and from one that is not
-    there; what to do is said of each.
+def test_a_stopped_process_is_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The states of a stopped process, of one that takes a request and does not answer, and of a missing one differ; each
+    has its advice.
     """
     monkeypatch.setattr(status, "ANSWER_WITHIN_S", 0.1)
     monkeypatch.setenv(HOME_VARIABLE, str(home.root))
@@ -143,7 +143,7 @@ def test_a_part_that_is_frozen_is_shown_so(home: Home, monkeypatch: pytest.Monke
         "rewards": LEFT_OUT,
     }
     assert done.return_value == 1
-    assert f"kafka is frozen by a signal: `kill -CONT {child.pid}`" in done.stderr
+    assert f"kafka is stopped by a signal: `kill -CONT {child.pid}`" in done.stderr
     assert (
         "webhooks took a request and did not answer within 0.1 s: `prizewire restart webhooks`" in done.stderr
     )

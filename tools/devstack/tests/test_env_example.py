@@ -1,4 +1,4 @@
-"""`.env.example`: each variable once, with those who read it, and one default at most."""
+"""`.env.example`: each variable once, with the services that read it, and at most one default."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ def row(name: str, *, default: str | None, about: str = "") -> dict[str, Any]:
     }
 
 
-def test_what_all_read_and_what_one_has_of_its_own() -> None:
-    """What is required stands open, defaults are commented out."""
+def test_common_variables_come_first() -> None:
+    """Required variables are open, defaults are commented out."""
     text = render(
         {
             "settlement": [row("DATABASE_URL", default=None), row("PLATFORM_FEE_PERCENTAGE", default="10")],
@@ -31,8 +31,8 @@ def test_what_all_read_and_what_one_has_of_its_own() -> None:
     assert "# --- settlement\n# About PLATFORM_FEE_PERCENTAGE.\n# PLATFORM_FEE_PERCENTAGE=10\n" in text
 
 
-def test_what_several_read_stands_once_with_each_ones_word() -> None:
-    """One who requires it makes it required; what another does without it is said."""
+def test_a_shared_variable_is_listed_once_with_each_description() -> None:
+    """A variable that one service requires is required; the default of another service is described."""
     text = render(
         {
             "settlement": [],
@@ -47,14 +47,14 @@ def test_what_several_read_stands_once_with_each_ones_word() -> None:
 
 @pytest.mark.parametrize("other", ["b", ""])
 def test_two_defaults_for_one_name_are_refused(other: str) -> None:
-    """One value in one file cannot be both; no default beside a default is a contradiction too."""
+    """Two defaults contradict each other; so do a default and no default."""
     rows = {"rewards": [row("NETWORK", default="a")], "payouts": [row("NETWORK", default=other)]}
     with pytest.raises(DevstackError, match="NETWORK has contradicting defaults"):
         render(rows)
 
 
 def test_the_services_agree_on_the_network() -> None:
-    """Who signs, checks and sends names the same network because somebody set it, and not by a default."""
+    """No service has a default for the network, so all services use the configured one."""
     required = {
         service: one["required"]
         for service in SERVICES

@@ -1,4 +1,4 @@
-"""The examples say what was published, and their sums are right before any service sees them."""
+"""The examples equal the published figures, and their sums are right before any service processes them."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ def test_the_purse_is_the_published_one(tournaments: dict[str, Tournament]) -> N
 
 
 def test_a_made_tie_lies_across_the_last_paid_place(tournaments: dict[str, Tournament]) -> None:
-    """Sharing the sum of the places held must stop at the last prize."""
+    """The shared sum has no prize after the last paid place."""
     golf = results(tournaments["pga-2022-leaderboard"])
     strokes = sorted(int(one["scores"]["strokes"]) for one in golf)
     assert len(strokes) == 100

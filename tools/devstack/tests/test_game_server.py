@@ -54,7 +54,7 @@ def test_the_key_is_the_correlation_id_that_settlement_derives(key: MessageKey) 
     assert game_server.message(named, key=key).key == b"mine"
 
 
-def test_a_float_is_a_sentence_not_a_traceback(key: MessageKey) -> None:
+def test_a_float_is_refused_in_a_sentence(key: MessageKey) -> None:
     """YAML turns an unquoted score into a float; it must be quoted."""
     floated = {**RESULT, "results": [{"player": "ada", "scores": {"points": 8.5}}]}
     with pytest.raises(DevstackError, match="quoted strings"):
@@ -116,7 +116,7 @@ PLAYER = {"type": "prizewire.player.updated.v1", "data": {"player": "ada", "devi
 
 
 def test_facts_of_a_player_go_out_as_the_identity_source(kafka_server: KafkaServer, key: MessageKey) -> None:
-    """Their own topic, source, key of order and login; the signature is over that topic."""
+    """Facts of players have their own topic, source, message key and login; the signature covers the topic."""
     event = game_server.complete(PLAYER, now=NOW)
     assert (event["source"], event["subject"]) == (acl.IDENTITY_SOURCE, "ada")
     sent = game_server.message(event, key=key)
@@ -129,7 +129,7 @@ def test_facts_of_a_player_go_out_as_the_identity_source(kafka_server: KafkaServ
 
 
 def test_a_broker_that_refuses_is_a_sentence(kafka_server: KafkaServer, key: MessageKey) -> None:
-    """A principal without the right to write is told that nothing was taken."""
+    """Without the right to write, the error says that no message was acknowledged."""
     event = game_server.complete(RESULT, source="/game-servers/local", now=NOW)
     with pytest.raises(DevstackError, match="1 of 1 messages were not acknowledged"):
         game_server.send(kafka_server.login("signer"), [game_server.message(event, key=key)])

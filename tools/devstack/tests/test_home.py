@@ -40,7 +40,7 @@ def test_every_secret_is_readable_by_its_owner_only(fresh_keyring: Keyring) -> N
 
 
 def test_the_directories_are_their_owners_alone(home: Home) -> None:
-    """Also those that an earlier version left open."""
+    """Directories that an earlier version left open are closed too."""
     home.root.chmod(0o755)
     home.create()
     for directory in (home.root, home.logs, home.keys):
@@ -67,7 +67,7 @@ def test_a_second_start_keeps_every_key(fresh_keyring: Keyring) -> None:
 
 @pytest.mark.parametrize("service", USES)
 def test_the_trust_file_pins_each_service_to_its_uses(service: str, fresh_keyring: Keyring) -> None:
-    """What a service signs for its own use is trusted, the same key for another use is not."""
+    """A service's key is trusted for its own use, and not for another use."""
     trust = TrustStore.from_json(fresh_keyring.trust_file.read_text())
     key = MessageKey.from_json(fresh_keyring.message_key_file(service).read_text())
     message = EVENT_TAG + b"something"
@@ -125,7 +125,7 @@ def test_wiping_keeps_the_lock_that_is_held(home: Home) -> None:
 
 
 def test_state_of_another_version_is_left_alone_and_named(home: Home) -> None:
-    """What an earlier version left is neither used nor removed; what this one left is used again."""
+    """State of an earlier version is neither used nor removed; state of this version is used again."""
     home.claim()
     (home.root / "postgres").mkdir()
     home.claim()
@@ -158,7 +158,7 @@ def test_a_command_that_needs_the_stack_says_so(home: Home) -> None:
 
 
 def test_ports_are_remembered_unless_somebody_took_them() -> None:
-    """Bookmarks and configured clients survive a restart."""
+    """Free ports are used again, so bookmarks and configured clients stay valid."""
     taken: set[int] = set()
     free, busy = choose(taken=taken), choose(taken=taken)
     with socket.socket() as other:

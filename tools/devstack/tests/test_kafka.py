@@ -34,7 +34,7 @@ def send(login: KafkaLogin, topic: str, value: bytes, *, timeout_ms: int = 8000)
 
 
 def receive(login: KafkaLogin, topic: str, *, group: str) -> Message:
-    """Read the first message of a topic, or whatever error comes instead."""
+    """Read the first message of a topic, or its error."""
     consumer = Consumer({**login.librdkafka(), "group.id": group, "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
     try:
@@ -58,14 +58,14 @@ def test_a_service_writes_its_topic_and_its_consumer_reads_it(kafka_server: Kafk
 
 
 def test_a_service_cannot_write_another_services_topic(kafka_server: KafkaServer) -> None:
-    """Payouts cannot forge a settled round, whatever it signs."""
+    """Payouts cannot write settlement's topic."""
     error = send(kafka_server.login("payouts"), topics.SETTLEMENTS.name, b"forged")
     assert error is not None
     assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 def test_a_game_server_cannot_read(kafka_server: KafkaServer) -> None:
-    """A stolen game server's password shows nobody's prizes."""
+    """A game server's password gives no right to read prizes."""
     message = receive(kafka_server.login("game-server"), topics.REWARDS.name, group=group_of("game-server"))
     error = message.error()
     assert error is not None
@@ -100,19 +100,19 @@ def test_a_wrong_password_is_refused(kafka_server: KafkaServer) -> None:
 
 ALLOWED = 3
 """The permission `allow` in Kafka's protocol. Around it, 2 is the resource `topic`, 4 a prefix, 1 `any`."""
-STRANGER = "User:stranger"
+ATTACKER = "User:attacker"
 MISTAKES = (aiokafka.errors.KafkaError, OSError, EOFError)
 
 
 async def administer(port: int, **security: str) -> set[int]:
-    """Try to grant a right and to read all rights at a listener; answer the error codes.
+    """Try to grant a right and to read all rights at a listener; return the error codes.
 
     Raises:
         KafkaError, OSError, EOFError: the listener did not take the connection.
     """
     connection = await create_conn("127.0.0.1", port, request_timeout_ms=int(DEADLINE_S * 1000), **security)
     try:
-        created = await connection.send(CreateAclsRequest(2, "prizewire.", 4, STRANGER, "*", 2, ALLOWED))
+        created = await connection.send(CreateAclsRequest(2, "prizewire.", 4, ATTACKER, "*", 2, ALLOWED))
         read = await connection.send(DescribeAclsRequest(1, None, 1, None, None, 1, 1))
         return {read.error_code, *(code for code, _ in created.creation_responses)}
     finally:
@@ -120,7 +120,7 @@ async def administer(port: int, **security: str) -> set[int]:
 
 
 def login_at(kafka_server: KafkaServer, principal: str, mechanism: str) -> dict[str, str]:
-    """How a principal tries to log in at a listener."""
+    """The login of a principal at a listener."""
     return {
         "security_protocol": "SASL_PLAINTEXT",
         "sasl_mechanism": mechanism,
@@ -129,18 +129,18 @@ def login_at(kafka_server: KafkaServer, principal: str, mechanism: str) -> dict[
     }
 
 
-def granted_to_stranger(kafka_server: KafkaServer) -> bool:
+def granted_to_attacker(kafka_server: KafkaServer) -> bool:
     """Say whether the right that `administer` asks for exists."""
     found = kafka_server.admin.describe_acls(ANY_ACL).result(DEADLINE_S)
-    return any(one.principal == STRANGER for one in found)
+    return any(one.principal == ATTACKER for one in found)
 
 
 @pytest.mark.parametrize("listener", ["port", "controller_port"])
-async def test_nobody_anonymous_administers_kafka(kafka_server: KafkaServer, listener: str) -> None:
+async def test_anonymous_clients_cannot_administer_kafka(kafka_server: KafkaServer, listener: str) -> None:
     """A local process without a login can neither grant itself rights nor read who has which, at neither listener."""
     with pytest.raises(MISTAKES):
         await administer(getattr(kafka_server, listener), security_protocol="PLAINTEXT")
-    assert not granted_to_stranger(kafka_server)
+    assert not granted_to_attacker(kafka_server)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
@@ -148,17 +148,17 @@ async def test_nobody_anonymous_administers_kafka(kafka_server: KafkaServer, lis
 async def test_the_controller_takes_no_login_of_the_brokers(
     kafka_server: KafkaServer, principal: str, mechanism: str
 ) -> None:
-    """The controller's listener knows the broker's own login only: a service's, and the admin's, end there."""
+    """The controller's listener accepts the broker's own login only, not a service's and not the admin's."""
     with pytest.raises(MISTAKES):
         await administer(kafka_server.controller_port, **login_at(kafka_server, principal, mechanism))
-    assert not granted_to_stranger(kafka_server)
+    assert not granted_to_attacker(kafka_server)
 
 
 async def test_a_service_administers_nothing_at_the_broker(kafka_server: KafkaServer) -> None:
-    """A service's login is known there, and has no right to grant rights or to read them, or to see others' topics."""
+    """A service's login has no right to grant rights, to read them, or to list other topics."""
     refused = await administer(kafka_server.port, **login_at(kafka_server, "signer", "SCRAM-SHA-512"))
     assert refused == {aiokafka.errors.ClusterAuthorizationFailedError.errno}
-    assert not granted_to_stranger(kafka_server)
+    assert not granted_to_attacker(kafka_server)
     seen = Producer(kafka_server.login("signer").librdkafka()).list_topics(timeout=DEADLINE_S).topics
     mine = next(grant for grant in acl.GRANTS if grant.principal == "signer")
     assert {name for name in seen if name.startswith("prizewire.")} == {*mine.readable, *mine.writes}
@@ -172,7 +172,7 @@ def test_passwords_of_kafka_are_private(kafka_server: KafkaServer, keyring: Keyr
 
 
 def test_topics_are_never_created_by_using_them(kafka_server: KafkaServer) -> None:
-    """A typing error in a topic's name is an error, not a new topic."""
+    """A misspelt topic name is an error and creates no topic."""
     name = "prizewire.no-such-topic"
     assert send(kafka_server.login("admin"), name, b"lost", timeout_ms=2000) is not None
     assert name not in kafka_server.admin.list_topics(timeout=DEADLINE_S).topics
@@ -192,8 +192,8 @@ def granted(rights: Callable[[acl.Grant], Iterable[str]], topic: str) -> set[str
 
 
 @pytest.mark.parametrize("topic", topics.TOPICS, ids=lambda topic: topic.name)
-def test_the_grants_say_what_the_contracts_say(topic: topics.Topic) -> None:
-    """Least privilege: the producers of a topic write it, its consumers read it, nobody else does."""
+def test_the_grants_agree_with_the_contracts(topic: topics.Topic) -> None:
+    """Least privilege: only the producers of a topic write it, and only its consumers read it."""
     assert granted(lambda grant: grant.writes, topic.name) == topic.producers
     assert granted(lambda grant: grant.reads, topic.name) == topic.consumers
 
@@ -203,25 +203,25 @@ def test_every_writer_has_sources_of_its_own() -> None:
     writers = [grant for grant in acl.GRANTS if grant.writes]
     assert all(grant.sources for grant in writers)
     for source in {source for grant in writers for source in grant.sources}:
-        assert len([grant for grant in writers if grant.speaks_as(source)]) == 1
+        assert len([grant for grant in writers if grant.writes_as(source)]) == 1
     owners = {
-        source: [grant.principal for grant in writers if grant.speaks_as(source)]
+        source: [grant.principal for grant in writers if grant.writes_as(source)]
         for source in (acl.GAME_SERVER_SOURCE, acl.IDENTITY_SOURCE)
     }
     assert owners == {acl.GAME_SERVER_SOURCE: ["game-server"], acl.IDENTITY_SOURCE: ["identity"]}
 
 
-def test_believed_sources_belong_to_who_may_write_of_players(keyring: Keyring) -> None:
-    """What rewards believes about players, on the local stack, is bound to the login that may say it."""
+def test_trusted_sources_belong_to_writers_of_the_topic(keyring: Keyring) -> None:
+    """On the local stack, each trusted source of players' facts belongs to a principal that writes the topic."""
     [writer] = [grant for grant in acl.GRANTS if topics.PLAYERS.name in grant.writes]
     believed = yaml.safe_load(keyring.player_sources_file.read_text())["sources"]
-    assert [one["source"] for one in believed if not writer.speaks_as(one["source"])] == []
+    assert [one["source"] for one in believed if not writer.writes_as(one["source"])] == []
     key = json.loads(keyring.message_key_file(writer.principal).read_text())["keyid"]
     assert {entry["keyid"] for one in believed for entry in one["keys"]} == {key}
 
 
 def test_a_game_server_writes_nothing_of_players(kafka_server: KafkaServer) -> None:
-    """Its stolen password verifies nobody's identity, and an identity source's reports no match."""
+    """A game server's password cannot write facts of players, and an identity source's cannot write matches."""
     for principal, topic in (("game-server", topics.PLAYERS), ("identity", topics.MATCHES)):
         error = send(kafka_server.login(principal), topic.name, b"forged")
         assert error is not None

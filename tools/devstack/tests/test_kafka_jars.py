@@ -22,7 +22,7 @@ def offline_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_filled_cache_needs_no_network(offline_cache: Path) -> None:
-    """The second start works on a train."""
+    """The second start works without a network."""
     paths = kafka_jars.classpath().split(":")
     assert len(paths) == len(kafka_jars.locked_jars())
     assert all(path.startswith(str(offline_cache)) for path in paths)

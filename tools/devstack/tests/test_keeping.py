@@ -1,4 +1,4 @@
-"""Parts that ended are started again, and parts that somebody asks for, anew."""
+"""Restarts of parts that ended, and of parts that `prizewire restart` names."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ PART = "import time; print('up', flush=True); time.sleep(600)"
 
 
 class Running:
-    """Two real parts, a clock that stands still, and the watching of `prizewire up`."""
+    """Two real parts, a manual clock, and the watcher of `prizewire up`."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -69,7 +69,7 @@ class Running:
         self.keeper.look()
 
     def kill(self, part: str) -> None:
-        """The part ends, and nobody of the stack did it."""
+        """The part ends without a command of the stack."""
         os.kill(self.supervisor.pid(part), signal.SIGKILL)
         eventually_sync(lambda: part in self.supervisor.ended_unexpectedly())
 
@@ -86,7 +86,7 @@ def stack(tmp_path: Path) -> Iterator[Running]:
 
 
 def test_a_part_that_ended_is_started_again_after_a_pause(stack: Running) -> None:
-    """Its death is said, and that it was started, and that it is ready."""
+    """The output reports the end, the restart and the readiness."""
     before = stack.supervisor.pid("rewards")
     stack.kill("rewards")
     stack.look()
@@ -105,7 +105,7 @@ def test_a_part_that_ended_is_started_again_after_a_pause(stack: Running) -> Non
 
 
 def test_pauses_grow_until_the_part_stays(stack: Running) -> None:
-    """A part that cannot run does not use up the machine; one that ran for a while starts soon again."""
+    """A part that fails at once is restarted more and more rarely; one that ran for a while is restarted soon."""
     pauses = []
 
     def die() -> None:
@@ -124,7 +124,7 @@ def test_pauses_grow_until_the_part_stays(stack: Running) -> None:
 
 
 def test_a_part_that_was_stopped_on_purpose_stays_away(stack: Running) -> None:
-    """Whoever stops a part, such as a test, decides when it comes back."""
+    """A part that a test stops is not restarted by the keeper."""
     stack.supervisor.kill("kafka")
     stack.supervisor.stop("rewards")
     stack.now_s = 1000
@@ -134,7 +134,7 @@ def test_a_part_that_was_stopped_on_purpose_stays_away(stack: Running) -> None:
 
 
 def test_nothing_is_started_onto_a_full_disk(stack: Running) -> None:
-    """It would end again; once there is room, it is started."""
+    """The part is started once there is free space."""
     stack.room = False
     stack.kill("rewards")
     stack.look()
@@ -147,7 +147,7 @@ def test_nothing_is_started_onto_a_full_disk(stack: Running) -> None:
 
 
 def test_a_part_that_cannot_be_started_is_tried_again(stack: Running) -> None:
-    """The reason is said each time."""
+    """Each failure is reported with its reason."""
     stack.broken = True
     stack.kill("rewards")
     stack.look()
@@ -196,10 +196,8 @@ def asking(stack: Running) -> Callable[[str], Asking]:
     return make
 
 
-def test_a_part_is_started_anew_from_another_terminal(
-    stack: Running, asking: Callable[[str], Asking]
-) -> None:
-    """Who asks hears of it when the part is ready."""
+def test_a_part_is_restarted_from_another_terminal(stack: Running, asking: Callable[[str], Asking]) -> None:
+    """The command returns when the part is ready."""
     before = stack.supervisor.pid("kafka")
     stack.ready = False
     terminal = asking("kafka")
@@ -208,9 +206,9 @@ def test_a_part_is_started_anew_from_another_terminal(
     assert terminal.is_alive()
     stack.ready = True
     stack.look()
-    assert terminal.answered() == "kafka was started anew and is ready."
+    assert terminal.answered() == "kafka was restarted and is ready."
     assert stack.said == [
-        "kafka is started anew, as somebody asked.",
+        "kafka is restarted on request.",
         "kafka was started again.",
         "kafka is ready again.",
     ]
@@ -219,15 +217,15 @@ def test_a_part_is_started_anew_from_another_terminal(
 def test_a_part_that_waits_for_its_pause_is_started_at_once(
     stack: Running, asking: Callable[[str], Asking]
 ) -> None:
-    """Who mended the reason does not wait."""
+    """A request ends the pause."""
     stack.kill("rewards")
     stack.look()
     terminal = asking("rewards")
     stack.look()
-    assert terminal.answered() == "rewards was started anew and is ready."
+    assert terminal.answered() == "rewards was restarted and is ready."
 
 
-def test_who_asks_hears_that_it_failed(stack: Running, asking: Callable[[str], Asking]) -> None:
+def test_a_failed_restart_is_reported(stack: Running, asking: Callable[[str], Asking]) -> None:
     """A part that ends while it starts, and one that does not exist."""
     unknown = asking("nothing")
     stack.look()
@@ -241,7 +239,7 @@ def test_who_asks_hears_that_it_failed(stack: Running, asking: Callable[[str], A
 
 
 def test_requests_are_the_owners_alone(stack: Running, asking: Callable[[str], Asking]) -> None:
-    """Nobody else on the machine restarts parts or reads what is asked."""
+    """Other users cannot restart parts or read requests."""
     terminal = asking("kafka")
     modes = [
         stat.S_IMODE(path.stat().st_mode) for path in (stack.home.control, *stack.home.control.iterdir())
@@ -252,7 +250,7 @@ def test_requests_are_the_owners_alone(stack: Running, asking: Callable[[str], A
 
 
 def test_a_stack_that_nobody_watches_takes_no_requests(tmp_path: Path) -> None:
-    """The demonstration's stack restarts nothing, and says so at once."""
+    """The demonstration's stack refuses the request at once."""
     home = Home(root=tmp_path)
     home.create()
     with pytest.raises(NotRunningError, match="not running"):

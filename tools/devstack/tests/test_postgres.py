@@ -50,7 +50,7 @@ async def test_what_the_owner_creates_is_writable_for_the_runtime_role(ledger_da
 
 
 async def test_a_migration_may_take_update_back(ledger_database: DatabaseUrls) -> None:
-    """A table that only grows is protected by revoking what default privileges gave."""
+    """An append-only table is protected by revoking default privileges."""
     await execute(ledger_database.migration, "CREATE TABLE journal (id int)")
     await execute(ledger_database.migration, "REVOKE UPDATE, DELETE ON journal FROM rewards")
     await execute(ledger_database.runtime, "INSERT INTO journal VALUES (1)")
@@ -59,14 +59,14 @@ async def test_a_migration_may_take_update_back(ledger_database: DatabaseUrls) -
 
 
 async def test_the_runtime_role_cannot_alter_what_it_uses(ledger_database: DatabaseUrls) -> None:
-    """Disabling a trigger is DDL on somebody else's table."""
+    """The role may not disable a trigger of the owner's table."""
     await execute(ledger_database.migration, "CREATE TABLE transfers (id int)")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await execute(ledger_database.runtime, "ALTER TABLE transfers DISABLE TRIGGER ALL")
 
 
 async def test_a_service_cannot_enter_another_services_database(make_database: DatabaseFactory) -> None:
-    """One database for each service: nobody else may even connect."""
+    """Each service has its own database; other services cannot connect to it."""
     rewards, signer = make_database("rewards"), make_database("signer")
     url = signer.runtime.rsplit("/", 1)[0] + "/" + rewards.name
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -77,7 +77,7 @@ async def test_a_service_cannot_enter_another_services_database(make_database: D
 async def test_a_service_has_no_way_into_the_servers_own_databases(
     make_database: DatabaseFactory, database: str
 ) -> None:
-    """Neither of its two roles connects to what every server has."""
+    """Neither of its two roles may connect to the databases that every server has."""
     urls = make_database("signer")
     for url in (urls.runtime, urls.migration):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -101,7 +101,7 @@ async def test_every_call_makes_a_database_of_its_own(make_database: DatabaseFac
 async def test_databases_are_dropped_after_their_test(
     devstack_databases: Databases, postgres_server: PostgresServer
 ) -> None:
-    """Also while somebody is connected: a session has no thousand databases to remove at its end."""
+    """Databases with connections are dropped too, so a session has few databases left at its end."""
     with devstack_databases.dropped_at_the_end() as make:
         urls = make("rewards")
         connection = await asyncpg.connect(urls.runtime)

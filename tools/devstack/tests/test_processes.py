@@ -1,4 +1,4 @@
-"""Child processes: started, waited for, stopped, and never left behind."""
+"""Child processes: start, wait, stop, and no process left after the command."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def log_says(directory: Path, text: str, *, name: str = "part") -> bool:
 
 
 def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    """Stopping ends within a bound whatever the part does."""
+    """A stop takes a limited time, whatever the part does."""
     supervisor = Supervisor()
     record = supervisor.start(spec(tmp_path, STUBBORN, stop_timeout_s=0.5))
     eventually_sync(lambda: log_says(tmp_path, "up"))
@@ -45,7 +45,7 @@ def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_killed_part_starts_again_and_is_not_reported(tmp_path: Path) -> None:
-    """A fault test kills a part on purpose; only what ended by itself is unexpected."""
+    """A part that a test kills is not unexpected; a part that ended by itself is."""
     supervisor = Supervisor()
     first = supervisor.start(spec(tmp_path, SLEEP))
     supervisor.kill("part")
@@ -59,7 +59,7 @@ def test_a_killed_part_starts_again_and_is_not_reported(tmp_path: Path) -> None:
 
 
 def test_a_part_that_ends_while_it_starts_says_why(tmp_path: Path) -> None:
-    """The end of its log is in the sentence, so nobody has to look for it."""
+    """The error has the end of its log."""
     supervisor = Supervisor()
     supervisor.start(spec(tmp_path, "raise SystemExit('no such database')"))
     with pytest.raises(StartError, match="no such database"):
@@ -106,7 +106,7 @@ def test_progress_does_not_go_on_for_ever(tmp_path: Path) -> None:
 def test_a_child_sees_only_the_environment_it_was_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands in our own environment configures no service."""
+    """The environment of the command configures no service."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://somewhere.else/production")
     supervisor = Supervisor()
     supervisor.start(spec(tmp_path, "import os; print(sorted(os.environ), flush=True)"))

@@ -1,4 +1,4 @@
-"""A proxy in the environment is for downloads: what runs on this machine is reached directly."""
+"""A proxy of the environment is for downloads: local addresses are reached directly."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ def installation() -> Iterator[str]:
 
 
 def test_a_command_reaches_this_machine_past_a_dead_proxy(installation: str, tmp_path: Path) -> None:
-    """The proxy would answer nothing, and the command would say that the stack does not run."""
+    """Over the dead proxy the command would fail."""
     done = subprocess.run(
         (sys.executable, "-m", "prizewire_devstack", "stuck", "list"),
         env={
@@ -68,15 +68,15 @@ def test_a_command_reaches_this_machine_past_a_dead_proxy(installation: str, tmp
         ({"NO_PROXY": "a.example", "no_proxy": "b.example"}, "a.example,b.example,127.0.0.1,localhost"),
     ],
 )
-def test_what_was_excepted_before_stays_so(before: dict[str, str], after: str) -> None:
-    """Both spellings say the same afterwards, and the proxy itself is untouched."""
+def test_present_proxy_exceptions_stay(before: dict[str, str], after: str) -> None:
+    """Both variables have the same value afterwards, and the proxy itself does not change."""
     environment = {"HTTPS_PROXY": DEAD, **before}
     spare_loopback(environment)
     assert environment == {"HTTPS_PROXY": DEAD, "NO_PROXY": after, "no_proxy": after}
 
 
-def test_who_excepts_everything_is_left_alone() -> None:
-    """An asterisk counts only where it stands alone."""
+def test_a_proxy_exception_for_everything_stays() -> None:
+    """An asterisk counts only as the whole value."""
     environment = {"NO_PROXY": "*"}
     spare_loopback(environment)
     assert environment == {"NO_PROXY": "*"}

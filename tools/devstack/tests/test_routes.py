@@ -54,7 +54,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("path", "service"), [(path, service) for _, path, service in EXAMPLES])
 def test_the_table_names_the_service_of_a_path(path: str, service: str | None) -> None:
-    """A path belongs to the route that is it or contains it."""
+    """A path belongs to the route that equals or contains it."""
     assert service_for(path=path) == service
 
 
@@ -72,7 +72,7 @@ def test_a_route_comes_before_the_one_that_contains_it() -> None:
 
 
 def test_a_route_waits_longer_than_its_service_takes() -> None:
-    """A request that its service still ends is not given up. What is longer than one transaction has a longer limit."""
+    """The limit of a route is longer than a transaction of its service; longer work has a longer limit."""
     assert all(route.answer_within_s > POOL_WAIT_S + TRANSACTION_MAX_S for route in ROUTES)
     for name in SERVICES_WITH_API:
         limits = {route.prefix: route.answer_within_s for route in ROUTES}
@@ -123,7 +123,7 @@ def gateway_url(upstreams: dict[str, int], tmp_path_factory: pytest.TempPathFact
 def test_the_gateway_does_what_the_table_says(
     method: str, path: str, service: str | None, gateway_url: str, upstreams: dict[str, int]
 ) -> None:
-    """Caddy's reading of the table is ours, the 404 as problem details included."""
+    """Caddy routes as the table says, and answers 404 as problem details."""
     answer = httpx.request(method, gateway_url + path)
     if service is None:
         assert answer.status_code == 404
@@ -133,7 +133,7 @@ def test_the_gateway_does_what_the_table_says(
 
 
 def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
-    """The gateway says who does not answer, as problem details with a stable code."""
+    """The gateway names the service, as problem details with a stable code."""
     taken: set[int] = set()
     supervisor, port = Supervisor(), choose(taken=taken)
     gateway.start(

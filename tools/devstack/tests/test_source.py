@@ -26,7 +26,7 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def test_a_key_is_made_for_its_owner_alone(key_file: Path) -> None:
-    """The file has mode 0600; what is printed is the public entry and nothing of the private half."""
+    """The file has mode 0600; the output has the public entry and no part of the private key."""
     made = run("keygen", str(key_file), "--keyid", "chess-1", "--days", "30")
     assert made.exit_code == 0, made.output
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
@@ -47,14 +47,14 @@ def test_a_key_is_never_overwritten(key_file: Path) -> None:
 
 @pytest.mark.parametrize("keyid", ["", "with space", "ключ", "x" * 129])
 def test_a_keyid_that_cannot_travel_is_refused(key_file: Path, keyid: str) -> None:
-    """It stands in every event and in the competition."""
+    """Events and competitions carry the keyid."""
     assert isinstance(run("keygen", str(key_file), "--keyid", keyid).exception, DevstackError)
     assert not key_file.exists()
 
 
 @pytest.mark.parametrize("way", ["file", "stdin"])
 def test_events_are_signed(tmp_path: Path, key_file: Path, way: str) -> None:
-    """What comes out is accepted by the contracts, holds under the public key, and breaks when it is changed."""
+    """The output fits the contracts, its signature is valid, and a changed event is not."""
     entry = json.loads(run("keygen", str(key_file), "--keyid", "chess-1").output)
     document = {"data": RESULT, "source": "/games/chess", "id": "x"}
     path = tmp_path / "event.json"
@@ -76,6 +76,6 @@ def test_events_are_signed(tmp_path: Path, key_file: Path, way: str) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", "[1]", '"x"'])
 def test_what_is_no_event_is_refused(key_file: Path, text: str) -> None:
-    """In one sentence."""
+    """The error is one sentence."""
     run("keygen", str(key_file), "--keyid", "chess-1")
     assert isinstance(run("sign", "-", "--key", str(key_file), stdin=text).exception, DevstackError)

@@ -1,4 +1,4 @@
-"""The composition without the services: what is kept, what is cleaned up, what is said."""
+"""The stack without services: kept state, cleanup, messages."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ def test_a_stopped_stack_comes_back_as_it_was(home: Home) -> None:
 
 
 def test_state_of_another_version_stops_the_start(tmp_path: Path) -> None:
-    """Before anything of it is touched; --fresh forgets it and starts."""
+    """The start stops before it changes anything; --fresh deletes the state and starts."""
     home = Home(root=tmp_path / "state")
     (home.root / "postgres").mkdir(parents=True)
     with pytest.raises(DevstackError, match="--fresh"), Stack(home=home, options=NO_SERVICES):
@@ -80,7 +80,7 @@ with Stack(home=Home(root=Path(sys.argv[1])), options=StackOptions(services=()))
 
 
 def test_a_service_that_is_left_out_has_its_database(tmp_path: Path) -> None:
-    """What is run by hand finds what it migrates, and the other commands find where it will be."""
+    """A service that runs by hand has its database, and other commands have its port."""
     options = StackOptions(services=(), left_out=("rewards",))
     home = Home(root=tmp_path / "state")
     with Stack(home=home, options=options) as stack:

@@ -1,4 +1,4 @@
-"""What services say of one correlation id, put together; one that does not answer hides nobody else's part."""
+"""The steps of one correlation id from all services; a service that does not answer does not hide the others."""
 
 import json
 from collections.abc import Iterator
@@ -56,8 +56,8 @@ REFUSED = {
 
 
 class Lineages:
-    """Four services, each with its part of a lineage; those in `down` do not answer, one has a stuck event. Those that are
-    frozen take what they are asked and say nothing. A replay or a discard is answered with `answer`.
+    """Four services, each with its part of a lineage; those in `down` do not answer, one has a stuck event. `frozen`
+    services take requests and do not answer. A replay or a discard is answered with `answer`.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Lineages:
     def _reached(self, path: str, *, method: str = "GET") -> str:
         service = path.split("/")[3]
         if service in self.frozen:
-            assert method == "POST", "it was asked a long question before a short one"
+            assert method == "POST", "the long request came before the short one"
             raise SilentError(service=service, method=method, path=path, within_s=10)
         if service in self.down:
             raise ApiError(
@@ -144,14 +144,14 @@ def run(monkeypatch: pytest.MonkeyPatch, services: Lineages, *arguments: str) ->
 
 
 def test_a_trace_is_in_the_order_of_time_and_names_the_signer() -> None:
-    """The signer serves no lineage itself; payouts tells its part."""
+    """The signer serves no lineage itself; payouts serves its part."""
     steps = trace(cast("Api", Lineages()), "c-1")
     assert [step.service for step in steps] == ["settlement", "rewards", "payouts", "signer", "webhooks"]
     assert services_named(steps) == ("settlement", "rewards", "payouts", "webhooks", "signer")
 
 
 def test_a_service_that_is_down_hides_nobody_elses_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What answered is shown, who did not is named, and the exit code says that something is missing."""
+    """The other services' steps are shown, the missing service is named, and the exit code is 1."""
     code, out, err = run(monkeypatch, Lineages("rewards"), "trace", "c-1")
     assert code == 1
     assert all(name in out for name in ("settlement", "payouts", "signer", "webhooks"))
@@ -165,7 +165,7 @@ def test_a_service_that_is_down_hides_nobody_elses_part(monkeypatch: pytest.Monk
 def test_a_frozen_service_hides_nobody_elses_part(
     monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
-    """It is named as one that does not answer; where everybody is silent, the installation as a whole is."""
+    """It is named as one that does not answer; if no service answers, the error is about the installation."""
     code, out, err = run(monkeypatch, Lineages(frozen=("rewards",), stuck="payouts"), *command)
     assert (code, "payouts/12345" in out) == (1, True)
     assert "rewards does not answer" in err
@@ -174,13 +174,13 @@ def test_a_frozen_service_hides_nobody_elses_part(
 
 
 def test_one_service_that_is_asked_alone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is silent is no silent installation."""
+    """One service without an answer is not reported as an installation without an answer."""
     code, _, err = run(monkeypatch, Lineages(frozen=("rewards",)), "stuck", "list", "--service", "rewards")
     assert (code, "rewards does not answer" in err) == (1, True)
 
 
 def test_a_replay_that_is_refused_again_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the sentence that the list shows."""
+    """The output has the detail that the list shows."""
     answer = {"state": "parked", "reason": "handler_error", "detail": "no \x1b place", "released": 0}
     code, out, _ = run(monkeypatch, Lineages(answer=answer), "stuck", "replay", "rewards/7")
     assert (code, out) == (1, "rewards/7 was refused again: handler_error: no \\x1b place\n")
@@ -192,15 +192,15 @@ def test_a_replay_that_is_refused_again_says_why(monkeypatch: pytest.MonkeyPatch
         (
             {"type": "prizewire.match.corrected.v1", "subject": "cup-1", "correlation_id": "c-1"},
             (
-                "Money may wait for events of the type prizewire.match.corrected.v1. Whether money waits for this one is not "
-                "known: look at what it was about (its subject is cup-1; `prizewire trace c-1` shows what else is known of it)."
+                "Money may wait for events of the type prizewire.match.corrected.v1. It is unknown whether money waits for this "
+                "one: check its subject (its subject is cup-1; `prizewire trace c-1` shows its other events)."
             ),
         ),
         (
             {"type": None, "subject": None, "correlation_id": None},
             (
-                "The type of this event cannot be read, so money may wait for it. Whether money waits for this one is not "
-                "known: look at what it was about (it names no subject)."
+                "The type of this event is unreadable, so money may wait for it. It is unknown whether money waits for this "
+                "one: check its subject (it has no subject)."
             ),
         ),
     ],
@@ -208,7 +208,7 @@ def test_a_replay_that_is_refused_again_says_why(monkeypatch: pytest.MonkeyPatch
 def test_a_discard_says_what_is_known_of_the_money(
     monkeypatch: pytest.MonkeyPatch, event: dict[str, Any], said: str
 ) -> None:
-    """The type of the event decides, which is all that is known; what to look up is named."""
+    """The advice depends on the type of the event, and names what to check."""
     answer = {"state": "discarded", "holds_money": True, "versions_skipped": 0, "released": 0, **event}
     discard = ("stuck", "discard", "settlement/4", "--reason", "disowned")
     assert said in run(monkeypatch, Lineages(answer=answer), *discard)[1]
@@ -216,16 +216,18 @@ def test_a_discard_says_what_is_known_of_the_money(
 
 
 @pytest.mark.parametrize("what", [("replay",), ("discard", "--reason", "r")])
-def test_what_nobody_answered_is_looked_up(monkeypatch: pytest.MonkeyPatch, what: tuple[str, ...]) -> None:
-    """A service that froze over a request may have applied it."""
+def test_an_unanswered_request_is_followed_by_advice(
+    monkeypatch: pytest.MonkeyPatch, what: tuple[str, ...]
+) -> None:
+    """A service that froze during a request may have applied it."""
     with pytest.raises(DevstackError) as caught:
         run(monkeypatch, Lineages(frozen=("rewards",)), "stuck", what[0], "rewards/7", *what[1:])
-    assert "whether the POST was applied is not known" in str(caught.value)
-    assert "`prizewire stuck show rewards/7` says what became of the event" in str(caught.value)
+    assert "it is unknown whether the POST was applied" in str(caught.value)
+    assert "`prizewire stuck show rewards/7` shows the state of the event" in str(caught.value)
 
 
 def test_stuck_events_of_the_others_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same for what is stuck; nothing stuck is not claimed for a service that did not say so."""
+    """The list of stuck events names services without an answer, and does not report them as empty."""
     code, out, err = run(monkeypatch, Lineages("webhooks", stuck="rewards"), "stuck", "list")
     assert (code, "rewards/12345" in out) == (1, True)
     assert "webhooks does not answer" in err
@@ -235,7 +237,7 @@ def test_stuck_events_of_the_others_are_listed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_the_signer_refused_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signer serves no HTTP: its sums by kind come from payouts, which keeps its word; without payouts it is silent."""
+    """The signer serves no HTTP: its sums by kind come from payouts, which stores them; without payouts they are missing."""
     code, out, _ = run(monkeypatch, Lineages(refused=True), "stuck", "list")
     assert code == 0
     for text in (
@@ -257,7 +259,7 @@ def test_what_the_signer_refused_is_listed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_refusal_is_not_taken_for_silence() -> None:
-    """Who may not ask is told so."""
+    """A 403 is raised as a refusal."""
 
     class Forbidden(Lineages):
         def _reached(self, path: str, *, method: str = "GET") -> str:
@@ -268,13 +270,13 @@ def test_a_refusal_is_not_taken_for_silence() -> None:
 
 
 def test_a_whole_trace_is_refused_where_a_part_is_missing() -> None:
-    """Who asks for all steps gets all or a sentence."""
+    """The function returns all steps or raises an error."""
     with pytest.raises(DevstackError, match="payouts, webhooks do not answer"):
         trace(cast("Api", Lineages("payouts", "webhooks")), "c-1")
 
 
 def test_a_trace_names_what_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A match that goes no further says where it lies and why, also when nothing else is known of it."""
+    """A trace shows stuck events with their reasons, even without any steps."""
     code, out, _ = run(monkeypatch, Lineages(stuck="rewards"), "trace", "c-1")
     assert code == 0
     assert "Stuck: rewards/12345 is parked (correlation_mismatch)" in out
@@ -283,8 +285,8 @@ def test_a_trace_names_what_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, Lineages(known=False), "trace", "c-1")[0] == 1
 
 
-def test_what_one_copies_is_never_cut_at_80_columns() -> None:
-    """Reference, state, reason and type stay whole; the sentence fills its lines; a sender steers no terminal."""
+def test_values_to_copy_are_never_cut_at_80_columns() -> None:
+    """Reference, state, reason and type stay whole; the sentence fills its lines; control characters are escaped."""
     console = Console(width=80, file=StringIO())
     item = {"ref": "settlement/12345", "service": "settlement", **STUCK}
     with console.capture() as printed:
@@ -297,7 +299,7 @@ def test_what_one_copies_is_never_cut_at_80_columns() -> None:
 
 
 def test_the_days_of_a_trace_are_shown() -> None:
-    """A prize may wait for weeks: the time of day alone would not tell."""
+    """A prize may wait for weeks: the time of day alone is not enough."""
     console = Console(width=80, file=StringIO())
     moments = ("2026-11-20T23:59:58.120Z", "2026-11-20T23:59:59.000Z", "2026-11-22T00:00:01.500Z")
     steps = [
@@ -317,7 +319,7 @@ def test_the_days_of_a_trace_are_shown() -> None:
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_an_empty_answer_says_where_to_look(status: int) -> None:
-    """A message that ends with a colon helps nobody."""
+    """An empty answer has a message with a reason and advice."""
     error = ApiError(status=status, code="unknown", detail="", path="/api/rewards")
     assert str(error) == (
         f"/api/rewards answered {status} (unknown): no reason was given: {api_module.LOCAL_ADVICE}."

@@ -1,4 +1,4 @@
-"""What is said while the stack runs: each thing once, and the disk where it is the reason."""
+"""Messages while the stack runs: each event once, with a full disk as the reason where it is one."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 class Machine:
-    """A part that ends with what it is told to say, on a disk with so much room."""
+    """A part that ends with given log lines, on a disk with given free space."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.directory = directory
@@ -63,7 +63,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 
 
 def test_a_disk_that_fills_up_is_said_before_anything_ends(machine: Machine, tmp_path: Path) -> None:
-    """Once, with what to do; again only after there was room in between."""
+    """The warning comes once, with advice; again only after there was free space in between."""
     watcher = machine.start("", wait_for=tmp_path / "never")
     watcher.look()
     assert machine.said == []
@@ -75,7 +75,7 @@ def test_a_disk_that_fills_up_is_said_before_anything_ends(machine: Machine, tmp
 
 
 def test_a_part_that_ends_on_a_full_disk_says_so(machine: Machine, tmp_path: Path) -> None:
-    """Nobody has to read the log, which may not even have been written."""
+    """The message has the reason, since the log may not have been written."""
     watcher = machine.start("", wait_for=tmp_path / "now")
     machine.free = 1
     machine.end(tmp_path / "now")
@@ -86,8 +86,8 @@ def test_a_part_that_ends_on_a_full_disk_says_so(machine: Machine, tmp_path: Pat
     assert len(machine.said) == 2
 
 
-def test_the_log_tells_that_the_disk_was_full(machine: Machine, tmp_path: Path) -> None:
-    """The room may be back when the part has ended, since it took its files along."""
+def test_a_full_disk_is_found_in_the_log(machine: Machine, tmp_path: Path) -> None:
+    """The space may be free again when the part has ended, since its files are removed."""
     watcher = machine.start(f"java.io.IOException: {os.strerror(28)}", wait_for=tmp_path / "now")
     machine.end(tmp_path / "now")
     watcher.look()
@@ -95,7 +95,7 @@ def test_the_log_tells_that_the_disk_was_full(machine: Machine, tmp_path: Path) 
 
 
 def test_another_reason_is_not_taken_for_the_disk(machine: Machine, tmp_path: Path) -> None:
-    """Neither is one that an earlier run left in the log."""
+    """A reason of an earlier run in the log does not count either."""
     (tmp_path / "kafka.log").write_text(f"java.io.IOException: {os.strerror(28)}\n")
     watcher = machine.start("out of memory", wait_for=tmp_path / "now")
     machine.end(tmp_path / "now")
@@ -105,7 +105,7 @@ def test_another_reason_is_not_taken_for_the_disk(machine: Machine, tmp_path: Pa
 
 
 def test_each_death_is_said_also_of_a_part_that_was_started_again(machine: Machine, tmp_path: Path) -> None:
-    """Once each, with how it ended."""
+    """Each end is reported once, with its exit code or signal."""
     watcher = machine.start("", wait_for=tmp_path / "never")
     for _ in range(2):
         os.kill(machine.supervisor.pid("kafka"), signal.SIGKILL)

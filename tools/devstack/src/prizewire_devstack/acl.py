@@ -1,6 +1,6 @@
-"""Who may read and write which topic, and as which source: the least each principal needs, as one table.
+"""The rights of each Kafka principal: topics that it reads and writes, and sources of its events. Each has the least it needs.
 
-A consumer cannot see which principal wrote a message. What binds a source to a principal is the source's key: a service's
+A consumer cannot see which principal wrote a message. The key of a source binds it to a principal: a service's key is
 in ``trust.json``, a game server's in its competitions, an identity source's in ``player-sources.yaml``.
 WRITE and READ each imply DESCRIBE in Kafka's StandardAuthorizer. A service also reads what it writes: after
 a restore it compares its outbox with the tail of its own topics. Consumer groups are named `<principal>.…`.
@@ -35,7 +35,7 @@ The broker's listener does not know it.
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """What one principal may do; `groups` says whether it may join groups named `<principal>.…`.
+    """The rights of one principal; `groups` says whether it may join groups named `<principal>.…`.
 
     `sources` are the sources of what it writes; one that ends in a slash stands for all that begin with it.
     """
@@ -52,8 +52,8 @@ class Grant:
         own = self.writes if self.groups else ()
         return tuple(dict.fromkeys((*self.reads, *own)))
 
-    def speaks_as(self, source: str) -> bool:
-        """Say whether events of `source` are this principal's."""
+    def writes_as(self, source: str) -> bool:
+        """Say whether this principal writes the events of `source`."""
         return any(source == one or (one.endswith("/") and source.startswith(one)) for one in self.sources)
 
 
@@ -97,4 +97,4 @@ GRANTS: Final = (
 )
 
 PRINCIPALS: Final = (ADMIN, *(grant.principal for grant in GRANTS))
-"""Everybody who may log in at the broker's listener."""
+"""Every principal that may log in at the broker's listener."""

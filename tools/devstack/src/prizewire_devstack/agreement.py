@@ -1,8 +1,8 @@
-"""How two services are compared: what one lists, the other is asked for, and each difference is a breach.
+"""Compare two services: one lists its items, the other is asked for the same ones, and each difference is a breach.
 
-What was found sound is not looked at again: the time up to which everything was sound is answered, and may be kept
-(``Memory``). It never passes a thing that was not found sound, so a breach is told again and again until it is mended. It
-is kept with one thing that both services had: an installation that does not have it is another one.
+Items without a difference are not compared again: the comparison returns the time up to which every item agreed, and a
+``Memory`` stores it. The time never passes an item with a difference, so a breach is reported by each run until it is
+solved. One item that both services had is stored with the time: an installation without this item is another one.
 """
 
 import json
@@ -18,12 +18,12 @@ from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
 AT_ONCE: Final = 100
-"""Things that the other service is asked about with one request."""
+"""Items that the other service is asked for with one request."""
 AGREED_DEADLINE_S: Final = 5.0
-"""How long two services may need to agree: what one has told is on its way to the other."""
+"""Seconds that two services may need to agree: an event of one may not have reached the other yet."""
 SETTLE_DOWN: Final = timedelta(minutes=15)
-"""What is so young is compared again the next time: transactions that began before may still commit, and a round of very
-many lines may take as long to be booked.
+"""Items younger than this are compared again by the next run: transactions that began before may still commit, and booking
+a round with very many lines may take as long.
 """
 
 Item = Mapping[str, Any]
@@ -31,7 +31,7 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Up to when everything was found sound, and the id of one thing that the other service knew, by which the
+    """The time up to which every item agreed, and the id of one item that the other service had, by which the
     installation is recognized.
     """
 
@@ -41,8 +41,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What was compared: how many things, the breaches as sentences, and the mark for the next time. The mark is None
-    where the next time has to compare everything again.
+    """The result of a comparison: the number of items, the breaches as sentences, and the mark for the next run. The mark is
+    None where the next run has to compare everything again.
     """
 
     looked_at: int
@@ -53,8 +53,8 @@ class Agreement:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """One direction of a comparison. ``items`` are what one service lists, the newest first, each with its id in ``key``
-    and its time in ``at``. ``ask`` answers what the other service has of some ids, by id; ``differs`` says what is wrong of
-    an item and that answer, None where nothing is.
+    and its time in ``at``. ``ask`` returns the other service's items by id; ``differs`` describes the
+    difference between two items, None where they agree.
     """
 
     name: str
@@ -67,8 +67,8 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A file that keeps the mark of each comparison by its name. A missing file means: nothing is known yet. Marks that are
-    ``ignored`` are not answered, and stay until a comparison has found new ones.
+    """A file with the mark of each comparison by its name. A missing file has no marks. Marks that are ``ignored`` are not
+    returned, and stay in the file until a comparison has new ones.
     """
 
     file: Path
@@ -76,7 +76,7 @@ class Memory:
     _kept: dict[str, Mark] = field(default_factory=dict)
 
     def read(self, name: str) -> Mark | None:
-        """What was kept of a comparison.
+        """The stored mark of a comparison, or None.
 
         Raises:
             DevstackError: the file holds something else.
@@ -91,13 +91,13 @@ class Memory:
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DevstackError(
-                f"{self.file} is not what `prizewire verify` keeps ({error}): delete it, and everything is compared."
+                f"{self.file} is no file that `prizewire verify` wrote ({error}): delete it; the next run then compares everything."
             ) from error
         self._kept.update(found)
         return None if self.ignored else found.get(name)
 
     def keep(self, name: str, mark: Mark | None) -> None:
-        """Keep it beside what is kept of other comparisons. None: nothing is known of this one any more."""
+        """Store the mark of a comparison beside those of the others; None removes it."""
         if mark is None and name not in self._kept:
             return
         if mark is None:
@@ -112,8 +112,8 @@ class Memory:
 
 
 def compare(listed: Listed, *, mark: Mark | None, now: datetime) -> Agreement:
-    """Hold everything that is listed against the other service; what is missing or differs is asked for again for a while.
-    ``mark`` is that from which on things are listed, None where all are.
+    """Compare every listed item with the other service; items that are missing or differ are requested again for a while.
+    ``mark`` is the mark from which on items are listed, None where all are.
 
     Raises:
         ApiError: a service refused to answer.
@@ -142,7 +142,7 @@ def compare(listed: Listed, *, mark: Mark | None, now: datetime) -> Agreement:
 
 
 def _mark(sound_until: datetime, *, oldest: datetime, known: str | None, before: Mark | None) -> Mark | None:
-    """The mark for the next time, or None where it would skip nothing."""
+    """The mark for the next run, or None where it would skip nothing."""
     if before is not None:
         return Mark(sound_until=sound_until, known=known or before.known)
     if known is None or sound_until <= oldest:
@@ -162,7 +162,7 @@ def _differences(
 
 
 def _those_that_stay(listed: Listed, odd: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
-    """The differences that stay while the other service is asked again for a while."""
+    """The differences that remain after the other service was asked again for a while."""
     left: list[tuple[dict[str, Any], str]] = []
 
     def none_is_left() -> bool:

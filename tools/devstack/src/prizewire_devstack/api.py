@@ -18,22 +18,22 @@ URL_VARIABLE: Final = "PRIZEWIRE_URL"
 TOKEN_VARIABLE: Final = "PRIZEWIRE_TOKEN"  # noqa: S105 - the name of a variable
 TIMEOUT_S: Final = 30.0
 ALIVE_WITHIN_S: Final = 10.0
-"""How long a service may take to answer a question for which it needs no database."""
+"""Seconds that a service may take to answer a request for which it needs no database."""
 ALIVE_WHILE_BUSY_S: Final = 30.0
-"""The same while it works on something that takes long."""
+"""The same, while the service works on a long request."""
 ASK_ALIVE_EVERY_S: Final = 5.0
-"""How often a service that works on something that takes long is asked whether it answers at all."""
+"""Seconds between two such requests while a service works on a long request."""
 PAGE_LIMIT: Final = 200
 SUBJECT: Final = "prizewire-command"
 
 
 NO_ANSWER: Final = frozenset({502, 503, 504})
-"""Statuses that say: nobody could look at the request now."""
+"""Statuses of a service that could not process the request now."""
 NOT_KNOWN: Final = frozenset({502, 504})
-"""Those of a gateway. The service may have applied the request all the same."""
+"""Statuses of a gateway. The service may have applied the request nevertheless."""
 READING: Final = "GET"
 LOCAL_ADVICE: Final = "see `prizewire status`"
-REMOTE_ADVICE: Final = f"see whether its services run, and whether {URL_VARIABLE} is right"
+REMOTE_ADVICE: Final = f"check that its services run, and that {URL_VARIABLE} is right"
 
 
 class ApiError(DevstackError):
@@ -58,9 +58,9 @@ class ApiError(DevstackError):
         self.problem = problem or {}
         self.service = service_for(path=path)
         self.maybe_applied = status in NOT_KNOWN and method != READING
-        """Whether the request may have been applied though nobody said so."""
+        """Whether the request may have been applied although there was no answer."""
         if self.maybe_applied:
-            said += f"; whether the {method} was applied is not known"
+            said += f"; it is unknown whether the {method} was applied"
         end = f": {advice}" if status in NO_ANSWER else ""
         super().__init__(self._sentence(path, said, end))
 
@@ -69,12 +69,12 @@ class ApiError(DevstackError):
 
     @property
     def unanswered(self) -> bool:
-        """Whether the service could not look at the request, so that asking later may help."""
+        """Whether the service could not process the request, so that a retry may help."""
         return self.status in NO_ANSWER
 
 
 class SilentError(ApiError):
-    """A service took a request and did not answer while we waited. Its status is that with which a gateway says the same."""
+    """A service took a request and did not answer in time. Its status is that of a gateway in the same case."""
 
     def __init__(
         self, *, service: str, method: str, path: str, within_s: float, advice: str = LOCAL_ADVICE
@@ -91,10 +91,10 @@ class SilentError(ApiError):
 
 @contextmanager
 def advising(what: str) -> Iterator[None]:
-    """Say what to do where a request in the block may have been applied, and nobody knows.
+    """Add advice to an error of the block where it is unknown whether a request was applied.
 
     Raises:
-        DevstackError: that, with the sentence `what` behind it.
+        DevstackError: the error, followed by the sentence `what`.
     """
     try:
         yield
@@ -130,7 +130,7 @@ def _sign_of_life(service: str) -> str:
 class Api:
     """A client for one installation, local or not. Use as a context manager.
 
-    `advice` is said where nobody answers.
+    `advice` ends the error message where no service answers.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Api:
         )
 
     def __enter__(self) -> Self:
-        """Keep connections open until the block is left."""
+        """Open a client whose connections stay open until the block ends."""
         return self
 
     def __exit__(
@@ -162,26 +162,26 @@ class Api:
 
         Raises:
             ApiError: the service refused.
-            DevstackError: nobody answered.
+            DevstackError: no service answered.
         """
         return self._request("GET", path, query={name: v for name, v in query.items() if v is not None})
 
     def alive(self, service: str) -> None:
-        """Return once a service answers something for which it needs nobody else.
+        """Return once a service answers a request for which it needs neither a database nor another service.
 
         Raises:
             SilentError: it did not within ``ALIVE_WITHIN_S``.
-            ApiError: it is not there, or refused.
+            ApiError: it is unavailable, or refused.
         """
         self._request(READING, _sign_of_life(service), timeout_s=ALIVE_WITHIN_S)
 
     def get_long(self, service: str, path: str, *, within_s: float) -> Any:
-        """GET a document that takes a service long. The service is asked again and again meanwhile whether it answers.
+        """GET a document that takes a service long. Short requests check meanwhile that the service still answers.
 
         Raises:
-            SilentError: it stopped to answer anything, or the document took longer than ``within_s``.
+            SilentError: it stopped answering, or the document took longer than ``within_s``.
             ApiError: the service refused.
-            DevstackError: nobody answered.
+            DevstackError: no service answered.
         """
         try:
             answer = asyncio.run(self._watched(service, path, within_s=within_s))
@@ -276,7 +276,7 @@ class Api:
             return answer.json() if answer.content else None
         except ValueError as error:
             raise DevstackError(
-                f"{self.base_url}{path} answered {answer.status_code} with something else than JSON: {self._advice}."
+                f"{self.base_url}{path} answered {answer.status_code} with a body that is no JSON: {self._advice}."
             ) from error
 
 
@@ -284,7 +284,7 @@ def remote() -> tuple[str, str] | None:
     """Address and token of another installation, where the environment names one; None means the local stack.
 
     Raises:
-        DevstackError: it names only one of the two, so that which installation is meant is not certain.
+        DevstackError: it names only one of the two, so the installation is not certain.
     """
     url, token = os.environ.get(URL_VARIABLE), os.environ.get(TOKEN_VARIABLE)
     if url and token:
@@ -302,7 +302,7 @@ def connect(*, roles: tuple[str, ...] = ("operator", "admin"), timeout_s: float 
     """Reach the installation that PRIZEWIRE_URL and PRIZEWIRE_TOKEN name, else the local stack.
 
     Raises:
-        NotRunningError: neither is there.
+        NotRunningError: the variables are not set, and there is no local stack.
         DevstackError: only one of the two variables is set.
     """
     if (named := remote()) is not None:

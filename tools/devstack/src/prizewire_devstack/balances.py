@@ -1,4 +1,4 @@
-"""Opening balances from a file: read line by line, sent in batches, and added up again from what the service answers."""
+"""Opening balances from a file: read line by line, sent in batches, and compared with the sums in the service's answers."""
 
 import csv
 import json
@@ -17,20 +17,20 @@ from prizewire_devstack.errors import DevstackError
 FIELDS: Final = ("player", "asset", "bucket", "amount", "reference")
 PATH: Final = "/api/imports/balances"
 BATCH_ROWS: Final = 1_000
-"""As many as the service takes at once."""
+"""The most rows that the service takes in one request."""
 REFUSED_SHOWN_MAX: Final = 1_000
-"""Refused rows that a report names; the rest is counted."""
+"""The most refused rows that a report names; further ones are only counted."""
 
 
 class Row(NamedTuple):
-    """A row of the file, with the line that it stands on."""
+    """A row of the file, with its line number."""
 
     line: int
     values: dict[str, str]
 
 
 class RefusedRow(NamedTuple):
-    """A row that is not booked, and why."""
+    """A row that is not booked, with the reason."""
 
     line: int
     code: str
@@ -39,7 +39,7 @@ class RefusedRow(NamedTuple):
 
 @dataclass
 class SumOf:
-    """One bucket of all wallets in one asset: what imports had brought in before, now, and with this one."""
+    """One bucket of all wallets in one asset: the sum of all imports before and after this one, and of this one."""
 
     before: Decimal
     imported: Decimal
@@ -47,13 +47,13 @@ class SumOf:
 
     @property
     def reconciles(self) -> bool:
-        """Whether the ledger grew by what was imported."""
+        """Whether the ledger grew by the imported sum."""
         return self.before + self.imported == self.after
 
 
 @dataclass
 class Report:
-    """What an import did, or would do. ``repeated`` rows stand in the file a second time, with the same amount."""
+    """The result of an import or of its dry run. ``repeated`` counts rows that are in the file twice with the same amount."""
 
     dry_run: bool
     rows: int = 0
@@ -66,17 +66,17 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether every row is booked, and the sums agree."""
+        """Whether every row is booked and the sums agree."""
         return self.refused_count == 0 and all(one.reconciles for one in self.sums.values())
 
     def refuse(self, row: RefusedRow) -> None:
-        """Count a row that is not booked, and name it while there is room."""
+        """Count a row that is not booked; the first ``REFUSALS_MAX`` are named."""
         self.refused_count += 1
         if len(self.refused) < REFUSED_SHOWN_MAX:
             self.refused.append(row)
 
     def add(self, answer: dict[str, Any], batch: list[Row]) -> None:
-        """Take in what the service said of a batch."""
+        """Add the service's answer for a batch."""
         self.imported += int(answer["imported"])
         self.already += int(answer["already"])
         for one in answer["refused"]:
@@ -88,7 +88,7 @@ class Report:
             known.after = known.after + imported if self.dry_run else after
 
     def to_json(self) -> dict[str, Any]:
-        """What a script would read."""
+        """The report as JSON for scripts."""
         return {
             "dry_run": self.dry_run,
             "ok": self.good,
@@ -116,7 +116,7 @@ def read(file: Path) -> Iterator[Row]:
     """The rows of a CSV file with a header, or of a file with one JSON object a line.
 
     Raises:
-        DevstackError: it cannot be read as what its name says it is, with the line.
+        DevstackError: the file does not have the format of its name; the message has the line.
     """
     if file.suffix.lower() == ".csv":
         yield from _read_csv(file)
@@ -137,11 +137,13 @@ def _read_csv(file: Path) -> Iterator[Row]:
             for values in reader:
                 if None in values or None in values.values():
                     raise DevstackError(
-                        f"{file.name}, line {reader.line_num}: it does not have {len(FIELDS)} cells."
+                        f"{file.name}, line {reader.line_num}: it does not have {len(FIELDS)} cells: write {', '.join(FIELDS)}."
                     )
                 yield Row(reader.line_num, {name: values[name].strip() for name in FIELDS})
         except (csv.Error, UnicodeDecodeError) as error:
-            raise DevstackError(f"{file.name}, line {reader.line_num}: it is no CSV ({error}).") from error
+            raise DevstackError(
+                f"{file.name}, line {reader.line_num}: it is no CSV ({error}): correct the line."
+            ) from error
 
 
 def _read_json_lines(file: Path) -> Iterator[Row]:
@@ -152,7 +154,9 @@ def _read_json_lines(file: Path) -> Iterator[Row]:
             try:
                 values = json.loads(line)
             except ValueError as error:
-                raise DevstackError(f"{file.name}, line {number}: it is no JSON ({error}).") from error
+                raise DevstackError(
+                    f"{file.name}, line {number}: it is no JSON ({error}): correct the line."
+                ) from error
             if not isinstance(values, dict) or sorted(values) != sorted(FIELDS):
                 raise DevstackError(
                     f"{file.name}, line {number}: it must hold {', '.join(FIELDS)}, and nothing else."
@@ -165,13 +169,13 @@ def _read_json_lines(file: Path) -> Iterator[Row]:
 
 
 def send(api: Api, rows: Iterable[Row], *, apply: bool) -> Report:
-    """Book the rows, or with ``apply`` unset ask what would be booked; answers the report.
+    """Book the rows, or without ``apply`` preview what would be booked. Returns the report.
 
-    Each run has keys of its own: what an earlier run booked is found by the rows themselves, so that the report says
-    what this run did.
+    Each run has new idempotency keys: the service finds the rows of an earlier run by their contents, so the report
+    shows what this run did.
 
     Raises:
-        DevstackError: the service refused a whole batch, or did not answer. Sending the file again goes on from there.
+        DevstackError: the service refused a whole batch, or did not answer. Send the file again to continue.
     """
     report = Report(dry_run=not apply)
     run = secrets.token_hex(8)
@@ -185,8 +189,8 @@ def send(api: Api, rows: Iterable[Row], *, apply: bool) -> Report:
 
 
 def _each_once(rows: Iterable[Row], report: Report) -> Iterator[Row]:
-    """Each key once: a dry run books nothing that a later batch could be held against. An amount that can never be
-    booked is left to the service to refuse, and no other row is held against it.
+    """Each key once: the service cannot find a duplicate in a dry run, since nothing is booked. A row with an impossible amount
+    is left to the service to refuse, and does not make a duplicate of another row.
     """
     seen: dict[bytes, tuple[Decimal, str]] = {}
     for row in rows:
@@ -206,19 +210,19 @@ def _each_once(rows: Iterable[Row], report: Report) -> Iterator[Row]:
             report.repeated += 1
         else:
             detail = (
-                f"{values['player']} stands twice under {values['reference']}: with {known[1]} and with "
+                f"{values['player']} is in the file twice under {values['reference']}: with {known[1]} and with "
                 f"{values['amount']}"
             )
             report.refuse(RefusedRow(row.line, "amount_changed", detail))
 
 
 def plain(amount: Decimal) -> str:
-    """An amount for people: digits and a point with the decimals that it came with, never an exponent."""
+    """An amount as text: digits and a point with the decimals of the value, without an exponent."""
     return f"{amount:f}"
 
 
 def _bookable(amount: str) -> Decimal | None:
-    """The amount that a text is; None where it is no number above zero."""
+    """The amount in a text; None where it is no number above zero."""
     try:
         number = Decimal(amount)
     except InvalidOperation:

@@ -1,10 +1,10 @@
-"""What settlement, rewards and payouts must agree on, in both directions.
+"""The comparisons between settlement, rewards and payouts, in both directions.
 
-- Of every round that ended, the prizes that rewards has are those settled.
+- For every round that ended, rewards has the settled prizes.
 - Every round that rewards booked is one that settlement settled, with the same figures and lines.
 - Every entry that rewards took is into a round that settlement knows, for its fee.
-- Every payout that rewards asked for is known to payouts, to the same payee with the same amount.
-- Every payout that payouts has was asked for by rewards, likewise, and rewards knows of its end.
+- Every payout that rewards requested is known to payouts, to the same payee with the same amount.
+- Every payout that payouts has was requested by rewards, likewise, and rewards knows its end.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from prizewire_devstack.agreement import SETTLE_DOWN, Item, Listed
 from prizewire_devstack.api import Api
 
 PAYOUT_GRACE: Final = timedelta(minutes=5)
-"""How long a payout may be on its way to payouts, and its end on the way back. Less than what is compared again in any
-case.
+"""Seconds that the request of a payout, and its end, may need to reach the other service. Less than the time that is
+always compared again.
 """
 LINES_PER_PART: Final = 1_000
 """Rounds of more lines are booked in chunks."""
 COMPARED: Final = ("settlement_version", "campaign", "asset", "gross", "prizes", "prizes_total")
-"""What both services say of a round that ended, and must say alike."""
+"""The fields of a round that ended, which must be equal in both services."""
 COMPARED_HEADS: Final = (
     "campaign",
     "asset",
@@ -32,21 +32,21 @@ COMPARED_HEADS: Final = (
     "unclaimed",
     "digest",
 )
-"""What both services say of a settlement, and must say alike."""
+"""The fields of a settlement, which must be equal in both services."""
 COMPARED_PAYOUTS: Final = ("player", "asset", "pay_amount")
-"""What both services say of a payout, and must say alike."""
+"""The fields of a payout, which must be equal in both services."""
 CLOSED: Final = frozenset({"paid", "failed", "rejected", "cancelled", "returned"})
-"""States of a payout in which its money has moved, or moves back."""
+"""States of a payout whose money has moved, or moves back."""
 
 HOLDS_FEES: Final = frozenset({"paid", "earned"})
 """States of an entry in which its fee is taken."""
 
 Comparison = Callable[[Api, datetime | None, datetime], Listed]
-"""One direction over these services, of what is as young as the first moment or younger; the second one is now."""
+"""Makes one direction of a comparison: items since the first moment; the second moment is now."""
 
 
 def settled_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
-    """What settlement ended, held against rewards."""
+    """Rounds that ended in settlement, compared with rewards."""
     return Listed(
         name="prizes_are_those_settled",
         key="round_id",
@@ -58,7 +58,7 @@ def settled_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
 
 
 def booked_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
-    """What rewards booked, held against settlement, which is never behind."""
+    """Rounds that rewards booked, compared with settlement, which has them before rewards."""
     del now
     return Listed(
         name="rounds_were_settled",
@@ -71,7 +71,7 @@ def booked_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
 
 
 def taken_entries(api: Api, since: datetime | None, now: datetime) -> Listed:
-    """What rewards took for entries, held against settlement, which is never behind."""
+    """Entries whose fee rewards took, compared with settlement, which has them before rewards."""
     del now
     return Listed(
         name="entries_are_into_rounds",
@@ -84,7 +84,7 @@ def taken_entries(api: Api, since: datetime | None, now: datetime) -> Listed:
 
 
 def asked_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
-    """What rewards asked to be paid, held against payouts."""
+    """Payouts that rewards requested, compared with payouts."""
     return Listed(
         name="payouts_are_known",
         key="payout_id",
@@ -96,7 +96,7 @@ def asked_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
 
 
 def taken_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
-    """What payouts took, held against rewards, which is behind only with ends."""
+    """Payouts that payouts has, compared with rewards, which learns only their ends later."""
     return Listed(
         name="payouts_were_asked_for",
         key="payout_id",
@@ -126,8 +126,8 @@ def _known(api: Api, path: str, key: str, ids: Sequence[str]) -> dict[str, dict[
 
 
 def _of_ended(ended: Item, booked: Item | None, *, now: datetime) -> str | None:
-    """What rewards has otherwise than settlement, as a sentence; None where both agree, or where a round of many lines has
-    ended so lately that it may still be at work.
+    """The difference in rewards, as a sentence; None where both agree, or where rewards may still be booking a round of many
+    lines.
     """
     said = _contradiction(ended, booked)
     if said is None:
@@ -160,13 +160,13 @@ def _contradiction(ended: Item, booked: Item | None) -> str | None:
 
 
 def _of_booked(booked: Item, settled: Item | None) -> str | None:
-    """What settlement does not know of a booked round. A settlement that rewards has not booked yet is no difference: the
-    rounds that ended show whether it comes.
+    """The difference in settlement for a booked round. A settlement that rewards has not booked yet is no difference: the
+    comparison of rounds that ended finds it.
     """
     version = booked["settlement_version"]
     has = f"round {booked['round_id']}: rewards booked settlement {version} of {booked['gross']} {booked['asset']}"
     if settled is None:
-        # Two admins disowned it, so nothing of it is booked any more.
+        # Two admins disowned the round, so it is not booked any more.
         gone = booked["state"] == "voided"
         return None if gone else f"{has}, settlement never settled the round"
     if booked["state"] == "voided":
@@ -188,7 +188,7 @@ def _of_booked(booked: Item, settled: Item | None) -> str | None:
 
 
 def _of_entry(entry: Item, terms: Item | None) -> str | None:
-    """What settlement does not know of an entry that holds money, or held it to its end."""
+    """The difference in settlement for an entry whose fee was taken."""
     if entry["state"] not in HOLDS_FEES:
         return None
     took = f"entry {entry['entry_id']}: rewards took {entry['amount']} {entry['asset']} of {entry['player']}"

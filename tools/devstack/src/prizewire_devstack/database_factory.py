@@ -12,4 +12,4 @@ class DatabaseFactory(Protocol):
     """Makes a fresh database for a service; `migrated` gives it the service's tables."""
 
     def __call__(self, service: str, *, migrated: bool = False) -> DatabaseUrls:
-        """Return how the service's two roles reach the new database."""
+        """Return the URLs of the new database for the service's two roles."""

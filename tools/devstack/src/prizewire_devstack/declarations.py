@@ -1,23 +1,23 @@
-"""Campaigns and competitions as a file declares them, brought about over HTTP. Applying twice changes nothing.
+"""Campaigns and competitions that a file declares, created and changed over HTTP. Applying a file twice changes nothing.
 
 ```yaml
 campaigns:
   - name: autumn-cup
     asset: USDC
     delivery: direct
-    low_water: "100.00"         # and caps, claim, risk: as the interface takes them; what is not named stays
+    low_water: "100.00"         # and caps, claim, risk, as in the HTTP interface; a setting that is not named is not changed
     funding: [{amount: "1000.00", reference: sponsor-payment-1}]
     state: active
 competitions:
   - id: autumn-cup
     name: Autumn cup
-    campaign: autumn-cup        # by name; an id is taken too
+    campaign: autumn-cup        # by name or by id
     asset: USDC
     gross_prize: "1000.00"
-    …                           # every other field as the interface takes it
+    …                           # every other field as in the HTTP interface
     sources:
       - source: /game-servers/local
-        keys: [local]           # the local game server's key; whole keys are taken too
+        keys: [local]           # the local game server's key; or whole keys
 ```
 """
 
@@ -41,11 +41,11 @@ from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 LOCAL_KEY: Final = "local"
 STATE_ROUTES: Final = {"active": "activate", "paused": "pause", "ended": "end"}
 SETTINGS: Final = ("low_water", "caps", "claim", "risk")
-"""What of a campaign can be changed. What a file does not name stays as it is; null takes a limit away."""
+"""The settings of a campaign that can be changed. A setting that a file does not name is not changed; null removes a limit."""
 NOT_FOUND: Final = 404
 CAMPAIGN_UNKNOWN: Final = "campaign_unknown"
 KNOWN_DEADLINE_S: Final = 20.0
-"""How long settlement may need to hear of a campaign that was made a moment ago."""
+"""Seconds that settlement may need to receive the event of a new campaign."""
 KNOWN_POLL_S: Final = 0.2
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "campaigns": ("name", "asset", "delivery"),
@@ -61,15 +61,15 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "funding": frozenset(REQUIRED["funding"]),
     "sources": frozenset({"source", "keys"}),
 }
-"""The fields that an entry may have, where no service sees the entry as it stands in the file."""
+"""The fields that an entry may have, for entries that no service receives unchanged."""
 ONCE: Final[Mapping[str, str]] = {"campaigns": "name", "funding": "reference", "competitions": "id"}
-"""The field that names an entry among those of its list."""
+"""The field that identifies an entry in its list."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What became of one declared thing; `action` is created, changed, funded, or unchanged. `settings` are the settings of
-    a campaign that were changed.
+    """The outcome for one declared campaign or competition; `action` is created, changed, funded, or unchanged. `settings`
+    are the changed settings of a campaign.
     """
 
     kind: str
@@ -83,7 +83,7 @@ def load(path: Path) -> dict[str, Any]:
     """Read a file of declarations.
 
     Raises:
-        DevstackError: it is missing, no YAML, declares something unknown or twice, or leaves out what everything needs.
+        DevstackError: it is missing or no YAML, or has an unknown, repeated or missing field.
     """
     try:
         document = yaml.safe_load(read_text(path))
@@ -97,8 +97,8 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _demand(holder: Mapping[str, Any], field: str, *, where: str) -> None:
-    """Refuse a list whose entries lack what nobody could do without, say what nobody would read, or are declared twice; the
-    services judge everything else.
+    """Refuse a list with an entry that lacks a required field, has an unknown field, or repeats another entry. The services
+    check everything else.
 
     Raises:
         DevstackError: it is no list of mappings, or an entry lacks a field, has an unknown one, or repeats another.
@@ -132,14 +132,14 @@ def apply(
     document: Mapping[str, Any],
     *,
     local_key: Mapping[str, str] | None,
-    tell: Callable[[Change], None] = lambda _: None,
+    report: Callable[[Change], None] = lambda _: None,
 ) -> list[Change]:
-    """Bring the declared campaigns, then the competitions, about. Each is told once it is done.
+    """Create and change the declared campaigns, then the competitions. ``report`` is called for each one after it.
 
     Raises:
-        ApiError: a service refused; the sentence names what was declared.
-        DevstackError: a competition names an unknown campaign or key, or a name is that of several campaigns. Nothing was
-            done then.
+        ApiError: a service refused; the message names the declared campaign or competition.
+        DevstackError: a competition names an unknown campaign or key, or several campaigns have the name. Nothing was
+            changed then.
     """
     campaigns = _by_name(api.items("/api/campaigns"), names=_campaign_names(document))
     _check_competitions(document, campaigns, local_key)
@@ -147,17 +147,17 @@ def apply(
     for declared in document.get("campaigns") or []:
         with _about("campaign", declared["name"]):
             changes.append(_apply_campaign(api, declared, campaigns))
-        tell(changes[-1])
+        report(changes[-1])
     for declared in document.get("competitions") or []:
         with _about("competition", declared["id"]):
             changes.append(_apply_competition(api, declared, campaigns, local_key))
-        tell(changes[-1])
+        report(changes[-1])
     return changes
 
 
 @contextmanager
 def _about(kind: str, name: str) -> Iterator[None]:
-    """Say of which declared thing a refusal is."""
+    """Name the declared campaign or competition in an error of the block."""
     try:
         yield
     except ApiError as error:
@@ -170,7 +170,7 @@ def _check_competitions(
     campaigns: Mapping[str, Mapping[str, Any]],
     local_key: Mapping[str, str] | None,
 ) -> None:
-    """Refuse what is known to fail before anything is done: money is booked before competitions are looked at.
+    """Refuse competitions that would fail, before anything is changed: campaigns, with their money, are applied first.
 
     Raises:
         DevstackError: a competition names an unknown campaign or key.
@@ -183,16 +183,16 @@ def _check_competitions(
 
 
 def _campaign_names(document: Mapping[str, Any]) -> set[str]:
-    """The campaigns that a document speaks of."""
+    """The names of campaigns in a document."""
     declared = {one["name"] for one in document.get("campaigns") or []}
     return declared | {one["campaign"] for one in document.get("competitions") or []}
 
 
 def _by_name(campaigns: Iterable[dict[str, Any]], *, names: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The campaign of each name: the one that has not ended, or the newest of those that have.
+    """The campaign of each name: the one that has not ended, or the newest ended one.
 
     Raises:
-        DevstackError: one of ``names`` is that of several campaigns that have not ended.
+        DevstackError: several campaigns that have not ended have one of ``names``.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for campaign in campaigns:
@@ -251,7 +251,7 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
 
 
 def _fund(api: Api, campaign: str, payment: Mapping[str, Any]) -> None:
-    """Fund a pool, once for a reference: what somebody else booked under it, with the same amount, is the same payment."""
+    """Fund a pool, once for a reference. A funding by another person with the same reference and amount is the same payment."""
     body = {"amount": payment["amount"], "reference": payment["reference"]}
     key = _key("funding", campaign, str(payment["reference"]), str(payment["amount"]))
     try:
@@ -263,7 +263,7 @@ def _fund(api: Api, campaign: str, payment: Mapping[str, Any]) -> None:
 
 
 def _key(*parts: str) -> str:
-    """The Idempotency-Key of a declared thing. It is a hash, since names and references have letters that a key may not."""
+    """The Idempotency-Key of a declared thing. It is a hash, since names and references may have characters that a key may not have."""
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return f"apply:{digest}"
 
@@ -290,23 +290,23 @@ def _apply_competition(
         return Change(kind="competition", name=name, id=name, action="created")
     if _holds(before, body):
         return Change(kind="competition", name=name, id=name, action="unchanged")
-    # Settlement knows the rule in force in other words too, such as percentages for each place or for all of them.
+    # Settlement recognizes an equal rule in another form, such as percentages for each place or for all of them.
     after = once_known(lambda: api.put(path, body))
     action = "changed" if after["rule_version"] != before["rule_version"] else "unchanged"
     return Change(kind="competition", name=name, id=name, action=action)
 
 
 def make_competition(api: Api, body: Mapping[str, Any]) -> Any:
-    """POST a competition, over a campaign that may have been made a moment ago.
+    """POST a competition over a campaign that may be new.
 
     Raises:
-        ApiError: the service refused; also where it has not heard of the campaign within ``KNOWN_DEADLINE_S``.
+        ApiError: the service refused; also where it does not know the campaign within ``KNOWN_DEADLINE_S``.
     """
     return once_known(lambda: api.post("/api/competitions", body))
 
 
 def once_known(write: Callable[[], Any]) -> Any:
-    """Write a rule once settlement has heard of its campaign, which rewards tells it by an event."""
+    """Write a rule once settlement knows its campaign, which it learns by an event of rewards."""
     answers: list[Any] = []
     unknown: list[ApiError] = []
 
@@ -344,7 +344,7 @@ def _source(declared: Mapping[str, Any], local_key: Mapping[str, str] | None) ->
             keys.append(key)
         elif local_key is None:
             raise DevstackError(
-                "The key `local` is known to the local stack only: write the game server's key out."
+                "The key `local` is known to the local stack only: write the game server's whole key into the file."
             )
         else:
             keys.append(dict(local_key))
@@ -352,7 +352,7 @@ def _source(declared: Mapping[str, Any], local_key: Mapping[str, str] | None) ->
 
 
 def _holds(current: Any, declared: Any, *, equal: Callable[[Any, Any], bool] = eq) -> bool:
-    """Say whether what is there says all that is declared; defaults that the service added do not count."""
+    """Say whether the current state has all declared values; defaults that the service added do not count."""
     if isinstance(declared, Mapping) and isinstance(current, Mapping):
         return all(
             name in current and _holds(current[name], value, equal=equal) for name, value in declared.items()
@@ -364,7 +364,7 @@ def _holds(current: Any, declared: Any, *, equal: Callable[[Any, Any], bool] = e
 
 
 def _merged(current: Any, declared: Any) -> Any:
-    """What is there, with what is declared in its place."""
+    """The current state with the declared values in place of its own."""
     if isinstance(declared, Mapping) and isinstance(current, Mapping):
         return {**current, **{name: _merged(current.get(name), value) for name, value in declared.items()}}
     return declared

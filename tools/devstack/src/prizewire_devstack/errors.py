@@ -1,9 +1,9 @@
-"""What stops the local stack: one sentence that says what to do, never a traceback.
+"""Errors of the local stack. The text of each is one sentence that says what to do; no traceback is shown.
 
 DevstackError
 ├── NotRunningError      a command needs the running stack
 ├── AlreadyRunningError  another `prizewire up` holds the state directory
-├── PortBusyError        somebody else listens where we must
+├── PortBusyError        another program listens on a required port
 ├── DownloadError        a part could not be fetched
 ├── DiskFullError        the state directory's file system is full
 └── StartError           a part did not become ready
@@ -33,7 +33,7 @@ class DownloadError(DevstackError):
 
 
 class DiskFullError(DevstackError):
-    """The file system of the state directory has no room left."""
+    """The file system of the state directory is full."""
 
 
 class StartError(DevstackError):

@@ -1,4 +1,4 @@
-"""Files that somebody named on the command line: read whole, or refused in one sentence."""
+"""Files that are named on the command line: read whole, or refused in one sentence."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DevstackError(
-            f"{path} cannot be read ({error.strerror}): name a file that is there."
+            f"{path} cannot be read ({error.strerror}): name a file that exists and is readable."
         ) from error
 
 

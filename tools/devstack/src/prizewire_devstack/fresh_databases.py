@@ -1,7 +1,7 @@
-"""Databases of tests on one server, copied from templates over one kept connection.
+"""Databases of tests on one server, copied from templates over one open connection.
 
-A copy of a template takes 20 to 60 ms where the files are in memory. It is made ahead, while the test before is running,
-and is dropped after its test, while the next one is running.
+A copy of a template takes 20 to 60 ms where the files are in memory. It is made in advance, while the previous test runs,
+and dropped while the next one runs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Databases:
 
     @contextmanager
     def dropped_at_the_end(self) -> Iterator[DatabaseFactory]:
-        """A function that makes databases, which are dropped at the exit."""
+        """A function that makes databases; they are dropped when the block ends."""
         made: list[str] = []
 
         def make(service: str, *, migrated: bool = False) -> DatabaseUrls:

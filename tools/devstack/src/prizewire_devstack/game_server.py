@@ -28,13 +28,13 @@ from prizewire_devstack.home import Home
 from prizewire_devstack.ports import LOOPBACK
 
 SOURCE: Final = acl.GAME_SERVER_SOURCE
-"""The source of the local game server, where an event names none."""
+"""The source of the local game server, for events that name none."""
 PRINCIPALS: Final = (GAME_SERVER, IDENTITY)
-"""As which a message may be sent."""
+"""The principals that may send a message."""
 COMPLETED: Final = "prizewire.match.completed.v1"
 SEND_DEADLINE_S: Final = 30.0
 ANSWER_DEADLINE_S: Final = 5.0
-"""How long a broker may take to say that it is there."""
+"""Seconds that a broker may take to answer."""
 NOTHING: Final = "{path} holds no event, so nothing was sent: write at least one match into it."
 LOGIN_VARIABLES: Final = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD")
 REMOTE_VARIABLES: Final = (*LOGIN_VARIABLES, URL_VARIABLE, TOKEN_VARIABLE)
@@ -77,7 +77,7 @@ def load(path: Path) -> list[dict[str, Any]]:
         documents = documents[0]
     if not all(isinstance(document, dict) for document in documents):
         raise DevstackError(
-            f"{path} holds something that is no event: an event is a mapping with match_id and so on."
+            f"{path} holds an entry that is no event: write each event as a mapping with match_id and so on."
         )
     if not documents:
         raise DevstackError(NOTHING.format(path=path))
@@ -85,7 +85,7 @@ def load(path: Path) -> list[dict[str, Any]]:
 
 
 def raw_lines(path: Path) -> list[SourceMessage]:
-    """Each line of a file that is not empty, as it stands.
+    """Each line of a file that is not empty, unchanged.
 
     Raises:
         DevstackError: the file cannot be read, or holds none.
@@ -122,9 +122,9 @@ def principal_of(topic: topics.Topic) -> str:
 
 
 def complete(document: Mapping[str, Any], *, source: str | None = None, now: datetime) -> dict[str, Any]:
-    """Make a whole CloudEvent of an event with gaps, or of bare data (a result, unless it says otherwise).
+    """A whole CloudEvent from an event with missing fields, or from bare data (a result, unless its fields say otherwise).
 
-    `source` stands in where the event names none; without it the local source of its topic does.
+    `source` is used where the event names none; without it the local source of its topic is used.
     """
     if "specversion" in document or "data" in document:
         given, data = dict(document), document.get("data", {})
@@ -147,7 +147,7 @@ def complete(document: Mapping[str, Any], *, source: str | None = None, now: dat
 
 
 def correlation_of(event: Mapping[str, Any]) -> str:
-    """The correlation id that the match of an event has: its own, else the one that settlement derives."""
+    """The correlation id of an event's match: its own, else the one that settlement derives."""
     given = event.get("correlationid")
     if isinstance(given, str):
         return given
@@ -158,7 +158,7 @@ def message(event: dict[str, Any], *, key: MessageKey | None) -> SourceMessage:
     """Render an event, signed where a key is given.
 
     Raises:
-        DevstackError: the event holds a float or something else that cannot be signed.
+        DevstackError: the event holds a float or another value that cannot be signed.
     """
     topic = topic_of(event)
     try:
@@ -180,7 +180,7 @@ def local_key(home: Home, principal: str = GAME_SERVER) -> MessageKey:
     """The key of the local game server, or of the local source of players' facts.
 
     Raises:
-        DevstackError: there is no local stack that would have one.
+        DevstackError: there is no local stack.
     """
     file = Keyring(home=home).message_key_file(principal)
     if not file.is_file():
@@ -195,8 +195,8 @@ def login(home: Home, principal: str = GAME_SERVER) -> KafkaLogin:
     """The broker and the login that the KAFKA_ variables name, else the local ones of `principal`.
 
     Raises:
-        NotRunningError: neither is there.
-        DevstackError: some variables name another installation, and its broker is not among them.
+        NotRunningError: the variables are not set, and there is no local stack.
+        DevstackError: some variables name another installation, but not its broker.
     """
     given = {name: os.environ.get(name, "") for name in LOGIN_VARIABLES}
     missing = [name for name, value in given.items() if not value]
@@ -205,8 +205,8 @@ def login(home: Home, principal: str = GAME_SERVER) -> KafkaLogin:
         return KafkaLogin(bootstrap_servers=servers, username=username, password=password)
     if len(missing) < len(given) or remote() is not None:
         raise DevstackError(
-            f"Another installation is meant, but its broker is not known: set {' and '.join(missing)} too, or take "
-            f"{' and '.join(name for name in REMOTE_VARIABLES if os.environ.get(name))} away for the local stack."
+            f"The variables name another installation, but not its broker: set {' and '.join(missing)} too, or unset "
+            f"{' and '.join(name for name in REMOTE_VARIABLES if os.environ.get(name))} to use the local stack."
         )
     run = home.running()
     return KafkaLogin(

@@ -1,4 +1,4 @@
-"""The state directory of one local stack, and what is remembered there between two starts."""
+"""The state directory of one local stack."""
 
 import fcntl
 import json
@@ -18,12 +18,12 @@ HOME_VARIABLE = "PRIZEWIRE_HOME"
 OWNER_ONLY = 0o600
 OWNER_ONLY_DIRECTORY = 0o700
 OWNER_ONLY_UMASK = 0o077
-"""What a command and its children write is for their owner alone: state, logs and databases hold keys and personal
+"""Files of a command and its children are readable by their owner only: state, logs and databases hold keys and personal
 details.
 """
 GENERATION = "4"
-"""Of the state that a stack leaves behind. It goes up with a change that the state of before cannot be carried over,
-such as one of a service's first migration; after the first release there is none.
+"""The version of the stored state. It rises with each change after which older state cannot be used, such as a change of
+a service's first migration; after the first release there is none.
 """
 
 
@@ -31,13 +31,15 @@ def repository_root() -> Path:
     """Find the repository: upwards from the working directory, else from this file.
 
     Raises:
-        DevstackError: neither lies in a Prizewire repository.
+        DevstackError: neither is in a Prizewire repository.
     """
     for start in (Path.cwd(), Path(__file__).resolve()):
         for candidate in (start, *start.parents):
             if (candidate / "tools" / "devstack" / "pyproject.toml").is_file():
                 return candidate
-    raise DevstackError("This is no Prizewire repository: change into your clone and run the command there.")
+    raise DevstackError(
+        "The working directory is in no Prizewire repository: change into your clone and run the command there."
+    )
 
 
 def write_private(path: Path, text: str) -> None:
@@ -52,7 +54,7 @@ def write_private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessRecord:
-    """One running part: its pid with its start time (seconds since the epoch) tells it from a later namesake."""
+    """One running part: its pid and its start time (seconds since the epoch), since a pid may be reused."""
 
     pid: int
     started_at_s: float
@@ -79,7 +81,7 @@ def is_alive(record: ProcessRecord) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a running stack tells the other commands (`run.json`)."""
+    """The addresses and processes of a running stack, for other commands (`run.json`)."""
 
     supervisor: ProcessRecord
     ports: dict[str, int]
@@ -87,9 +89,9 @@ class RunRecord:
     processes: dict[str, ProcessRecord] = field(default_factory=dict)
     ready: bool = False
     left_out: tuple[str, ...] = ()
-    """Services that somebody runs by hand, or not at all."""
+    """Services that the stack does not run; they may run by hand."""
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Variables by service that were set at the start, over those of the local stack."""
+    """Variables by service that were set at the start; they override those of the local stack."""
     log_level: str = "INFO"
 
 
@@ -104,7 +106,7 @@ class Home:
         """The directory that PRIZEWIRE_HOME names, else `.prizewire` in the repository.
 
         Raises:
-            DevstackError: what lies there is no directory.
+            DevstackError: the path is no directory.
         """
         named = os.environ.get(HOME_VARIABLE)
         root = Path(named).resolve() if named else repository_root() / ".prizewire"
@@ -126,7 +128,7 @@ class Home:
 
     @property
     def control(self) -> Path:
-        """What other commands ask a running stack for (mode 0700)."""
+        """Requests of other commands to a running stack (mode 0700)."""
         return self.root / "control"
 
     @property
@@ -141,11 +143,11 @@ class Home:
 
     @property
     def ports_file(self) -> Path:
-        """The ports of the last start, taken again where they are free."""
+        """The ports of the last start; free ones are used again."""
         return self.root / "ports.json"
 
     def create(self) -> None:
-        """Make the directory and what every part expects in it.
+        """Create the directory and its subdirectories.
 
         Raises:
             DevstackError: the directory cannot be written.
@@ -161,16 +163,16 @@ class Home:
             ) from error
         except OSError as error:
             raise DevstackError(
-                f"The state directory {self.root} cannot be made ({error.strerror}): set {HOME_VARIABLE} to another "
+                f"The state directory {self.root} cannot be created ({error.strerror}): set {HOME_VARIABLE} to another "
                 "directory."
             ) from error
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the directory for one running stack.
+        """Lock the directory for one running stack.
 
         Raises:
-            AlreadyRunningError: another process holds it.
+            AlreadyRunningError: another process has locked it.
         """
         self.create()
         with (self.root / "lock").open("a") as file:
@@ -178,13 +180,13 @@ class Home:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise AlreadyRunningError(
-                    "The stack already runs out of this state directory: use it (prizewire status shows where), "
+                    "A stack already runs with this state directory: use it (`prizewire status` shows its address), "
                     "or stop it with Ctrl-C where it was started."
                 ) from error
             yield
 
     def wipe(self) -> None:
-        """Remove everything but the held lock."""
+        """Remove everything except the lock."""
         for entry in self.root.iterdir():
             if entry.name == "lock":
                 continue
@@ -195,10 +197,10 @@ class Home:
         self.create()
 
     def claim(self) -> None:
-        """Take the directory for this version: empty, or as this version left it.
+        """Use the directory for this version: it must be empty or written by this version.
 
         Raises:
-            DevstackError: what lies there cannot be carried over.
+            DevstackError: another version wrote it.
         """
         mark = self.root / "generation"
         found = mark.read_text().strip() if mark.is_file() else None
@@ -206,8 +208,8 @@ class Home:
             mark.write_text(GENERATION + "\n")
         elif found != GENERATION:
             raise DevstackError(
-                f"The state in {self.root} was left by another version of Prizewire and cannot be carried over: "
-                "start once with --fresh, which forgets it (make demo ARGS=--fresh), or set "
+                f"Another version of Prizewire wrote the state in {self.root}, which this version cannot use: "
+                "start once with --fresh, which deletes it (make demo ARGS=--fresh), or set "
                 f"{HOME_VARIABLE} to another directory."
             )
 
@@ -219,15 +221,15 @@ class Home:
         return loaded
 
     def remember_ports(self, ports: Mapping[str, int]) -> None:
-        """Keep the ports for the next start."""
+        """Store the ports for the next start."""
         self.ports_file.write_text(json.dumps(dict(ports), indent=1, sort_keys=True) + "\n")
 
     def write_run(self, record: RunRecord) -> None:
-        """Publish where the running stack is."""
+        """Write the record of the running stack."""
         write_private(self.run_file, json.dumps(asdict(record), indent=1) + "\n")
 
     def read_run(self) -> RunRecord | None:
-        """What the last start published; None where none is left."""
+        """The record of the last start; None without one."""
         try:
             raw: dict[str, Any] = json.loads(self.run_file.read_text())
         except FileNotFoundError:
@@ -247,13 +249,11 @@ class Home:
         """The record of the stack that runs now and is ready.
 
         Raises:
-            NotRunningError: none runs, or it still starts.
+            NotRunningError: no stack runs, or it is still starting.
         """
         record = self.read_run()
         if record is None or not is_alive(record.supervisor):
             raise NotRunningError("The stack is not running: start it with `prizewire up` and try again.")
         if not record.ready:
-            raise NotRunningError(
-                "The stack is still starting: wait until `prizewire up` says that it is ready."
-            )
+            raise NotRunningError("The stack is still starting: wait until `prizewire up` prints Ready.")
         return record

@@ -1,7 +1,7 @@
 """Loopback ports for the parts of the stack.
 
-Chosen below the kernel's ephemeral range (32768 and up on Linux): a port out of that range could be
-taken by any outgoing connection while the part that owns it is being restarted.
+Ports are below the kernel's ephemeral range (32768 and up on Linux): an outgoing connection could use a port of that
+range while its part restarts.
 """
 
 import secrets
@@ -39,7 +39,7 @@ def choose(*, taken: set[int]) -> int:
             taken.add(port)
             return port
     raise PortBusyError(
-        f"No free port was found between {FIRST_PORT} and {LAST_PORT}: end what listens there and try again."
+        f"No free port was found between {FIRST_PORT} and {LAST_PORT}: end programs that listen there and try again."
     )
 
 

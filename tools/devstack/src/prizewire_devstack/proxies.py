@@ -7,11 +7,11 @@ from prizewire_devstack.ports import LOOPBACK
 
 SPARED: Final = (LOOPBACK, "localhost")
 VARIABLES: Final = ("NO_PROXY", "no_proxy")
-"""Programs differ in which one they read, so both say the same."""
+"""Programs read one or the other, so both get the same value."""
 
 
 def spare_loopback(environment: MutableMapping[str, str]) -> None:
-    """Except loopback addresses from the proxies that an environment names; what it excepts already stays."""
+    """Except loopback addresses from the proxies of an environment; present exceptions stay."""
     named = [
         part.strip()
         for variable in VARIABLES

@@ -1,7 +1,7 @@
-"""Which path is served by which service, and within how long: one table for the local gateway and for an Ingress.
+"""The routes of all services with their time limits: one table for the local gateway and for an Ingress.
 
-A path stands here once its service serves it. Where a route lies within another, the longer one holds: the table is
-put into that order, which is that of an Ingress too.
+A path is listed once its service serves it. Of two routes with a common prefix the longer one holds: the table is sorted
+for this, as an Ingress does.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ SERVICES_WITH_API: Final = ("settlement", "rewards", "payouts", "webhooks")
 SIGNER: Final = "signer"
 
 ANSWER_WITHIN_S: Final = 160.0
-"""How long a service may take to begin its answer, in seconds. A request of a service waits at most 30 s for a connection
-to the database, and its transaction ends after 120 s; 10 s are left for the rest.
+"""Seconds that a service may take to begin its answer: 30 s for a connection to the database, 120 s for its transaction,
+and 10 s for everything else.
 """
 LONG_ANSWER_WITHIN_S: Final = 610.0
 """The same for routes whose work is longer than one transaction of limited time. A little longer than `prizewire verify`
@@ -29,8 +29,8 @@ waits for the checks of a service.
 class Route:
     """`prefix` and everything below it goes to `service`.
 
-    A service that does not begin its answer within `answer_within_s` is answered for with 504. An answer that has begun
-    takes as long as it takes: exports are streamed.
+    The gateway answers 504 for a service that does not begin its answer within `answer_within_s`. An answer that has begun
+    has no time limit: exports are streamed.
     """
 
     prefix: str

@@ -38,17 +38,17 @@ THROWAWAY_TOPICS: Final = "test."
 MEMORY_FILES: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made inside
 """Where Linux keeps files in memory."""
 MEMORY_MIN: Final = 3 * 2**30
-"""How many bytes of memory must be free for the servers' files to be kept there: they take about 0.5 GiB a worker."""
+"""The free memory in bytes that servers' files in memory need: they take about 0.5 GiB for each worker."""
 MARKS: Final = {
     "postgres_server": ("postgres", "uses the PostgreSQL of its test process"),
     "kafka_server": ("kafka", "uses the Kafka broker of its test process"),
     "full_stack": ("stack", "uses the whole local stack"),
 }
-"""Fixture, mark of the tests that use it, what the mark says."""
+"""Fixture; the mark of tests that use it; the description of the mark."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marks. Tests reach what they start directly, also where the environment names a proxy."""
+    """Register the marks. Tests reach local servers directly, even if the environment names a proxy."""
     spare_loopback(os.environ)
     for mark, meaning in MARKS.values():
         config.addinivalue_line("markers", f"{mark}: {meaning}")
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Mark each test by the parts that its fixtures start, before any other hook looks at the marks."""
+    """Mark each test by the parts that its fixtures start, before other hooks read the marks."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
@@ -65,8 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
 
 
 def files_in_memory() -> Path | None:
-    """Where files are kept in memory, if there is such a place and enough memory: making a database is making some 350
-    files, which takes ten times as long on a busy disk.
+    """The directory for files in memory, or None without enough free memory. Creating a database creates about 350 files,
+    which takes ten times as long on a busy disk.
     """
     try:
         room = shutil.disk_usage(MEMORY_FILES).free
@@ -186,7 +186,7 @@ def kafka_server(
 
 @pytest.fixture(scope="session")
 def make_topic(kafka_server: KafkaServer) -> Callable[..., str]:
-    """A function that makes a throwaway topic which every principal may read and write; returns its name."""
+    """A function that creates a throwaway topic, which every principal may read and write, and returns its name."""
     numbers = itertools.count(1)
 
     def make(*, partitions: int = 4) -> str:

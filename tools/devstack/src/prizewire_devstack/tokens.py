@@ -64,7 +64,7 @@ def _private(key_file: Path) -> Ed25519PrivateKey:
 
 
 def _kid(public: Ed25519PublicKey) -> str:
-    """A name that follows from the key, so that a fresh key never has the name of another."""
+    """A name that is derived from the key, so that two keys never have the same name."""
     thumbprint = json.dumps(
         OKPAlgorithm.to_jwk(public, as_dict=True), sort_keys=True, separators=(",", ":")
     ).encode()

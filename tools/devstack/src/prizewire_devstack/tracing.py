@@ -1,4 +1,4 @@
-"""The way of one correlation id through all services, put together from what each serves over HTTP."""
+"""The steps of one correlation id in all services, as each serves them over HTTP."""
 
 import json
 import re
@@ -34,7 +34,7 @@ _HASH: Final = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step, as its owner recorded it; `at` is RFC 3339."""
+    """One step, as a service recorded it; `at` is RFC 3339."""
 
     at: str
     service: str
@@ -46,9 +46,9 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
-    """What is known of one correlation id: the steps in the order of time, and what could not be applied.
+    """The steps of one correlation id in the order of time, and its stuck events.
 
-    `silent` are the services that did not answer; what they know is missing.
+    `silent` are the services that did not answer; their steps are missing.
     """
 
     steps: tuple[Step, ...]
@@ -57,12 +57,12 @@ class Lineage:
 
 
 def ask_each(services: Sequence[str], ask: Callable[[str], T], *, silent: list[str]) -> dict[str, T]:
-    """Ask services side by side; name those that do not answer in `silent`, and go on with the others.
+    """Ask services concurrently; services that do not answer are added to `silent`, and the others are returned.
 
     Raises:
         ApiError: a service refused.
-        DevstackError: the installation as a whole does not answer: nobody is there, or each of several services took our
-            request and did not answer in time, which a gateway that hangs looks like too.
+        DevstackError: the installation as a whole does not answer: there is no connection, or each of several services took
+            the request and did not answer in time, which also happens if the gateway hangs.
     """
     found: dict[str, T] = {}
     timed_out: list[SilentError] = []
@@ -87,7 +87,7 @@ def stuck_events(api: Api, service: str, **query: str | None) -> list[dict[str, 
 
 
 def signer_refusals(api: Api, *, state: str | None = None) -> list[dict[str, Any]]:
-    """What the signer did not apply, one entry for each kind, as payouts keeps the signer's word: it serves no HTTP."""
+    """Refused messages of the signer, one entry for each kind. The signer serves no HTTP; payouts stores its sums."""
     answer = api.get(f"/api/services/payouts/lineage/{refusals_id(SIGNER)}")
     kinds = [
         kind
@@ -113,7 +113,7 @@ def signer_refusals(api: Api, *, state: str | None = None) -> list[dict[str, Any
 
 
 def lineage(api: Api, correlation_id: str) -> Lineage:
-    """Ask every service what it did, and what it could not do, under a correlation id.
+    """Load the steps and stuck events of every service under a correlation id.
 
     Raises:
         ApiError: a service refused.
@@ -151,13 +151,13 @@ def trace(api: Api, correlation_id: str) -> list[Step]:
 
 
 def missing(silent: Sequence[str]) -> str:
-    """The sentence about services that did not answer."""
+    """The message about services that did not answer."""
     verb, they = ("does", "it") if len(silent) == 1 else ("do", "they")
-    return f"{', '.join(silent)} {verb} not answer, and what {they} would say is missing: {LOCAL_ADVICE}."
+    return f"{', '.join(silent)} {verb} not answer, so the output is without what {they} would add: {LOCAL_ADVICE}."
 
 
 def services_named(steps: Iterable[Step]) -> tuple[str, ...]:
-    """The services that left a step, in the order in which a prize passes them."""
+    """The services with a step, in the order in which a prize passes them."""
     seen = {step.service for step in steps}
     return tuple(service for service in SERVICES if service in seen)
 

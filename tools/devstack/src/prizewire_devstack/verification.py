@@ -1,4 +1,4 @@
-"""Whether everything holds that must: each service's own invariants, asked over HTTP, and what two of them must agree on."""
+"""Verify an installation: each service's own invariants over HTTP, and the comparisons between two services."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -15,27 +15,27 @@ from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
 TIMEOUT_S: Final = 90.0
-"""How long a service may take for one page of a comparison: 30 s for a connection to its database, 60 s for a statement."""
+"""Seconds that a service may take for one page of a comparison: 30 s for a connection to its database, 60 s for a statement."""
 CHECKS_WITHIN_S: Final = 600.0
-"""How long a service that answers other questions meanwhile may take for its checks, which look at everything it has."""
+"""Seconds that a service may take for its checks, which read all of its data, while it answers other requests."""
 ANSWER_DEADLINE_S: Final = 5.0
-"""So long a service is asked again that could not answer, such as one whose database was restarted."""
+"""Seconds for which a service that could not answer is asked again, such as one whose database was restarted."""
 SIGNER_DEADLINE_S: Final = 40.0
-"""The signer looks at its invariants by itself; so long it may take to have done so once."""
+"""Seconds that the signer may take to check its invariants for the first time; it does so by itself."""
 SIGNER_LAST: Final = "audit.chain"
-"""The last of the checks that every service has: where its gauge is set, the others are."""
+"""The last of the checks that every service has: once its gauge is set, the others are set too."""
 _SIGNER_GAUGE: Final = re.compile(
     r'^prizewire_signer_breaches\{invariant="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
 )
 _EVERY_GAUGE: Final = re.compile(
     r'^prizewire_invariant_breaches\{name="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
 )
-"""What the checks that every service has found, such as that of its parked events."""
+"""The gauge of the checks that every service has, such as the one of parked events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One invariant of one service. ``looked_at`` is how many things it was about, where that is known."""
+    """One invariant of one service. ``looked_at`` is the number of checked items, where it is known."""
 
     service: str
     invariant: str
@@ -43,15 +43,15 @@ class Verdict:
     breaches: tuple[str, ...] = ()
     looked_at: int | None = None
     compared_since: str | None = None
-    """Of a comparison: what was before this moment was found sound by an earlier run and not compared again. None where
-    everything was compared.
+    """In a comparison: items before this time agreed in an earlier run and were not compared again. None where everything
+    was compared.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """All verdicts, the services that gave none, the comparisons that were left out for their sake, and those of which
-    another installation's mark was found and not used.
+    """All verdicts, the services without an answer, the comparisons that were left out because of them, and the comparisons
+    whose mark was of another installation and was not used.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -61,16 +61,16 @@ class Verification:
 
     @property
     def good(self) -> bool:
-        """Whether everything was looked at, and everything holds."""
+        """Whether everything was checked, and every invariant holds."""
         return not self.silent and all(one.ok for one in self.verdicts)
 
     @property
     def broken(self) -> tuple[Verdict, ...]:
-        """Those that do not hold."""
+        """The verdicts of broken invariants."""
         return tuple(one for one in self.verdicts if not one.ok)
 
     def to_json(self) -> dict[str, Any]:
-        """What a script would read."""
+        """The result as JSON for scripts."""
         return {
             "ok": self.good,
             "silent": self.silent,
@@ -81,11 +81,11 @@ class Verification:
 
 
 def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = None) -> Verification:
-    """Ask every service for its invariants; hold the rounds and payouts of settlement, rewards and payouts against each
-    other (``COMPARISONS``); and where ``signer_url`` says where the signer's metrics are, read its own.
+    """Load the checks of every service; compare the rounds and payouts of settlement, rewards and payouts with each other
+    (``COMPARISONS``); and read the signer's checks from its metrics at ``signer_url``, if given.
 
-    Everything is compared; where there is a ``memory``, what it does not know to be sound. A memory of another
-    installation is not used.
+    Everything is compared, except items that agreed before by the ``memory``. A memory of another installation is not
+    used.
 
     Raises:
         ApiError: a service refused to answer.
@@ -119,8 +119,8 @@ def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = N
 
 
 def _checks(api: Api, service: str) -> list[dict[str, Any]]:
-    """A service's checks, asked again for a while if it cannot answer. A service that takes requests and answers none is
-    not asked again.
+    """A service's checks; the request is repeated for a while if the service cannot answer. A service that takes requests
+    and answers none is not asked again.
     """
     refused: list[ApiError] = []
 
@@ -144,10 +144,10 @@ def _checks(api: Api, service: str) -> list[dict[str, Any]]:
 
 
 def _signer(url: str) -> list[Verdict]:
-    """The signer serves no checks, but tells in its metrics what its own looks found; none when it does not answer."""
+    """The signer's checks from its metrics, since it serves no checks; none when it does not answer."""
     found: list[tuple[str, float]] = []
 
-    def told() -> bool:
+    def is_set() -> bool:
         try:
             text = httpx.get(f"{url}/metrics", timeout=ALIVE_WITHIN_S, trust_env=False).text
         except httpx.ReadTimeout:
@@ -160,7 +160,7 @@ def _signer(url: str) -> list[Verdict]:
         return bool(own) and SIGNER_LAST in dict(every)
 
     try:
-        eventually_sync(told, deadline_s=SIGNER_DEADLINE_S)
+        eventually_sync(is_set, deadline_s=SIGNER_DEADLINE_S)
     except NotInTimeError:
         return []
     return [
@@ -176,7 +176,7 @@ def _signer(url: str) -> list[Verdict]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Agreements:
-    """What became of the comparisons; see ``Verification``."""
+    """The outcome of the comparisons; see ``Verification``."""
 
     verdicts: tuple[Verdict, ...]
     left_out: tuple[str, ...]
@@ -184,8 +184,8 @@ class _Agreements:
 
 
 def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agreements:
-    """Whether services agree, each comparison whose services answer. What is found sound is remembered. A service that
-    stops to answer is named in ``silent``, and what needs it is left out.
+    """Run each comparison whose services answer, and store its mark. A service that stops answering is added to ``silent``,
+    and comparisons with it are left out.
     """
     verdicts, left_out, distrusted = [], [], []
     for name, (services, comparison) in COMPARISONS.items():

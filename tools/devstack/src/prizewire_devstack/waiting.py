@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline, instead of sleeping and hoping."""
+"""Wait for a condition with a deadline, instead of sleeping."""
 
 import asyncio
 import inspect
@@ -18,7 +18,7 @@ class NotInTimeError(AssertionError):
 
 def _complain(condition: object, last: object, deadline_s: float) -> NotInTimeError:
     name = getattr(condition, "__qualname__", repr(condition))
-    return NotInTimeError(f"{name} did not hold within {deadline_s} s; it last answered {last!r}")
+    return NotInTimeError(f"{name} did not hold within {deadline_s} s; its last result was {last!r}")
 
 
 @overload
@@ -34,7 +34,7 @@ async def eventually(condition: Callable[[], T], *, deadline_s: float = ..., pol
 async def eventually(
     condition: Callable[[], Any], *, deadline_s: float = DEADLINE_S, poll_s: float = POLL_S
 ) -> Any:
-    """Call `condition` (a function or a coroutine function) until it answers something true; return that.
+    """Call `condition` (a function or a coroutine function) until its result is true; return the result.
 
     An AssertionError inside the condition counts as "not yet".
 

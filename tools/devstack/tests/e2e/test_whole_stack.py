@@ -26,7 +26,7 @@ COMMAND_TIMEOUT_S = 280
 
 
 def prizewire(stack: Stack, *arguments: str, code: int = 0) -> str:
-    """Run the command against the stack and return what it printed."""
+    """Run the command against the stack and return its output."""
     done = subprocess.run(
         (sys.executable, "-m", "prizewire_devstack", *arguments),
         env={**base_environment(), HOME_VARIABLE: str(stack.home.root)},
@@ -46,7 +46,7 @@ def answered(stack: Stack, *arguments: str, code: int = 0) -> Any:
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What the demonstration answered, and the proportional set size of each service right after it, in bytes."""
+    """The outcome of the demonstration, and the proportional set size of each service right after it, in bytes."""
 
     outcome: dict[str, Any]
     memory: dict[str, int | None]
@@ -54,7 +54,7 @@ class Demonstration:
 
 @pytest.fixture(scope="module")
 def demonstration(full_stack: Stack) -> Demonstration:
-    """The demonstration on services that have just started: what other tests did with them takes memory too."""
+    """The demonstration on freshly started services: requests of other tests would add memory."""
     for service in SERVICES:
         full_stack.stop(service)
     for service in SERVICES:
@@ -73,7 +73,7 @@ def outcome(demonstration: Demonstration) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("outcome")
 def test_the_state_is_its_owners_alone(full_stack: Stack) -> None:
-    """Nothing in the state directory can be read, written or entered by anybody else: logs, books, data and sockets too."""
+    """Other users can read, write and enter nothing in the state directory: logs, data and sockets included."""
     root = full_stack.home.root
     found = [root, *root.rglob("*")]
     assert len(found) > 100
@@ -90,7 +90,7 @@ def environment_of(pid: int) -> str:
 
 
 def test_no_service_has_a_secret_in_its_environment(full_stack: Stack) -> None:
-    """Passwords and keys come by files of mode 0600; the key of access tokens is named to nobody."""
+    """Passwords and keys come by files of mode 0600; no service has the path of the key of access tokens."""
     keyring = full_stack.keyring
     chain = keyring.stellar()
     for service in SERVICES:
@@ -139,7 +139,7 @@ def test_every_match_leaves_a_trace_in_all_five_services(full_stack: Stack, outc
 
 
 def test_everything_holds_after_the_demonstration(full_stack: Stack, outcome: dict[str, Any]) -> None:
-    """Each service has looked at its invariants; settlement, rewards and payouts agree on every round and payout."""
+    """Each service has checked its invariants; settlement, rewards and payouts agree on every round and payout."""
     found = answered(full_stack, "verify")
     assert found["ok"], found
     pairs = {"settlement and rewards", "rewards and payouts"}
@@ -170,8 +170,8 @@ def test_opening_balances_are_imported_once(full_stack: Stack, tmp_path: Path) -
     assert [(one["line"], one["code"]) for one in refused["refusals"]] == [(2, "amount_changed")]
 
 
-def test_an_unknown_correlation_id_is_said(full_stack: Stack) -> None:
-    """No trace is not an empty success."""
+def test_an_unknown_correlation_id_is_reported(full_stack: Stack) -> None:
+    """The command exits with code 1."""
     assert answered(full_stack, "trace", "nobody-knows", code=1)["steps"] == []
 
 
@@ -194,10 +194,10 @@ competitions:
 def test_applying_a_file_twice_changes_nothing(
     full_stack: Stack, tmp_path: Path, *, other_words: bool
 ) -> None:
-    """What the services answer is compared with what the file says."""
+    """The state in the services is compared with the file."""
     example = (full_stack.root / "examples" / "candidates-2024" / "prizewire.yaml").read_text()
     file = tmp_path / "prizewire.yaml"
-    # The name is this test's own: others apply the example in other assets.
+    # This test uses a name of its own: other tests apply the example in other assets.
     file.write_text(IN_OTHER_WORDS if other_words else example.replace("candidates-2024", "applied-twice"))
     first, second = (answered(full_stack, "apply", str(file))["changes"] for _ in range(2))
     assert [change["action"] for change in first] == ["created", "created"]
@@ -205,7 +205,7 @@ def test_applying_a_file_twice_changes_nothing(
 
 
 def test_a_refused_result_is_listed_shown_and_replayed(full_stack: Stack, tmp_path: Path) -> None:
-    """A result for a competition that is not there yet is replayed once it is."""
+    """A result for a missing competition is replayed after the competition is created."""
     name = "late-cup"
     event = {"match_id": "late-1", "competition": name, "results": [{"player": "ada", "place": 1}]}
     (tmp_path / "match.json").write_text(json.dumps(event))
@@ -235,7 +235,7 @@ def test_a_refused_result_is_listed_shown_and_replayed(full_stack: Stack, tmp_pa
 def test_a_service_runs_by_hand_with_the_environment_that_is_printed(
     full_stack: Stack, tmp_path: Path
 ) -> None:
-    """While it is away the others are shown and it is named; started by hand, it answers through the gateway."""
+    """Without it the other services are shown and it is named; started by hand, it answers through the gateway."""
     full_stack.stop("webhooks")
     try:
         assert answered(full_stack, "stuck", "list", code=1)["silent"] == ["webhooks"]
@@ -261,7 +261,7 @@ def test_a_service_runs_by_hand_with_the_environment_that_is_printed(
         full_stack.restart("webhooks")
 
 
-def test_status_tells_that_all_is_well(full_stack: Stack) -> None:
+def test_status_of_a_healthy_stack_is_good(full_stack: Stack) -> None:
     """Each part with its memory; nothing has ended."""
     found = answered(full_stack, "status")
     assert found["healthy"] is True
@@ -277,7 +277,7 @@ def test_a_service_stays_small(service: str, demonstration: Demonstration) -> No
 
 
 def test_a_service_that_ended_comes_back_and_another_terminal_restarts_it(full_stack: Stack) -> None:
-    """What `prizewire up` does every second: the death is said, the service is ready again on its port."""
+    """`prizewire up` checks every second: it reports the end, and the service is ready again on its port."""
     said: list[str] = []
     requests = Requests(full_stack.home)
     keeper = Keeper(stack=full_stack, requests=requests, say=said.append)
@@ -299,5 +299,5 @@ def test_a_service_that_ended_comes_back_and_another_terminal_restarts_it(full_s
     with requests.opened(), ThreadPoolExecutor(1) as terminal:
         asked = terminal.submit(prizewire, full_stack, "restart", "webhooks")
         eventually_sync(lambda: says("webhooks is ready again.") or asked.done(), deadline_s=120)
-        assert asked.result() == "webhooks was started anew and is ready.\n"
+        assert asked.result() == "webhooks was restarted and is ready.\n"
     assert answers_ok(f"{full_stack.service_url('webhooks')}/health/ready")

@@ -13,28 +13,28 @@ from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import Home
 from prizewire_devstack.texts import printable
 
-AGAIN: Final = "Once it answers, apply the file again: what is done already is left as it is."
+AGAIN: Final = "Once it answers, apply the file again: what is applied already does not change."
 
 
 @click.command(name="apply")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(file: Path, as_json: bool) -> None:
-    """Make the campaigns and competitions of FILE so; applying it again changes nothing."""
+    """Create and change campaigns and competitions as FILE declares them; applying it again changes nothing."""
     document = declarations.load(file)
     with connect() as api, advising(AGAIN):
         local_key = Keyring(home=Home.default()).game_server_key() if remote() is None else None
         changes = declarations.apply(
-            api, document, local_key=local_key, tell=_passed_over if as_json else _told
+            api, document, local_key=local_key, report=_ignore if as_json else _print
         )
     if as_json:
         click.echo(json.dumps({"changes": [asdict(change) for change in changes]}))
 
 
-def _told(change: declarations.Change) -> None:
+def _print(change: declarations.Change) -> None:
     settings = f" ({', '.join(change.settings)})" if change.settings else ""
     click.echo(f"{change.kind} {printable(change.name)}: {change.action}{settings}")
 
 
-def _passed_over(change: declarations.Change) -> None:
+def _ignore(change: declarations.Change) -> None:
     del change

@@ -1,4 +1,4 @@
-"""Settings of services that are given to `prizewire up`, held against those that each service has."""
+"""Settings of services that are given to `prizewire up`, checked against those that each service has."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -72,4 +72,6 @@ def _text(value: object, place: str) -> str:
         return str(value).lower()
     if isinstance(value, str | int):
         return str(value)
-    raise DevstackError(f"{place} is no text, whole number, true or false: write it in quotes.")
+    raise DevstackError(
+        f"{place} is {value!r}, which is no text, whole number, true or false: write it in quotes."
+    )

@@ -5,7 +5,7 @@ from typing import Final
 from rich.console import Console
 
 PIPE_WIDTH: Final = 160
-"""Columns where nobody looks at a terminal: wide enough for a table with whole transaction hashes."""
+"""Columns of output without a terminal: wide enough for a table with whole transaction hashes."""
 
 
 def console(*, stderr: bool = False) -> Console:

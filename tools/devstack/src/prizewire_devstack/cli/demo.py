@@ -16,7 +16,7 @@ from prizewire_devstack.home import Home, RunRecord, repository_root
 
 @contextmanager
 def _stack(console: Console, *, fresh: bool) -> Iterator[RunRecord]:
-    """The stack that runs already, else one that runs for as long as the demonstration."""
+    """The running stack, or one that is started for the demonstration and stopped after it."""
     home = Home.default()
     try:
         run = home.running()
@@ -32,12 +32,12 @@ def _stack(console: Console, *, fresh: bool) -> Iterator[RunRecord]:
 
 
 @click.command(name="demo")
-@click.option("--fresh", is_flag=True, help="Forget all state of earlier runs first.")
+@click.option("--fresh", is_flag=True, help="Delete all state of earlier runs first.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the outcome as one JSON line; progress goes to stderr."
 )
 def command(fresh: bool, as_json: bool) -> int:
-    """Pay three prize lists and check every sum; exit code 1 when a prize is not paid or a sum is off."""
+    """Pay three prize lists and check every sum; exit code 1 when a prize is not paid or a sum is wrong."""
     console = make_console(stderr=as_json)
     with terminating(), _stack(console, fresh=fresh) as run:
         outcome = Demonstration(

@@ -13,13 +13,13 @@ from prizewire_devstack.stack.environment import local_environment
 
 @click.command(name="env")
 @click.argument("service", type=click.Choice(SERVICES))
-@click.option("--migrate", is_flag=True, help="With the owner's database URL, which `migrate` needs.")
+@click.option("--migrate", is_flag=True, help="Add the owner's database URL, which `migrate` needs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(service: str, migrate: bool, as_json: bool) -> None:
-    """Print what SERVICE reads on the running stack as export lines, its local keys and passwords included, and the
+    """Print the variables of SERVICE on the running stack as export lines, with its local keys and passwords and the
     settings that the stack was started with.
 
-    For `eval "$(prizewire env SERVICE)"` in a shell of its own; `prizewire up --without SERVICE` leaves it its port.
+    Use it as `eval "$(prizewire env SERVICE)"` in another shell; `prizewire up --without SERVICE` keeps the port free.
     """
     home = Home.default()
     run = home.running()

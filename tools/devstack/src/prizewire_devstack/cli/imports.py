@@ -1,4 +1,4 @@
-"""`prizewire import`: what players bring along from an earlier system."""
+"""`prizewire import`: opening balances of players from an earlier system."""
 
 import json
 from pathlib import Path
@@ -12,23 +12,23 @@ from prizewire_devstack.api import advising, connect
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.texts import printable
 
-DRY: Final = "This was the dry run: nothing was booked."
+DRY: Final = "This was the dry run: nothing was booked. Once the service answers, import the file again."
 AGAIN: Final = "Once it answers, import the file again: a row that is booked already is not booked twice."
 
 
 @click.group(name="import")
 def command() -> None:
-    """Take over what an earlier system kept."""
+    """Import data of an earlier system."""
 
 
 @command.command(name="balances")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--apply", "apply_", is_flag=True, help="Book them; without it nothing is changed.")
-@click.option("--partial", is_flag=True, help="With --apply: book the good rows though others are refused.")
+@click.option("--apply", "apply_", is_flag=True, help="Book the balances; without it nothing is changed.")
+@click.option("--partial", is_flag=True, help="With --apply: book the valid rows even if others are refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_balances(file: Path, apply_: bool, partial: bool, as_json: bool) -> int:
-    """Book the opening balances of FILE, each once however often it is run: player, asset, bucket (winnings or topup),
-    amount, reference, as CSV with a header or as JSON lines.
+    """Book the opening balances of FILE, each once however often the command runs. Fields: player, asset, bucket (winnings or
+    topup), amount, reference; as CSV with a header or as JSON lines.
 
     A dry run goes first. Exit code 1 when a row is refused or the sums do not agree.
     """
@@ -73,6 +73,6 @@ def render(report: balances.Report, *, applied: bool) -> None:
     if report.refused_count > len(report.refused):
         click.echo(f"and {report.refused_count - len(report.refused)} more")
     if report.dry_run and applied:
-        click.echo("Nothing was imported: mend the refused rows, or add --partial to import the others.")
+        click.echo("Nothing was imported: correct the refused rows, or add --partial to import the others.")
     elif report.dry_run:
         click.echo("Nothing was changed: this was a dry run. Add --apply to import.")

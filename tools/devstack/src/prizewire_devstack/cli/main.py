@@ -1,6 +1,6 @@
 """Entry point: command lookup, and every anticipated failure as one sentence with exit code 2.
 
-Commands are imported when they are called: `prizewire token` does not wait for a broker's client library.
+A command is imported when it is called: `prizewire token` does not load a broker's client library.
 """
 
 import errno
@@ -60,7 +60,7 @@ def group(debug: bool) -> None:
 
 
 def _sentence(error: OSError) -> str:
-    """What the operating system refused, and where."""
+    """The sentence about a failed system call, with the path."""
     if error.errno == errno.ENOSPC:
         return "The disk is full: free some space and run the command again."
     reason = error.strerror or type(error).__name__
@@ -70,7 +70,7 @@ def _sentence(error: OSError) -> str:
 
 
 def main() -> None:
-    """Run the command; exit 2 with one sentence where something anticipated went wrong."""
+    """Run the command; exit 2 with one sentence after an anticipated failure."""
     debug = "--debug" in sys.argv
     spare_loopback(os.environ)
     os.umask(OWNER_ONLY_UMASK)

@@ -1,4 +1,4 @@
-"""How the start of the stack looks at the terminal: one line for each part while it starts."""
+"""The display of the starting stack: one line for each part."""
 
 import threading
 from collections.abc import Iterator

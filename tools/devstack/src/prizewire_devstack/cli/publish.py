@@ -14,17 +14,19 @@ from prizewire_devstack.home import Home
 
 @click.command(name="publish")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--source", help="Where an event names none; else the local game server or identity source.")
+@click.option(
+    "--source", help="The source of events that name none; default: the local game server or identity source."
+)
 @click.option("--key", "key_file", type=click.Path(path_type=Path), help="Sign with this key file instead.")
 @click.option("--unsigned", is_flag=True, help="Leave the signature out.")
-@click.option("--raw", is_flag=True, help="Send each line of the file as it stands, whatever it is.")
+@click.option("--raw", is_flag=True, help="Send each line of the file unchanged, even if it is no event.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(  # noqa: PLR0917 - click passes options by name
     file: Path, source: str | None, key_file: Path | None, unsigned: bool, raw: bool, as_json: bool
 ) -> None:
     """Sign and send the events of FILE: JSON, JSON lines or YAML; whole events, or the bare data of results.
 
-    Events of matches go out as the game server, events of players as the identity source, each with its own login.
+    Events of matches are sent as the game server, events of players as the identity source, each with its own login.
     """
     home = Home.default()
     logins = {principal: game_server.login(home, principal) for principal in game_server.PRINCIPALS}

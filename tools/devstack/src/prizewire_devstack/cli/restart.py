@@ -1,4 +1,4 @@
-"""`prizewire restart`: start one part of the running stack anew."""
+"""`prizewire restart`: restart one part of the running stack."""
 
 import click
 

@@ -25,27 +25,33 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--keyid", required=True, help="The key's name, such as chess-2026a; each event carries it.")
 @click.option(
-    "--keyid", required=True, help="The key's name, such as chess-2026a; it travels with each event."
-)
-@click.option(
-    "--days", default=366, show_default=True, type=click.IntRange(1, 3660), help="How long it is to count."
+    "--days",
+    default=366,
+    show_default=True,
+    type=click.IntRange(1, 3660),
+    help="How many days the key is valid.",
 )
 def keygen(file: Path, keyid: str, days: int) -> None:
     """Write a new private key to FILE, readable by you alone, and print its public half.
 
     Paste what is printed into the `keys` of the source: in a competition for matches, in PLAYER_SOURCES_FILE of rewards
-    for facts of players. To rotate, let the validity of the old and the new key overlap. A stolen key is taken out there:
-    a competition counts at once, the file once rewards was started again.
+    for facts of players. To rotate, let the validity of the old and the new key overlap. Remove a stolen key there:
+    a competition has effect at once, the file after a restart of rewards.
     """
     if not keyid.isascii() or not keyid.isprintable() or " " in keyid or not 1 <= len(keyid) <= 128:
-        raise DevstackError("A keyid is 1 to 128 printable ASCII characters without a space: choose another.")
+        raise DevstackError(
+            f"The keyid {keyid!r} is not 1 to 128 printable ASCII characters without a space: choose another."
+        )
     seed = secrets.token_bytes(SEED_BYTES)
     document = json.dumps({"keyid": keyid, "private_key": seed.hex()})
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_MODE)
     except FileExistsError:
-        raise DevstackError(f"{file} is there already, and keys are not overwritten: name another.") from None
+        raise DevstackError(
+            f"{file} exists already, and keys are not overwritten: name another file."
+        ) from None
     with os.fdopen(handle, "w") as out:
         out.write(document + "\n")
     now = datetime.now(UTC).replace(microsecond=0)
@@ -63,11 +69,13 @@ def keygen(file: Path, keyid: str, days: int) -> None:
 @click.option(
     "--key", "key_file", required=True, type=click.Path(path_type=Path), help="The private key file."
 )
-@click.option("--source", help="Where an event names none; else the local game server or identity source.")
+@click.option(
+    "--source", help="The source of events that name none; default: the local game server or identity source."
+)
 def sign(file: Path, key_file: Path, source: str | None) -> None:
     """Sign the events of FILE (`-` reads JSON from standard input), and print each on a line of its own.
 
-    What an event leaves out (id, time, and so on) is filled in; bare data become a result. Facts of players
+    Missing fields of an event (id, time, and so on) are filled in; bare data become a result. Facts of players
     are events of the type prizewire.player.updated.v1.
     """
     key = game_server.key_of(key_file)

@@ -15,19 +15,19 @@ from prizewire_devstack.home import Home, ProcessRecord, RunRecord, is_alive
 from prizewire_devstack.routes import SERVICES
 
 LEFT_OUT: Final = "left out"
-"""A service that `up --without` did not start, and that nobody runs by hand now."""
+"""A service that `up --without` left out, and that is not run by hand now."""
 SILENT: Final = "does not answer"
-"""It takes a request and says nothing within ``ANSWER_WITHIN_S``."""
+"""A service that takes a request and does not answer within ``ANSWER_WITHIN_S``."""
 FROZEN: Final = "frozen"
-"""The process was stopped by a signal (SIGSTOP); SIGCONT lets it go on."""
+"""A process that a signal stopped (SIGSTOP); SIGCONT continues it."""
 ANSWER_WITHIN_S: Final = 5.0
 READY_PATH: Final = "/health/ready"
 ASKED: Final = frozenset({*SERVICES, gateway.NAME})
-"""The parts that say by themselves whether they are ready."""
+"""The parts with a readiness endpoint of their own."""
 
 
 def memory_bytes(pid: int) -> int | None:
-    """Proportional set size of a process and its children; None where the kernel does not tell."""
+    """Proportional set size of a process and its children; None where the kernel does not report it."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         return sum(process.memory_full_info().pss for process in family)
@@ -36,7 +36,7 @@ def memory_bytes(pid: int) -> int | None:
 
 
 def parts(run: RunRecord) -> list[dict[str, Any]]:
-    """What is known of each part of a running stack. All that serve HTTP are asked side by side."""
+    """The state of each part of a running stack. Parts that serve HTTP are asked concurrently."""
     with ThreadPoolExecutor(len(run.processes) + len(run.left_out) + 1) as pool:
         asked = {
             name: pool.submit(_http_state, f"{run.urls[name]}{READY_PATH}")
@@ -65,7 +65,7 @@ def parts(run: RunRecord) -> list[dict[str, Any]]:
 
 
 def _http_state(url: str) -> str:
-    """What a part says of itself; also that it takes our request and says nothing."""
+    """The state of a part over HTTP; also that it takes a request and does not answer."""
     try:
         answer = httpx.get(url, timeout=ANSWER_WITHIN_S, trust_env=False)
     except httpx.ReadTimeout:
@@ -76,7 +76,7 @@ def _http_state(url: str) -> str:
 
 
 def _state(record: ProcessRecord, said: str) -> str:
-    """The state of a part whose process is recorded: whether it runs, and what it says."""
+    """The state of a part with a recorded process: its state over HTTP, if it runs."""
     if not is_alive(record):
         return "ended"
     try:
@@ -90,7 +90,7 @@ def _state(record: ProcessRecord, said: str) -> str:
 @click.command(name="status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> int:
-    """Show the parts of the running stack; exit code 1 when one is not as it should be."""
+    """Show the parts of the running stack; exit code 1 when one of them is not ready."""
     home = Home.default()
     run = home.running()
     found = parts(run)
@@ -115,13 +115,13 @@ def command(as_json: bool) -> int:
     for part in found:
         if part["state"] == FROZEN:
             click.echo(
-                f"prizewire: {part['part']} is frozen by a signal: `kill -CONT {part['pid']}` lets it go on.",
+                f"prizewire: {part['part']} is stopped by a signal: `kill -CONT {part['pid']}` continues it.",
                 err=True,
             )
         elif part["state"] == SILENT:
             click.echo(
                 f"prizewire: {part['part']} took a request and did not answer within {ANSWER_WITHIN_S:g} s: "
-                f"`prizewire restart {part['part']}` starts it anew.",
+                f"`prizewire restart {part['part']}` restarts it.",
                 err=True,
             )
     console.print(

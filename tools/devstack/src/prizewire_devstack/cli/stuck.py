@@ -1,4 +1,4 @@
-"""`prizewire stuck`: events that were refused or wait, in every service."""
+"""`prizewire stuck`: dead and parked events of every service."""
 
 import json
 from typing import Any, Final
@@ -16,11 +16,11 @@ from prizewire_devstack.routes import SERVICES_WITH_API, SIGNER
 from prizewire_devstack.texts import printable
 
 LISTED: Final = (*SERVICES_WITH_API, SIGNER)
-TOLD_BY: Final = {SIGNER: "payouts"}
-"""Whom to ask for what the service itself does not serve."""
+SERVED_BY: Final = {SIGNER: "payouts"}
+"""The service that serves the refusals of a service without HTTP routes."""
 HEAD: Final = ("ref", "state", "reason")
 INDENT: Final = 4
-_LOOK: Final = "Once it answers, `prizewire stuck show {}` says what became of the event."
+_LOOK: Final = "Once it answers, `prizewire stuck show {}` shows the state of the event."
 
 
 def _split(reference: str) -> tuple[str, str]:
@@ -34,7 +34,7 @@ def _split(reference: str) -> tuple[str, str]:
 
 @click.group(name="stuck")
 def command() -> None:
-    """Dead and parked events: look at them, send them again, or give them up."""
+    """Dead and parked events: list, show, replay or discard them."""
 
 
 @command.command(name="list")
@@ -44,7 +44,7 @@ def command() -> None:
     type=click.Choice(["dead", "parked", "replayed", "discarded"]),
     help="Default: dead and parked.",
 )
-@click.option("--correlation-id", help="Only those of one match.")
+@click.option("--correlation-id", help="Only events of one match.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_events(
     services: tuple[str, ...], state: str | None, correlation_id: str | None, as_json: bool
@@ -66,21 +66,21 @@ def list_events(
     elif not silent:
         click.echo("Nothing is stuck.")
     if silent:
-        named = [f"{one} (asked through {TOLD_BY[one]})" if one in TOLD_BY else one for one in silent]
+        named = [f"{one} (asked through {SERVED_BY[one]})" if one in SERVED_BY else one for one in silent]
         click.echo(f"prizewire: {tracing.missing(named)}", err=True)
     return 1 if silent else 0
 
 
 def _listed(api: Api, service: str, *, state: str | None, correlation_id: str | None) -> list[dict[str, Any]]:
-    """Stuck events of a service; of the signer, which serves no HTTP, the sums that it told payouts."""
-    api.alive(TOLD_BY.get(service, service))
+    """Stuck events of a service; of the signer, which serves no HTTP, the sums that it published and payouts stores."""
+    api.alive(SERVED_BY.get(service, service))
     if service != SIGNER:
         return tracing.stuck_events(api, service, state=state, correlation_id=correlation_id)
     return [] if correlation_id is not None else tracing.signer_refusals(api, state=state)
 
 
 def render(console: Console, items: list[dict[str, Any]]) -> None:
-    """Print stuck events: a line with what one copies or looks up, never cut, and the sentences below it."""
+    """Print stuck events: a line with the values to copy, never cut, and the explanations below it."""
     widths = [max(len(item[name]) for item in items) for name in HEAD]
     for item in items:
         kind = printable(item.get("type") or "").removeprefix("prizewire.")
@@ -107,7 +107,7 @@ def show(reference: str) -> None:
 @click.argument("reference", metavar="SERVICE/NUMBER")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay(reference: str, as_json: bool) -> int:
-    """Send one stuck event through its consumer again; exit code 1 when it is refused again."""
+    """Replay one stuck event; exit code 1 when it is refused again."""
     service, number = _split(reference)
     with connect() as api, advising(_LOOK.format(reference)):
         answer = api.post(f"/api/services/{service}/stuck-events/{number}/replay")
@@ -123,10 +123,10 @@ def replay(reference: str, as_json: bool) -> int:
 
 @command.command(name="discard")
 @click.argument("reference", metavar="SERVICE/NUMBER")
-@click.option("--reason", required=True, help="Why; it stands at the event and in the audit chain.")
+@click.option("--reason", required=True, help="The reason; it is shown at the event and in the audit log.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def discard(reference: str, reason: str, as_json: bool) -> int:
-    """Give up one stuck event for good; what waits behind it is applied at once."""
+    """Discard one stuck event for good; events that wait behind it are applied at once."""
     service, number = _split(reference)
     with connect() as api, advising(_LOOK.format(reference)):
         answer = api.post(f"/api/services/{service}/stuck-events/{number}/discard", {"reason": reason})
@@ -142,16 +142,14 @@ def discard(reference: str, reason: str, as_json: bool) -> int:
 
 
 def _money(event: dict[str, Any]) -> str:
-    """What is known of the money behind a discarded event: its type, and what it was about. No service looks further."""
+    """The advice about money after a discard: the event's type and subject. The services do not check more."""
     if event["type"] is None:
-        kind = "The type of this event cannot be read, so money may wait for it"
+        kind = "The type of this event is unreadable, so money may wait for it"
     else:
         kind = f"Money may wait for events of the type {printable(event['type'])}"
-    about = "it names no subject"
+    about = "it has no subject"
     if event["subject"] is not None:
         about = f"its subject is {printable(event['subject'])}"
     trace = event["correlation_id"]
-    look = "" if trace is None else f"; `prizewire trace {printable(trace)}` shows what else is known of it"
-    return (
-        f"{kind}. Whether money waits for this one is not known: look at what it was about ({about}{look})."
-    )
+    look = "" if trace is None else f"; `prizewire trace {printable(trace)}` shows its other events"
+    return f"{kind}. It is unknown whether money waits for this one: check its subject ({about}{look})."

@@ -15,7 +15,7 @@ from prizewire_devstack.home import Home
 @click.option(
     "--role", "roles", multiple=True, type=click.Choice(tokens.ROLES), help="May be given several times."
 )
-@click.option("--player", help="The player, or other subject, that the token stands for.")
+@click.option("--player", help="The player, or other subject, of the token.")
 @click.option(
     "--hours", default=12, show_default=True, type=click.IntRange(1, 24 * 30), help="How long it is valid."
 )

@@ -16,9 +16,9 @@ from prizewire_devstack.texts import printable
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--verbose", is_flag=True, help="Show every recorded detail.")
 def command(correlation_id: str, as_json: bool, verbose: bool) -> int:
-    """Show what every service recorded of a correlation id, and what is stuck.
+    """Show the steps that every service recorded under a correlation id, and the stuck events.
 
-    Exit code 1 when none knows it, or one does not answer.
+    Exit code 1 when no service knows it, or one does not answer.
     """
     with connect() as api:
         found = tracing.lineage(api, correlation_id)
@@ -43,5 +43,8 @@ def command(correlation_id: str, as_json: bool, verbose: bool) -> int:
     if found.silent:
         click.echo(f"prizewire: {tracing.missing(found.silent)}", err=True)
     elif not known:
-        click.echo(f"No service knows the correlation id {correlation_id}.", err=True)
+        click.echo(
+            f"No service knows the correlation id {correlation_id}: check it, or look into `prizewire stuck list`.",
+            err=True,
+        )
     return 0 if known and not found.silent else 1

@@ -77,7 +77,7 @@ def running_stack(
 
 
 @click.command(name="up")
-@click.option("--fresh", is_flag=True, help="Forget all state of earlier runs first.")
+@click.option("--fresh", is_flag=True, help="Delete all state of earlier runs first.")
 @click.option("--gateway-port", type=click.IntRange(1, 65535), help="Serve every path on this port.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON line with the addresses once all is ready."
@@ -100,7 +100,7 @@ def running_stack(
     "--settings",
     "settings_file",
     type=click.Path(path_type=Path),
-    help="Settings of services as YAML: NAME: value under each service. --set goes over them.",
+    help="Settings of services as YAML: NAME: value under each service. --set overrides them.",
 )
 def command(  # noqa: PLR0917 - click passes options by name
     fresh: bool,
@@ -153,7 +153,7 @@ def command(  # noqa: PLR0917 - click passes options by name
 
 
 def _watch(stack: Stack, console: Console) -> None:
-    """Stay until interrupted: say when a part ends that nobody stopped, and start it again; do what others ask for."""
+    """Run until interrupted: report and restart parts that end by themselves, and process requests of other terminals."""
 
     def say(sentence: str) -> None:
         console.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`prizewire verify`: whether everything holds that must."""
+"""`prizewire verify`: check every invariant of every service."""
 
 import json
 from datetime import datetime
@@ -24,22 +24,22 @@ MEMORY_NAME: Final = "verified.json"
 
 @click.command(name="verify")
 @click.option(
-    "--all", "every", is_flag=True, help="Compare every round and payout, also those found sound before."
+    "--all", "every", is_flag=True, help="Compare every round and payout, also those that agreed before."
 )
 @click.option(
     "--memory",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to keep up to when everything was found sound; on the local stack it is kept by itself.",
+    help="The file for the time up to which everything agreed; on the local stack it is stored by itself.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(every: bool, file: Path | None, as_json: bool) -> int:
     """Run every service's checks, one line each; exit code 1 on a breach, or when a service does not answer.
 
-    Rounds are compared between settlement and rewards, payouts between rewards and payouts, in both directions. What was
-    found sound once is skipped; what was not stays a breach until it is mended.
+    Rounds are compared between settlement and rewards, payouts between rewards and payouts, in both directions. Items that
+    agreed before are skipped; a difference is a breach in each run until it is solved.
 
-    The signer, which serves no checks, is read by its metrics where they can be reached: on the local stack.
+    The signer serves no checks; its metrics are read where they can be reached: on the local stack.
     """
     local = Home.default() if remote() is None else None
     signer_url = None if local is None else local.running().urls.get("signer")
@@ -55,7 +55,7 @@ def command(every: bool, file: Path | None, as_json: bool) -> int:
 
 
 def render(found: Verification) -> None:
-    """Print a line for each invariant, and below it what breaks it."""
+    """Print a line for each invariant, and its breaches below."""
     console = make_console()
     table = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(3):
@@ -71,8 +71,8 @@ def render(found: Verification) -> None:
             click.echo(f"{one.service}: {one.invariant}: {printable(breach)}")
     if found.distrusted:
         click.echo(
-            f"prizewire: what an earlier run kept of {', '.join(found.distrusted)} does not fit this "
-            "installation and was not used: everything was compared.",
+            f"prizewire: the marks of an earlier run for {', '.join(found.distrusted)} are of another "
+            "installation and were not used: everything was compared.",
             err=True,
         )
     if found.left_out:
@@ -86,7 +86,7 @@ def render(found: Verification) -> None:
 
 
 def _compared(found: Verification) -> str:
-    """How many rounds were compared between settlement and rewards, and which were not compared again."""
+    """The part of the last line about rounds: how many were compared, and which were skipped."""
     for one in found.verdicts:
         if one.invariant == ROUNDS_COMPARED:
             rounds = (
@@ -96,7 +96,7 @@ def _compared(found: Verification) -> str:
                 return f"; {rounds} compared, which are all"
             since = datetime.fromisoformat(one.compared_since)
             return (
-                f"; {rounds} compared; those that ended before {since:%Y-%m-%dT%H:%M:%SZ} were found sound by an earlier run "
-                "and not compared again (--all compares all)"
+                f"; {rounds} compared; those that ended before {since:%Y-%m-%dT%H:%M:%SZ} agreed in an earlier run "
+                "and were not compared again (--all compares all)"
             )
     return ""

@@ -1,4 +1,4 @@
-"""What `prizewire up` says while the stack runs: a part that ended, a disk that fills up."""
+"""Messages of `prizewire up` while the stack runs: a part that ended, a disk that fills up."""
 
 import signal
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from prizewire_devstack import disk
 from prizewire_devstack.components.processes import Supervisor
 
 LOG_BYTES_MAX: Final = 64 * 1024
-"""How much of the end of a log is searched for the reason."""
+"""How many bytes of the end of a log are searched for the reason."""
 
 
 class Watcher:
-    """Looks at a running stack whenever it is told to, and says each thing once."""
+    """Reports new events of a running stack at each call of ``look``, each once."""
 
     def __init__(
         self,
@@ -23,24 +23,24 @@ class Watcher:
         say: Callable[[str], None],
         ended: Callable[[str], str],
     ) -> None:
-        """`ended` is told of each part that ended by itself, and answers what follows from it, as a sentence."""
+        """`ended` is called for each part that ended by itself, and returns a sentence about the restart."""
         self._supervisor = supervisor
         self._directory = directory
         self._say = say
-        self._tell = ended
+        self._on_end = ended
         self._ended: dict[str, int] = {}
         self._low = False
-        # Of an earlier run's reasons nothing is repeated.
+        # Reasons in the log of an earlier run are not reported again.
         self._logs_began_at = {part: supervisor.log_file(part).stat().st_size for part in supervisor.parts()}
 
     def look(self) -> None:
-        """Say what is new since the last look."""
+        """Report what is new since the last call."""
         low = disk.is_low(self._directory)
         for part in self._supervisor.ended_unexpectedly():
             pid = self._supervisor.pid(part)
             if self._ended.get(part) != pid:
                 self._ended[part] = pid
-                self._say(f"{self._why(part, low=low)} {self._tell(part)}")
+                self._say(f"{self._why(part, low=low)} {self._on_end(part)}")
         if low and not self._low:
             self._say(f"{disk.low(self._directory)}: free some space, or parts of the stack will end.")
         self._low = low
@@ -63,7 +63,7 @@ class Watcher:
 
 
 def _how(code: int | None) -> str:
-    """How a process ended, by what the system says of it: below zero stands the number of a signal."""
+    """How a process ended, by its exit code; a negative one is the number of a signal."""
     if code is not None and code < 0:
         return f"killed by {next((one.name for one in signal.Signals if one == -code), f'signal {-code}')}"
     return f"exit code {code}"

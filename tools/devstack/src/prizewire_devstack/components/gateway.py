@@ -18,16 +18,16 @@ START_DEADLINE_S: Final = 30.0
 READY_PATH: Final = "/health/ready"
 READ_HEADER_TIMEOUT: Final = "15s"
 READ_TIMEOUT: Final = "60s"
-"""As the services themselves, with time for what the gateway passes on."""
+"""Seconds to stop: as long as a service has, and more for the requests that the gateway forwards."""
 DIAL_TIMEOUT: Final = "5s"
 WRITE_TIMEOUT: Final = "30s"
-"""How long a service may take nothing of a request that is being passed on to it."""
+"""Seconds for which a service may accept no bytes of a forwarded request."""
 UNREACHABLE: Final = "service_unreachable"
-"""The stable code of a request whose service takes no connection, or broke it. Where it broke it, whether the request was
-applied is not known.
+"""The stable code of a request whose service accepts no connection, or closed it. After a closed connection it is unknown
+whether the request was applied.
 """
 TIMED_OUT: Final = "service_timeout"
-"""The stable code of a request that the service took and did not answer in time. Whether it was applied is not known."""
+"""The stable code of a request that the service took and did not answer in time. It is unknown whether it was applied."""
 
 
 def _problem(*, status: HTTPStatus, code: str, detail: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _caddy_route(route: Route, upstream: str) -> dict[str, Any]:
 
 
 def _error_routes(route: Route) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is answered in place of a service: one that did not answer in time, and one that cannot be reached.
+    """Answers in place of a service: for one that did not answer in time, and for one that cannot be reached.
 
     Caddy's reverse proxy calls the first error 504 and any other 502.
     """
@@ -109,7 +109,7 @@ def configuration(
 
 
 def caddy() -> Path:
-    """The Caddy binary beside our Python, else on the path.
+    """The Caddy binary beside the running Python, else on the path.
 
     Raises:
         StartError: there is none.
@@ -120,7 +120,7 @@ def caddy() -> Path:
     found = shutil.which("caddy")
     if found is None:
         raise StartError(
-            "The gateway's program caddy is missing: run `make lock` to install what the lock names."
+            "The gateway's program caddy is missing: run `make clean demo` to install the locked packages again."
         )
     return Path(found)
 

@@ -1,7 +1,7 @@
 """The jars of Apache Kafka, fetched once for each user and checked against pinned hashes.
 
-The lock names every jar exactly. Resolving afresh at each first start would take longer and, beside a log
-binding, jgo 3.2 picks another version of kafka-clients, with which the broker does not start.
+The lock names every jar exactly. Resolving dependencies at each first start would take longer, and with a log binding
+jgo 3.2 selects another version of kafka-clients, with which the broker does not start.
 """
 
 import errno
@@ -24,7 +24,7 @@ from prizewire_devstack.errors import DiskFullError, DownloadError
 
 KAFKA: Final = ("org.apache.kafka", "kafka_2.13", "4.3.0")
 LOG_BINDING: Final = ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4")
-"""Binds slf4j 1.7 to the log4j 2 that Kafka brings; without a binding the broker says nothing when it fails."""
+"""Binds slf4j 1.7 to the log4j 2 that Kafka brings; without a binding the broker logs nothing when it fails."""
 
 CACHE_VARIABLE: Final = "PRIZEWIRE_CACHE"
 DOWNLOAD_TIMEOUT_S: Final = 60
@@ -32,7 +32,7 @@ ATTEMPTS_MAX: Final = 3
 PARALLEL_DOWNLOADS: Final = 8
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many jars are there."""
+"""Called with the number of present jars and the number of all jars."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Jar:
 
 
 def cache_directory() -> Path:
-    """Where jars are kept for all clones of this user: PRIZEWIRE_CACHE, else the user's cache directory."""
+    """The directory of the jars for all clones of this user: PRIZEWIRE_CACHE, else the user's cache directory."""
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
@@ -78,8 +78,8 @@ def _fetch(context: MavenContext, jar: Jar) -> Path:
     """Return the checked jar, downloading it where it is missing or damaged.
 
     Raises:
-        DownloadError: it could not be fetched, or what came was something else.
-        DiskFullError: there is no room for it.
+        DownloadError: it could not be downloaded, or has another hash.
+        DiskFullError: the disk is full.
     """
     cached = _artifact(context, jar).cached_path
     assert cached is not None, "a pinned version is no snapshot, so its file name is known"
@@ -103,10 +103,10 @@ def _fetch(context: MavenContext, jar: Jar) -> Path:
             continue
         if _sha256(path) == jar.sha256:
             return path
-        problem = "its hash is not the pinned one"
+        problem = "its hash differs from the pinned one"
     raise DownloadError(
         f"Kafka's {jar.name} {jar.version} could not be downloaded ({problem}): check the network or its proxy "
-        "settings and run the command again; what is there already is kept."
+        "settings and run the command again; jars that are present are kept."
     )
 
 
@@ -115,7 +115,7 @@ def classpath(*, progress: Progress | None = None) -> str:
 
     Raises:
         DownloadError: a jar could not be fetched.
-        DiskFullError: there is no room for one.
+        DiskFullError: the disk is full.
     """
     directory = cache_directory() / "maven"
     directory.mkdir(parents=True, exist_ok=True)
@@ -132,13 +132,13 @@ def classpath(*, progress: Progress | None = None) -> str:
                 if progress is not None:
                     progress(len(paths), len(jars))
         finally:
-            # After a failure the jars that were not begun yet are not waited for.
+            # After a failure, do not download the remaining jars.
             pool.shutdown(cancel_futures=True)
     return ":".join(str(path) for path in paths)
 
 
 def resolve_lock() -> str:
-    """Resolve Kafka's dependencies afresh and return the lock's text, for an upgrade."""
+    """Resolve Kafka's dependencies and return the text of a new lock, for an upgrade."""
     context = MavenContext(repo_cache=cache_directory() / "maven", timeout=DOWNLOAD_TIMEOUT_S)
     group, name, version = KAFKA
     direct, transitive = context.resolver.resolve(

@@ -1,6 +1,6 @@
-"""Keys, secrets and passwords of one local stack: made once, kept in its state directory, mode 0600.
+"""Keys, secrets and passwords of one local stack: generated once, stored in its state directory with mode 0600.
 
-Nothing here is fit for production, where the same files are mounted as secrets.
+Do not use them in production, where the same files are mounted as secrets.
 """
 
 # ruff: noqa: PLC0415 - every command reads a key here; the libraries that only make keys are loaded when one is made
@@ -37,7 +37,7 @@ USES: Final[Mapping[str, tuple[str, ...]]] = {
     "webhooks": ("event", "audit-head"),
     "signer": ("event", "audit-head"),
 }
-"""What each service's message key may sign; `trust.json` says it to everybody."""
+"""The uses of each service's message key, as `trust.json` lists them."""
 
 GAME_SERVER: Final = "game-server"
 IDENTITY: Final = "identity"
@@ -72,17 +72,17 @@ class Keyring:
 
     @property
     def trust_file(self) -> Path:
-        """The public keys that everybody pins."""
+        """The public keys that every service pins."""
         return self.home.root / "trust.json"
 
     @property
     def player_sources_file(self) -> Path:
-        """The sources that rewards believes about players, with their public keys (PLAYER_SOURCES_FILE)."""
+        """The sources that rewards trusts for facts of players, with their public keys (PLAYER_SOURCES_FILE)."""
         return self.home.root / "player-sources.yaml"
 
     @property
     def token_key_file(self) -> Path:
-        """The private key that access tokens are signed with (PEM): for this command, and for no service."""
+        """The private key that signs access tokens (PEM). Only this command reads it, no service does."""
         return self.home.keys / "token-signing.pem"
 
     @property
@@ -107,7 +107,7 @@ class Keyring:
 
     @property
     def fake_webhook_secret_file(self) -> Path:
-        """What the fake rail signs its webhooks with: ``whsec_`` and base64."""
+        """The secret with which the fake rail signs its webhooks: ``whsec_`` and base64."""
         return self.home.keys / "fake-webhook.secret"
 
     @property
@@ -126,8 +126,8 @@ class Keyring:
         return self.home.keys / "stellar.json"
 
     def by_file(self, service: str, variable: str, secret: str) -> dict[str, str]:
-        """The variable that names a file with a secret of a service, in place of the one that would hold it. The file's
-        name follows from what it holds, so that a start on other ports takes nothing away from who reads it now.
+        """The variable with the path of a file that holds a secret of a service. The file's name follows from its content, so a
+        start on other ports does not change a file that a running process reads.
         """
         digest = hashlib.sha256(secret.encode()).hexdigest()[:16]
         file = self.home.keys / service / f"{variable.lower()}-{digest}"
@@ -135,7 +135,7 @@ class Keyring:
         return {f"{variable}_FILE": str(file)}
 
     def ensure(self, *, now: datetime) -> None:
-        """Make what is missing; what is there stays, so that a later start finds its data readable."""
+        """Generate missing keys; existing ones stay, so that a later start can read its data."""
         for name in (*USES, GAME_SERVER, IDENTITY):
             self._ensure(self.message_key_file(name), partial(_message_key, name))
         self._ensure(self.trust_file, lambda: self._trust(now=now))
@@ -163,7 +163,7 @@ class Keyring:
         )
 
     def game_server_key(self) -> dict[str, str]:
-        """The game server's key as competitions list it: keyid, public_key, not_before, not_after."""
+        """The game server's key as in a competition: keyid, public_key, not_before, not_after."""
         return self._public_entry(GAME_SERVER)
 
     def stellar(self) -> StellarKeys:

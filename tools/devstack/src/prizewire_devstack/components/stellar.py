@@ -32,7 +32,7 @@ BASE_FEE_STROOPS: Final = 100
 VALID_S: Final = 300
 CODES: Final = ("USDC", "EURC")
 TREASURY_AMOUNT: Final = Decimal(10000000000)
-"""What the treasury receives of each token: plenty, so that demonstrations can be repeated for long."""
+"""The amount of each token that the treasury receives: enough for many demonstrations."""
 CHANNEL_BALANCE: Final = Decimal(100)
 """XLM for a channel's reserve and the fees of its transactions."""
 
@@ -43,7 +43,7 @@ def assets(keys: StellarKeys) -> tuple[Asset, ...]:
 
 
 class StellarChain:
-    """The sandbox's RPC as a client sees it; works against any Stellar RPC with a friendbot."""
+    """A client of the sandbox's RPC; works with any Stellar RPC with a friendbot."""
 
     def __init__(self, *, url: str, passphrase: str = PASSPHRASE) -> None:
         self.url = url
@@ -72,7 +72,7 @@ class StellarChain:
         """Let the friendbot create an account, and wait until it is on the ledger.
 
         Raises:
-            StartError: it refused, or the account did not appear.
+            StartError: the friendbot refused, or the account did not appear.
         """
         answer = httpx.get(f"{self.url}/friendbot", params={"addr": address}, timeout=30, trust_env=False)
         if answer.is_error and not self.exists(address):
@@ -86,7 +86,7 @@ class StellarChain:
             time.sleep(POLL_S)
 
     def balance(self, address: str, asset: Asset) -> int:
-        """What an account holds of an issued asset, in units of 10^-7; 0 without a trustline."""
+        """The balance of an account in an issued asset, in units of 10^-7; 0 without a trustline."""
         key = stellar_xdr.LedgerKey(
             type=stellar_xdr.LedgerEntryType.TRUSTLINE,
             trust_line=stellar_xdr.LedgerKeyTrustLine(
@@ -110,7 +110,7 @@ class StellarChain:
         """Sign and send; return the hash.
 
         Raises:
-            StartError: the network refused it at the door.
+            StartError: the network did not accept the transaction.
         """
         envelope: TransactionEnvelope = builder.build()
         for signer in signers:
@@ -139,7 +139,7 @@ class StellarChain:
 
 
 def set_up(chain: StellarChain, keys: StellarKeys) -> None:
-    """Create issuer, treasury and channels where they are not on the ledger yet: one transaction, all or nothing.
+    """Create issuer, treasury and channels in one transaction, if they are not on the ledger yet.
 
     Raises:
         StartError: the sandbox refused a transaction.

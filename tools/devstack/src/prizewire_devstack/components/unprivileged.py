@@ -1,4 +1,4 @@
-"""Runs a command under an unprivileged account when we are root: PostgreSQL refuses to run as root.
+"""Runs a command of root under an unprivileged account: PostgreSQL refuses to run as root.
 
 The account is `nobody`. It keeps one capability, CAP_DAC_OVERRIDE, so that it reaches a virtual environment or a
 state directory below a home that is closed to others (`/root`, pytest's temporary directories) without any
@@ -40,15 +40,15 @@ def account() -> pwd.struct_passwd:
     """The unprivileged account.
 
     Raises:
-        KeyError: this machine has none by that name.
+        KeyError: this machine has no account of this name.
     """
     return pwd.getpwnam(ACCOUNT)
 
 
 def _keep_search_capability(libc: ctypes.CDLL) -> None:
-    """Give up every capability but CAP_DAC_OVERRIDE, which the executed command inherits.
+    """Drop every capability except CAP_DAC_OVERRIDE, which the executed command inherits.
 
-    In a container that lacks it nothing is kept: the command then reaches only what is open to everybody.
+    In a container without it no capability is kept: the command then reaches only files that are open to every user.
     """
     mask = 1 << _CAP_DAC_OVERRIDE
     header = _Header(version=_CAPABILITY_VERSION_3, pid=0)
@@ -58,7 +58,7 @@ def _keep_search_capability(libc: ctypes.CDLL) -> None:
 
 
 def drop_privileges() -> None:
-    """Become the unprivileged account, for good."""
+    """Switch to the unprivileged account for good."""
     entry = account()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
@@ -70,7 +70,7 @@ def drop_privileges() -> None:
 
 
 def main() -> None:
-    """Drop privileges and become the command."""
+    """Drop privileges and execute the command."""
     drop_privileges()
     os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - the command is our own, without a shell
 

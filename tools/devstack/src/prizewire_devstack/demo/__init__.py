@@ -1,1 +1,1 @@
-"""The demonstration: published and made prize lists, from signed match events to paid prizes, every sum checked."""
+"""The demonstration: published and invented prize lists, from signed match events to paid prizes, every sum checked."""

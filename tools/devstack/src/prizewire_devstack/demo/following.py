@@ -29,13 +29,13 @@ class Prize:
     tx_hash: str | None
     ledger: int | None
     reference: str | None
-    """The rail's own reference, where it is no chain."""
+    """The rail's own reference, for rails without a chain."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How far a tournament has come. `refusals` are its stuck events, which end all hope. The fees are settlement's,
-    as decimal strings; `organizer` is whose wallet the organizer's fee goes to, None where it is kept.
+    """The progress of a tournament. `refusals` are its stuck events, after which no prize is expected. The fees are
+    settlement's, as decimal strings; `organizer` owns the wallet that gets the organizer's fee, None where it is kept.
     """
 
     prizes: tuple[Prize, ...]
@@ -52,17 +52,17 @@ class Standing:
 
     @property
     def failed(self) -> int:
-        """Prizes that never will be."""
+        """Prizes that will not be paid."""
         return sum(prize.status in FAILED for prize in self.prizes)
 
     @property
     def done(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether all prizes are paid or will not be paid."""
         return bool(self.refusals) or (self.settled and self.paid + self.failed == len(self.prizes))
 
 
 def standing(api: Api, tournament: Tournament, *, refusals: Refusals) -> Standing:
-    """Ask for the round, its rewards and their payouts, and for what was refused."""
+    """Load the round, its rewards and their payouts, and the refused events."""
     refused = refusals.of(tournament)
     rounds = list(api.items("/api/rounds", match_id=tournament.match_id))
     if not rounds or rounds[0]["state"] not in {"SETTLED", "FINALIZED"}:
@@ -70,7 +70,7 @@ def standing(api: Api, tournament: Tournament, *, refusals: Refusals) -> Standin
     settled = api.get(f"/api/rounds/{rounds[0]['id']}")
     fees = settled["settlement"]["fees"]
     rewards = {item["player"]: item for item in api.items("/api/rewards", round_id=rounds[0]["id"])}
-    # newest first: of several payouts of one player the newest one stands
+    # newest first: of several payouts of one player the newest one counts
     found = list(api.items("/api/admin/payouts", correlation_id=tournament.correlation_id))
     payouts = {item["player"]: item for item in reversed(found)}
     prizes = tuple(
@@ -112,7 +112,7 @@ def _prize(
 
 
 class Approvers:
-    """Two people who approve what policy holds for them; each approves a payout once."""
+    """Two persons who approve the payouts that the policy holds; each approves a payout once."""
 
     def __init__(self, api_for: Callable[[str], Api]) -> None:
         self._apis = {name: api_for(name) for name in APPROVERS}

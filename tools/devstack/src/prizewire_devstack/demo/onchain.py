@@ -1,4 +1,4 @@
-"""What left the treasury, as the sandbox's ledger lists it, beside what the prize lists show as paid over the chain."""
+"""Compare the treasury's payments on the sandbox's ledger with the prizes that are shown as paid over the chain."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ STELLAR_DECIMALS: Final = 7
 PAGE: Final = 1_000
 TIMEOUT_S: Final = 30.0
 EXPLAINED_DEADLINE_S: Final = 20.0
-"""How long payouts may take to prove a payment that the ledger has already."""
+"""Seconds that payouts may take to prove a payment that is on the ledger."""
 
 
 class Payment(NamedTuple):
@@ -32,11 +32,11 @@ class Payment(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ChainSum:
-    """What the ledger says of one asset, as decimal strings.
+    """The ledger's sums of one asset, as decimal strings.
 
     `left_treasury` are the ledger's payments that are prizes of this run, by transaction, destination and amount;
-    `paid` what the prize lists show as paid there. `others` are payments of payouts that are not of this run,
-    `unexplained` those that payouts knows nothing of.
+    `paid` is the sum of the prizes that are shown as paid there. `others` are payments of payouts of other runs,
+    `unexplained` those without a payout.
     """
 
     asset: str
@@ -47,23 +47,23 @@ class ChainSum:
 
     @property
     def matches(self) -> bool:
-        """Whether each prize was paid on the ledger, and nothing left the treasury that nobody asked for."""
+        """Whether each prize was paid on the ledger, and every payment of the treasury belongs to a payout."""
         return self.left_treasury == self.paid and self.unexplained == _units(self.asset, 0)
 
 
 class TreasuryLedger:
-    """The ledger's list of what a treasury paid."""
+    """The ledger's list of a treasury's payments."""
 
     def __init__(self, *, url: str, treasury: str) -> None:
         self._url = f"{url}/sandbox/payments"
         self._treasury = treasury
 
     def end(self) -> int:
-        """The place in the list after all payments that there are."""
+        """The cursor after all present payments."""
         return [cursor for _, cursor in self._pages(after=0)][-1]
 
     def since(self, cursor: int) -> list[Payment]:
-        """What the treasury paid after a place in the list, oldest first."""
+        """The treasury's payments after a cursor, oldest first."""
         return [
             Payment(one["tx_hash"], one["to"], one["asset"].partition(":")[0], int(one["amount"]))
             for page, _ in self._pages(after=cursor)
@@ -93,7 +93,7 @@ Known = Callable[[str], Counter[tuple[str, int]]]
 
 
 def known_elsewhere(api: Api, tournaments: Sequence[Tournament]) -> Known:
-    """Ask payouts for what it has paid for others."""
+    """Load the paid payouts of other runs."""
     own = {tournament.correlation_id for tournament in tournaments}
 
     def ask(code: str) -> Counter[tuple[str, int]]:
@@ -114,10 +114,10 @@ def chain_sums(
     known: Known,
     deadline_s: float = EXPLAINED_DEADLINE_S,
 ) -> list[ChainSum]:
-    """Find each paid prize among the ledger's payments, and say whose the others are.
+    """Match each paid prize with a payment of the ledger, and each other payment with its payout.
 
     `destinations` are the addresses of players. A payout of another run may be on the ledger before payouts has
-    proved it: that is waited for.
+    proved it: the function waits for that.
     """
     found = []
     for code in sorted({tournament.asset for tournament, _ in standings}):

@@ -1,4 +1,4 @@
-"""What a run came to: everything that must hold, asked once more of everybody who knows a part of it."""
+"""The outcome of a run: every sum and every invariant, loaded again from all services."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from prizewire_money import AssetRegistry
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What was seen while the run was under way."""
+    """What was observed during the run."""
 
     standings: tuple[Standing, ...]
     delivered: int
@@ -26,7 +26,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run came to. `standings` and `booked` are in the order of the tournaments."""
+    """The outcome of a run. `standings` and `booked` are in the order of the tournaments."""
 
     tournaments: tuple[Tournament, ...]
     standings: tuple[Standing, ...]
@@ -51,7 +51,7 @@ class Outcome:
 
     @property
     def sums_match(self) -> bool:
-        """Whether every sum holds: in the books, in the wallets and on the chain."""
+        """Whether every sum matches: in the books, in the wallets and on the chain."""
         return (
             all(one.matches for one in self.booked)
             and all(one.matches for one in self.wallets)
@@ -60,7 +60,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether everything is as it must be."""
+        """Whether all prizes are paid, every sum matches and no invariant is broken."""
         settled = all(one.settled and one.prizes and not one.refusals for one in self.standings)
         webhooks = self.delivered == self.paid and not self.deliveries_refused
         complete = all(len(services) == len(SERVICES) for services in self.traced.values())
@@ -68,7 +68,7 @@ class Outcome:
         return settled and self.paid == self.prizes and sound and webhooks and complete
 
     def to_json(self) -> dict[str, Any]:
-        """What a script would read."""
+        """The outcome as JSON for scripts."""
         return {
             "prizes": self.prizes,
             "paid": self.paid,
@@ -120,7 +120,7 @@ def judge(
     deadline_s: float = sums.SETTLED_DEADLINE_S,
     signer_url: str | None = None,
 ) -> Outcome:
-    """Ask for every sum and every invariant. What does not hold is part of the outcome.
+    """Load every sum and every invariant. Sums and invariants that do not hold are part of the outcome.
 
     Raises:
         DevstackError: a service refused to answer.

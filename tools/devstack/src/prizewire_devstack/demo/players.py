@@ -1,4 +1,4 @@
-"""The players' accounts on the chain, made by real transactions, and their payout methods."""
+"""The players' accounts on the chain, created by real transactions, and their payout methods."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Address:
 
 
 class PlayerBook:
-    """What earlier runs left: the players' chain keys, and who has registered a method. Kept in the state directory."""
+    """The state of earlier runs: the players' chain keys, and which players have a method. Stored in the state directory."""
 
     def __init__(self, home: Home) -> None:
         self._file: Path = home.root / "demo" / "players.json"
@@ -44,12 +44,12 @@ class PlayerBook:
             self._secrets, self._registered = kept["secrets"], set(kept["registered"])
 
     def address(self, player: Player) -> Address:
-        """The player's key, made at the first asking."""
+        """The player's key, generated at the first call."""
         secret = self._secrets.setdefault(player.id, Keypair.random().secret)
         return Address(player=player, keypair=Keypair.from_secret(secret))
 
     def keep(self) -> None:
-        """Write the keys down. Done before anybody hears of them, so that a run that is interrupted goes on with them."""
+        """Store the keys. This happens before they are used, so that an interrupted run continues with the same keys."""
         write_private(
             self._file,
             json.dumps({"secrets": self._secrets, "registered": sorted(self._registered)}, indent=1) + "\n",
@@ -60,16 +60,16 @@ class PlayerBook:
         return [player for player in players if player.id not in self._registered]
 
     def registered(self, players: Iterable[Player]) -> None:
-        """Remember that these players have a method and, on the chain, an account."""
+        """Store that these players have a method and, on the chain, an account."""
         self._registered |= {player.id for player in players}
         self.keep()
 
 
 def create_accounts(chain: StellarChain, addresses: Sequence[Address], tokens: Mapping[str, Asset]) -> None:
-    """Create accounts where they are missing and then their trustlines: a few ledgers, however many players.
+    """Create missing accounts and then their trustlines, in a few ledgers for any number of players.
 
-    One source account carries one transaction in a ledger, so each transaction has a source of its own: the
-    accounts' a funder of its own, the trustlines' the first player of its group.
+    A ledger takes one transaction of a source account, so each transaction has a source of its own: for accounts a
+    separate funder, for trustlines the first player of its group.
 
     Raises:
         StartError: the network refused a transaction.
@@ -98,8 +98,8 @@ def create_accounts(chain: StellarChain, addresses: Sequence[Address], tokens: M
 
 
 def register_methods(api_of: Callable[[str], Api], addresses: Sequence[Address]) -> None:
-    """Register each player's default payout method with the player's own token, which ``api_of`` puts into a client: what
-    goes to a method that staff registered always waits for an approver.
+    """Register each player's default payout method with the player's own token, which ``api_of`` puts into a client: a
+    payout to a method that staff registered always waits for an approver.
 
     Raises:
         ApiError: payouts refused one.

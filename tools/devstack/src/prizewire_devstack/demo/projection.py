@@ -1,4 +1,4 @@
-"""Whether rewards has read what payouts has published: a prize finds its player's method only then."""
+"""Whether rewards has applied the events of payouts: only then it knows the players' methods."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ TIMEOUT_S: Final = 10.0
 
 
 class MethodsProjection:
-    """Compares the end of payouts' topic with what rewards' consumer group has committed."""
+    """Compares the end offsets of payouts' topic with the committed offsets of rewards' consumer group."""
 
     def __init__(self, login: KafkaLogin, *, timeout_s: float = TIMEOUT_S) -> None:
         self._servers = login.bootstrap_servers
@@ -57,5 +57,5 @@ class MethodsProjection:
         except (TimeoutError, KafkaException) as error:
             raise DevstackError(
                 f"Kafka at {self._servers} does not answer ({type(error).__name__}): {LOCAL_ADVICE}, and stop and "
-                "start the stack where a part of it has ended."
+                "start the stack if a part of it has ended."
             ) from error

@@ -20,7 +20,7 @@ BODY_BYTES_MAX: Final = 1_000_000
 
 
 class Receiver:
-    """What arrived. `paid` counts verified deliveries by correlation id, each webhook id once."""
+    """Received deliveries. `paid` counts verified ones by correlation id, each webhook id once."""
 
     def __init__(self) -> None:
         self.secret = ""
@@ -29,7 +29,7 @@ class Receiver:
         self._lock = Lock()
 
     def take(self, headers: dict[str, str], body: bytes) -> bool:
-        """Verify one delivery (Standard Webhooks) and count it; say whether its signature was good."""
+        """Verify one delivery (Standard Webhooks) and count it; say whether its signature was valid."""
         try:
             Webhook(self.secret).verify(body, headers)
         except WebhookVerificationError:
@@ -49,7 +49,7 @@ class Receiver:
 
 
 def _correlation_of(body: object) -> object:
-    """Find the correlation id wherever the payload carries it: at the top, or inside its data."""
+    """The correlation id of a payload: at its top level or in its data."""
     if not isinstance(body, dict):
         return None
     for name in ("correlation_id", "correlationid"):
@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
     receiver: Receiver
 
     def do_POST(self) -> None:
-        """Take one delivery."""
+        """Receive one delivery."""
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(min(length, BODY_BYTES_MAX))
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing on standard error."""
+        """Write no log lines."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Why a match does not get on: its stuck events, in whichever service they lie."""
+"""The stuck events of a match, in every service."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,14 +10,14 @@ from prizewire_devstack.routes import SERVICES_WITH_API
 PATH: Final = "/api/services/{service}/stuck-events"
 PAGE: Final = 200
 WAITING: Final = frozenset({"version_gap", "subject_parked", "result_missing"})
-"""Reasons that pass by themselves, once an earlier event has arrived or gone on."""
+"""Reasons that end by themselves, once an earlier event has arrived or was applied."""
 
 
 class Refusals:
-    """Looks for the stuck events of this run's matches.
+    """Finds the stuck events of this run's matches.
 
     By correlation id in every service; and in settlement by the match's source and id, or by the event's id, since a
-    message that was refused at the door need not have any correlation id.
+    message that admission refused need not have a correlation id.
     """
 
     def __init__(self, api: Api) -> None:
@@ -26,7 +26,7 @@ class Refusals:
         self._passed: list[dict[str, Any]] = []
 
     def of(self, tournament: Tournament) -> tuple[str, ...]:
-        """Sentences that say what was refused and why, none when nothing was."""
+        """A sentence for each refused event, with the reason."""
         found: dict[tuple[str, int], dict[str, Any]] = {}
         for service in SERVICES_WITH_API:
             path = PATH.format(service=service)
@@ -42,7 +42,7 @@ class Refusals:
         )
 
     def _of_settlement(self) -> list[dict[str, Any]]:
-        """Every stuck event of settlement; full pages, which do not change any more, are read once."""
+        """Every stuck event of settlement; full pages do not change, and are read once."""
         while True:
             page = self._api.get(PATH.format(service="settlement"), limit=PAGE, cursor=self._cursor)
             if page.get("next_cursor") is None:

@@ -1,4 +1,4 @@
-"""How the demonstration looks at the terminal."""
+"""The output of the demonstration at the terminal."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ WORDS: Final = {
 
 
 def amount(text: str) -> str:
-    """An amount with thousands set apart: `2,700,000.00`."""
+    """An amount with separators of thousands: `2,700,000.00`."""
     whole, dot, fraction = text.partition(".")
     return f"{int(whole):,}{dot}{fraction}"
 
@@ -71,13 +71,13 @@ def prize_list(console: Console, tournament: Tournament, standing: Standing) -> 
 
 
 def refusals(console: Console, tournament: Tournament, standing: Standing) -> None:
-    """Print why a tournament gets no further."""
+    """Print the refused events of a tournament."""
     for refusal in standing.refusals:
         console.print(f"[red]✗ {escape(tournament.name)}: {escape(refusal)}[/]", soft_wrap=True)
 
 
 def sums(console: Console, outcome: Outcome) -> None:
-    """Print where every campaign's money is, whether wallets and chain agree, and which invariants are broken."""
+    """Print the sums of every campaign, differences of wallets and chain, and broken invariants."""
     for one in outcome.booked:
         _say(
             console,
@@ -132,7 +132,7 @@ def _chain(console: Console, chain: ChainSum) -> None:
         _say(
             console,
             False,
-            f"{amount(chain.unexplained)} {chain.asset} left it for nothing that payouts knows of",
+            f"{amount(chain.unexplained)} {chain.asset} left it without a payout",
         )
 
 

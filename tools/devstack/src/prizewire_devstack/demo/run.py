@@ -35,7 +35,7 @@ PAID_DEADLINE_S: Final = 90.0
 STEP_DEADLINE_S: Final = 30.0
 POLL_S: Final = 0.25
 TRACED: Final = "small-round"
-"""The tournament whose trace is shown in full: the shortest one."""
+"""The tournament whose trace is printed: the shortest one."""
 
 
 class Demonstration:
@@ -56,7 +56,7 @@ class Demonstration:
         """Make players, campaigns and matches; follow every prize; check every sum.
 
         Raises:
-            DevstackError: a step before the matches failed; what comes after is part of the outcome.
+            DevstackError: a step before the matches failed; later failures are part of the outcome.
         """
         began = time.monotonic()
         with self._api(SUBJECT, "operator", "admin") as api, subscribed(api) as receiver:
@@ -157,7 +157,7 @@ class Demonstration:
         self._say(f"{len(messages)} match events signed and sent by the game server")
 
     def _follow(self, api: Api) -> tuple[Standing, ...]:
-        """Show every tournament's progress until nothing more will happen, or the deadline has passed."""
+        """Show every tournament's progress until all are done, or the deadline has passed."""
         latest: dict[str, Standing] = {}
         deadline = time.monotonic() + PAID_DEADLINE_S
         approvers = Approvers(lambda name: self._api(name, "approver"))
@@ -188,7 +188,7 @@ class Demonstration:
         return tuple(latest[tournament.name] for tournament in self._tournaments)
 
     def _await_deliveries(self, receiver: Receiver, paid: int) -> None:
-        """Wait for the webhooks of what was paid; what does not come is part of the outcome."""
+        """Wait for the webhooks of paid prizes; missing ones are part of the outcome."""
         ids = [tournament.correlation_id for tournament in self._tournaments]
         try:
             eventually_sync(
@@ -198,7 +198,7 @@ class Demonstration:
             self._console.print("[red]Not every webhook was delivered in time.[/]")
 
     def _traced(self, api: Api, tournament: Tournament, found: Standing) -> tuple[str, ...]:
-        """The services that a tournament's trace names, waiting a moment for the last of them to record it."""
+        """The services in a tournament's trace; waits a moment until the last of them has recorded it."""
 
         def named() -> tuple[str, ...]:
             return tracing.services_named(tracing.trace(api, tournament.correlation_id))
@@ -241,7 +241,7 @@ class Demonstration:
         ]
         self._console.print(
             f"\n[bold {colour}]{outcome.paid} of {outcome.prizes} prizes paid in {outcome.seconds:.1f} s"
-            f"{', every sum matches' if outcome.sums_match else '; a sum is off'}"
+            f"{', every sum matches' if outcome.sums_match else '; a sum is wrong'}"
             f"{'; an invariant is broken' if outcome.broken else ''}"
             f"{'; not settled: ' + ', '.join(unsettled) if unsettled else ''}.[/]",
             highlight=False,
@@ -258,6 +258,6 @@ def _in_time(condition: Callable[[], bool], awaited: str) -> None:
         eventually_sync(condition, deadline_s=STEP_DEADLINE_S)
     except NotInTimeError as error:
         raise DevstackError(
-            f"Waited {STEP_DEADLINE_S:.0f} s in vain for {awaited}: look into the services' logs "
-            "(prizewire status says where)."
+            f"Waited {STEP_DEADLINE_S:.0f} s without success for {awaited}: look into the services' logs "
+            "(`prizewire status` shows the directory)."
         ) from error

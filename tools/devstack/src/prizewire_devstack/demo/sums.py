@@ -1,7 +1,7 @@
-"""The sums at the end: what came in is where it must be, to the minor unit.
+"""The sums at the end of a run, to the minor unit.
 
-Each is held against somebody else's word: a campaign's sheet, which the ledger makes, against the fees and prizes
-that settlement reckoned and the payouts that payouts proved; each wallet against its history and the same prizes.
+Each sum is compared with that of another service: a campaign's balance sheet in rewards with the fees and prizes of
+settlement and the proved payouts of payouts; each wallet with its history and the same prizes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,21 +33,21 @@ WHEREABOUTS: Final = (
     "withdrawn",
     "available",
 )
-"""Where a campaign's money can be; `funded` is their sum."""
+"""The places of a campaign's money; `funded` is their sum."""
 BUCKETS: Final = ("winnings", "topup", "pending")
 CREDITED: Final = frozenset({"pending", "credited"})
 """States of a reward whose money is in its player's wallet, as long as no payout was requested."""
 SIGNS: Final = {"credit": 1, "debit": -1, "internal": 0}
-"""What an entry of a history does to the whole wallet; `internal` moves from one bucket to another."""
+"""The effect of an entry of a history on the whole wallet; `internal` moves from one bucket to another."""
 PARALLEL_REQUESTS: Final = 8
 SETTLED_DEADLINE_S: Final = 5.0
-"""How long sums that do not match are asked for again."""
+"""Seconds for which sums that do not match are loaded again."""
 POLL_S: Final = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sum:
-    """A campaign's books. `whereabouts` are rewards' word, `expected` what settlement's and payouts' make of it."""
+    """A campaign's sums. `whereabouts` are those of rewards, `expected` those of settlement and payouts."""
 
     tournament: str
     asset: str
@@ -57,7 +57,7 @@ class Sum:
 
     @property
     def matches(self) -> bool:
-        """Whether funded is where it went, and what others know of is where they say it is."""
+        """Whether the places sum to the funded amount, and equal the expected sums."""
         zero = Amount.zero(self.funded.asset)
         return self.funded == sum(self.whereabouts.values(), start=zero) and all(
             self.whereabouts[name] == value for name, value in self.expected.items()
@@ -66,8 +66,8 @@ class Sum:
 
 @dataclass(frozen=True, kw_only=True)
 class WalletSum:
-    """One wallet. `held` is its balance over all buckets, `history` what all entries of its history make,
-    `of_run` what those of this run's matches make, and `expected` what the prize lists say of the latter.
+    """One wallet. `held` is its balance over all buckets, `history` the sum of all entries of its history, `of_run` the sum
+    of those of this run's matches, and `expected` the same sum by the prize lists.
     """
 
     player: str
@@ -79,7 +79,7 @@ class WalletSum:
 
     @property
     def matches(self) -> bool:
-        """Whether the wallet holds what its history makes, and that is what the prizes say."""
+        """Whether the balance equals the history, and the history of this run equals the prizes."""
         return self.held == self.history and self.of_run == self.expected
 
 
@@ -88,7 +88,7 @@ S = TypeVar("S", Sum, WalletSum)
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """An invariant that a service says is broken."""
+    """An invariant that a service reports as broken."""
 
     service: str
     name: str
@@ -109,9 +109,9 @@ def books(
     assets: AssetRegistry,
     deadline_s: float = SETTLED_DEADLINE_S,
 ) -> Sum:
-    """Read a campaign's balance sheet and compare it with what settlement and payouts say.
+    """Load a campaign's balance sheet and compare it with settlement and payouts.
 
-    Rewards may learn a moment later than others that a payout was paid: the sheet is read again until then.
+    Rewards may learn a moment later than others that a payout was paid: the sheet is loaded again until then.
     """
     return _until_it_matches(
         lambda: _books(api, tournament, standing, campaign_id=campaign_id, assets=assets), deadline_s
@@ -119,7 +119,7 @@ def books(
 
 
 def _until_it_matches(ask: Callable[[], S], deadline_s: float) -> S:
-    """Ask until the answer matches or the deadline has passed; answers the last."""
+    """Load until the sum matches or the deadline has passed; returns the last one."""
     last: list[S] = []
 
     def matches() -> bool:
@@ -161,7 +161,7 @@ def _total(asset: Asset, prizes: Iterable[Prize]) -> Amount:
 
 
 def _into_wallets(standing: Standing, *, asset: Asset) -> Iterator[tuple[str, Amount]]:
-    """(player, amount) that a round has left in wallets."""
+    """(player, amount) of a round's money that is in wallets."""
     for prize in standing.prizes:
         if prize.status in (CREDITED if prize.payout_id is None else FAILED):
             yield prize.player_id, Amount.parse(asset, prize.amount)
@@ -178,7 +178,7 @@ def wallets(
 ) -> list[WalletSum]:
     """Compare the wallet of every player and organizer with its history and with the prize lists.
 
-    Other runs may move a wallet between the two questions; it is asked about again until they are through.
+    Other runs may change a wallet between the two requests; it is then loaded again.
     """
     expected: dict[tuple[str, str], Amount] = {}
     for tournament, standing in pairs:
@@ -227,7 +227,7 @@ def _wallet(
 
 
 def broken(api: Api, *, signer_url: str | None) -> list[Broken]:
-    """Verify the installation; answers the invariants that do not hold.
+    """Verify the installation; returns the broken invariants.
 
     Raises:
         DevstackError: a service does not answer.

@@ -1,4 +1,4 @@
-"""The tournaments of the demonstration, read from `examples/`, under names of their own for each run."""
+"""The tournaments of the demonstration, read from `examples/`, with other names in each run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Tournament:
 
     @property
     def source(self) -> str:
-        """Who tells of the match."""
+        """The source of the match's events."""
         return str(self.events[0]["source"])
 
     @property
@@ -50,13 +50,13 @@ class Tournament:
 
     @property
     def organizers(self) -> frozenset[str]:
-        """Whose wallets take the organizer's fee."""
+        """The organizers whose wallets get the organizer's fee."""
         found = (one.get("organizer_player") for one in self.declaration["competitions"])
         return frozenset(str(player) for player in found if player)
 
 
 def load(directory: Path, *, run: str, now: datetime) -> Tournament:
-    """Read one example and give what it names the suffix of this run, so that every run is a new match.
+    """Read one example and add the suffix of this run to its names, so that every run is a new match.
 
     Raises:
         DevstackError: a file is missing or malformed.

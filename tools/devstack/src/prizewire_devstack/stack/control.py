@@ -1,7 +1,7 @@
-"""Asking a running stack for something from another terminal, through files in its state directory.
+"""Requests to a running stack from another terminal, through files in its state directory.
 
 Each request is a file of its own, and so is its answer; the directory is the owner's alone (0700), the files too (0600).
-A socket would need a short path, which a state directory need not have.
+A socket would need a short path, and the path of a state directory may be long.
 """
 
 import json
@@ -24,7 +24,7 @@ _ANSWER: Final = ".answer"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Somebody asks for a part to be started anew."""
+    """The request to restart a part."""
 
     file: Path
     part: str
@@ -38,7 +38,7 @@ class Requests:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Take requests: as long as the directory is there, somebody answers."""
+        """Accept requests in the block: the directory exists exactly while they are processed."""
         self._directory.mkdir(mode=0o700)
         try:
             yield
@@ -46,7 +46,7 @@ class Requests:
             shutil.rmtree(self._directory)
 
     def take(self) -> list[Request]:
-        """The requests that came since, the oldest first. Each is taken once."""
+        """The new requests, oldest first. Each is returned once."""
         found: list[Request] = []
         for file in sorted(self._directory.glob(f"*{_REQUEST}"), key=lambda one: one.stat().st_mtime):
             part = file.read_text().strip()
@@ -56,23 +56,23 @@ class Requests:
 
     @staticmethod
     def answer(request: Request, *, done: bool, sentence: str) -> None:
-        """Tell who asked what became of it."""
+        """Write the outcome of a request for the command that made it."""
         write_private(
             request.file.with_suffix(_ANSWER), json.dumps({"done": done, "sentence": sentence}) + "\n"
         )
 
 
 def ask_restart(home: Home, part: str, *, deadline_s: float) -> str:
-    """Have the running stack start a part anew; answers the sentence that says so once it is ready.
+    """Let the running stack restart a part; returns a sentence once the part is ready.
 
     Raises:
-        NotRunningError: no stack runs, or it ended meanwhile.
+        NotRunningError: no stack runs, or it ended while the part restarted.
         DevstackError: the part does not exist, could not be started, or was not ready in time.
     """
     run = home.running()
     if not home.control.is_dir():
         raise NotRunningError(
-            "The running stack takes no requests: only one that `prizewire up` runs starts parts anew."
+            "The running stack takes no requests: only a stack of `prizewire up` restarts parts."
         )
     file = home.control / f"{uuid.uuid4()}{_REQUEST}"
     write_private(file, part + "\n")
@@ -84,8 +84,8 @@ def ask_restart(home: Home, part: str, *, deadline_s: float) -> str:
         if time.monotonic() > deadline:
             raise DevstackError(f"{part} was not ready within {deadline_s:.0f} s: see {home.logs}.")
         time.sleep(POLL_S)
-    told = json.loads(answer.read_text())
+    outcome = json.loads(answer.read_text())
     answer.unlink()
-    if not told["done"]:
-        raise DevstackError(told["sentence"])
-    return str(told["sentence"])
+    if not outcome["done"]:
+        raise DevstackError(outcome["sentence"])
+    return str(outcome["sentence"])

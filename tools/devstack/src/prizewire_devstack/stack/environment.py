@@ -18,7 +18,7 @@ from prizewire_devstack.ports import LOOPBACK
 
 AUTO_APPROVE_UP_TO: Final = "EURC=1000000.00,USDC=1000000.00,XLM=1000000.0000000"
 AUTO_APPROVE_PER_DAY: Final = "EURC=100000000.00,USDC=100000000.00,XLM=100000000.0000000"
-"""More than demonstration and benches pay in a day."""
+"""More than demonstration and benchmarks pay in a day."""
 TWO_APPROVERS_ABOVE: Final = "EURC=2000000.00,USDC=2000000.00"
 """Larger payouts wait for a person, the largest for two: the demonstration has some of each."""
 
@@ -27,7 +27,7 @@ CONFIRM_POLL_MS: Final = 500
 
 
 def rails(state: Path, *, webhook_secret_file: Path | None = None, gateway_url: str = "") -> str:
-    """The payout rails of the local stack (RAILS_FILE); the fake one keeps its book in the state directory, and sends signed
+    """The payout rails of the local stack (RAILS_FILE); the fake rail stores its payments in the state directory, and sends signed
     webhooks to the gateway where a secret is given.
     """
     fake: dict[str, Any] = {"name": "fake", "type": "fake", "journal": str(state / "fake-rail.sqlite")}
@@ -42,7 +42,7 @@ def rails(state: Path, *, webhook_secret_file: Path | None = None, gateway_url: 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the parts that a service talks to are called in this stack."""
+    """The addresses and accounts that services of this stack use."""
 
     keyring: Keyring
     assets_file: Path
@@ -113,7 +113,7 @@ _OWN: Final[Mapping[str, Callable[[Surroundings], dict[str, str]]]] = {
 def common_environment(
     service: str, *, around: Surroundings, database: DatabaseUrls, kafka: KafkaLogin, http_port: int
 ) -> dict[str, str]:
-    """What every service reads, for one service, without the migration URL."""
+    """The variables that every service reads, for one service, without the migration URL."""
     login = kafka.environment()
     password = login.pop("KAFKA_SASL_PASSWORD")
     return {
@@ -133,14 +133,14 @@ def common_environment(
 
 
 def _for_api(service: str, around: Surroundings) -> dict[str, str]:
-    """How access tokens are checked; the signer serves no HTTP interface, and knows nothing of them."""
+    """The variables for checking access tokens; none for the signer, which serves no HTTP interface."""
     if service == "signer":
         return {}
     return {
         "JWT_JWKS_FILE": str(around.keyring.jwks_file),
         "JWT_ISSUER": tokens.ISSUER,
         "JWT_AUDIENCE": tokens.AUDIENCE,
-        # one machine calls as everybody here: demonstrations, benchmarks and tests must not be throttled
+        # all requests come from one machine: demonstrations, benchmarks and tests must not be throttled
         "HTTP_RATE_PER_MINUTE": "1000000",
         "HTTP_ANONYMOUS_RATE_PER_MINUTE": "1000000",
         "HTTP_BAD_TOKENS_PER_MINUTE": "1000",

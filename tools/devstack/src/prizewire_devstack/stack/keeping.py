@@ -1,6 +1,6 @@
-"""Keeping the parts of a stack running: a part that ended is started again, and one that somebody asks for, anew.
+"""Keep the parts of a stack running: restart parts that ended, and parts that `prizewire restart` names.
 
-Only `prizewire up` does so. The supervisor by itself restarts nothing, so that tests decide what comes back.
+Only `prizewire up` does so. The supervisor restarts nothing, so that tests decide which part runs again.
 """
 
 import time
@@ -14,7 +14,7 @@ from prizewire_devstack.stack.control import Request, Requests
 
 PAUSE_S_MAX: Final = 60.0
 STEADY_S: Final = 60.0
-"""A part that ran for so long starts with the shortest pause again."""
+"""After so many seconds of running, a part gets the shortest pause again."""
 
 
 class Parts(Protocol):
@@ -34,19 +34,19 @@ class Parts(Protocol):
 
 @dataclass(kw_only=True)
 class _Part:
-    """What is known of a part that ended at least once, or was started anew."""
+    """The state of a part that ended at least once or was restarted."""
 
     failures: int = 0
     due_s: float | None = None
-    """When it is to be started, while it is to be."""
+    """The time at which to start it; None if it is not to be started."""
     started_s: float | None = None
     awaited: bool = False
-    """It was started and is not ready yet."""
+    """Whether it was started and is not ready yet."""
     request: Request | None = None
 
 
 class Keeper:
-    """Looks after the parts whenever it is told to; it never waits for one of them to become ready."""
+    """Restarts parts at each call of ``look``; it never waits until one of them is ready."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Keeper:
         may_start: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`may_start` is False while no part could run, such as with a full disk."""
+        """`may_start` is False while no part can run, such as with a full disk."""
         self._stack = stack
         self._requests = requests
         self._say = say
@@ -66,7 +66,7 @@ class Keeper:
         self._parts: dict[str, _Part] = {}
 
     def ended(self, part: str) -> str:
-        """A part ended by itself: have it started again after a pause. Answers the sentence that says when."""
+        """Schedule the restart of a part that ended by itself. Returns a sentence with the pause."""
         known = self._parts.setdefault(part, _Part())
         now = self._clock()
         if known.started_s is not None and now - known.started_s >= STEADY_S:
@@ -78,9 +78,9 @@ class Keeper:
         return f"It is started again in {pause_s:.0f} s."
 
     def look(self) -> None:
-        """Start what is due, say what became ready, and do what somebody asked for."""
+        """Start parts that are due, report parts that became ready, and process requests."""
         for request in self._requests.take():
-            self._anew(request)
+            self._restart(request)
         now = self._clock()
         for name, part in self._parts.items():
             if part.due_s is not None and now >= part.due_s and self._may_start():
@@ -88,7 +88,7 @@ class Keeper:
             elif part.awaited and self._stack.supervisor.is_running(name) and self._stack.is_ready(name):
                 part.awaited = False
                 self._say(f"{name} is ready again.")
-                self._reply(part, done=True, sentence=f"{name} was started anew and is ready.")
+                self._reply(part, done=True, sentence=f"{name} was restarted and is ready.")
 
     def _start(self, name: str, part: _Part) -> None:
         part.due_s = None
@@ -101,16 +101,16 @@ class Keeper:
         part.awaited = True
         self._say(f"{name} was started again.")
 
-    def _anew(self, request: Request) -> None:
+    def _restart(self, request: Request) -> None:
         known = self._stack.supervisor.parts()
         name = request.part
         if name not in known:
             sentence = f"The stack has no part {name!r}: it has {', '.join(sorted(known))}."
             self._requests.answer(request, done=False, sentence=sentence)
             return
-        self._say(f"{name} is started anew, as somebody asked.")
+        self._say(f"{name} is restarted on request.")
         part = self._parts.setdefault(name, _Part())
-        self._reply(part, done=False, sentence=f"Somebody else asked to start {name} anew.")
+        self._reply(part, done=False, sentence=f"Another command requested a restart of {name}.")
         self._stack.stop(name)
         part.failures, part.request = 0, request
         self._start(name, part)

@@ -1,4 +1,4 @@
-"""The local stack as a whole: started concurrently, each part as soon as what it needs is there."""
+"""The local stack as a whole: parts start concurrently, each as soon as the parts that it needs are ready."""
 
 import hashlib
 import importlib.util
@@ -40,7 +40,7 @@ NEEDS_CHAIN: Final = frozenset({"payouts", "signer"})
 
 
 class Reporter(Protocol):
-    """Is told how far each part has come."""
+    """Reports the progress of each part."""
 
     def progress(self, part: str, message: str) -> None:
         """`part` is now at `message`."""
@@ -61,7 +61,7 @@ class SilentReporter:
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """How to start. `services` are run; `left_out` get a database and a port only, for somebody who runs them
+    """How to start. `services` are run; `left_out` get a database and a port only, and are run
     by hand. `extra_environment` overrides settings by service.
     """
 
@@ -99,7 +99,7 @@ class Stack:
         self.chain: stellar.StellarChain
 
     def __enter__(self) -> "Stack":
-        """Start every part; what was started is stopped again when one fails. Children inherit the umask."""
+        """Start every part; when one fails, the started ones are stopped. Children inherit the umask."""
         self._exit.callback(os.umask, os.umask(OWNER_ONLY_UMASK))
         try:
             self._exit.enter_context(self.home.lock())
@@ -125,7 +125,7 @@ class Stack:
         return f"http://{LOOPBACK}:{self.ports[service]}"
 
     def database(self, service: str) -> DatabaseUrls:
-        """How a service reaches its database."""
+        """The URLs of a service's database."""
         return self._databases[service]
 
     def token(self, *roles: str, subject: str = "operator-1") -> str:
@@ -158,7 +158,7 @@ class Stack:
         self._publish(ready=True)
 
     def start_twin(self, service: str) -> str:
-        """Start a second process of a service, which only consumes and relays; answers its name among the parts."""
+        """Start a second process of a service, which only consumes and relays; returns its name as a part."""
         spec = self._spec(service, "serve")
         name = f"{service}-twin"
         self.supervisor.start(
@@ -246,7 +246,7 @@ class Stack:
                 wait(futures.values(), return_when=FIRST_EXCEPTION)
                 _raise_first(futures)
             except BaseException:
-                # The other parts' threads wait for processes: ending those lets the threads end.
+                # The threads of the other parts wait for processes: end the processes, so that the threads end.
                 self.supervisor.stop_all()
                 raise
         self._publish(ready=True)
@@ -298,9 +298,7 @@ class Stack:
         self, service: str, parts: Mapping[str, "Future[None]"], migrations: ThreadPoolExecutor
     ) -> None:
         if importlib.util.find_spec(f"prizewire_{service}.__main__") is None:
-            raise StartError(
-                f"The service {service} is not installed: run `make lock` to install the members."
-            )
+            raise StartError(f"The service {service} is not installed: run `make clean demo` to install it.")
         parts["postgres"].result()
         self._reporter.progress(service, "migrating its database")
         migrations.submit(self._migrate, service).result()
@@ -315,7 +313,7 @@ class Stack:
         self._reporter.ready(service, time.monotonic() - began)
 
     def _migrate(self, service: str) -> None:
-        """Bring a service's database up to date, unless these very migrations and assets were applied before."""
+        """Migrate a service's database, unless the same migrations and assets were applied before."""
         marker = self.home.root / "migrated" / service
         digest = _digest(self.root / "services" / service / "migrations", self.root / "assets.yaml")
         if marker.is_file() and marker.read_text() == digest:
@@ -361,7 +359,7 @@ class Stack:
         )
 
     def _shut_down(self) -> None:
-        """Stop in the order in which nobody loses its partner while it drains."""
+        """Stop in an order in which each part can drain while the parts that it needs still run."""
         self._stop_together(("gateway", *SERVICES))
         self._stop_together(("kafka", "stellar"))
         self.supervisor.stop_all()
@@ -374,7 +372,7 @@ class Stack:
 
 
 def _raise_first(futures: Mapping[str, "Future[None]"]) -> None:
-    """Raise what failed first; the failures that followed from it say less."""
+    """Raise the first failure; later ones are often its consequences."""
     for future in futures.values():
         if future.done() and (error := future.exception()) is not None:
             raise error
@@ -385,7 +383,7 @@ def _processors() -> int:
 
 
 def _digest(directory: Path, *others: Path) -> str:
-    """A digest of a directory's files and others: changed migrations are applied, the same ones need no look."""
+    """A digest of a directory's files and others: unchanged migrations are not run again."""
     digest = hashlib.sha256()
     found = (path for path in directory.rglob("*") if path.suffix in {".py", ".yaml"})
     for path in (*sorted(found), *others):

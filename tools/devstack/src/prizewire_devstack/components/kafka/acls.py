@@ -29,7 +29,7 @@ ANY_ACL: Final = AclBindingFilter(
 
 
 def grants_to_acls(grants: Iterable[acl.Grant]) -> set[Acl]:
-    """Spell the table of grants out as Kafka's ACLs: (principal, resource, name, pattern, operation)."""
+    """Translate the table of grants to Kafka's ACLs: (principal, resource, name, pattern, operation)."""
     rules: set[Acl] = set()
     for grant in grants:
         principal = f"User:{grant.principal}"
@@ -46,6 +46,6 @@ def grants_to_acls(grants: Iterable[acl.Grant]) -> set[Acl]:
 
 
 def binding(rule: Acl) -> AclBinding:
-    """The rule as the admin client wants it, from any host."""
+    """The rule as a binding of the admin client, from any host."""
     principal, resource, name, pattern, operation = rule
     return AclBinding(resource, name, pattern, principal, "*", operation, AclPermissionType.ALLOW)

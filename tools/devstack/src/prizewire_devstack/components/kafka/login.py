@@ -1,4 +1,4 @@
-"""How principals reach the broker: SASL/SCRAM over plaintext on the loopback interface."""
+"""Logins of principals at the broker: SASL/SCRAM over plaintext on the loopback interface."""
 
 import base64
 import hashlib
@@ -8,14 +8,14 @@ from typing import Any, Final
 
 MECHANISM: Final = "SCRAM-SHA-512"
 CONTROLLER_MECHANISM: Final = "PLAIN"
-"""SCRAM credentials lie in the metadata that the controller keeps, so that it cannot check them before it runs."""
+"""The controller stores SCRAM credentials in its metadata, so it cannot check them before it runs."""
 PROTOCOL: Final = "SASL_PLAINTEXT"
 SCRAM_ITERATIONS: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaLogin:
-    """How one principal reaches the broker."""
+    """The address of the broker and the login of one principal."""
 
     bootstrap_servers: str
     username: str
@@ -32,7 +32,7 @@ class KafkaLogin:
         }
 
     def librdkafka(self) -> dict[str, Any]:
-        """The configuration of a confluent-kafka client; connection noise is left out of standard error."""
+        """The configuration of a confluent-kafka client; without log lines about connections on standard error."""
         return {
             "bootstrap.servers": self.bootstrap_servers,
             "security.protocol": PROTOCOL,
@@ -56,7 +56,7 @@ class KafkaLogin:
 
 
 def scram_salted(password: str) -> tuple[str, str]:
-    """Salt a password as SCRAM-SHA-512 does (RFC 5802), so that it stays off the command line.
+    """Salt a password as SCRAM-SHA-512 does (RFC 5802), so that the password is not on a command line.
 
     Returns salt and salted password, both in base 64.
     """

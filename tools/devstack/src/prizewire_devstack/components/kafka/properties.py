@@ -1,4 +1,4 @@
-"""How the broker is set up: one node that is broker and controller, small and quick to start."""
+"""The configuration of the broker: one node that is broker and controller, small and quick to start."""
 
 from pathlib import Path
 from typing import Final
@@ -59,7 +59,7 @@ def server_properties(
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
-        # A killed consumer is missed after the time its client asks for; the broker's floor is lower than 6 s.
+        # A killed consumer leaves its group after its client's session timeout; this is the broker's lower limit (default 6 s).
         "group.min.session.timeout.ms": "1000",
         # A broker that was killed may register again once its former session has run out.
         "broker.session.timeout.ms": "3000",

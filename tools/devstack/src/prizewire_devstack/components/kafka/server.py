@@ -1,4 +1,4 @@
-"""The broker as a process, and what its admin sets up in it: credentials, topics, ACLs."""
+"""The broker as a process, with the credentials, topics and ACLs that its admin creates."""
 
 import base64
 import contextlib
@@ -62,7 +62,7 @@ class KafkaServer:
         self._admin: AdminClient | None = None
 
     def login(self, principal: str) -> KafkaLogin:
-        """How `principal` reaches the broker.
+        """The login of `principal`.
 
         Raises:
             KeyError: no such principal.
@@ -74,7 +74,7 @@ class KafkaServer:
         )
 
     def start(self, classpath: str) -> None:
-        """Format where there is no storage yet, start, and wait until the admin can log in.
+        """Format the storage if there is none, start, and wait until the admin can log in.
 
         Raises:
             StartError: it ended or did not become ready in time; the message carries the end of its log.
@@ -97,7 +97,7 @@ class KafkaServer:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Wait until the admin can log in; replaying the log after a kill is waited for."""
+        """Wait until the admin can log in; after a kill the broker first replays its log."""
         self._supervisor.wait_until(NAME, self.is_ready, deadline_s=START_DEADLINE_S)
 
     def is_ready(self) -> bool:
@@ -129,7 +129,7 @@ class KafkaServer:
         return self._admin
 
     def provision(self) -> None:
-        """Set credentials, topics and ACLs as the tables say; what is there already stays as it is.
+        """Create credentials, topics and ACLs as the tables list them; existing ones are not changed.
 
         Raises:
             KafkaException: the broker refused.
@@ -164,7 +164,7 @@ class KafkaServer:
         _wait(self.admin.delete_topics(sorted(names), operation_timeout=ADMIN_TIMEOUT_S).values())
 
     def purge(self, topics: Iterable[str] = tuple(acl.TOPICS)) -> None:
-        """Delete every message of the topics; offsets go on from where they were."""
+        """Delete every message of the topics; offsets are not reset."""
         metadata = self.admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
         partitions = [TopicPartition(name, number) for name in topics for number in metadata[name].partitions]
         ends = self.admin.list_offsets(
@@ -191,7 +191,7 @@ class KafkaServer:
         self._supervisor.wait_until(NAME, enforced, deadline_s=ADMIN_TIMEOUT_S)
 
     def allow_everybody(self, topic_prefix: str) -> None:
-        """Let every principal read and write topics whose names begin so: throwaway topics of tests."""
+        """Let every principal read and write topics with this prefix: throwaway topics of tests."""
         self.allow(
             (f"User:{name}", ResourceType.TOPIC, topic_prefix, ResourcePatternType.PREFIXED, operation)
             for name in self._passwords
