@@ -23,7 +23,7 @@ from prizewire_rewards.rounds.domain.commands import RoundCommand
 from prizewire_rewards.rounds.handlers.settlements import apply_settlements
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.storage import Ports
-from prizewire_rewards.topups.consumers import TOPUP_TYPES, read_topups, take_topups
+from prizewire_rewards.topups.consumers import TOPUP_TYPES, apply_topups, read_topups
 
 
 def build_specs(
@@ -78,7 +78,7 @@ def build_specs(
             done = await apply_payout_events(commands, ports=ports, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(_count_ended, done.reached))
-        await take_topups(tx, topups, refused=refused, ports=ports, tools=tools, now=now)
+        await apply_topups(tx, topups, refused=refused, ports=ports, tools=tools, now=now)
         return _refusals(tx, refused)
 
     return [

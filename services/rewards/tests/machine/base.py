@@ -33,8 +33,8 @@ from prizewire_rewards.payouts.domain.commands import RecordMethod
 from prizewire_rewards.payouts.domain.model import Method
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
 from prizewire_rewards.payouts.ports import PayoutTools
-from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, TellPlayers
-from prizewire_rewards.players.handlers import tell_players
+from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, UpdatePlayers
+from prizewire_rewards.players.handlers import update_players
 from prizewire_rewards.rounds.domain.commands import FinalizeRound, RoundCommand, SettleRound, VoidRound
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from prizewire_rewards.rounds.handlers.queue import release_next
@@ -129,7 +129,7 @@ class Walk(RuleBasedStateMachine):
             )
             for person in PEOPLE
         ]
-        await tell_players(TellPlayers(told=tuple(facts)), ports=ports, now=self.now)
+        await update_players(UpdatePlayers(reports=tuple(facts)), ports=ports, now=self.now)
         methods = [
             RecordMethod(method=self._method(person), cause="m")
             for person in PEOPLE

@@ -11,7 +11,7 @@ from hypothesis.stateful import precondition, rule
 from prizewire_contracts import ids
 from prizewire_rewards.storage import Ports
 from prizewire_rewards.topups.domain import CreditTopup, ReversalKind, ReverseTopup, TopupCommand, WinDispute
-from prizewire_rewards.topups.handlers import Booked, apply_topup_events, lock_intakes
+from prizewire_rewards.topups.handlers import TopupResult, apply_topup_events, lock_intakes
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.holdings import PEOPLE
 
@@ -114,9 +114,9 @@ class TopupRules(Walk):
         """Apply commands in one batch. With ``refused`` the last one is refused, otherwise none."""
         now = self.tick()
 
-        async def take(ports: Ports) -> Booked:
-            came_in = await lock_intakes(commands, ports=ports)
-            return await apply_topup_events(commands, came_in=came_in, ports=ports, tools=self.tools, now=now)
+        async def take(ports: Ports) -> TopupResult:
+            intake = await lock_intakes(commands, ports=ports)
+            return await apply_topup_events(commands, intake=intake, ports=ports, tools=self.tools, now=now)
 
         codes = {at: problem.code for at, problem in self.run(take).refusals.items()}
         assert codes == ({len(commands) - 1: "event_mismatch"} if refused else {})

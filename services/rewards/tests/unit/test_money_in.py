@@ -47,8 +47,8 @@ class Story:
 
     def topup(self, *commands: CreditTopup | ReverseTopup | WinDispute) -> Any:
         async def told(ports: Ports) -> Any:
-            came_in = await lock_intakes(commands, ports=ports)
-            return await apply_topup_events(commands, came_in=came_in, ports=ports, tools=TOOLS, now=START)
+            intake = await lock_intakes(commands, ports=ports)
+            return await apply_topup_events(commands, intake=intake, ports=ports, tools=TOOLS, now=START)
 
         return self.run(told)
 

@@ -1,4 +1,4 @@
-"""Campaigns: made, funded, moved on; and rounds that waited for money, booked in their order."""
+"""Campaigns: create, fund, withdraw, change settings and state."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from prizewire_rewards.campaigns.domain.commands import (
 )
 from prizewire_rewards.campaigns.domain.events import CampaignChanged, CampaignFunded, CampaignWithdrawn
 from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState, Delivery
-from prizewire_rewards.campaigns.domain.pools import funding_move, watch_level, withdrawal_move
+from prizewire_rewards.campaigns.domain.pools import check_level, funding_move, withdrawal_move
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings
 from prizewire_rewards.campaigns.ports import CampaignPorts
 from prizewire_rewards.errors import InvalidRequest, NotFound
@@ -29,16 +29,18 @@ from prizewire_rewards.ledger.ports import Tools
 async def create_campaign(
     command: CreateCampaign, *, ports: CampaignPorts, tools: Tools, now: datetime
 ) -> Campaign:
-    """Make a campaign in ``draft``.
+    """Create a campaign in ``draft``.
 
     Raises:
-        InvalidRequest: ``asset_unknown``, or ``asset_not_redeemable`` with a delivery that pays out or is claimed.
+        InvalidRequest: ``asset_unknown``, or ``asset_not_redeemable`` with a delivery that pays out or lets players claim.
     """
     asset = tools.assets.get(command.asset)
     if asset is None:
         raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
     if command.delivery is not Delivery.WALLET and not asset.redeemable:
-        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out or claimed")
+        raise InvalidRequest(
+            "asset_not_redeemable", f"{asset.code} is not redeemable: use the delivery wallet"
+        )
     campaign = Campaign(
         id=command.id,
         name=command.name,
@@ -69,8 +71,8 @@ async def create_campaign(
 async def fund_campaign(
     command: FundCampaign, *, ports: CampaignPorts, tools: Tools, now: datetime
 ) -> Campaign:
-    """Put money from outside into a pool. Waiting rounds are booked afterwards, in their order. A campaign that ended
-    takes money only for what a later correction left it owing.
+    """Put money from outside into a pool. A job then books waiting rounds in their order. A campaign that has ended takes
+    money only while a round of it waits after a correction.
 
     Raises:
         NotFound: ``campaign_unknown``.
@@ -78,12 +80,14 @@ async def fund_campaign(
     """
     campaign = await _locked(command.campaign, ports=ports)
     if campaign.state is CampaignState.ENDED and not campaign.queued:
-        raise InvalidRequest("campaign_ended", "an ended campaign takes no more money")
+        raise InvalidRequest(
+            "campaign_ended", f"the campaign {campaign.id} has ended, and no round of it waits for money"
+        )
     if command.amount <= 0:
-        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
-    came_in = await ports.ledger.lock_intake(campaign.asset)
+        raise InvalidRequest("amount_not_positive", "the amount must be above zero")
+    intake = await ports.ledger.lock_intake(campaign.asset)
     asset = tools.assets[campaign.asset]
-    check_intake(asset, came_in=came_in, amount=command.amount)
+    check_intake(asset, intake=intake, amount=command.amount)
     move = funding_move(campaign=str(campaign.id), asset=campaign.asset, amount=command.amount)
     earlier = await ports.ledger.earlier_funding(move.credit, reference=command.reference)
     repeats = check_reference(earlier, reference=command.reference, asset=asset, repeated=command.repeated)
@@ -104,27 +108,29 @@ async def fund_campaign(
         version=campaign.version + 1,
     )
     uow.emit(CampaignFunded(campaign=campaign, amount=command.amount, actor=command.actor))
-    return await _leveled(campaign, uow=uow, ports=ports)
+    return await _save_with_level(campaign, uow=uow, ports=ports)
 
 
 async def withdraw_from_campaign(
     command: WithdrawFromCampaign, *, ports: CampaignPorts, now: datetime
 ) -> Campaign:
-    """Take money that no round has reserved out of a pool.
+    """Withdraw money that no round has reserved from a pool.
 
     Raises:
         NotFound: ``campaign_unknown``.
-        InvalidRequest: ``campaign_has_unfunded``: what the pool holds is owed to rounds that wait;
+        InvalidRequest: ``campaign_has_unfunded``: rounds wait for the money;
             ``amount_not_positive``; ``pool_insufficient``.
     """
     campaign = await _locked(command.campaign, ports=ports)
     if campaign.queued:
-        raise InvalidRequest("campaign_has_unfunded", f"{campaign.queued} rounds wait for money")
+        raise InvalidRequest(
+            "campaign_has_unfunded", f"{campaign.queued} rounds of the campaign wait for money: fund it first"
+        )
     amount = campaign.available if command.amount is None else command.amount
     if command.amount is not None and amount <= 0:
-        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+        raise InvalidRequest("amount_not_positive", "the amount must be above zero")
     if amount == 0 or amount > campaign.available:
-        raise InvalidRequest("pool_insufficient", "the pool does not hold this amount")
+        raise InvalidRequest("pool_insufficient", "the pool does not cover the amount")
     uow = UnitOfWork(ports, now=now)
     move = withdrawal_move(campaign=str(campaign.id), asset=campaign.asset, amount=amount)
     uow.book([move], cause=f"withdraw/{command.id}", correlation_id=str(campaign.id))
@@ -136,12 +142,12 @@ async def withdraw_from_campaign(
         version=campaign.version + 1,
     )
     uow.emit(CampaignWithdrawn(campaign=campaign, amount=amount, actor=command.actor))
-    return await _leveled(campaign, uow=uow, ports=ports)
+    return await _save_with_level(campaign, uow=uow, ports=ports)
 
 
 async def set_settings(command: SetCampaignSettings, *, ports: CampaignPorts, now: datetime) -> Campaign:
-    """Give a campaign other settings, as their next version. The same settings again have no effect. With its first
-    caps, all that the campaign has granted so far is counted.
+    """Replace the settings of a campaign, as the next version. The same settings again have no effect. The first caps count
+    all that the campaign has granted so far.
 
     Raises:
         NotFound: ``campaign_unknown``.
@@ -150,8 +156,11 @@ async def set_settings(command: SetCampaignSettings, *, ports: CampaignPorts, no
     campaign = await _locked(command.campaign, ports=ports)
     if campaign.settings == command.settings:
         return campaign
-    if campaign.state is CampaignState.ENDED and _bounds(campaign.settings) != _bounds(command.settings):
-        raise InvalidRequest("campaign_ended", "an ended campaign grants nothing that could be bounded")
+    if campaign.state is CampaignState.ENDED and _limits(campaign.settings) != _limits(command.settings):
+        raise InvalidRequest(
+            "campaign_ended",
+            f"the campaign {campaign.id} has ended: its caps and its low-water mark cannot change",
+        )
     begins = command.settings.caps.any and not campaign.capped
     campaign = replace(
         campaign,
@@ -163,16 +172,16 @@ async def set_settings(command: SetCampaignSettings, *, ports: CampaignPorts, no
         await ports.caps.begin(campaign.id)
     await ports.campaigns.keep_settings(campaign, actor=command.actor, now=now)
     await ports.parties.add_source(campaign_source(campaign.id), (PartyRole.RULE_WRITER, command.actor))
-    return await _leveled(campaign, uow=UnitOfWork(ports, now=now), ports=ports)
+    return await _save_with_level(campaign, uow=UnitOfWork(ports, now=now), ports=ports)
 
 
-def _bounds(settings: CampaignSettings) -> tuple[object, ...]:
+def _limits(settings: CampaignSettings) -> tuple[object, ...]:
     return settings.low_water, settings.caps
 
 
-async def _leveled(campaign: Campaign, *, uow: UnitOfWork, ports: CampaignPorts) -> Campaign:
-    """Store a campaign whose pool or low-water mark has changed, and publish a pool that has become low."""
-    campaign, low = watch_level(campaign)
+async def _save_with_level(campaign: Campaign, *, uow: UnitOfWork, ports: CampaignPorts) -> Campaign:
+    """Store a campaign whose pool or low-water mark has changed. Emit ``pool.low`` where the pool became low."""
+    campaign, low = check_level(campaign)
     await ports.campaigns.save([campaign])
     if low is not None:
         uow.emit(low)
@@ -181,21 +190,23 @@ async def _leveled(campaign: Campaign, *, uow: UnitOfWork, ports: CampaignPorts)
 
 
 async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now: datetime) -> Campaign:
-    """Activate, pause or end a campaign. Asking for the state it is in has no effect.
+    """Activate, pause or end a campaign. A campaign that is in this state already stays unchanged.
 
     Raises:
         NotFound: ``campaign_unknown``.
         IllegalTransition: the state machine has no such edge.
-        InvalidRequest: ``campaign_has_unfunded``: it cannot end while it owes prizes.
+        InvalidRequest: ``campaign_has_unfunded``: it cannot end while rounds wait for money.
     """
     campaign = await _locked(command.campaign, ports=ports)
     to = CampaignState(command.to)
     exhausted = campaign.state is CampaignState.EXHAUSTED and to is CampaignState.ACTIVE
     if campaign.state is to or exhausted:
-        # An exhausted campaign is active by itself, once the rounds that wait have been paid.
+        # An exhausted campaign becomes active without a request, when its waiting rounds have been paid.
         return campaign
     if to is CampaignState.ENDED and campaign.queued:
-        raise InvalidRequest("campaign_has_unfunded", f"{campaign.queued} rounds wait for money")
+        raise InvalidRequest(
+            "campaign_has_unfunded", f"{campaign.queued} rounds of the campaign wait for money: fund it first"
+        )
     state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=to)
     changed = replace(campaign, state=state, version=campaign.version + 1)
     await ports.campaigns.save([changed])

@@ -76,7 +76,7 @@ def _of_campaign(
     campaign: Campaign,
     cause: str | None,
 ) -> EncodedEvent:
-    """Events of a campaign have its own id as correlation id, so that they keep their order in Kafka."""
+    """An event about a campaign. Its correlation id, and so its Kafka key, is the campaign's id: the events keep their order."""
     return writer.outbox.event(
         model,
         data,

@@ -12,14 +12,14 @@ from prizewire_rewards.ledger.ports import LedgerPorts
 
 
 class Campaigns(Protocol):
-    """Campaigns with what their pools hold."""
+    """Campaigns with the balances of their pools, in one transaction."""
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Campaign]:
-        """Those that exist, locked in the order of their ids."""
+        """The campaigns with these ids that exist, locked in the order of their ids."""
         ...
 
     async def load(self, ids: Iterable[UUID]) -> dict[UUID, Campaign]:
-        """Those that exist, as they are, without a lock."""
+        """The campaigns with these ids that exist, without a lock."""
         ...
 
     async def add(self, campaign: Campaign, *, actor: str, now: datetime) -> None:
@@ -31,7 +31,7 @@ class Campaigns(Protocol):
         ...
 
     async def keep_settings(self, campaign: Campaign, *, actor: str, now: datetime) -> None:
-        """Store the settings of a locked or new campaign under their version, for good."""
+        """Store the settings of a locked or new campaign under their version. Versions are never deleted."""
         ...
 
     async def settings(self, campaign: UUID, versions: Iterable[int]) -> dict[int, CampaignSettings]:
@@ -44,22 +44,22 @@ class Campaigns(Protocol):
 
 
 class CapCounts(Protocol):
-    """What campaigns with caps have granted. The caller holds the campaigns' locks."""
+    """What campaigns with caps have granted. The caller has locked the campaigns."""
 
     async def lock(self, keys: Iterable[CapKey]) -> dict[CapKey, int]:
-        """What was counted, above zero, locked in one order."""
+        """The counts above zero (minor units), locked in one order."""
         ...
 
     async def lines(self, reward_ids: Iterable[UUID]) -> dict[UUID, CapLine]:
-        """Those of these prizes that count."""
+        """Those of these prizes that count towards caps."""
         ...
 
     async def save(self, used: Mapping[CapKey, int], lines: Sequence[CapLine]) -> None:
-        """Store counts, and prizes that count; one that counts with nothing is forgotten."""
+        """Store counts, and the prizes that count. A prize with the amount zero is deleted from the counts."""
         ...
 
     async def begin(self, campaign: UUID) -> None:
-        """Count what a campaign that had no caps so far has granted."""
+        """Count all that a campaign without caps has granted so far."""
         ...
 
 

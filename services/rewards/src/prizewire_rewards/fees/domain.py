@@ -1,4 +1,4 @@
-"""Fees that leave the system: one person files what is to be withdrawn, another approves it."""
+"""Fees that leave the system: one person files a withdrawal, another approves it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,43 +13,43 @@ from prizewire_rewards.ledger.domain.moves import ORGANIZER, PLATFORM, WORLD
 
 
 class FeeSource(StrEnum):
-    """Whose fees; the values are those on the wire."""
+    """The owner of fees. The values are those of HTTP."""
 
     PLATFORM = "platform"
-    """The platform's, of prizes and of payouts."""
+    """The platform's fees of prizes and of payouts."""
     ORGANIZER = "organizer"
-    """Organizers', of rounds whose rule named no organizer."""
+    """Organizers' fees of rounds whose rule named no organizer."""
     ENTRY_FEES = "entry_fees"
-    """What players paid to enter, once it is earned."""
+    """Entry fees that are earned."""
 
     @property
-    def told(self) -> str:
-        """The source in a sentence: ``platform fees``, ``organizer fees`` or ``entry fees``."""
+    def label(self) -> str:
+        """The source as text: ``platform fees``, ``organizer fees`` or ``entry fees``."""
         return f"{self.value.removesuffix('_fees')} fees"
 
 
 class WithdrawalState(StrEnum):
-    """Where a withdrawal of fees stands; the values are those on the wire."""
+    """The state of a withdrawal of fees. The values are those of HTTP."""
 
     FILED = "filed"
-    """Nothing has moved; another person decides."""
+    """Nothing has moved. Another person decides."""
     APPROVED = "approved"
     """The money has left."""
     REJECTED = "rejected"
-    """Nothing moves any more."""
+    """Nothing moves."""
 
 
 WITHDRAWAL_START: Final = frozenset({WithdrawalState.FILED})
 WITHDRAWAL_EDGES: Final[Mapping[tuple[WithdrawalState, WithdrawalState], str]] = {
     (WithdrawalState.FILED, WithdrawalState.APPROVED): "another person than the filer approved",
-    (WithdrawalState.FILED, WithdrawalState.REJECTED): "somebody refused it, or the filer took it back",
+    (WithdrawalState.FILED, WithdrawalState.REJECTED): "a person rejected it, or the filer cancelled it",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeeWithdrawal:
-    """``amount`` (minor units) of fees that are to leave by the bank transfer ``reference``. ``repeats``: the earlier
-    withdrawal of the same fees under this reference.
+    """A withdrawal of ``amount`` (minor units) by the bank transfer ``reference``. ``repeats`` is the earlier withdrawal of
+    the same fees under this reference.
     """
 
     id: UUID
@@ -68,7 +68,7 @@ class FeeWithdrawal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeeBalance:
-    """What lies where, what was withdrawn of it, and what is filed to be. Minor units."""
+    """Fees of one source in one asset: the balance, the sum withdrawn, and the sum of filed withdrawals (minor units)."""
 
     source: FeeSource
     asset: str
@@ -78,14 +78,14 @@ class FeeBalance:
 
 
 def source_account(source: FeeSource, asset: str) -> Account:
-    """Where these fees lie."""
+    """The account that holds these fees."""
     if source is FeeSource.ENTRY_FEES:
         return Account(Kind.ENTRY_FEES, PLATFORM, asset)
     return Account(Kind.FEES, ORGANIZER if source is FeeSource.ORGANIZER else PLATFORM, asset)
 
 
 def withdrawal_move(withdrawal: FeeWithdrawal) -> Move:
-    """Fees that leave. Nothing else is done with them: no way leads from fees to a pool or a wallet."""
+    """The move by which fees leave. No allowed transfer leads from fees to a pool or a wallet."""
     entry = withdrawal.source is FeeSource.ENTRY_FEES
     return Move(
         TransferType.ENTRY_FEE_WITHDRAWN if entry else TransferType.FEE_WITHDRAWN,
@@ -98,14 +98,15 @@ def withdrawal_move(withdrawal: FeeWithdrawal) -> Move:
 def decided(
     withdrawal: FeeWithdrawal, *, approved: bool, by: str, reason: str | None, now: datetime
 ) -> FeeWithdrawal:
-    """A withdrawal that a person has decided on.
+    """The withdrawal after the decision of the person ``by``.
 
     Raises:
-        InvalidRequest: ``fee_withdrawal_final``: it is decided; ``own_fee_withdrawal``: who files does not approve.
+        InvalidRequest: ``fee_withdrawal_final``: it is already decided; ``own_fee_withdrawal``: the filer may not approve.
     """
     if withdrawal.state is not WithdrawalState.FILED:
         raise InvalidRequest(
-            "fee_withdrawal_final", f"the withdrawal is {withdrawal.state} by {withdrawal.decided_by}"
+            "fee_withdrawal_final",
+            f"the withdrawal {withdrawal.id} is already {withdrawal.state} by {withdrawal.decided_by}",
         )
     if approved and by == withdrawal.filed_by:
         raise InvalidRequest(

@@ -25,23 +25,26 @@ class DecideFees:
 async def file_withdrawal(
     withdrawal: FeeWithdrawal, *, repeated: bool, ports: FeePorts, tools: Tools
 ) -> FeeWithdrawal:
-    """Ask for fees to be withdrawn. Nothing moves before another person approves. ``repeated``: the filer says that it is
-    another transfer under a reference that was used.
+    """File a withdrawal of fees. Nothing moves before another person approves.
+
+    ``repeated``: the filer confirms that this is another transfer under a used reference.
 
     Raises:
         InvalidRequest: ``asset_unknown``, ``asset_not_redeemable``, ``amount_not_positive`` or ``reference_used``: a
             withdrawal of the same fees under this reference is filed or approved.
-        InsufficientBalance: the fees do not reach.
+        InsufficientBalance: the fees do not cover the amount.
     """
     asset = tools.assets.get(withdrawal.asset)
     if asset is None:
         raise InvalidRequest("asset_unknown", f"there is no asset {withdrawal.asset}")
     if not asset.redeemable:
-        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never leave")
+        raise InvalidRequest(
+            "asset_not_redeemable", f"{asset.code} is not redeemable, so it cannot be withdrawn"
+        )
     if withdrawal.amount <= 0:
-        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+        raise InvalidRequest("amount_not_positive", "the amount must be above zero")
     await _covered(withdrawal, ports=ports)
-    # The lock of the balance keeps another withdrawal of these fees from being filed meanwhile.
+    # The lock of the balance prevents that another withdrawal of these fees is filed at the same time.
     earlier = await ports.fees.earlier(withdrawal)
     repeats = check_reference(earlier, reference=withdrawal.reference, asset=asset, repeated=repeated)
     filed = replace(withdrawal, repeats=repeats)
@@ -50,12 +53,12 @@ async def file_withdrawal(
 
 
 async def decide_withdrawal(command: DecideFees, *, ports: FeePorts, now: datetime) -> FeeWithdrawal:
-    """Approve a withdrawal, which moves the money, or reject it. Who filed it may reject it, and never approves.
+    """Approve a withdrawal, which moves the money, or reject it. The filer may reject it, and may not approve it.
 
     Raises:
         NotFound: ``fee_withdrawal_unknown``.
         InvalidRequest: ``fee_withdrawal_final`` or ``own_fee_withdrawal``.
-        InsufficientBalance: the fees no longer reach.
+        InsufficientBalance: the fees no longer cover the amount.
     """
     filed = await ports.fees.lock(command.id)
     if filed is None:
@@ -74,5 +77,5 @@ async def _covered(withdrawal: FeeWithdrawal, *, ports: FeePorts) -> None:
     balance = await ports.fees.lock_balance(withdrawal.source, withdrawal.asset)
     if balance < withdrawal.amount:
         raise InsufficientBalance(
-            asset=withdrawal.asset, balance=balance, amount=withdrawal.amount, of=withdrawal.source.told
+            asset=withdrawal.asset, balance=balance, amount=withdrawal.amount, of=withdrawal.source.label
         )

@@ -29,7 +29,7 @@ from prizewire_rewards.ledger.ports import Tools
 _Context = Context[FeePorts, Tools]
 _Action = RewardsAction[FeePorts]
 
-_Source = Annotated[FeeSource, Field(description="Whose fees.", examples=["platform"])]
+_Source = Annotated[FeeSource, Field(description="The owner of the fees.", examples=["platform"])]
 
 
 class FeeBalanceAnswer(AnswerModel):
@@ -37,9 +37,11 @@ class FeeBalanceAnswer(AnswerModel):
 
     source: _Source
     asset: AssetCode
-    balance: Annotated[Money, Field(description="Kept, and has not left.", examples=["380.00"])]
-    withdrawn: Annotated[Money, Field(description="Has left.", examples=["120.00"])]
-    filed: Annotated[Money, Field(description="In withdrawals that nobody decided yet.", examples=["0.00"])]
+    balance: Annotated[Money, Field(description="Fees that have not left.", examples=["380.00"])]
+    withdrawn: Annotated[Money, Field(description="Fees that have left.", examples=["120.00"])]
+    filed: Annotated[
+        Money, Field(description="Fees in withdrawals that wait for a decision.", examples=["0.00"])
+    ]
 
 
 class FeeWithdrawalAnswer(AnswerModel):
@@ -72,14 +74,14 @@ _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 
 class FeeWithdrawalBody(Body):
-    """Fees that are to leave."""
+    """A withdrawal of fees to file."""
 
     source: Literal["platform", "organizer", "entry_fees"] = Field(
-        description="Whose: the platform's, organizers' of rounds without an organizer, or earned entry fees.",
+        description="The platform's fees, organizers' fees of rounds without an organizer, or earned entry fees.",
         examples=["platform"],
     )
     asset: Code = Field(examples=["USDC"])
-    amount: Decimal = Field(description="In the asset.", examples=["120.00"])
+    amount: Decimal = Field(description="The amount in the asset.", examples=["120.00"])
     reference: Line = Field(
         description="The bank transfer that it leaves by. Fees of a source leave once under a reference.",
         examples=["wire 2026-04-02"],
@@ -88,20 +90,20 @@ class FeeWithdrawalBody(Body):
 
 
 class FeeController(Controller):
-    """What fees lie where."""
+    """Balances of fees."""
 
     path = "/api/fees"
     tags = ["fees"]  # noqa: RUF012 - Litestar reads a plain list
 
     @get(guards=[require(*_READERS)], summary="Fees by asset and source")
     async def balances(self, *, context: NamedDependency[_Context]) -> Items[FeeBalanceAnswer]:
-        """What was kept and has not left, what was withdrawn, and what is filed to be."""
+        """Of each source and asset: the balance, the sum withdrawn, and the sum of filed withdrawals."""
         found = await context.read(lambda tx: fee_balances(tx, assets=list(context.amounts.assets)))
         return Items(items=[_balance(context.amounts, one) for one in found])
 
 
 class FeeWithdrawalController(Controller):
-    """Fees leave by two persons: an admin files, another one or an approver approves."""
+    """Two persons withdraw fees: an admin files, another admin or an approver approves."""
 
     path = "/api/fee-withdrawals"
     tags = ["fees"]  # noqa: RUF012 - Litestar reads a plain list
@@ -139,7 +141,7 @@ class FeeWithdrawalController(Controller):
     async def one(
         self, *, context: NamedDependency[_Context], withdrawal_id: FromPath[UUID]
     ) -> FeeWithdrawalAnswer:
-        """Who filed it, and what became of it."""
+        """A withdrawal with its filer, its state and its decision."""
         found = await context.read(lambda tx: fee_withdrawal(tx, withdrawal_id))
         if found is None:
             raise STATUSES.refuse("fee_withdrawal_unknown", f"there is no withdrawal of fees {withdrawal_id}")
@@ -165,8 +167,8 @@ class FeeWithdrawalController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[FeeWithdrawalAnswer]:
-        """Nothing moves yet. What is not there is refused, and so is a second withdrawal of the same fees under the same
-        reference, unless the first one was rejected or `repeated_reference` says that it is another transfer.
+        """Nothing moves yet. An amount above the balance is refused. A second withdrawal of the same fees under the same
+        reference is refused as well, unless the first was rejected or `repeated_reference` confirms another transfer.
         """
         amount = context.amounts.minor(context.amounts.asset(data.asset), data.amount)
 
@@ -216,14 +218,14 @@ class FeeWithdrawalController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[FeeWithdrawalAnswer]:
-        """Who filed it never approves it."""
+        """The filer may not approve it."""
         return await _decide(context, withdrawal_id, request.user, key, reason=None)
 
     @post(
         "/{withdrawal_id:uuid}/reject",
         guards=[require(Role.APPROVER, Role.ADMIN)],
         status_code=200,
-        summary="Reject a withdrawal of fees, or take it back",
+        summary="Reject a withdrawal of fees; the filer may cancel it so",
         refusals=STATUSES.refusals("fee_withdrawal_unknown", "fee_withdrawal_final"),
     )
     async def reject(
@@ -235,7 +237,7 @@ class FeeWithdrawalController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[FeeWithdrawalAnswer]:
-        """Nothing moves any more."""
+        """The withdrawal ends, and nothing moves."""
         return await _decide(context, withdrawal_id, request.user, key, reason=data.reason)
 
 

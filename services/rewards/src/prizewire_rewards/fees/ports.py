@@ -12,8 +12,8 @@ class FeeWithdrawals(Protocol):
     """Withdrawals of fees in one transaction."""
 
     async def lock_balance(self, source: FeeSource, asset: str) -> int:
-        """What lies there (minor units), less what a job still gives back of disowned rounds. Nobody else withdraws of it
-        until the transaction ends.
+        """The balance (minor units), less what the job still has to refund for disowned rounds. It is locked against other
+        withdrawals until the transaction ends.
         """
         ...
 
@@ -24,15 +24,15 @@ class FeeWithdrawals(Protocol):
         ...
 
     async def add(self, withdrawal: FeeWithdrawal) -> None:
-        """Store a new one."""
+        """Store a new withdrawal."""
         ...
 
     async def lock(self, identifier: UUID) -> FeeWithdrawal | None:
-        """One, locked."""
+        """One withdrawal, locked; None where it does not exist."""
         ...
 
     async def decide(self, withdrawal: FeeWithdrawal) -> None:
-        """Store what became of a locked one."""
+        """Store the decision on a locked withdrawal."""
         ...
 
 

@@ -25,7 +25,7 @@ class SqlFeeWithdrawals:
         self._tx = tx
 
     async def lock_balance(self, source: FeeSource, asset: str) -> int:
-        """What lies there, less what a job still gives back of disowned rounds; nobody else withdraws of it until the
+        """The balance (minor units), less what the job still has to refund for disowned rounds; locked until the
         transaction ends.
         """
         account = account_id(source_account(source, asset))
@@ -33,7 +33,7 @@ class SqlFeeWithdrawals:
         found = (await self._tx.execute(_BALANCE, {"account": account})).scalar_one_or_none()
         promised = 0
         if source is FeeSource.ENTRY_FEES:
-            promised = (await self._tx.execute(_PROMISED, {"asset": asset})).scalar_one()
+            promised = (await self._tx.execute(_TO_REFUND, {"asset": asset})).scalar_one()
         return int(found or 0) - int(promised)
 
     async def earlier(self, withdrawal: FeeWithdrawal) -> EarlierBooking | None:
@@ -47,16 +47,16 @@ class SqlFeeWithdrawals:
         )
 
     async def add(self, withdrawal: FeeWithdrawal) -> None:
-        """Store a new one."""
+        """Store a new withdrawal."""
         await self._tx.execute(_ADD, {name: getattr(withdrawal, name) for name in _NAMES})
 
     async def lock(self, identifier: UUID) -> FeeWithdrawal | None:
-        """One, locked."""
+        """One withdrawal, locked; None where it does not exist."""
         row = (await self._tx.execute(_LOCK, {"id": identifier})).one_or_none()
         return None if row is None else _withdrawal(row)
 
     async def decide(self, withdrawal: FeeWithdrawal) -> None:
-        """Store what became of a locked one."""
+        """Store the decision on a locked withdrawal."""
         await self._tx.execute(_DECIDE, {name: getattr(withdrawal, name) for name in ("id", *_DECIDED)})
 
 
@@ -74,13 +74,13 @@ async def fee_withdrawals(
 
 
 async def fee_withdrawal(tx: AsyncConnection, identifier: UUID) -> FeeWithdrawal | None:
-    """One."""
+    """One withdrawal; None where it does not exist."""
     row = (await tx.execute(_ONE, {"id": identifier})).one_or_none()
     return None if row is None else _withdrawal(row)
 
 
 async def fee_balances(tx: AsyncConnection, *, assets: list[str]) -> list[FeeBalance]:
-    """What lies where, by asset and source."""
+    """The fees by asset and source."""
     places = [(asset, source) for asset in assets for source in FeeSource]
     values = {
         "accounts": [account_id(source_account(source, asset)) for asset, source in places],
@@ -109,9 +109,9 @@ _NAMES = ("id", "source", "asset", "amount", "reference", "filed_by", "filed_at"
 _LOCK_ACCOUNT = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(CAST(CAST(:account AS uuid) AS text), 0))"
 )
-# A statement of its own: it sees what the lock's last holder left.
+# A separate statement, so that it sees what the last holder of the lock committed.
 _BALANCE = text("SELECT balance FROM ledger_balances WHERE id = :account")
-_PROMISED = text(
+_TO_REFUND = text(
     "SELECT coalesce(sum(e.amount), 0) FROM entry_rounds r "
     "JOIN round_disownments d ON d.round_id = r.id AND d.state = 'approved' "
     "JOIN entries e ON e.round_id = r.id AND e.state = 'earned' AND e.asset = :asset "

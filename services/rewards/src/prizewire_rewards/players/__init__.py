@@ -1,1 +1,1 @@
-"""What is known of players for risk rules."""
+"""Facts of players for risk rules."""

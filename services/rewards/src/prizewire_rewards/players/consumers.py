@@ -13,9 +13,9 @@ from prizewire_contracts.topics import PLAYERS
 from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_rewards import metrics
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, TellPlayers
+from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, UpdatePlayers
 from prizewire_rewards.players.domain.sources import GROUPS, PlayerSource, signing_key
-from prizewire_rewards.players.handlers import tell_players
+from prizewire_rewards.players.handlers import update_players
 from prizewire_rewards.players.ports import PlayerHasher, PlayerPorts
 
 
@@ -26,7 +26,7 @@ def players_spec(
     hasher: PlayerHasher,
     sources: Mapping[str, PlayerSource],
 ) -> ConsumerSpec:
-    """The consumer of players' facts. Events have no versions: of each fact the newest by its event's time counts."""
+    """The consumer of players' facts. The events have no versions: of each fact the report with the newest event time counts."""
 
     async def admit(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refusal] = {}
@@ -39,16 +39,16 @@ def players_spec(
 
     async def players(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refusal] = {}
-        told: list[PlayerFacts] = []
+        reports: list[PlayerFacts] = []
         now = clock.now()
         for index, item in enumerate(incoming):
             if item.event.subject != item.event.data.player:
                 detail = f"the subject {item.event.subject} is not {item.event.data.player}"
                 refused[index] = Refusal(RefusalCode.EVENT_MISMATCH, detail)
                 continue
-            told.append(_facts(item, now=now, hasher=hasher))
-        if told:
-            await tell_players(TellPlayers(told=tuple(told)), ports=ports_of(tx), now=now)
+            reports.append(_facts(item, now=now, hasher=hasher))
+        if reports:
+            await update_players(UpdatePlayers(reports=tuple(reports)), ports=ports_of(tx), now=now)
         return refused
 
     return ConsumerSpec(
@@ -57,7 +57,7 @@ def players_spec(
 
 
 def _refusal(item: Incoming, *, sources: Mapping[str, PlayerSource]) -> Refusal | None:
-    """Why an event is not believed: its source may not tell this, or did not sign it."""
+    """The refusal of an event that its source may not report or did not sign; None for an authentic one."""
     event = item.event
     try:
         key = signing_key(
@@ -74,8 +74,8 @@ def _refusal(item: Incoming, *, sources: Mapping[str, PlayerSource]) -> Refusal 
 
 
 def _facts(item: Incoming, *, now: datetime, hasher: PlayerHasher) -> PlayerFacts:
-    """What the event tells, at its time. A time to come counts as now: a clock that is ahead must not have the last
-    word for ever.
+    """The facts of an event, at the event's time. A time in the future counts as now: else a source whose clock is ahead
+    would win over every later report.
     """
     data = item.event.data
     at = min(item.event.time, now)

@@ -20,7 +20,7 @@ from prizewire_rewards.http.members import Player
 from prizewire_rewards.http.parameters import PlayerInPath
 from prizewire_rewards.ledger.ports import Tools
 from prizewire_rewards.players.domain.facts import KycState, PlayerFacts
-from prizewire_rewards.players.handlers import forget_player, tell_by_hand
+from prizewire_rewards.players.handlers import forget_player, set_facts
 from prizewire_rewards.players.ports import PlayerPorts
 from prizewire_rewards.players.storage import SqlPlayers
 
@@ -28,12 +28,12 @@ _Context = Context[PlayerPorts, Tools]
 _Action = RewardsAction[PlayerPorts]
 
 At = Annotated[
-    Moment | None, Field(description="When this fact was told. Null if it never was.", examples=[None])
+    Moment | None, Field(description="When this fact was reported. Null if it never was.", examples=[None])
 ]
 
 
 class PlayerAnswer(AnswerModel):
-    """Facts of a player. Of device and address it only says whether they are known."""
+    """Facts of a player. Device and address are not shown, only whether they are known."""
 
     player: Player
     registered_at: Annotated[
@@ -53,11 +53,11 @@ class PlayerAnswer(AnswerModel):
 
 
 Identifier = EventReason
-"""Hashed as it was sent, since others hash the same text."""
+"""A raw identifier. It is hashed unchanged, because game servers hash the same text."""
 
 
 class PlayerBody(Body):
-    """Facts of a player; what is left out stays as it is known."""
+    """Facts of a player. A fact that is left out stays as it is."""
 
     registered_at: Timestamp | None = Field(
         None, description="When the account was made.", examples=["2024-01-05T10:00:00Z"]
@@ -82,20 +82,20 @@ class PlayerController(Controller):
     @get(
         "/{player:str}",
         guards=[require(*OVERSEERS)],
-        summary="What is known of a player",
+        summary="Facts of a player",
         refusals=STATUSES.refusals("player_unknown"),
     )
     async def one(self, *, context: NamedDependency[_Context], player: PlayerInPath) -> PlayerAnswer:
-        """Each fact with the moment at which it was told. Of device and address only that they are known."""
+        """Each fact with the time at which it was reported. Device and address are not shown, only whether they are known."""
         facts = await context.read(lambda tx: SqlPlayers(tx).get(player))
         if facts is None:
-            raise STATUSES.refuse("player_unknown", f"nothing is known of a player {player}")
+            raise STATUSES.refuse("player_unknown", f"there are no facts of a player {player}")
         return _shown(facts)
 
     @put(
         "/{player:str}",
         guards=[require(Role.ADMIN)],
-        summary="Tell facts of a player",
+        summary="Set facts of a player",
         refusals={400: ("player_invalid",), **STATUSES.refusals("own_facts")},
     )
     async def tell(
@@ -106,18 +106,22 @@ class PlayerController(Controller):
         data: JSONBody[PlayerBody],
         request: Request[Principal, Any, Any],
     ) -> PlayerAnswer:
-        """Keep what is said, as told now. Raw values of device and address are hashed and forgotten. Nobody tells facts of
-        their own player id.
+        """Store these facts as reported now. Raw values of device and address are hashed and not stored. A person may not set
+        facts of their own player id.
         """
         if not is_name(player):
             raise Problem(
-                status=400, code="player_invalid", detail="a player's name is 1 to 128 visible characters"
+                status=400,
+                code="player_invalid",
+                detail="a player's name must have 1 to 128 visible characters",
             )
 
         async def change(action: _Action) -> PlayerAnswer:
-            told = _told(context, player, data, now=action.now)
-            known = await tell_by_hand(
-                told, actor=request.user.subject, ports=action.unit_of_work, now=action.now
+            known = await set_facts(
+                _facts(context, player, data, now=action.now),
+                actor=request.user.subject,
+                ports=action.unit_of_work,
+                now=action.now,
             )
             await action.record(
                 "player.told",
@@ -131,7 +135,7 @@ class PlayerController(Controller):
     @delete(
         "/{player:str}",
         guards=[require(Role.ADMIN)],
-        summary="Erase what is known of a player",
+        summary="Erase the facts of a player",
         refusals=STATUSES.refusals("player_unknown", "own_facts"),
     )
     async def forget(
@@ -141,8 +145,8 @@ class PlayerController(Controller):
         player: PlayerInPath,
         request: Request[Principal, Any, Any],
     ) -> None:
-        """Erase the facts. Prizes, transfers and decisions stay: they are what was paid, and why. Nobody erases facts of
-        their own player id.
+        """Erase the facts. Prizes, transfers and decisions stay: they show what was paid, and why. A person may not erase
+        facts of their own player id.
         """
 
         async def change(action: _Action) -> None:
@@ -152,7 +156,7 @@ class PlayerController(Controller):
         await context.change(change, actor=request.user)
 
 
-def _told(context: _Context, player: str, data: PlayerBody, *, now: datetime) -> PlayerFacts:
+def _facts(context: _Context, player: str, data: PlayerBody, *, now: datetime) -> PlayerFacts:
     return PlayerFacts(
         player=player,
         registered_at=data.registered_at,

@@ -1,4 +1,4 @@
-"""Claims, counts of caps and facts of players, as the handlers need them."""
+"""Facts of players, as the handlers need them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,30 +9,32 @@ from prizewire_rewards.players.domain.facts import PlayerFacts
 
 
 class Players(Protocol):
-    """What is known of players for risk rules."""
+    """Facts of players in one transaction."""
 
     async def lock(self, players: Iterable[str]) -> dict[str, PlayerFacts]:
-        """What is known of them, locked in one order; also of those who come to be known meanwhile."""
+        """The facts of these players, locked in the order of their names. A player without facts is locked as well."""
         ...
 
     async def save(self, facts: Sequence[PlayerFacts], *, now: datetime) -> None:
-        """Store what is known by now."""
+        """Store facts of locked players."""
         ...
 
     async def get(self, player: str) -> PlayerFacts | None:
-        """What is known of one, without a lock."""
+        """The facts of one player, without a lock; None where there are none."""
         ...
 
     async def forget(self, player: str) -> bool:
-        """Erase what is known of one; whether there was anything."""
+        """Erase the facts of one player. Returns whether there were any."""
         ...
 
 
 class PlayerHasher(Protocol):
-    """Keyed hashes of what would tell who a player is."""
+    """Keyed hashes of facts that identify a player."""
 
     def raw(self, fact: str, value: str) -> str:
-        """The keyed hash of a raw device or address, the same as that of its plain hash. ``fact`` names which."""
+        """The keyed hash of a raw device or address; ``hashed`` gives the same for its SHA-256. ``fact`` is ``device`` or
+        ``address``.
+        """
         ...
 
     def hashed(self, fact: str, digest: str) -> str:

@@ -1,4 +1,4 @@
-"""What is known of players over PostgreSQL: apart from all else, so that it can be erased."""
+"""Facts of players over PostgreSQL, in a table of their own, so that they can be erased."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -17,24 +17,24 @@ class SqlPlayers:
         self._tx = tx
 
     async def lock(self, players: Iterable[str]) -> dict[str, PlayerFacts]:
-        """What is known of them, locked in order; those of whom nothing was known get a row to lock."""
+        """The facts of these players, locked in the order of their names. A player without facts gets an empty row to lock."""
         names = sorted(set(players))
         await self._tx.execute(_OPEN, {"players": names})
         rows = await self._tx.execute(_LOCK, {"players": names})
         return {row.player: _facts_of(row) for row in rows}
 
     async def save(self, facts: Sequence[PlayerFacts], *, now: datetime) -> None:
-        """Store what is known by now."""
+        """Store facts of locked players."""
         columns = {f"{name}s": [getattr(one, name) for one in facts] for name, _ in _FIELDS}
         await self._tx.execute(_SAVE, {"now": now, **columns})
 
     async def get(self, player: str) -> PlayerFacts | None:
-        """What is known of one."""
+        """The facts of one player; None where there are none."""
         row = (await self._tx.execute(_GET, {"player": player})).one_or_none()
         return None if row is None else _facts_of(row)
 
     async def forget(self, player: str) -> bool:
-        """Erase a row."""
+        """Erase the facts of one player. Returns whether there were any."""
         return (await self._tx.execute(_FORGET, {"player": player})).one_or_none() is not None
 
 

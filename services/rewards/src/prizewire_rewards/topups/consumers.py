@@ -1,4 +1,4 @@
-"""Events about top-ups as commands, and the top-ups of a batch."""
+"""Events about top-ups become commands of one batch."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ _REVERSALS: Final = {
 
 
 def topup_command(item: Incoming, *, assets: AssetRegistry) -> TopupCommand | None:
-    """What an event of the payouts topic says of a top-up; None where it is about something else.
+    """The command of an event of the payouts topic; None where the event is not about a top-up.
 
     Raises:
         Refused: its subject, asset or amount cannot be read.
@@ -88,11 +88,11 @@ def topup_command(item: Incoming, *, assets: AssetRegistry) -> TopupCommand | No
 
 @dataclass(frozen=True, slots=True)
 class TopupBatch:
-    """What a batch holds of top-ups: commands with their places, and what had come in before, by asset."""
+    """The commands about top-ups of a batch, their indexes in the batch, and the intake so far by asset."""
 
     commands: Sequence[TopupCommand]
     places: Sequence[int]
-    came_in: Mapping[str, int]
+    intake: Mapping[str, int]
 
 
 async def read_topups(
@@ -102,8 +102,8 @@ async def read_topups(
     ports: TopupPorts,
     assets: AssetRegistry,
 ) -> TopupBatch:
-    """Read what is said of top-ups, and lock what comes in before any account is locked; what cannot be read is added to
-    ``refused``.
+    """Read the events about top-ups, and lock the intakes of their assets, which comes before locks of accounts. An event
+    that cannot be read is added to ``refused``.
     """
 
     def read(_: int, item: Incoming) -> TopupCommand | None:
@@ -114,7 +114,7 @@ async def read_topups(
     return TopupBatch(commands, places, await lock_intakes(commands, ports=ports))
 
 
-async def take_topups(
+async def apply_topups(
     tx: AsyncConnection,
     batch: TopupBatch,
     *,
@@ -123,10 +123,10 @@ async def take_topups(
     tools: PayoutTools,
     now: datetime,
 ) -> None:
-    """Book what is said of top-ups; what cannot be booked is added to ``refused``."""
+    """Book the top-ups of a batch. An event that cannot be booked is added to ``refused``."""
     if batch.commands:
         done = await apply_topup_events(
-            batch.commands, came_in=batch.came_in, ports=ports, tools=tools, now=now
+            batch.commands, intake=batch.intake, ports=ports, tools=tools, now=now
         )
         refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
         after_commit(tx, partial(metrics.count_topups, done.booked))

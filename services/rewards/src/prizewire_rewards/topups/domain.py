@@ -11,7 +11,7 @@ from prizewire_rewards.ledger.domain.moves import INTAKE_MAX, WORLD
 
 
 class ReversalKind(StrEnum):
-    """Why money that was paid in went back."""
+    """Why a payment went back to the payer."""
 
     REFUND = "refund"
     DISPUTE = "dispute"
@@ -19,8 +19,8 @@ class ReversalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topup:
-    """What one session brought. ``credited`` is the amount that the provider named, ``reversed`` what refunds and
-    disputes took of it, less what won disputes gave back. ``version`` counts its events.
+    """The top-up of one payment session. ``credited`` is the amount that the provider named. ``reversed`` is what refunds and
+    disputes took of it, less what won disputes gave back. ``version`` counts the events of the top-up.
     """
 
     id: UUID
@@ -35,16 +35,17 @@ class Topup:
 
     @property
     def reversible(self) -> int:
-        """What can still be taken back."""
+        """What refunds and disputes can still take (minor units)."""
         return self.credited - self.reversed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
-    """One refund or dispute, by the provider's id. ``asked`` is what the provider named; ``taken`` came out of the
-    wallet, ``owed`` was spent already and became the receivable ``receivable_id``; ``restored`` is what came back when
-    the dispute was won, of which ``lifted`` undid what was still owed or had been given up, and the rest went to the
-    wallet.
+    """One refund or dispute, by the provider's id.
+
+    ``asked`` is the amount that the provider named. ``taken`` came out of the wallet. ``owed`` was spent already and is the
+    receivable ``receivable_id``. ``restored`` is what came back when the dispute was won: of it, ``lifted`` undid the
+    receivable, whether still owed or written off, and the rest went to the wallet.
     """
 
     topup_id: UUID
@@ -61,7 +62,7 @@ class Reversal:
 
     @property
     def booked(self) -> int:
-        """What this reversal took in all."""
+        """What this reversal took from wallet and receivable (minor units)."""
         return self.taken + self.owed
 
 
@@ -70,19 +71,19 @@ def _wallet(topup: Topup) -> Account:
 
 
 def credited_move(topup: Topup, *, amount: int) -> Move:
-    """Money that was paid in, into the bucket that pays entry fees."""
+    """A payment, into the bucket that pays entry fees."""
     source = Account(Kind.EXTERNAL_IN, WORLD, topup.asset)
     return Move(TransferType.TOPUP_CREDITED, source, _wallet(topup), amount)
 
 
 def reversed_move(topup: Topup, *, amount: int) -> Move:
-    """Money that went back to where it came from."""
-    away = Account(Kind.EXTERNAL_OUT, WORLD, topup.asset)
-    return Move(TransferType.TOPUP_REVERSED, _wallet(topup), away, amount)
+    """Money that goes back to the payer."""
+    outside = Account(Kind.EXTERNAL_OUT, WORLD, topup.asset)
+    return Move(TransferType.TOPUP_REVERSED, _wallet(topup), outside, amount)
 
 
 TOPUP_INTAKE_MAX: Final = INTAKE_MAX // 2
-"""A top-up is refused where more than this would have come in: what events say never uses up what admins may fund."""
+"""A top-up is refused above this intake of its asset (minor units): top-ups must not use up what admins may fund."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ class ReverseTopup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WinDispute:
-    """A dispute was decided for us."""
+    """A dispute was won: the provider gave the money back."""
 
     topup_id: UUID
     player: str
@@ -130,9 +131,9 @@ TopupCommand = CreditTopup | ReverseTopup | WinDispute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TopupMoved(Event):
-    """A top-up was credited or, when ``reversed``, taken back. ``reference`` is the provider's id of the payment,
-    refund or dispute; ``owed`` is what was spent already.
+class TopupChanged(Event):
+    """A top-up was credited, or reversed where ``reversed`` is true. ``reference`` is the provider's id of the payment,
+    refund or dispute. ``owed`` is the part that was spent already.
     """
 
     topup: Topup

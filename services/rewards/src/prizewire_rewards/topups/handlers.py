@@ -1,4 +1,4 @@
-"""Top-ups, as payouts tells of them: credited once, taken back at most as far, restored where a dispute is won."""
+"""Top-ups, by events of payouts: credited once, reversed at most up to the credit, restored when a dispute is won."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,8 +18,8 @@ from prizewire_rewards.topups.domain import (
     ReversalKind,
     ReverseTopup,
     Topup,
+    TopupChanged,
     TopupCommand,
-    TopupMoved,
     WinDispute,
     credited_move,
     reversed_move,
@@ -28,16 +28,17 @@ from prizewire_rewards.topups.ports import TopupPorts
 
 
 @dataclass(frozen=True, slots=True)
-class Booked:
-    """What became of a batch: refusals by index, and how often each thing was booked."""
+class TopupResult:
+    """The result of a batch: refusals by index, and the number of bookings of each kind."""
 
     refusals: dict[int, Refused] = field(default_factory=dict)
     booked: dict[str, int] = field(default_factory=dict)
 
 
 async def lock_intakes(commands: Sequence[TopupCommand], *, ports: TopupPorts) -> dict[str, int]:
-    """What has come in from outside so far in each asset that the commands bring money into, locked. Like fundings and
-    imports, it comes before any wallet is locked.
+    """Lock the intake of each asset that the commands bring money into. Returns the intakes (minor units) by asset.
+
+    As with fundings and imports, intakes are locked before wallets.
     """
     assets = {command.asset for command in commands if not isinstance(command, ReverseTopup)}
     return {asset: await ports.ledger.lock_intake(asset) for asset in sorted(assets)}
@@ -46,20 +47,20 @@ async def lock_intakes(commands: Sequence[TopupCommand], *, ports: TopupPorts) -
 async def apply_topup_events(
     commands: Sequence[TopupCommand],
     *,
-    came_in: Mapping[str, int],
+    intake: Mapping[str, int],
     ports: TopupPorts,
     tools: PayoutTools,
     now: datetime,
-) -> Booked:
-    """Book what providers said of top-ups, each event once and held to the session that it names. ``came_in`` is what
-    ``lock_intakes`` answered in this transaction.
+) -> TopupResult:
+    """Book top-ups, refunds and disputes, each once. Each must fit the session that it names. ``intake`` is the result of
+    ``lock_intakes`` in this transaction.
 
     Credits of a batch take a fixed number of statements; refunds and disputes are booked one by one.
     """
     keys = {(command.rail, command.reference) for command in commands if not isinstance(command, CreditTopup)}
     topups = await ports.topups.lock({command.topup_id for command in commands})
     if keys:
-        # Both buckets: a debt that is opened here is seen by every credit that comes after it.
+        # Both buckets are locked, so that every later credit sees a debt that is opened here.
         wallets = {
             Account(bucket, command.player, command.asset)
             for command in commands
@@ -67,7 +68,7 @@ async def apply_topup_events(
         }
         await ports.ledger.lock_balances(wallets)
     reversals = await ports.topups.reversals(keys) if keys else {}
-    batch = _Batch(topups, reversals, came_in=came_in, ports=ports, tools=tools, now=now)
+    batch = _Batch(topups, reversals, intake=intake, ports=ports, tools=tools, now=now)
     refusals: dict[int, Refused] = {}
     for index, command in enumerate(commands):
         try:
@@ -75,18 +76,18 @@ async def apply_topup_events(
         except Refused as refused:
             refusals[index] = refused
     await batch.save()
-    return Booked(refusals, batch.booked)
+    return TopupResult(refusals, batch.booked)
 
 
 class _Batch:
-    """Decides one event after the other over locked top-ups. What refuses an event does so before it moves anything."""
+    """Decides one event after the other over locked top-ups. An event is refused before it moves anything."""
 
     def __init__(
         self,
         topups: dict[UUID, Topup],
         reversals: dict[tuple[str, str], Reversal],
         *,
-        came_in: Mapping[str, int],
+        intake: Mapping[str, int],
         ports: TopupPorts,
         tools: PayoutTools,
         now: datetime,
@@ -94,7 +95,7 @@ class _Batch:
         self.booked: dict[str, int] = {}
         self._topups = topups
         self._reversals = reversals
-        self._came_in = dict(came_in)
+        self._came_in = dict(intake)
         self._ports = ports
         self._tools = tools
         self._now = now
@@ -106,11 +107,14 @@ class _Batch:
         """Book one event.
 
         Raises:
-            Refused: ``event_mismatch``: it does not fit what is known of the session, refund or dispute;
-                ``amount_too_large``: more would come in than may.
+            Refused: ``event_mismatch``: the event does not fit the known session, refund or dispute;
+                ``amount_too_large``: the intake would pass its limit.
         """
         if command.amount <= 0:
-            raise Refused("event_mismatch", "nothing was paid or taken back")
+            raise Refused(
+                "event_mismatch",
+                f"the amount of top-up {command.topup_id} is {command.amount}: it must be above zero",
+            )
         if isinstance(command, CreditTopup):
             self._credit(command)
             return
@@ -118,7 +122,7 @@ class _Batch:
         if topup is None:
             raise Refused("event_mismatch", f"top-up {command.topup_id} was never credited")
         if (command.player, command.asset, command.rail) != (topup.player, topup.asset, topup.rail):
-            raise Refused("event_mismatch", "player, asset or rail is not that of the top-up")
+            raise Refused("event_mismatch", f"player, asset or rail differ from those of top-up {topup.id}")
         await self._flush()
         if isinstance(command, ReverseTopup):
             await self._reverse(topup, command)
@@ -126,7 +130,7 @@ class _Batch:
             await self._restore(topup, command)
 
     async def save(self) -> None:
-        """Store what was decided, and publish it."""
+        """Store the decisions, and add their events."""
         await self._flush()
         await self._uow.save()
 
@@ -142,12 +146,14 @@ class _Batch:
     def _credit(self, command: CreditTopup) -> None:
         known = self._topups.get(command.topup_id)
         if known is not None:
-            said = (command.player, command.asset, command.amount)
-            if said != (known.player, known.asset, known.credited):
-                raise Refused("event_mismatch", "the top-up was credited before, to another sum or player")
+            terms = (command.player, command.asset, command.amount)
+            if terms != (known.player, known.asset, known.credited):
+                raise Refused(
+                    "event_mismatch", f"top-up {known.id} was credited before, with another amount or player"
+                )
             return
         if not self._tools.assets[command.asset].redeemable:
-            raise Refused("event_mismatch", f"{command.asset} cannot be paid in")
+            raise Refused("event_mismatch", f"{command.asset} is not redeemable, so it cannot be paid in")
         self._check_intake(command.asset, amount=command.amount)
         topup = Topup(
             id=command.topup_id,
@@ -161,7 +167,12 @@ class _Batch:
         self._keep(topup)
         self._pay_in(topup, amount=topup.credited, cause=f"topup/{topup.id}")
         self._emit(
-            topup, amount=topup.credited, owed=0, reference=topup.reference, back=False, cause=command.cause
+            topup,
+            amount=topup.credited,
+            owed=0,
+            reference=topup.reference,
+            reversed_=False,
+            cause=command.cause,
         )
         self._count("credited")
 
@@ -169,9 +180,12 @@ class _Batch:
         key = (command.rail, command.reference)
         known = self._reversals.get(key)
         if known is not None:
-            said = (command.topup_id, command.kind, command.amount)
-            if said != (known.topup_id, known.kind, known.asked):
-                raise Refused("event_mismatch", "this refund or dispute was booked before, and differs")
+            terms = (command.topup_id, command.kind, command.amount)
+            if terms != (known.topup_id, known.kind, known.asked):
+                raise Refused(
+                    "event_mismatch",
+                    f"{known.kind} {known.reference} was booked before, with another top-up, kind or amount",
+                )
             return
         amount = min(command.amount, topup.reversible)
         wallet = Account(Kind.TOPUP, topup.player, topup.asset)
@@ -209,11 +223,11 @@ class _Batch:
         )
         self._count(command.kind)
         if not amount:
-            return  # everything had gone back before: it is remembered, and nothing moves
+            return  # all of the top-up was reversed before: the reversal is stored, and nothing moves
         moved = replace(topup, reversed=topup.reversed + amount, version=topup.version + 1)
         self._keep(moved)
         self._emit(
-            moved, amount=amount, owed=owed, reference=command.reference, back=True, cause=command.cause
+            moved, amount=amount, owed=owed, reference=command.reference, reversed_=True, cause=command.cause
         )
         await self._flush()
 
@@ -240,20 +254,20 @@ class _Batch:
         moved = replace(topup, reversed=topup.reversed - restored, version=topup.version + 1)
         self._keep(moved)
         self._emit(
-            moved, amount=restored, owed=0, reference=command.reference, back=False, cause=command.cause
+            moved, amount=restored, owed=0, reference=command.reference, reversed_=False, cause=command.cause
         )
         await self._flush()
 
     def _check_intake(self, asset: str, *, amount: int) -> None:
         try:
             check_intake(
-                self._tools.assets[asset], came_in=self._came_in[asset], amount=amount, most=TOPUP_INTAKE_MAX
+                self._tools.assets[asset], intake=self._came_in[asset], amount=amount, most=TOPUP_INTAKE_MAX
             )
         except InvalidRequest as error:
             raise Refused(error.code, error.detail) from None
 
     def _pay_in(self, topup: Topup, *, amount: int, cause: str) -> None:
-        """Credit a wallet. Debts of top-ups are taken from it once it is posted."""
+        """Credit a wallet. Debts of top-ups are recovered from it when it is posted."""
         self._came_in[topup.asset] += amount
         moves = [credited_move(topup, amount=amount)]
         self._uow.book(moves, cause=cause, correlation_id=topup.correlation_id)
@@ -266,10 +280,14 @@ class _Batch:
         self._reversals[reversal.rail, reversal.reference] = reversal
         self._new_reversals.append(reversal)
 
-    def _count(self, what: str) -> None:
-        self.booked[what] = self.booked.get(what, 0) + 1
+    def _count(self, kind: str) -> None:
+        self.booked[kind] = self.booked.get(kind, 0) + 1
 
-    def _emit(self, topup: Topup, *, amount: int, owed: int, reference: str, back: bool, cause: str) -> None:
+    def _emit(
+        self, topup: Topup, *, amount: int, owed: int, reference: str, reversed_: bool, cause: str
+    ) -> None:
         self._uow.emit(
-            TopupMoved(topup=topup, amount=amount, owed=owed, reference=reference, reversed=back, cause=cause)
+            TopupChanged(
+                topup=topup, amount=amount, owed=owed, reference=reference, reversed=reversed_, cause=cause
+            )
         )

@@ -5,11 +5,11 @@ from typing import Final
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import wallets as wire
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
-from prizewire_rewards.topups.domain import TopupMoved
+from prizewire_rewards.topups.domain import TopupChanged
 
 
-def _topup_event(event: TopupMoved, writer: EventWriter) -> EncodedEvent:
-    """What a top-up brought or lost; its subject is the top-up's id."""
+def _topup_event(event: TopupChanged, writer: EventWriter) -> EncodedEvent:
+    """An event about a top-up. Its subject is the top-up's id."""
     topup = event.topup
     data = wire.TopupBooked(
         topup_id=topup.id,
@@ -29,4 +29,4 @@ def _topup_event(event: TopupMoved, writer: EventWriter) -> EncodedEvent:
     )
 
 
-ENCODERS: Final[Encoders] = {TopupMoved: _topup_event}
+ENCODERS: Final[Encoders] = {TopupChanged: _topup_event}

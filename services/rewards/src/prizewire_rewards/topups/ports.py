@@ -1,4 +1,4 @@
-"""Entries, top-ups, funding accounts and automatic withdrawals, as the handlers need them."""
+"""Top-ups, as the handlers need them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,22 +10,22 @@ from prizewire_rewards.topups.domain import Reversal, Topup
 
 
 class Topups(Protocol):
-    """Top-ups and what reversed them."""
+    """Top-ups and their reversals in one transaction."""
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Topup]:
-        """Those that exist, locked in the order of their ids."""
+        """The top-ups with these ids that exist, locked in the order of their ids."""
         ...
 
     async def save(self, topups: Sequence[Topup], *, now: datetime) -> None:
-        """Store new ones and what became of locked ones."""
+        """Store new and locked top-ups."""
         ...
 
     async def reversals(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Reversal]:
-        """Those that are known of these (rail, provider's id). Their top-ups are locked by the caller."""
+        """The reversals with these (rail, provider's id) that exist. The caller has locked their top-ups."""
         ...
 
     async def save_reversals(self, reversals: Sequence[Reversal], *, now: datetime) -> None:
-        """Store new ones, and what became of others."""
+        """Store new and changed reversals."""
         ...
 
 

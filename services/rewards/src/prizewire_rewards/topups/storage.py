@@ -18,18 +18,18 @@ class SqlTopups:
         self._tx = tx
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Topup]:
-        """Those that exist, locked in the order of their ids."""
+        """The top-ups with these ids that exist, locked in the order of their ids."""
         rows = await self._tx.execute(_LOCK, {"ids": sorted(set(ids))})
         return {row.id: Topup(**{name: getattr(row, name) for name, _ in _TOPUP}) for row in rows}
 
     async def save(self, topups: Sequence[Topup], *, now: datetime) -> None:
-        """Store new ones and what became of locked ones."""
+        """Store new and locked top-ups."""
         ordered = sorted(topups, key=lambda topup: topup.id)
         values = {name + "s": [getattr(topup, name) for topup in ordered] for name, _ in _TOPUP}
         await self._tx.execute(_SAVE, {"now": now, **values})
 
     async def reversals(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Reversal]:
-        """Those that are known of these (rail, provider's id)."""
+        """The reversals with these (rail, provider's id) that exist."""
         wanted = sorted(set(keys))
         rows = await self._tx.execute(
             _REVERSALS, {"rails": [rail for rail, _ in wanted], "references": [ref for _, ref in wanted]}
@@ -37,7 +37,7 @@ class SqlTopups:
         return {(row.rail, row.reference): _reversal_of(row) for row in rows}
 
     async def save_reversals(self, reversals: Sequence[Reversal], *, now: datetime) -> None:
-        """Store new ones, and what became of others."""
+        """Store new and changed reversals."""
         ordered = sorted(reversals, key=lambda reversal: (reversal.rail, reversal.reference))
         values = {name + "s": [getattr(reversal, name) for reversal in ordered] for name, _ in _REVERSAL}
         await self._tx.execute(_SAVE_REVERSALS, {"now": now, **values})

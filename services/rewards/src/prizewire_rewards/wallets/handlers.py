@@ -42,10 +42,10 @@ async def import_balances(
         await ports.openings.lock()
     keys = {transfer_id_of(opening): opening.key for opening in openings}
     booked = {keys[known]: amount for known, amount in (await ports.openings.booked(list(keys))).items()}
-    came_in = {
+    intake = {
         asset: await ports.ledger.lock_intake(asset) for asset in sorted({one.asset for one in openings})
     }
-    found = judge(openings, booked=booked, came_in=came_in, assets=tools.assets)
+    found = judge(openings, booked=booked, intake=intake, assets=tools.assets)
     before = await ports.openings.totals({opening.sum_key for opening in openings})
     if not dry_run:
         await _book(found.new, actor=actor, ports=ports, now=now)

@@ -41,7 +41,7 @@ async def put_settings(rig: Rig, campaign: UUID, **body: Any) -> httpx.Response:
 
 
 async def test_the_rest_of_a_pool_is_withdrawn(rig: Rig) -> None:
-    """A part, then all that is left; told, audited with its reason, and in the books."""
+    """A part, then the rest: published, audited with its reason, and in the ledger."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "40.00")]))
     part = await withdraw(rig, campaign, "10.00")
@@ -64,7 +64,7 @@ async def test_the_rest_of_a_pool_is_withdrawn(rig: Rig) -> None:
 
 
 async def test_a_withdrawal_happens_once_for_its_key(rig: Rig) -> None:
-    """Ten copies at once take the money once."""
+    """Ten concurrent copies of a request withdraw the money once."""
     campaign = await rig.campaign(funded=10_000)
     same = key()
     answers = await asyncio.gather(*(withdraw(rig, campaign, "70.00", **same) for _ in range(10)))
@@ -75,8 +75,8 @@ async def test_a_withdrawal_happens_once_for_its_key(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("amount", "code"), [("100.01", "pool_insufficient"), ("0.00", "amount_not_positive")]
 )
-async def test_no_more_than_the_pool_holds(rig: Rig, amount: str, code: str) -> None:
-    """Nothing moves; neither does an empty pool give anything."""
+async def test_a_withdrawal_above_the_pool_is_refused(rig: Rig, amount: str, code: str) -> None:
+    """Nothing moves, also where the pool is empty."""
     campaign = await rig.campaign(funded=10_000)
     answer = await withdraw(rig, campaign, amount)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
@@ -85,8 +85,8 @@ async def test_no_more_than_the_pool_holds(rig: Rig, amount: str, code: str) -> 
     assert await rig.balance(Kind.POOL, campaign) == 10_000
 
 
-async def test_what_waiting_rounds_are_owed_is_not_withdrawn(rig: Rig) -> None:
-    """While a round waits, what the pool holds is meant for it."""
+async def test_a_pool_with_waiting_rounds_is_not_withdrawn(rig: Rig) -> None:
+    """While a round waits, the pool is kept for it."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "200.00")]))
     answer = await withdraw(rig, campaign, "1.00")
@@ -94,8 +94,8 @@ async def test_what_waiting_rounds_are_owed_is_not_withdrawn(rig: Rig) -> None:
     assert await rig.balance(Kind.POOL, campaign) == 10_000
 
 
-async def test_withdrawals_and_settlements_race_for_the_last_unit(rig: Rig) -> None:
-    """Whoever comes first has it; the pool never goes below zero, and the books close."""
+async def test_concurrent_withdrawals_and_settlements_never_overdraw(rig: Rig) -> None:
+    """The first one gets the money. The pool never becomes negative, and the ledger balances."""
     campaign = await rig.campaign(funded=10_000)
     matches = [Match(campaign, [(f"p{n}", "10.00")]) for n in range(15)]
     await asyncio.gather(
@@ -107,8 +107,8 @@ async def test_withdrawals_and_settlements_race_for_the_last_unit(rig: Rig) -> N
     assert await rig.breaches() == []
 
 
-async def test_the_database_keeps_what_was_withdrawn_and_said(rig: Rig) -> None:
-    """Counters only grow, settings change only with their version, and their history is append-only."""
+async def test_the_database_protects_counters_and_settings(rig: Rig) -> None:
+    """Counters only grow, settings change only with their version, and old versions cannot be changed."""
     campaign = await rig.campaign(funded=10_000, settings=caps(per_player=1))
     await withdraw(rig, campaign, "10.00")
     for change in (
@@ -127,7 +127,7 @@ async def test_the_database_keeps_what_was_withdrawn_and_said(rig: Rig) -> None:
 
 
 async def test_settings_are_versioned_and_audited(rig: Rig) -> None:
-    """Every version is kept; the same settings again are none; what makes no sense is refused."""
+    """Every version is kept. The same settings again make no version. Invalid settings are refused."""
     campaign = await rig.campaign()
     body = {
         "low_water": "50.00",
@@ -159,8 +159,8 @@ async def test_settings_are_versioned_and_audited(rig: Rig) -> None:
         assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_a_campaign_is_made_with_its_settings(rig: Rig) -> None:
-    """What the creation says is version 1; settings alone make no claim campaign of points."""
+async def test_a_campaign_is_created_with_its_settings(rig: Rig) -> None:
+    """The settings at creation are version 1. Claim terms do not make a claim campaign of points possible."""
     async with rig.client("boss", "admin") as admin:
         made = await admin.post(
             "/api/campaigns",
@@ -172,8 +172,10 @@ async def test_a_campaign_is_made_with_its_settings(rig: Rig) -> None:
     assert made.json()["settings_version"] == 1
 
 
-async def test_a_low_pool_is_told_once_until_it_has_risen(rig: Rig) -> None:
-    """Settling below the mark tells; further rounds do not; funding above it lets it be told again."""
+async def test_pool_low_is_published_once_until_the_pool_has_risen(rig: Rig) -> None:
+    """The first round below the mark publishes it, further rounds do not. After funding above the mark it can be published
+    again.
+    """
     campaign = await rig.campaign(funded=10_000, settings=CampaignSettings(low_water=5_000))
 
     async def levels() -> list[str]:
@@ -193,8 +195,8 @@ async def test_a_low_pool_is_told_once_until_it_has_risen(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_raised_mark_tells_at_once(rig: Rig) -> None:
-    """A pool may become low by its settings alone."""
+async def test_a_raised_mark_publishes_pool_low(rig: Rig) -> None:
+    """A pool can become low by a change of settings."""
     campaign = await rig.campaign(funded=10_000)
     await put_settings(rig, campaign, low_water="100.01")
     assert [event["data"]["available"] for event in await rig.events("pool.low")] == ["100.00"]
@@ -207,8 +209,8 @@ async def rewards(rig: Rig, match: Match) -> list[tuple[str, str, str | None]]:
     return [(row["player"], row["state"], row["note"]) for row in rows]
 
 
-async def test_what_would_pass_a_cap_is_held(rig: Rig) -> None:
-    """The line is held whole with the cap's code, its money stays reserved; the others are paid."""
+async def test_a_line_that_would_pass_a_cap_is_held(rig: Rig) -> None:
+    """The line is held whole with the cap's code, and its money stays reserved. The others are paid."""
     campaign = await rig.campaign(funded=100_000, settings=caps(per_player=10_000, per_campaign=25_000))
     first = Match(campaign, [("ann", "80.00"), ("bob", "100.01"), ("cid", "100.00")], platform="5.00")
     second = Match(campaign, [("ann", "20.01"), ("bob", "60.00"), ("dan", "20.00")])
@@ -229,8 +231,8 @@ async def test_what_would_pass_a_cap_is_held(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_round_that_waits_is_held_to_the_caps_of_its_settlement(rig: Rig) -> None:
-    """What a cap holds is known when the round is settled, and done when its money comes."""
+async def test_a_waiting_round_uses_the_caps_of_its_settlement(rig: Rig) -> None:
+    """Caps are checked when the round is settled, and lines are held when its money comes."""
     campaign = await rig.campaign(settings=caps(per_player=1_000))
     match = Match(campaign, [("ann", "10.00"), ("bob", "10.01")])
     await rig.settle(match)
@@ -244,8 +246,8 @@ async def test_a_round_that_waits_is_held_to_the_caps_of_its_settlement(rig: Rig
     assert await rig.breaches() == []
 
 
-async def test_caps_of_a_day_end_with_it(rig: Rig) -> None:
-    """The next day of UTC has room again, for the player and for the campaign."""
+async def test_daily_caps_count_one_utc_day(rig: Rig) -> None:
+    """On the next UTC day player and campaign can be granted more."""
     campaign = await rig.campaign(funded=100_000, settings=caps(per_player_day=1_000, per_campaign_day=1_500))
     for player, state in (("ann", "credited"), ("bob", "held")):
         match = Match(campaign, [(player, "10.00")])
@@ -258,8 +260,8 @@ async def test_caps_of_a_day_end_with_it(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_first_caps_count_what_was_granted_before(rig: Rig) -> None:
-    """A cap that is set late bounds the whole campaign; taken away, counting goes on."""
+async def test_the_first_caps_count_earlier_grants(rig: Rig) -> None:
+    """A cap that is set late counts the whole campaign. After it is removed, counting goes on."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "80.00"), ("bob", "10.00")]))
     assert await rig.rows("SELECT 1 FROM cap_lines") == []
@@ -278,10 +280,8 @@ async def test_first_caps_count_what_was_granted_before(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(("lines_per_part", "parts"), [(None, 1), (2, 2)])
-async def test_what_a_correction_or_a_void_changes_counts_as_it_is_now(
-    rig: Rig, lines_per_part: int | None, parts: int
-) -> None:
-    """Who loses a prize has room again, who gets it has used it; in one part, and in several over chunks."""
+async def test_counts_follow_corrections_and_voids(rig: Rig, lines_per_part: int | None, parts: int) -> None:
+    """A player who loses a prize can be granted more, a player who gets it has used the cap; in one part and in several."""
     campaign = await rig.campaign(funded=100_000, settings=caps(per_player=10_000))
     others = [("cid", "1.00"), ("dan", "1.00")]
     match = Match(campaign, [("ann", "100.00"), *others], final=False, lines_per_part=lines_per_part)
@@ -303,8 +303,8 @@ async def test_what_a_correction_or_a_void_changes_counts_as_it_is_now(
     assert await rig.breaches() == []
 
 
-async def test_lines_of_a_round_in_parts_are_held_to_the_caps(rig: Rig) -> None:
-    """With the last part it is known which lines wait, whichever chunk they are booked in."""
+async def test_caps_hold_lines_of_a_round_in_parts(rig: Rig) -> None:
+    """The last part decides which lines are held, whatever chunk books them."""
     campaign = await rig.campaign(funded=100_000, settings=caps(per_player=1_000, per_campaign=2_500))
     lines = [("ann", "10.00"), ("bob", "10.01"), ("cid", "10.00"), ("dan", "10.00"), ("eve", "5.00")]
     match = Match(campaign, lines, lines_per_part=2)
@@ -322,7 +322,7 @@ async def test_lines_of_a_round_in_parts_are_held_to_the_caps(rig: Rig) -> None:
 
 
 async def test_concurrent_rounds_do_not_pass_a_cap(rig: Rig) -> None:
-    """Twenty rounds at once for one player: the cap holds to the unit."""
+    """Twenty concurrent rounds of one player grant exactly the cap."""
     campaign = await rig.campaign(funded=100_000, settings=caps(per_player=5_000))
     matches = [Match(campaign, [("ann", "10.00")]) for _ in range(20)]
     await asyncio.gather(*(rig.settle(match) for match in matches))
@@ -332,8 +332,8 @@ async def test_concurrent_rounds_do_not_pass_a_cap(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_an_expired_prize_counts_no_more(rig: Rig) -> None:
-    """What went back to the pool may be won again."""
+async def test_an_expired_prize_no_longer_counts(rig: Rig) -> None:
+    """Money that went back to the pool can be granted again."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM, settings=caps(per_player=1_000))
     first, second = Match(campaign, [("ann", "10.00")]), Match(campaign, [("ann", "10.00")])
     await rig.settle(first)
@@ -346,8 +346,8 @@ async def test_an_expired_prize_counts_no_more(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_refused_settlement_counts_nothing(rig: Rig) -> None:
-    """Usage is taken only by what is booked or queued."""
+async def test_a_refused_settlement_does_not_count(rig: Rig) -> None:
+    """Only booked and queued rounds count."""
     campaign = await rig.campaign(funded=100_000, settings=caps(per_player=1_000))
     match = Match(campaign, [("ann", "10.00")])
     await rig.feed(rig.settlements, *match.events(digest="00" * 32))
@@ -356,8 +356,8 @@ async def test_a_refused_settlement_counts_nothing(rig: Rig) -> None:
     assert await rig.rows("SELECT 1 FROM cap_usage WHERE used > 0") == []
 
 
-async def test_a_count_that_is_off_is_found(rig: Rig) -> None:
-    """The check compares what is counted with the prizes that count."""
+async def test_verify_reports_a_wrong_count(rig: Rig) -> None:
+    """The check compares the counts with the prizes that count."""
     campaign = await rig.campaign(funded=100_000, settings=caps(per_player=1_000))
     match = Match(campaign, [("ann", "10.00")])
     await rig.settle(match)
@@ -366,8 +366,8 @@ async def test_a_count_that_is_off_is_found(rig: Rig) -> None:
     assert [breach.partition(":")[0] for breach in await rig.breaches()] == ["caps_add_up"]
 
 
-async def test_what_is_given_back_is_given_back_in_the_database(rig: Rig) -> None:
-    """The hook that corrections and voids call, over real tables: in part, whole, and again without effect."""
+async def test_counts_are_given_back_in_the_database(rig: Rig) -> None:
+    """The function that corrections and voids call, over real tables: in part, whole, and repeated without effect."""
     campaign_id = await rig.campaign(funded=100_000, settings=caps(per_player=10_000))
     match = Match(campaign_id, [("ann", "10.00"), ("bob", "20.00")])
     await rig.settle(match)

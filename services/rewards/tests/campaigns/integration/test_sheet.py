@@ -1,4 +1,4 @@
-"""A campaign's balance sheet: what the ledger says, and off as soon as the ledger is."""
+"""A campaign's balance sheet: it shows the ledger, also where the ledger is wrong."""
 
 from uuid import UUID, uuid4
 
@@ -27,7 +27,7 @@ PLACES = tuple(name for name in SHEET_AMOUNTS if name not in {"funded", "unfunde
 
 
 async def sheet_of(rig: Rig, campaign: UUID) -> dict[str, int]:
-    """What is not zero of a sheet, in minor units."""
+    """The amounts of a sheet that are not zero (minor units)."""
     async with rig.db.transaction() as tx:
         sheet = await balance_sheet(tx, campaign)
     assert sheet is not None
@@ -39,15 +39,15 @@ def adds_up(sheet: dict[str, int]) -> bool:
 
 
 async def direct(rig: Rig, match: Match) -> dict[str, UUID]:
-    """Settle a match of a campaign that pays out; answers the payouts by player."""
+    """Settle a match of a campaign that pays out. Returns the payouts by player."""
     await rig.feed(rig.payouts, *(method_event(player) for player, _ in match.lines))
     await rig.settle(match)
     rows = await rig.rows("SELECT player, id FROM payouts WHERE round_id = :id", id=match.round_id)
     return {row["player"]: row["id"] for row in rows}
 
 
-async def test_an_organizers_fee_in_a_wallet_lies_in_a_wallet(rig: Rig) -> None:
-    """A fee that was kept is a fee, one that was credited is somebody's money."""
+async def test_an_organizers_fee_is_a_fee_or_in_a_wallet(rig: Rig) -> None:
+    """A fee without an organizer's wallet is in fees, a credited fee is in wallets."""
     kept, given = await rig.campaign(funded=10_000), await rig.campaign(funded=10_000)
     await rig.settle(
         Match(kept, [("ann", "60.00")], platform="7.00", organizer="5.00"),
@@ -58,8 +58,8 @@ async def test_an_organizers_fee_in_a_wallet_lies_in_a_wallet(rig: Rig) -> None:
     assert await sheet_of(rig, given) == {**common, "wallets": 6_500}
 
 
-async def test_each_end_of_a_payout_is_told(rig: Rig) -> None:
-    """Held, paid, given back, and come back in part; a rail's fee is the platform's and no part of it."""
+async def test_the_sheet_shows_each_end_of_a_payout(rig: Rig) -> None:
+    """Held, paid, given back, and returned in part. A rail's fee is the platform's and not in the sheet."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     lines = [("ann", "40.00"), ("bob", "30.00"), ("cid", "20.00"), ("dan", "10.00")]
     payouts = await direct(rig, Match(campaign, lines))
@@ -80,7 +80,7 @@ async def test_each_end_of_a_payout_is_told(rig: Rig) -> None:
 
 
 async def test_a_recovered_debt_is_in_no_wallet(rig: Rig) -> None:
-    """What is taken from a credit for a debt to another pool leaves the wallets of that pool's campaign."""
+    """Money that a credit pays for a debt to another pool leaves the wallets of that pool's campaign."""
     other = await rig.campaign(funded=10_000)
     await rig.settle(Match(other, [("ann", "20.00")]))
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
@@ -91,8 +91,10 @@ async def test_a_recovered_debt_is_in_no_wallet(rig: Rig) -> None:
     assert await sheet_of(rig, other) == {"funded": 10_000, "available": 9_500, "wallets": 500}
 
 
-async def test_rounds_of_one_correlation_id_are_told_apart(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two matches that a game server gave the same id each count for their own campaign only."""
+async def test_rounds_with_the_same_correlation_id_are_separate(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two matches with the same correlation id count for their own campaigns only."""
     monkeypatch.setattr(Match, "correlation_id", property(lambda _: "one-for-both"))
     first, second = await rig.campaign(funded=10_000), await rig.campaign(funded=10_000)
     await rig.settle(Match(first, [("ann", "60.00")]), Match(second, [("ann", "25.00")]))
@@ -100,8 +102,8 @@ async def test_rounds_of_one_correlation_id_are_told_apart(rig: Rig, monkeypatch
     assert await sheet_of(rig, second) == {"funded": 10_000, "available": 7_500, "wallets": 2_500}
 
 
-async def test_what_players_do_with_their_money_is_not_the_campaigns(rig: Rig) -> None:
-    """A player's own payout changes no sheet: `wallets` is what was given, as its words say."""
+async def test_payouts_of_players_change_no_sheet(rig: Rig) -> None:
+    """`wallets` is what wallets received, whatever players do with it."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "60.00")]))
     before = await sheet_of(rig, campaign)
@@ -113,8 +115,8 @@ async def test_what_players_do_with_their_money_is_not_the_campaigns(rig: Rig) -
     assert await sheet_of(rig, campaign) == before == {"funded": 10_000, "available": 4_000, "wallets": 6_000}
 
 
-async def test_a_sheet_can_be_off(rig: Rig) -> None:
-    """A unit that left the pool by no transfer of a round, or that only a table of prizes knows, is seen."""
+async def test_a_wrong_ledger_makes_a_wrong_sheet(rig: Rig) -> None:
+    """The sums differ after a unit left the pool without a transfer, and after a prize without transfers."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, [("ann", "60.00")])
     await rig.settle(match)
@@ -131,8 +133,8 @@ async def test_a_sheet_can_be_off(rig: Rig) -> None:
     assert (await sheet_of(rig, campaign))["wallets"] == 6_000
 
 
-async def test_prizes_to_be_claimed_and_money_taken_out_are_told(rig: Rig) -> None:
-    """One prize claimed, one expired, one still to be claimed; and a part of the pool withdrawn."""
+async def test_the_sheet_shows_claims_and_withdrawals(rig: Rig) -> None:
+    """One prize is claimed, one expired, one is open, and a part of the pool is withdrawn."""
     campaign = await rig.campaign(funded=20_000, delivery=Delivery.CLAIM)
     match = Match(campaign, [("ann", "40.00"), ("bob", "30.00"), ("cid", "20.00")], platform="5.00")
     await rig.settle(match)

@@ -1,4 +1,4 @@
-"""Settings that make no sense, pools that become low, facts of players by time, keyed hashes."""
+"""Invalid settings, pools that become low, facts of players by time, keyed hashes."""
 
 import hashlib
 from dataclasses import replace
@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState, Delivery
-from prizewire_rewards.campaigns.domain.pools import watch_level
+from prizewire_rewards.campaigns.domain.pools import check_level
 from prizewire_rewards.campaigns.domain.settings import (
     NO_SETTINGS,
     CampaignSettings,
@@ -40,8 +40,8 @@ KEY = hashlib.sha256(b"one").hexdigest()
         {"risk": RiskThresholds(amount=0)},
     ],
 )
-def test_settings_that_make_no_sense_are_refused(parts: dict[str, object]) -> None:
-    """A cap of nothing, a deadline in the past or a winner who colludes alone is a typing error."""
+def test_invalid_settings_are_refused(parts: dict[str, object]) -> None:
+    """A cap of zero, a deadline in the past or collusion of one winner is refused."""
     with pytest.raises(InvalidRequest) as caught:
         CampaignSettings(**parts)  # type: ignore[arg-type]  # one field of many types
     assert caught.value.code == "settings_invalid"
@@ -60,27 +60,29 @@ def campaign(available: int, *, mark: int | None = 100, low: bool = False) -> Ca
     )
 
 
-def test_a_pool_is_told_to_be_low_once_until_it_has_risen() -> None:
-    """At the mark it is not low; below it is told, once; risen to the mark it may be told again."""
-    at_mark, told = watch_level(campaign(100))
+def test_pool_low_is_emitted_once_until_the_pool_has_risen() -> None:
+    """At the mark the pool is not low. Below the mark the event is emitted once. After the pool reached the mark it can be
+    emitted again.
+    """
+    at_mark, told = check_level(campaign(100))
     assert (at_mark.low, told) == (False, None)
-    below, told = watch_level(replace(at_mark, available=99))
+    below, told = check_level(replace(at_mark, available=99))
     assert told is not None
     assert (told.campaign.version, below.version) == (1, 1)
-    assert watch_level(replace(below, available=5)) == (replace(below, available=5), None)
-    risen, told = watch_level(replace(below, available=100))
+    assert check_level(replace(below, available=5)) == (replace(below, available=5), None)
+    risen, told = check_level(replace(below, available=100))
     assert (risen.low, told) == (False, None)
-    assert watch_level(replace(risen, available=0))[1] is not None
+    assert check_level(replace(risen, available=0))[1] is not None
 
 
 def test_a_pool_without_a_mark_is_never_low() -> None:
-    """Nothing was asked for; taking the mark away ends being low."""
-    assert watch_level(campaign(0, mark=None))[1] is None
-    assert watch_level(campaign(0, mark=None, low=True))[0].low is False
+    """Without a mark no event is emitted. A pool whose mark is removed is no longer low."""
+    assert check_level(campaign(0, mark=None))[1] is None
+    assert check_level(campaign(0, mark=None, low=True))[0].low is False
 
 
-def test_of_each_fact_the_newest_counts() -> None:
-    """Facts come in any order from several servers; an older word about one changes nothing about another."""
+def test_the_newest_report_of_each_fact_counts() -> None:
+    """Several servers report facts in any order. An older report of one fact does not change another fact."""
     hour = timedelta(hours=1)
     known = PlayerFacts(
         player="ann",
@@ -89,7 +91,7 @@ def test_of_each_fact_the_newest_counts() -> None:
         device_hash="d1",
         device_hash_told=NOW,
     )
-    told = PlayerFacts(
+    reported = PlayerFacts(
         player="ann",
         kyc_state=KycState.VERIFIED,
         kyc_state_told=NOW + hour,
@@ -98,14 +100,14 @@ def test_of_each_fact_the_newest_counts() -> None:
         registered_at=NOW,
         registered_at_told=NOW - hour,
     )
-    became = newest(known=known, told=told)
+    became = newest(known=known, reported=reported)
     assert (became.kyc_state, became.device_hash, became.registered_at) == (KycState.VERIFIED, "d1", NOW)
-    assert newest(known=told, told=known) == became
-    assert newest(known=became, told=replace(known, kyc_state_told=NOW + hour)) == became
+    assert newest(known=reported, reported=known) == became
+    assert newest(known=became, reported=replace(known, kyc_state_told=NOW + hour)) == became
 
 
-def test_raw_and_hashed_values_meet_under_the_key() -> None:
-    """What an admin types and what a game server sends hashed is one device; another key, or fact, is another."""
+def test_a_raw_value_and_its_hash_have_the_same_keyed_hash() -> None:
+    """An admin sends a raw device, a game server its hash: both are the same device. Another key or fact gives another hash."""
     hasher = KeyedHasher(key_hex=KEY)
     plain = hashlib.sha256(b"device-7").hexdigest()
     assert hasher.raw("device", "device-7") == hasher.hashed("device", plain)
@@ -115,7 +117,7 @@ def test_raw_and_hashed_values_meet_under_the_key() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "short", KEY.upper(), KEY + "0"])
-def test_a_key_that_is_no_key_is_refused(text: str) -> None:
-    """A truncated key file must not become a weak key."""
+def test_an_invalid_key_is_refused(text: str) -> None:
+    """A truncated key file must not be used as a weak key."""
     with pytest.raises(ValueError, match="64 lower-case hex digits"):
         KeyedHasher(key_hex=text)

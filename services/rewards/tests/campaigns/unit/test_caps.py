@@ -1,4 +1,4 @@
-"""Caps on the ports in memory: what counts, what is held, what is given back."""
+"""Caps over the ports in memory: counts, held lines, and counts that are given back."""
 
 import asyncio
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def settled(campaign: Campaign, *prizes: tuple[str, int], version: int = 1) -> t
 
 
 class Bench:
-    """One store, and the caps' use cases over it."""
+    """A store in memory, and the functions of caps over it."""
 
     def __init__(self) -> None:
         self.store = MemoryStore(ASSETS)
@@ -80,15 +80,15 @@ class Bench:
         ("per_campaign", "cap_campaign"),
     ],
 )
-def test_what_a_cap_holds_exactly_passes_and_one_unit_more_is_held_whole(cap: str, code: str) -> None:
-    """A line is never half paid: one that fits to the unit passes, the next is held with the cap's code."""
+def test_a_line_up_to_the_cap_passes_and_one_unit_more_is_held(cap: str, code: str) -> None:
+    """A line is never paid in part: one that reaches the cap passes, the next is held with the cap's code."""
     campaign, bench = campaign_with(**{cap: 1_000}), Bench()
     assert bench.held(campaign, settled(campaign, ("ann", 1_000))) == [{}]
     assert bench.held(campaign, settled(campaign, ("ann", 1))) == [{1: code}]
 
 
-def test_who_wrote_the_settings_is_held_whatever_the_caps_say() -> None:
-    """Their line counts with nothing and is released by somebody else; a funder's is looked at as any other."""
+def test_lines_of_the_settings_writer_are_held() -> None:
+    """Their line does not count, and another person releases it. A funder's line is checked as any other."""
     campaign, bench = campaign_with(per_player=1_000), Bench()
     campaign = replace(campaign, parties=(("funder", "bob"), ("rule_writer", "ann")))
     without = replace(campaign, settings=CampaignSettings())
@@ -99,8 +99,8 @@ def test_who_wrote_the_settings_is_held_whatever_the_caps_say() -> None:
     assert bench.held(never, settled(never, ("ann", 1))) == [{}]
 
 
-def test_a_held_line_leaves_room_for_those_after_it() -> None:
-    """Lines are looked at in their order, and what is held does not count."""
+def test_a_held_line_does_not_count() -> None:
+    """Lines are checked in their order, and a held line uses nothing of a cap."""
     campaign, bench = campaign_with(per_campaign=1_000), Bench()
     assert bench.held(campaign, settled(campaign, ("ann", 700), ("bob", 400), ("cid", 300))) == [
         {2: "cap_campaign"}
@@ -109,14 +109,14 @@ def test_a_held_line_leaves_room_for_those_after_it() -> None:
 
 
 def test_rounds_of_one_batch_share_the_caps() -> None:
-    """The second round of a batch sees what the first has taken."""
+    """The second round of a batch sees the counts of the first."""
     campaign, bench = campaign_with(per_player=1_000), Bench()
     rounds = [settled(campaign, ("ann", 600)), settled(campaign, ("ann", 600), ("bob", 600))]
     assert bench.held(campaign, *rounds) == [{}, {1: "cap_player"}]
 
 
 def test_a_day_is_a_day_of_utc() -> None:
-    """Half an hour later a new day has begun, with nothing granted yet; the cap over all days goes on."""
+    """Half an hour later a new day begins with a count of zero. The cap over all days goes on."""
     campaign, bench = campaign_with(per_player_day=1_000, per_player=1_500), Bench()
     assert bench.held(campaign, settled(campaign, ("ann", 1_000))) == [{}]
     next_day = NOW + timedelta(minutes=31)
@@ -124,8 +124,8 @@ def test_a_day_is_a_day_of_utc() -> None:
     assert bench.held(campaign, settled(campaign, ("ann", 500)), now=next_day) == [{}]
 
 
-def test_what_is_taken_back_counts_no_more() -> None:
-    """Part of a prize, the whole of it, and never more than it counts with; unknown prizes are passed over."""
+def test_amounts_given_back_no_longer_count() -> None:
+    """A part of a prize, the whole of it, and at most its counted amount. Unknown prizes are skipped."""
     campaign, bench = campaign_with(per_player=1_000), Bench()
     head, lines = settled(campaign, ("ann", 1_000))
     bench.held(campaign, (head, lines))
@@ -139,7 +139,7 @@ def test_what_is_taken_back_counts_no_more() -> None:
 
 
 def test_a_corrected_line_counts_with_its_new_amount_on_its_first_day() -> None:
-    """What counts already is not held by a correction; a player who is new in it is."""
+    """A correction does not hold a prize that counts already. It holds the prize of a new player."""
     campaign, bench = campaign_with(per_player=1_000), Bench()
     head, lines = settled(campaign, ("ann", 900))
     bench.held(campaign, (head, lines))
@@ -153,7 +153,7 @@ def test_a_corrected_line_counts_with_its_new_amount_on_its_first_day() -> None:
 
 
 def test_a_released_line_counts_above_its_cap() -> None:
-    """An operator may pass a cap by hand; what follows is then held."""
+    """An operator may release a line above a cap. Later lines are then held."""
     campaign, bench = campaign_with(per_player=1_000), Bench()
     head, lines = settled(campaign, ("ann", 1_500))
     assert bench.held(campaign, (head, lines)) == [{1: "cap_player"}]
@@ -174,19 +174,19 @@ def test_a_released_line_counts_above_its_cap() -> None:
 
 
 class _Untouchable:
-    """A port that must not be asked."""
+    """A port that must not be called."""
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"caps.{name} was asked for")
+        raise AssertionError(f"caps.{name} was called")
 
 
-def test_campaigns_without_caps_cost_nothing() -> None:
-    """Not a single question goes to the database where a campaign never had caps."""
+def test_campaigns_without_caps_make_no_statements() -> None:
+    """No port is called for a campaign that never had caps."""
     campaign, store = campaign_with(), MemoryStore(ASSETS)
     head, lines = settled(campaign, ("ann", 1_500))
 
     async def go() -> None:
-        ports = replace(store.ports(), caps=_Untouchable())  # type: ignore[arg-type]  # it answers nothing
+        ports = replace(store.ports(), caps=_Untouchable())  # type: ignore[arg-type]  # no port is called
         book = await CapBook.open([(head, lines)], campaigns={campaign.id: campaign}, ports=ports, now=NOW)
         assert book.held(head, lines) == {}
         await book.save(ports=ports)

@@ -1,4 +1,4 @@
-"""Fees leave the system by two persons, and never more than there are."""
+"""Two persons withdraw fees, at most the balance."""
 
 import asyncio
 from typing import Any
@@ -28,7 +28,7 @@ async def read(rig: Rig, path: str) -> Any:
 
 @pytest.fixture
 async def earned(rig: Rig) -> Rig:
-    """A round that was settled and final: 10.00 USDC of fees for the platform, 5.00 for an organizer without a name."""
+    """A final round with 10.00 USDC of fees for the platform and 5.00 for an organizer without a name."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "85.00")], platform="10.00", organizer="5.00"))
     assert await rig.balance(Kind.FEES, "platform") == 1_000
@@ -40,7 +40,9 @@ def filed(**changes: Any) -> dict[str, Any]:
 
 
 async def test_fees_leave_when_another_person_approves(earned: Rig) -> None:
-    """Filed, nothing moves; the filer cannot approve; approved, the money has left, once, and everything is told."""
+    """Nothing moves when it is filed. The filer cannot approve it. After the approval of another person the money has left
+    once, and every step is audited.
+    """
     made = await call(earned, ROUTE, filed())
     assert (made.status_code, made.json()["state"]) == (201, "filed"), made.text
     identifier = made.json()["withdrawal_id"]
@@ -77,8 +79,8 @@ async def test_fees_leave_when_another_person_approves(earned: Rig) -> None:
 
 
 async def test_fees_of_a_source_leave_once_under_a_reference(earned: Rig) -> None:
-    """A second withdrawal under it is refused and names the first one, unless the filer says that it is another transfer,
-    which the approver sees. A rejected one does not count, nor does one of other fees.
+    """A second withdrawal under the same reference is refused, and the refusal names the first. The filer may confirm that it
+    is another transfer, which the approver sees. A rejected withdrawal and one of other fees do not count.
     """
     first = (await call(earned, ROUTE, filed(amount="1.00"))).json()
     assert first["repeats"] is None
@@ -104,7 +106,7 @@ async def test_fees_of_a_source_leave_once_under_a_reference(earned: Rig) -> Non
 
 
 async def test_a_rejected_withdrawal_moves_nothing(earned: Rig) -> None:
-    """The filer may take it back, with a reason; it is never approved afterwards."""
+    """The filer may reject it with a reason. It cannot be approved afterwards."""
     identifier = (await call(earned, ROUTE, filed())).json()["withdrawal_id"]
     back = await call(earned, f"{ROUTE}/{identifier}/reject", {"reason": "the wrong account"})
     assert (back.status_code, back.json()["state"]) == (200, "rejected")
@@ -127,17 +129,17 @@ async def test_a_rejected_withdrawal_moves_nothing(earned: Rig) -> None:
         ({"reference": ""}, 400, "invalid_request"),
     ],
 )
-async def test_what_is_not_there_is_not_filed(
+async def test_an_impossible_withdrawal_is_not_filed(
     earned: Rig, changes: dict[str, Any], status: int, code: str
 ) -> None:
-    """Each is refused with its code, and leaves nothing behind."""
+    """Each is refused with its code, and nothing is stored."""
     answer = await call(earned, ROUTE, filed(**changes))
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert await earned.rows("SELECT 1 FROM fee_withdrawals") == []
 
 
 async def test_two_withdrawals_do_not_take_the_same_fees(earned: Rig) -> None:
-    """Both were filed while there was enough; the second to be approved is refused."""
+    """Both were filed while the balance was enough. The second approval is refused."""
     made = [await call(earned, ROUTE, filed(reference=f"wire {turn}")) for turn in range(2)]
     first, second = [answer.json()["withdrawal_id"] for answer in made]
     assert (await call(earned, f"{ROUTE}/{first}/approve", by="boris")).status_code == 200
@@ -146,8 +148,8 @@ async def test_two_withdrawals_do_not_take_the_same_fees(earned: Rig) -> None:
     assert await earned.balance(Kind.FEES, "platform") == 300
 
 
-async def test_the_database_lets_no_more_fees_leave_than_there_are(earned: Rig) -> None:
-    """Whoever writes transfers by hand passes neither the sum nor the edges; one person cannot approve by SQL."""
+async def test_the_database_limits_fees_that_leave(earned: Rig) -> None:
+    """Transfers by SQL cannot pass the balance or the allowed transfers, and one person cannot approve by SQL."""
     fees, world = Account(Kind.FEES, "platform", "USDC"), Account(Kind.EXTERNAL_OUT, "world", "USDC")
     points = Account(Kind.ENTRY_FEES, "platform", "SEASON")
 
@@ -175,8 +177,8 @@ async def test_the_database_lets_no_more_fees_leave_than_there_are(earned: Rig) 
     assert (await refused_to_the_owner(earned, "DELETE FROM fee_withdrawals"))[0] == "23000"
 
 
-async def test_verify_sees_fees_that_left_without_approval(earned: Rig) -> None:
-    """A transfer under the id of a withdrawal that nobody approved is a breach."""
+async def test_verify_reports_fees_that_left_without_approval(earned: Rig) -> None:
+    """A transfer under the id of a withdrawal that was not approved is a breach."""
     identifier = (await call(earned, ROUTE, filed())).json()["withdrawal_id"]
     fees, world = Account(Kind.FEES, "platform", "USDC"), Account(Kind.EXTERNAL_OUT, "world", "USDC")
     async with earned.db.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Withdrawals of fees over the ports in memory: two persons, and never more than there is."""
+"""Withdrawals of fees over the ports in memory: two persons, at most the balance."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -45,8 +45,8 @@ async def decide(
     return await decide_withdrawal(command, ports=store.ports(), now=START)
 
 
-async def test_another_person_lets_fees_leave_once() -> None:
-    """The filer never approves; what another person approved has left and is decided for good."""
+async def test_another_person_approves_once() -> None:
+    """The filer may not approve. An approved withdrawal has left and cannot be decided again."""
     store = kept()
     made = await filed(store)
     with pytest.raises(InvalidRequest) as own:
@@ -61,8 +61,8 @@ async def test_another_person_lets_fees_leave_once() -> None:
     assert final.value.code == "fee_withdrawal_final"
 
 
-async def test_the_filer_may_take_it_back() -> None:
-    """Nothing moves, then or later."""
+async def test_the_filer_may_reject_it() -> None:
+    """Nothing moves, and it cannot be approved later."""
     store = kept()
     made = await filed(store)
     assert (await decide(store, made, "ada", approved=False)).state is WithdrawalState.REJECTED
@@ -71,8 +71,8 @@ async def test_the_filer_may_take_it_back() -> None:
     assert store.ledger.transfers == {}
 
 
-async def test_no_more_leaves_than_there_is() -> None:
-    """Asked when it is filed, and again when it is approved."""
+async def test_the_balance_is_checked_twice() -> None:
+    """The balance is checked when it is filed, and again when it is approved."""
     store = kept()
     with pytest.raises(InsufficientBalance):
         await filed(store, amount=1_001)
@@ -91,8 +91,8 @@ async def test_no_more_leaves_than_there_is() -> None:
         ({"amount": 0}, "amount_not_positive"),
     ],
 )
-async def test_what_can_never_leave_is_not_filed(changes: dict[str, object], code: str) -> None:
-    """Points, assets that there are not, and nothing at all."""
+async def test_an_impossible_withdrawal_is_not_filed(changes: dict[str, object], code: str) -> None:
+    """Points, an unknown asset and an amount of zero are refused."""
     store = kept()
     made = replace(await filed(store), id=uuid4(), **changes)  # type: ignore[arg-type] # by parameter
     with pytest.raises(InvalidRequest) as refused:
@@ -100,8 +100,8 @@ async def test_what_can_never_leave_is_not_filed(changes: dict[str, object], cod
     assert refused.value.code == code
 
 
-async def test_a_withdrawal_that_nobody_filed_is_unknown() -> None:
-    """There is nothing to decide on."""
+async def test_an_unknown_withdrawal_cannot_be_decided() -> None:
+    """The refusal is ``fee_withdrawal_unknown``."""
     store = kept()
     made = replace(await filed(store), id=uuid4())
     with pytest.raises(NotFound):

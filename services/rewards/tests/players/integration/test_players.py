@@ -1,4 +1,4 @@
-"""What is known of players: told by events and admins, hashed before it is stored, erased on request."""
+"""Facts of players: reported by events and admins, hashed before they are stored, erased on request."""
 
 import hashlib
 import hmac
@@ -28,7 +28,7 @@ async def known(rig: Rig, player: str) -> dict[str, Any]:
     return shown
 
 
-async def test_events_tell_facts_and_the_newest_of_each_counts(rig: Rig) -> None:
+async def test_the_newest_report_of_each_fact_counts(rig: Rig) -> None:
     """In one batch and over several, in any order."""
     await rig.feed(
         rig.players,
@@ -48,13 +48,13 @@ async def test_events_tell_facts_and_the_newest_of_each_counts(rig: Rig) -> None
 
 
 def keyed(fact: str, value: str) -> str:
-    """The keyed hash, by arithmetic of its own."""
+    """The expected keyed hash, computed without the code under test."""
     key_bytes = bytes.fromhex(player_hash_key().read_text())
     return hmac.new(key_bytes, f"prizewire.player.{fact}:{sha256(value)}".encode(), "sha256").hexdigest()
 
 
-async def test_a_clock_that_is_ahead_has_not_the_last_word(rig: Rig) -> None:
-    """A time to come counts as now, so that a later word still counts."""
+async def test_a_time_in_the_future_counts_as_now(rig: Rig) -> None:
+    """A report from a clock that is ahead does not win over later reports."""
     await rig.feed(rig.players, player_event("ann", hours=10_000, registered_at="2000-01-01T00:00:00Z"))
     rig.clock.advance(timedelta(minutes=1))
     await rig.feed(rig.players, player_event("ann", hours=0.02, registered_at="2026-02-28T00:00:00Z"))
@@ -72,13 +72,13 @@ FORGERIES: dict[str, tuple[str, bytes]] = {
         "key_not_trusted",
         player_event("ann", source="/kyc/checked", kyc_state="verified"),
     ),
-    "signed by a stranger under the key's name": (
+    "signed by another key with the same key id": (
         "signature_invalid",
         player_event(
             "ann",
             source="/kyc/checked",
             kyc_state="verified",
-            key=replace(make_key("stranger"), keyid=KYC.keyid),
+            key=replace(make_key("another"), keyid=KYC.keyid),
         ),
     ),
     "changed after signing": (
@@ -96,7 +96,7 @@ FORGERIES: dict[str, tuple[str, bytes]] = {
         player_event("ann", source="/games/two", device_hash=sha256("x")),
     ),
     "a game server that verifies": ("source_not_allowed", player_event("ann", kyc_state="verified")),
-    "an identity source that tells of devices": (
+    "an identity source that reports devices": (
         "source_not_allowed",
         player_event("ann", source="/kyc/checked", device_hash=sha256("x"), key=KYC),
     ),
@@ -104,8 +104,10 @@ FORGERIES: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_only_the_sources_own_signature_tells_facts(rig: Rig, forgery: str) -> None:
-    """Whoever may write the topic can claim any source; only the source's key, for its kind of facts, is believed."""
+async def test_only_facts_signed_by_their_source_are_stored(rig: Rig, forgery: str) -> None:
+    """An attacker who may write to the topic can name any source. Only an event that the source's key signed is applied, and
+    only for the source's kinds of facts.
+    """
     code, forged = FORGERIES[forgery]
     name, labels = "prizewire_rewards_player_events_refused_total", {"code": code}
     before = REGISTRY.get_sample_value(name, labels) or 0
@@ -119,8 +121,8 @@ async def test_only_the_sources_own_signature_tells_facts(rig: Rig, forgery: str
     assert (REGISTRY.get_sample_value(name, labels) or 0) - before == 1
 
 
-async def test_an_event_about_somebody_else_is_dead(rig: Rig) -> None:
-    """Subject and player must be one; nothing waits behind it."""
+async def test_an_event_whose_subject_is_another_player_is_dead(rig: Rig) -> None:
+    """Subject and player must be the same. The events after it are applied."""
     await rig.feed(
         rig.players,
         player_event("ann", subject="bob", device_hash=sha256("x")),
@@ -130,8 +132,8 @@ async def test_an_event_about_somebody_else_is_dead(rig: Rig) -> None:
     assert [row["player"] for row in await rig.rows("SELECT player FROM players")] == ["bob"]
 
 
-async def test_admins_tell_facts_and_raw_values_are_nowhere(rig: Rig) -> None:
-    """Not in any table, event, audit record or answer: only the keyed hash is kept."""
+async def test_raw_values_that_an_admin_sets_are_not_stored(rig: Rig) -> None:
+    """No table, event, audit record or answer holds them: only the keyed hash is stored."""
     async with rig.client("boss", "admin") as admin:
         answer = await admin.put(
             "/api/players/ann",
@@ -152,8 +154,8 @@ async def test_admins_tell_facts_and_raw_values_are_nowhere(rig: Rig) -> None:
         assert secret not in said
 
 
-async def test_a_refused_body_does_not_repeat_what_it_said(rig: Rig) -> None:
-    """An error must not carry a raw device into a log or an answer. A line of the test's own shows that the log is read."""
+async def test_a_refusal_does_not_repeat_values_of_the_body(rig: Rig) -> None:
+    """No log line and no answer holds a raw device. The test writes one log line of its own to prove that it reads the log."""
     async with rig.client("boss", "admin") as admin:
         with captured_logs() as lines:
             answer = await admin.put(
@@ -180,20 +182,20 @@ async def test_a_refused_body_does_not_repeat_what_it_said(rig: Rig) -> None:
         ("DELETE", "admin", 403),
     ],
 )
-async def test_who_may_do_what(rig: Rig, method: str, role: str, status: int) -> None:
-    """Operators read, admins write, and players do neither, of themselves included."""
+async def test_operators_read_and_admins_write(rig: Rig, method: str, role: str, status: int) -> None:
+    """Operators may read and admins may write. Players may do neither, also for their own facts."""
     async with rig.client("ann", role) as client:
         answer = await client.request(method, "/api/players/ann", json={} if method == "PUT" else None)
     assert answer.status_code == status
 
 
-async def test_nobody_tells_facts_of_their_own(rig: Rig) -> None:
-    """Neither tells nor erases: who wins does not say by what their claim is judged. Others may, and answer for it."""
+async def test_own_facts_may_not_be_set_or_erased(rig: Rig) -> None:
+    """A winner must not decide what their claim is checked against. Other admins may; they become parties."""
     await rig.feed(rig.players, player_event("ann", device_hash=sha256(DEVICE)))
     async with rig.client("ann", "admin") as ann:
-        told = await ann.put("/api/players/ann", json={"kyc_state": "verified"})
+        changed = await ann.put("/api/players/ann", json={"kyc_state": "verified"})
         erased = await ann.delete("/api/players/ann")
-    assert [(answer.status_code, answer.json()["code"]) for answer in (told, erased)] == [
+    assert [(answer.status_code, answer.json()["code"]) for answer in (changed, erased)] == [
         (403, "own_facts")
     ] * 2
     assert (await known(rig, "ann"))["kyc_state"] is None
@@ -208,8 +210,8 @@ async def test_nobody_tells_facts_of_their_own(rig: Rig) -> None:
     assert [(row["role"], row["subject"]) for row in rows] == [("releaser", "boss"), ("releaser", "eve")]
 
 
-async def test_what_is_known_can_be_erased(rig: Rig) -> None:
-    """The row is gone, with an audit record that it was."""
+async def test_facts_can_be_erased(rig: Rig) -> None:
+    """The row is deleted, and an audit record names it."""
     await rig.feed(rig.players, player_event("ann", device_hash=sha256(DEVICE)))
     async with rig.client("boss", "admin") as admin:
         assert (await admin.delete("/api/players/ann")).status_code == 204
@@ -223,8 +225,8 @@ async def test_what_is_known_can_be_erased(rig: Rig) -> None:
     ("name", "code"),
     [("a%20b", "player_invalid"), ("x" * 129, "player_invalid"), ("%07", "character_refused")],
 )
-async def test_a_name_that_no_player_can_have_is_refused(rig: Rig, name: str, code: str) -> None:
-    """Names are as events have them: 1 to 128 visible characters."""
+async def test_an_invalid_player_name_is_refused(rig: Rig, name: str, code: str) -> None:
+    """A name has 1 to 128 visible characters, as in events."""
     async with rig.client("boss", "admin") as admin:
         answer = await admin.put(f"/api/players/{name}", json={"kyc_state": "none"})
     assert (answer.status_code, answer.json()["code"]) == (400, code)

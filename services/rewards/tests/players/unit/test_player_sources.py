@@ -1,4 +1,4 @@
-"""The file of the sources that may tell facts of players."""
+"""The file of the sources that may report facts of players."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,12 +27,12 @@ def written(directory: Path, document: object) -> Path:
 
 
 def test_every_fact_belongs_to_a_group() -> None:
-    """A new fact cannot be told before somebody has decided who may."""
+    """A new fact must get a group: the group says which sources may report it."""
     assert set(GROUPS) == set(FACTS)
 
 
 def test_sources_are_read_with_their_keys(tmp_path: Path) -> None:
-    """As `prizewire source keygen` prints a key, it can be pasted."""
+    """A key has the form that `prizewire source keygen` prints."""
     [(name, found)] = load_player_sources(written(tmp_path, {"sources": [SOURCE]})).items()
     assert (name, found.source, found.tells) == ("/kyc/checked", "/kyc/checked", {FactGroup.IDENTITY})
     assert [(key.keyid, key.not_before) for key in found.keys] == [
@@ -41,7 +41,7 @@ def test_sources_are_read_with_their_keys(tmp_path: Path) -> None:
 
 
 def test_the_local_stacks_file_is_read(keyring: Keyring) -> None:
-    """One source that may tell everything."""
+    """It has one source that may report every fact."""
     [found] = load_player_sources(keyring.player_sources_file).values()
     assert found.tells == set(FactGroup)
 
@@ -62,10 +62,10 @@ def test_the_local_stacks_file_is_read(keyring: Keyring) -> None:
         ),
         ({"sources": [{**SOURCE, "keys": [{**KEY, "not_before": KEY["not_after"]}]}]}, "never valid"),
         ({"sources": [{**SOURCE, "keys": [KEY, KEY]}]}, "kyc-1 twice"),
-        ({"sources": [SOURCE, SOURCE]}, "/kyc/checked stands there twice"),
+        ({"sources": [SOURCE, SOURCE]}, "/kyc/checked is there twice"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, document: object, place: str) -> None:
+def test_a_wrong_file_is_refused(tmp_path: Path, document: object, place: str) -> None:
     """The start is refused with a sentence that names the place."""
     with pytest.raises(ValueError, match=place):
         load_player_sources(written(tmp_path, document))

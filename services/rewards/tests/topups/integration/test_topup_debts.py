@@ -1,4 +1,4 @@
-"""Debts of top-ups: what comes back to the bucket pays them first, and what was given up is not borne twice."""
+"""Debts of top-ups: credits to the bucket pay them first, and the platform loses a written-off debt only once."""
 
 from prizewire_rewards.ledger.domain.accounts import Kind
 from prizewire_rewards.ledger.domain.receivables import WriteOff
@@ -24,8 +24,8 @@ async def owed(rig: Rig) -> int:
     return -await rig.balance(Kind.RECEIVABLE, "ann")
 
 
-async def give_up(rig: Rig) -> None:
-    """An approver gives up the debt that is open."""
+async def write_off_debt(rig: Rig) -> None:
+    """An approver writes off the open debt."""
     [row] = await rig.rows("SELECT id FROM receivables WHERE open > 0")
     async with rig.db.transaction() as tx:
         command = WriteOff(receivable_id=row["id"], actor="paul", reason="gone")
@@ -33,7 +33,7 @@ async def give_up(rig: Rig) -> None:
 
 
 async def test_a_refunded_entry_pays_the_debt_of_its_top_up(rig: Rig) -> None:
-    """The void of a match gives 15.00 back, which were charged back: they go outside, and buy no other entry."""
+    """The void of a round returns 15.00 that were charged back: they leave, and cannot pay another entry."""
     _, match = await charged_back(rig)
     assert (await topup(rig), await owed(rig)) == (0, 1_500)
     await rig.feed(rig.settlements, voided(match, version=3))
@@ -48,8 +48,8 @@ async def test_a_refunded_entry_pays_the_debt_of_its_top_up(rig: Rig) -> None:
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
-async def test_a_new_top_up_pays_the_debt_of_the_last(rig: Rig) -> None:
-    """Of 20.00, 15.00 are owed. A refund of the new top-up takes the rest, and the other part is owed again."""
+async def test_a_new_top_up_pays_the_debt_of_an_earlier_one(rig: Rig) -> None:
+    """Of 20.00, 15.00 are owed. A refund of the new top-up takes the rest of it, and the other part is a new debt."""
     await charged_back(rig)
     second = await top_up(rig, "ann", "20.00")
     assert (await topup(rig), await owed(rig)) == (500, 0)
@@ -58,8 +58,8 @@ async def test_a_new_top_up_pays_the_debt_of_the_last(rig: Rig) -> None:
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
-async def test_a_dispute_that_is_won_gives_back_what_was_recovered(rig: Rig) -> None:
-    """5.00 were in the wallet, 15.00 were recovered from another top-up: all of it comes back to top-ups."""
+async def test_a_won_dispute_returns_what_was_recovered(rig: Rig) -> None:
+    """5.00 came from the wallet, 15.00 were recovered from another top-up: all of it returns to top-ups."""
     session, _ = await charged_back(rig)
     await top_up(rig, "ann", "20.00")
     await rig.feed(rig.payouts, session.reversal("dispute_won", "dp_1", "20.00"))
@@ -69,7 +69,7 @@ async def test_a_dispute_that_is_won_gives_back_what_was_recovered(rig: Rig) -> 
 
 
 async def test_a_won_dispute_pays_other_debts_of_top_ups(rig: Rig) -> None:
-    """What one dispute gives back is taken for the debt of another."""
+    """Money that one dispute returns pays the debt of another."""
     session, match = await charged_back(rig)
     await rig.feed(rig.settlements, voided(match, version=3))
     second = await top_up(rig, "ann", "10.00")
@@ -82,10 +82,10 @@ async def test_a_won_dispute_pays_other_debts_of_top_ups(rig: Rig) -> None:
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
-async def test_a_won_dispute_restores_what_was_given_up(rig: Rig) -> None:
-    """15.00 were given up and never paid: the platform gets them, and the player the 5.00 that were taken."""
+async def test_a_won_dispute_restores_a_written_off_debt(rig: Rig) -> None:
+    """15.00 were written off and never paid: the platform gets them. The player gets the 5.00 that were taken."""
     session, _ = await charged_back(rig)
-    await give_up(rig)
+    await write_off_debt(rig)
     assert await rig.balance(Kind.WRITE_OFF, "platform") == -1_500
     await rig.feed(rig.payouts, session.reversal("dispute_won", "dp_1", "20.00"))
     assert (await topup(rig), await owed(rig)) == (500, 0)
@@ -98,8 +98,10 @@ async def test_a_won_dispute_restores_what_was_given_up(rig: Rig) -> None:
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
-async def test_a_prize_that_comes_back_after_its_debt_was_given_up_is_not_paid_again(rig: Rig) -> None:
-    """Ann was paid 40.00 that a correction took from her; nobody pays it; a further correction gives it back to her."""
+async def test_a_restored_prize_with_a_written_off_debt_is_not_paid_twice(rig: Rig) -> None:
+    """Ann was paid 40.00. A correction took them from her, and the debt was written off. The next correction restores the
+    prize: she was paid already.
+    """
     campaign = await rig.campaign(funded=4_000)
     match = Match(campaign, [("ann", "40.00")])
     await rig.settle(match)
@@ -110,7 +112,7 @@ async def test_a_prize_that_comes_back_after_its_debt_was_given_up_is_not_paid_a
         assert answer.status_code == 202
     await rig.feed(rig.settlements, *match.corrected([("bob", "40.00")], at=2))
     assert await owed(rig) == 4_000
-    await give_up(rig)
+    await write_off_debt(rig)
     await rig.feed(rig.settlements, *match.corrected([("ann", "40.00")], at=3))
     assert await rig.winnings("ann") == 0, "she has the money"
     assert await rig.balance(Kind.WRITE_OFF, "platform") == 0
@@ -121,7 +123,7 @@ async def test_a_prize_that_comes_back_after_its_debt_was_given_up_is_not_paid_a
 
 
 async def test_top_ups_never_pay_the_debt_of_a_prize(rig: Rig) -> None:
-    """Such a debt is owed to a pool, and money that was paid in never comes to one. Winnings pay both."""
+    """A debt of a prize is owed to a pool, and top-ups never fund a pool. Winnings pay both kinds of debts."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("bob", "50.00")]))
     await rig.owe("ann", 1_000, campaign=campaign)

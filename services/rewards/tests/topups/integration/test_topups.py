@@ -1,4 +1,4 @@
-"""Top-ups: credited once, taken back at most as far, and never paid out."""
+"""Top-ups: credited once, reversed at most up to the credit, and never paid out."""
 
 import asyncio
 from typing import Any
@@ -14,8 +14,8 @@ from services.rewards.tests.rig import Match, Rig, closed_event, closure_of, met
 from services.rewards.tests.sql import insert, open_account, refused, refused_to_the_owner
 
 
-async def told(rig: Rig) -> list[tuple[str, str, str | None]]:
-    """(type, amount, owed) of what was told of top-ups."""
+async def topup_events(rig: Rig) -> list[tuple[str, str, str | None]]:
+    """(type, amount, owed) of each event about top-ups."""
     return [
         (event["type"].split(".")[2], event["data"]["amount"], event["data"]["owed"])
         for event in await rig.events()
@@ -23,8 +23,8 @@ async def told(rig: Rig) -> list[tuple[str, str, str | None]]:
     ]
 
 
-async def standing(rig: Rig, session: TopupSession) -> tuple[int, int]:
-    """(credited, reversed)."""
+async def totals(rig: Rig, session: TopupSession) -> tuple[int, int]:
+    """(credited, reversed) of a session."""
     [row] = await rig.rows("SELECT credited, reversed FROM topups WHERE id = :id", id=session.id)
     return row["credited"], row["reversed"]
 
@@ -34,26 +34,26 @@ async def topup(rig: Rig, player: str = "ann") -> int:
 
 
 async def spend(rig: Rig, player: str, fee: str) -> None:
-    """Let a player enter a round that is never over."""
+    """Let a player enter a round that never ends."""
     campaign = await rig.campaign()
     match = Match(campaign, [])
     await rig.feed(rig.settlements, opened(match, fee=fee), entered(match, player, version=2, fee=fee))
 
 
 async def test_a_session_is_credited_once(rig: Rig) -> None:
-    """However often it is completed, in one batch or in several, under whatever version."""
+    """A repeated completion has no effect, in one batch or in several, under any version."""
     session = TopupSession()
     await rig.feed(rig.payouts, session.completed(), session.completed())
     await rig.feed(rig.payouts, session.completed())
     assert await rig.stuck() == []
     assert await topup(rig) == 2_000
-    assert await told(rig) == [("topup_credited", "20.00", None)]
+    assert await topup_events(rig) == [("topup_credited", "20.00", None)]
     assert await rig.winnings("ann") == 0
     assert await rig.breaches() == []
 
 
-async def test_it_is_credited_after_it_expired(rig: Rig) -> None:
-    """What we thought of the session does not matter; what the provider names does."""
+async def test_an_expired_session_is_credited(rig: Rig) -> None:
+    """The payment that the provider names counts, not the state of the session."""
     session = TopupSession()
     await rig.feed(rig.payouts, session.event("expired"), session.completed(amount="19.50"))
     assert await topup(rig) == 1_950
@@ -61,8 +61,10 @@ async def test_it_is_credited_after_it_expired(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"amount": "20.01"}, {"player": "eve"}, {"asset": "EURC"}])
-async def test_another_sum_or_player_is_parked(rig: Rig, changes: dict[str, str]) -> None:
-    """A second completion that says something else needs a person, and moves nothing."""
+async def test_a_completion_with_another_amount_or_player_is_parked(
+    rig: Rig, changes: dict[str, str]
+) -> None:
+    """A second completion that differs needs a person, and moves nothing."""
     session = await top_up(rig, "ann", "20.00")
     await rig.feed(rig.payouts, session.completed(**changes))
     assert await rig.stuck() == [("parked", "event_mismatch")]
@@ -71,15 +73,15 @@ async def test_another_sum_or_player_is_parked(rig: Rig, changes: dict[str, str]
 
 
 @pytest.mark.parametrize("changes", [{"asset": "SEASON", "amount": "20"}, {"amount": "0.00"}])
-async def test_points_and_nothing_cannot_be_paid_in(rig: Rig, changes: dict[str, str]) -> None:
-    """They are parked, not booked."""
+async def test_points_and_an_amount_of_zero_are_parked(rig: Rig, changes: dict[str, str]) -> None:
+    """Nothing is booked."""
     await rig.feed(rig.payouts, TopupSession().completed(**changes))
     assert await rig.stuck() == [("parked", "event_mismatch")]
     assert await rig.rows("SELECT 1 FROM topups") == []
 
 
 async def test_top_ups_beyond_the_limit_are_parked(rig: Rig) -> None:
-    """They leave half of what may come in to admins, so funding and imports of the asset go on."""
+    """Top-ups may use half of the intake, so that admins can still fund and import."""
     half = 2**61
     many = f"{half // 100}.{half % 100:02}"
     await rig.feed(
@@ -97,8 +99,8 @@ async def test_top_ups_beyond_the_limit_are_parked(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_dispute_that_is_won_keeps_the_limit(rig: Rig) -> None:
-    """Each time that a session comes back, it comes in once more."""
+async def test_won_disputes_count_towards_the_limit(rig: Rig) -> None:
+    """Money of a won dispute comes in once more."""
     half = 2**61
     session = await top_up(rig, "ann", f"{half // 100}.{half % 100:02}")
     await rig.feed(rig.payouts, session.reversal("disputed", "d1", "0.01"))
@@ -108,23 +110,23 @@ async def test_a_dispute_that_is_won_keeps_the_limit(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_only_payouts_tells_of_top_ups(rig: Rig) -> None:
+async def test_only_payouts_may_publish_top_ups(rig: Rig) -> None:
     """A completion that another service signed is dead."""
     await rig.feed(rig.payouts, TopupSession().completed(key="settlement"))
     assert await rig.stuck() == [("dead", "key_not_trusted")]
     assert await topup(rig) == 0
 
 
-async def test_a_refund_goes_back_once(rig: Rig) -> None:
-    """Keyed by the provider's id: the same refund again has no effect, another one has."""
+async def test_a_refund_is_booked_once(rig: Rig) -> None:
+    """The provider's id is the key: the same refund again has no effect, another refund has."""
     session = await top_up(rig, "ann", "20.00")
     await rig.feed(rig.payouts, session.reversal("refunded", "re_1", "5.00"))
     await rig.feed(rig.payouts, session.reversal("refunded", "re_1", "5.00"))
     assert await topup(rig) == 1_500
     await rig.feed(rig.payouts, session.reversal("refunded", "re_2", "5.00"))
     assert await topup(rig) == 1_000
-    assert await standing(rig, session) == (2_000, 1_000)
-    assert await told(rig) == [
+    assert await totals(rig, session) == (2_000, 1_000)
+    assert await topup_events(rig) == [
         ("topup_credited", "20.00", None),
         ("topup_reversed", "5.00", None),
         ("topup_reversed", "5.00", None),
@@ -133,7 +135,7 @@ async def test_a_refund_goes_back_once(rig: Rig) -> None:
 
 
 async def test_a_refund_and_a_dispute_never_take_more_than_was_credited(rig: Rig) -> None:
-    """The second takes what is left, a third nothing; each is remembered, and nothing moves for the last."""
+    """The second takes the rest. A third takes nothing; it is stored, and no money moves."""
     session = await top_up(rig, "ann", "20.00")
     await rig.feed(
         rig.payouts,
@@ -142,21 +144,21 @@ async def test_a_refund_and_a_dispute_never_take_more_than_was_credited(rig: Rig
         session.reversal("refunded", "re_2", "1.00"),
     )
     assert await topup(rig) == 0
-    assert await standing(rig, session) == (2_000, 2_000)
-    assert [amount for _, amount, _ in await told(rig)] == ["20.00", "15.00", "5.00"]
+    assert await totals(rig, session) == (2_000, 2_000)
+    assert [amount for _, amount, _ in await topup_events(rig)] == ["20.00", "15.00", "5.00"]
     assert await rig.balance(Kind.RECEIVABLE, "ann") == 0
     assert len(await rig.rows("SELECT 1 FROM topup_reversals")) == 3
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
 async def test_what_was_spent_is_owed(rig: Rig) -> None:
-    """The wallet gives what it has, never less than nothing; the rest is netted from later winnings."""
+    """The wallet pays what it has and does not become negative; the rest is recovered from later winnings."""
     session = await top_up(rig, "ann", "20.00")
     await spend(rig, "ann", "12.00")
     await rig.feed(rig.payouts, session.reversal("disputed", "dp_1", "20.00"))
     assert await topup(rig) == 0
     assert await rig.balance(Kind.RECEIVABLE, "ann") == -1_200
-    assert (await told(rig))[-1] == ("topup_reversed", "20.00", "12.00")
+    assert (await topup_events(rig))[-1] == ("topup_reversed", "20.00", "12.00")
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "30.00")]))
     assert await rig.winnings("ann") == 1_800
@@ -164,8 +166,8 @@ async def test_what_was_spent_is_owed(rig: Rig) -> None:
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
-async def test_a_won_dispute_gives_back_what_it_took(rig: Rig) -> None:
-    """Once, and no more than that dispute took; the top-up can be refunded again."""
+async def test_a_won_dispute_returns_its_amount(rig: Rig) -> None:
+    """It does so once, up to what the dispute took. The top-up can be refunded again."""
     session = await top_up(rig, "ann", "20.00")
     await rig.feed(
         rig.payouts,
@@ -175,15 +177,15 @@ async def test_a_won_dispute_gives_back_what_it_took(rig: Rig) -> None:
         session.reversal("dispute_won", "dp_1", "20.00"),
     )
     assert await topup(rig) == 1_500
-    assert await standing(rig, session) == (2_000, 500)
-    assert (await told(rig))[-1] == ("topup_credited", "15.00", None)
+    assert await totals(rig, session) == (2_000, 500)
+    assert (await topup_events(rig))[-1] == ("topup_credited", "15.00", None)
     await rig.feed(rig.payouts, session.reversal("refunded", "re_9", "99.00"))
-    assert (await topup(rig), await standing(rig, session)) == (0, (2_000, 2_000))
+    assert (await topup(rig), await totals(rig, session)) == (0, (2_000, 2_000))
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
-async def test_a_won_dispute_first_closes_what_is_still_owed_for_it(rig: Rig) -> None:
-    """Of 20.00, 12.00 were owed and 4.00 of that recovered: 8.00 are owed no more, 12.00 come back."""
+async def test_a_won_dispute_first_closes_its_debt(rig: Rig) -> None:
+    """Of 20.00, 12.00 were owed and 4.00 of that recovered: the debt of 8.00 is lifted, 12.00 come back."""
     session = await top_up(rig, "ann", "20.00")
     await spend(rig, "ann", "12.00")
     await rig.feed(rig.payouts, session.reversal("disputed", "dp_1", "20.00"))
@@ -193,12 +195,12 @@ async def test_a_won_dispute_first_closes_what_is_still_owed_for_it(rig: Rig) ->
     await rig.feed(rig.payouts, session.reversal("dispute_won", "dp_1", "20.00"))
     assert await rig.balance(Kind.RECEIVABLE, "ann") == 0
     assert (await topup(rig), await rig.winnings("ann")) == (1_200, 0)
-    assert await standing(rig, session) == (2_000, 0)
+    assert await totals(rig, session) == (2_000, 0)
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
 async def test_a_reversal_before_its_completion_waits(rig: Rig) -> None:
-    """It comes back as the next version of its session once the completion is there."""
+    """It is replayed as the next version of its session after the completion."""
     session = TopupSession()
     completed = session.completed()
     refund = session.reversal("refunded", "re_1", "20.00")
@@ -210,7 +212,7 @@ async def test_a_reversal_before_its_completion_waits(rig: Rig) -> None:
     async with rig.client("olga", "operator") as olga:
         answer = await olga.post(f"/api/services/rewards/stuck-events/{row['id']}/replay")
     assert answer.json()["state"] == "replayed", answer.text
-    assert (await topup(rig), await standing(rig, session)) == (0, (2_000, 2_000))
+    assert (await topup(rig), await totals(rig, session)) == (0, (2_000, 2_000))
 
 
 @pytest.mark.parametrize(
@@ -226,8 +228,10 @@ async def test_a_reversal_before_its_completion_waits(rig: Rig) -> None:
         ("refunded", "re_2", {"amount": "0.00"}),
     ],
 )
-async def test_what_does_not_fit_is_parked(rig: Rig, what: str, ref: str, changes: dict[str, str]) -> None:
-    """Another sum or kind under a known id, a dispute that never was, another player, asset or rail."""
+async def test_a_reversal_that_does_not_fit_is_parked(
+    rig: Rig, what: str, ref: str, changes: dict[str, str]
+) -> None:
+    """Another amount or kind under a known id, an unknown dispute, another player, asset or rail."""
     session = await top_up(rig, "ann", "20.00")
     await rig.feed(rig.payouts, session.reversal("refunded", "re_1", "5.00"))
     await rig.feed(rig.payouts, session.event(what, reversal_ref=ref, **changes))
@@ -236,8 +240,8 @@ async def test_what_does_not_fit_is_parked(rig: Rig, what: str, ref: str, change
     assert await rig.breaches() == []
 
 
-async def test_a_refund_of_one_session_does_not_pass_for_anothers(rig: Rig) -> None:
-    """A provider's id belongs to one top-up."""
+async def test_a_refund_id_belongs_to_one_session(rig: Rig) -> None:
+    """A refund with the id of another top-up's refund is parked."""
     first, second = await top_up(rig, "ann", "20.00"), await top_up(rig, "bob", "20.00")
     await rig.feed(rig.payouts, first.reversal("refunded", "re_1", "5.00"))
     await rig.feed(rig.payouts, second.reversal("refunded", "re_1", "5.00"))
@@ -245,17 +249,17 @@ async def test_a_refund_of_one_session_does_not_pass_for_anothers(rig: Rig) -> N
     assert await topup(rig, "bob") == 2_000
 
 
-async def test_completions_that_meet_are_one(rig: Rig) -> None:
-    """The same completion taken in twice at once, as after a rebalance, is credited once."""
+async def test_concurrent_completions_are_credited_once(rig: Rig) -> None:
+    """Two consumers process the same completion at once, as after a rebalance."""
     session = TopupSession()
     same = session.completed()
     await asyncio.gather(*(rig.feed(rig.payouts, same) for _ in range(8)))
     assert await topup(rig) == 2_000
-    assert len(await told(rig)) == 1
+    assert len(await topup_events(rig)) == 1
 
 
-async def test_a_top_up_never_reaches_a_payout(rig: Rig) -> None:
-    """Neither by request nor by SQL: the bucket has no way there, and none into winnings."""
+async def test_a_top_up_is_never_paid_out(rig: Rig) -> None:
+    """Neither by request nor by SQL: no allowed transfer leads from the bucket to a payout or to winnings."""
     await top_up(rig, "ann", "20.00")
     await rig.feed(rig.payouts, method_event("ann"))
     async with rig.client("ann") as ann:
@@ -278,8 +282,8 @@ async def test_a_top_up_never_reaches_a_payout(rig: Rig) -> None:
         assert state == "23503"
 
 
-async def test_a_given_back_payout_does_not_come_back_as_a_top_up(rig: Rig) -> None:
-    """Winnings that were asked for return to winnings, beside a top-up that stays what it is."""
+async def test_a_payout_is_given_back_to_winnings(rig: Rig) -> None:
+    """Winnings of a failed payout return to winnings, and the top-up stays as it is."""
     await top_up(rig, "ann", "20.00")
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "30.00")]))
@@ -295,16 +299,16 @@ async def test_a_given_back_payout_does_not_come_back_as_a_top_up(rig: Rig) -> N
 @pytest.mark.parametrize(
     "change", ["credited = credited + 1", "player = 'eve'", "reversed = credited + 1", "version = 0"]
 )
-async def test_a_top_up_stays_what_it_was(rig: Rig, change: str) -> None:
-    """Even by SQL: neither its sum nor its player, and never more is reversed than was credited."""
+async def test_a_top_up_cannot_be_changed_by_sql(rig: Rig, change: str) -> None:
+    """Its amount and its player stay, and no more is reversed than was credited."""
     await top_up(rig, "ann", "20.00")
     state, _ = await refused(rig, lambda tx: tx.execute(text(f"UPDATE topups SET {change}")))
     assert state in {"23514", "42501"}
     assert (await refused_to_the_owner(rig, f"UPDATE topups SET {change}"))[0] == "23514"
 
 
-async def test_lineage_tells_of_a_top_up(rig: Rig) -> None:
-    """The session, what reversed it and what moved stand under its correlation id."""
+async def test_lineage_shows_a_top_up(rig: Rig) -> None:
+    """The session, its reversals and its transfers are listed under its correlation id."""
     session = await top_up(rig, "ann", "20.00")
     await rig.feed(rig.payouts, session.reversal("refunded", "re_1", "5.00"))
     async with rig.client("olga", "operator") as olga:

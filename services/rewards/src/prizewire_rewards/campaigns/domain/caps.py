@@ -1,4 +1,4 @@
-"""Caps: what a campaign has granted, counted by player and day, and which cap one more prize would break."""
+"""Caps: what a campaign has granted by player and day, and the cap that one more prize would pass."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -10,7 +10,7 @@ from prizewire_rewards.campaigns.domain.settings import Caps
 
 
 class CapCode(StrEnum):
-    """Why a line is held: stable codes, in the order in which they are looked at."""
+    """Why a line is held: stable codes, in the order in which the caps are checked."""
 
     PLAYER = "cap_player"
     PLAYER_DAY = "cap_player_day"
@@ -19,11 +19,11 @@ class CapCode(StrEnum):
 
 
 OWN_SETTINGS: Final = "own_settings"
-"""Why a line of a campaign with caps is held that no cap holds: its player wrote settings of the campaign."""
+"""The code of a line that is held because its player wrote settings of a campaign with caps, whatever the caps allow."""
 
 
 class CapKey(NamedTuple):
-    """What is counted. ``player`` is empty and ``day`` None where the count is over all of them."""
+    """The key of one count. ``player`` is empty where it counts all players, ``day`` is None where it counts all days."""
 
     campaign: UUID
     cap: CapCode
@@ -32,7 +32,7 @@ class CapKey(NamedTuple):
 
 
 class CapLine(NamedTuple):
-    """A prize that counts, with the day and the minor units that it counts with."""
+    """A prize that counts towards caps, with its day and its amount (minor units)."""
 
     reward_id: UUID
     campaign: UUID
@@ -49,10 +49,10 @@ def keys_of(*, campaign: UUID, player: str, day: date) -> Iterator[CapKey]:
     yield CapKey(campaign, CapCode.CAMPAIGN, "", None)
 
 
-def broken_cap(
+def exceeded_cap(
     *, caps: Caps, used: Mapping[CapKey, int], campaign: UUID, player: str, day: date, amount: int
 ) -> CapCode | None:
-    """The first cap that ``amount`` more would pass; None where all hold it."""
+    """The first cap that ``amount`` more would pass; None where no cap would be passed."""
     most = {
         CapCode.PLAYER: caps.per_player,
         CapCode.PLAYER_DAY: caps.per_player_day,

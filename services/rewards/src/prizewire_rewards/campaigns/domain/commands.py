@@ -1,4 +1,4 @@
-"""What operators and admins ask of campaigns."""
+"""Commands of operators and admins about campaigns."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,7 +9,7 @@ from prizewire_rewards.campaigns.domain.settings import NO_SETTINGS, CampaignSet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateCampaign:
-    """Make a campaign."""
+    """Create a campaign."""
 
     id: UUID
     name: str
@@ -21,8 +21,8 @@ class CreateCampaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundCampaign:
-    """Money came in from outside. ``id`` follows from the idempotency key, ``reference`` names the payment. ``repeated``:
-    the person says that it is another payment under a reference that was used.
+    """Money came in from outside. ``id`` follows from the idempotency key. ``reference`` names the payment. ``repeated``: the
+    person confirms that it is another payment under a used reference.
     """
 
     id: UUID
@@ -44,7 +44,7 @@ class ChangeCampaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawFromCampaign:
-    """Take money that no round has reserved out of a pool; all of it where no amount is named."""
+    """Withdraw money that no round has reserved from a pool; all of it where ``amount`` is None."""
 
     id: UUID
     campaign: UUID
@@ -54,7 +54,7 @@ class WithdrawFromCampaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetCampaignSettings:
-    """Give a campaign other settings, whole."""
+    """Replace all settings of a campaign."""
 
     campaign: UUID
     settings: CampaignSettings

@@ -1,4 +1,4 @@
-"""What became of campaigns and pools."""
+"""Events about campaigns and pools."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from prizewire_rewards.ledger.domain.events import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignChanged(Event):
-    """A campaign was made (version 1) or changed its state."""
+    """A campaign was created (version 1) or changed its state."""
 
     campaign: Campaign
     actor: str
@@ -27,7 +27,7 @@ class CampaignFunded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolExhausted(Event):
-    """A round asked for more than the pool holds."""
+    """A round needs more than the pool holds."""
 
     campaign: Campaign
     cause: str | None = None

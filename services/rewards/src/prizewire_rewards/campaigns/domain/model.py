@@ -11,7 +11,7 @@ from prizewire_rewards.ledger.domain.parties import Party
 
 
 class CampaignState(StrEnum):
-    """Where a campaign stands."""
+    """The state of a campaign."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -25,9 +25,9 @@ CAMPAIGN_START: Final = frozenset({CampaignState.DRAFT})
 
 CAMPAIGN_EDGES: Final[Mapping[tuple[CampaignState, CampaignState], str]] = {
     (CampaignState.DRAFT, CampaignState.ACTIVE): "activated",
-    (CampaignState.DRAFT, CampaignState.ENDED): "given up before it began",
+    (CampaignState.DRAFT, CampaignState.ENDED): "ended before it began",
     (CampaignState.ACTIVE, CampaignState.PAUSED): "paused",
-    (CampaignState.ACTIVE, CampaignState.EXHAUSTED): "a round was more than the pool held",
+    (CampaignState.ACTIVE, CampaignState.EXHAUSTED): "a round needed more than the pool held",
     (CampaignState.ACTIVE, CampaignState.ENDED): "ended",
     (CampaignState.PAUSED, CampaignState.ACTIVE): "activated again",
     (CampaignState.PAUSED, CampaignState.ENDED): "ended",
@@ -38,16 +38,16 @@ CAMPAIGN_EDGES: Final[Mapping[tuple[CampaignState, CampaignState], str]] = {
 
 
 ACCEPTS_PRIZES: Final = frozenset({CampaignState.ACTIVE, CampaignState.EXHAUSTED})
-"""Where a settled round is booked, if the pool covers it. A draft or a paused campaign lets rounds wait."""
+"""The states in which a settled round is booked if the pool covers it. Rounds of a draft or paused campaign wait."""
 
 
 class Delivery(StrEnum):
-    """What follows once a prize is final."""
+    """What happens with a prize that is final."""
 
     WALLET = "wallet"
     """It stays in the wallet."""
     DIRECT = "direct"
-    """It is requested at once to the player's default payout method."""
+    """A payout to the player's default payout method is requested at once."""
     CLAIM = "claim"
     """The player claims it before it expires."""
 
@@ -56,12 +56,13 @@ class Delivery(StrEnum):
 class Campaign:
     """A pool of prizes with its rules.
 
-    ``funded`` is all that ever came in, ``granted`` what rounds took out for good, ``withdrawn`` what left the pool
-    otherwise, ``available`` what the pool holds: funded = granted + withdrawn + available. ``queued`` rounds wait for
-    money; ``queue_tail`` is the position of the last that ever began to wait. ``low`` says that the pool was told to
-    be low and has not risen since; ``capped`` that what it grants is counted, as it is from its first caps on.
-    ``version`` counts its events, ``settings_version`` its settings. ``parties`` are who funded it and wrote its settings,
-    as far as a campaign was loaded to grant something.
+    Amounts: ``funded`` came in, ``granted`` was taken by rounds, ``withdrawn`` was taken by admins, and ``available`` is in
+    the pool. funded = granted + withdrawn + available.
+
+    ``queued`` is the number of rounds that wait for money, ``queue_tail`` the highest position ever given in the queue.
+    ``low``: the event ``pool.low`` was published, and the pool has not risen to its mark since. ``capped``: grants are
+    counted, which begins with the first caps. ``version`` counts events, ``settings_version`` settings. ``parties`` funded
+    the campaign or wrote its settings; they are loaded only where the campaign is about to grant money.
     """
 
     id: UUID

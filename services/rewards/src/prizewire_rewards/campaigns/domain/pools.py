@@ -28,9 +28,9 @@ def withdrawal_move(*, campaign: str, asset: str, amount: int) -> Move:
     )
 
 
-def watch_level(campaign: Campaign, *, cause: str | None = None) -> tuple[Campaign, PoolLow | None]:
-    """The campaign with its level noted, and what to tell of it. To be asked after what it holds, or its low-water
-    mark, has changed.
+def check_level(campaign: Campaign, *, cause: str | None = None) -> tuple[Campaign, PoolLow | None]:
+    """The campaign with ``low`` up to date, and the event to emit, if any. Call it after a change of the pool or of its
+    low-water mark.
     """
     mark = campaign.settings.low_water
     low = mark is not None and campaign.available < mark

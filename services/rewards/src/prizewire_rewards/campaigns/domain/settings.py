@@ -1,4 +1,4 @@
-"""The settings of a campaign: what it may grant to whom, when its pool counts as low, how its prizes are claimed."""
+"""The settings of a campaign: caps, low-water mark, claim terms and risk thresholds."""
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -8,12 +8,12 @@ from prizewire_rewards.errors import InvalidRequest
 
 DAY_S: Final = 86_400
 SPAN_S_MAX: Final = 5 * 365 * DAY_S
-"""The longest that a claim may stay open, be reviewed, or look back."""
+"""The maximum of the times in the settings, in seconds."""
 COUNT_MAX: Final = 1_000
 
 
 class AtDeadline(StrEnum):
-    """What becomes of a held claim that nobody has decided in time."""
+    """What happens with a held claim that is not decided in time."""
 
     REJECT = "reject"
     RELEASE = "release"
@@ -21,7 +21,7 @@ class AtDeadline(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """The most that a campaign grants, in minor units; None: no bound. A day is a day of UTC, that of settlement."""
+    """The most that a campaign grants, in minor units; None: no cap. A day is the UTC day of the settlement."""
 
     per_player: int | None = None
     per_player_day: int | None = None
@@ -30,13 +30,13 @@ class Caps:
 
     @property
     def any(self) -> bool:
-        """Whether one of them bounds anything."""
+        """Whether there is a cap."""
         return any(getattr(self, one.name) is not None for one in fields(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimSettings:
-    """How prizes are claimed, in seconds from finality and from the moment that a claim is held."""
+    """The time to claim a prize, in seconds from finality, and the time to decide a held claim, in seconds."""
 
     expires_s: int = 30 * DAY_S
     review_deadline_s: int = 3 * DAY_S
@@ -53,7 +53,7 @@ class Velocity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskThresholds:
-    """Where each risk rule begins to look closer; None: the rule is not asked. Amounts are minor units."""
+    """The thresholds of the risk rules; None: the rule is off. Amounts are minor units."""
 
     velocity: Velocity | None = None
     amount: int | None = None
@@ -64,7 +64,7 @@ class RiskThresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSettings:
-    """All of them; ``low_water`` is what the pool must hold not to count as low."""
+    """All settings of a campaign. A pool below ``low_water`` (minor units) is low."""
 
     low_water: int | None = None
     caps: Caps = field(default_factory=Caps)
@@ -72,10 +72,10 @@ class CampaignSettings:
     risk: RiskThresholds = field(default_factory=RiskThresholds)
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Check the values.
 
         Raises:
-            InvalidRequest: ``settings_invalid``, with the name of what is wrong.
+            InvalidRequest: ``settings_invalid``; the text names the setting.
         """
         for name in ("per_player", "per_player_day", "per_campaign_day", "per_campaign"):
             _bounded(f"caps.{name}", getattr(self.caps, name), low=1, high=None)
@@ -96,8 +96,8 @@ def _bounded(name: str, value: int | None, *, low: int, high: int | None) -> Non
     if value is None or (value >= low and (high is None or value <= high)):
         return
     upto = "" if high is None else f" and at most {high}"
-    raise InvalidRequest("settings_invalid", f"{name} must be at least {low}{upto}")
+    raise InvalidRequest("settings_invalid", f"{name} is {value}: it must be at least {low}{upto}")
 
 
 NO_SETTINGS: Final = CampaignSettings()
-"""Those of a campaign that says nothing."""
+"""The settings of a campaign that was created without any."""

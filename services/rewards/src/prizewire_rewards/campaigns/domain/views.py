@@ -1,4 +1,4 @@
-"""Campaigns as operators read them."""
+"""Campaigns as operators see them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +10,8 @@ from prizewire_rewards.campaigns.domain.settings import CampaignSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignView:
-    """A campaign with its amounts. ``reserved`` is that of rounds that are not final; what final ones hold back is in
-    the balance sheet.
+    """A campaign with its amounts (minor units). ``reserved`` counts rounds that are not final. The balance sheet has what
+    final rounds hold back.
     """
 
     id: UUID

@@ -13,7 +13,7 @@ _Seconds = Annotated[int, Field(examples=[604_800])]
 
 
 class CapsAnswer(AnswerModel):
-    """The most that the campaign grants. Null: no bound. A day is a day of UTC, that of settlement."""
+    """The most that the campaign grants. Null: no cap. A day is the UTC day of the settlement."""
 
     per_player: Annotated[Money | None, Field(examples=["10000.00"])]
     per_player_day: Annotated[Money | None, Field(examples=["1000.00"])]
@@ -33,12 +33,12 @@ class ClaimTermsAnswer(AnswerModel):
     ]
     at_deadline: Annotated[
         AtDeadline,
-        Field(description="What becomes of a held claim that nobody decided in time.", examples=["reject"]),
+        Field(description="What happens with a held claim that is not decided in time.", examples=["reject"]),
     ]
 
 
 class VelocityAnswer(AnswerModel):
-    """At most so many claims and prizes of a player in a time."""
+    """The most claims and prizes of a player within a time."""
 
     count: Annotated[int, Field(examples=[5])]
     window_s: Annotated[int, Field(description="Seconds.", examples=[86_400])]
@@ -97,15 +97,15 @@ class CampaignAnswer(SettingsAnswer):
         ),
     ]
     state: Annotated[CampaignState, Field(examples=["active"])]
-    funded: Annotated[Money, Field(description="All that ever came in.", examples=["50000.00"])]
-    available: Annotated[Money, Field(description="What the pool holds.", examples=["37915.00"])]
+    funded: Annotated[Money, Field(description="All money that came in.", examples=["50000.00"])]
+    available: Annotated[Money, Field(description="The balance of the pool.", examples=["37915.00"])]
     reserved: Annotated[
         Money, Field(description="Reserved for rounds that are not final.", examples=["85.00"])
     ]
     granted: Annotated[
-        Money, Field(description="What rounds took out of the pool for good.", examples=["12000.00"])
+        Money, Field(description="What rounds took from the pool for prizes and fees.", examples=["12000.00"])
     ]
-    withdrawn: Annotated[Money, Field(description="What admins took out of the pool.", examples=["0.00"])]
+    withdrawn: Annotated[Money, Field(description="What admins withdrew from the pool.", examples=["0.00"])]
     settings_version: Annotated[int, Field(description="From 1.", examples=[1])]
     unfunded_rounds: Annotated[int, Field(description="Rounds that wait for money.", examples=[0])]
     created_at: Moment
@@ -118,7 +118,7 @@ class BalanceSheetAnswer(AnswerModel):
     asset: AssetCode
     funded: Annotated[Money, Field(examples=["50000.00"])]
     available: Annotated[Money, Field(description="In the pool.", examples=["37915.00"])]
-    withdrawn: Annotated[Money, Field(description="Taken out by admins.", examples=["0.00"])]
+    withdrawn: Annotated[Money, Field(description="Withdrawn by admins.", examples=["0.00"])]
     reserved: Annotated[Money, Field(description="Held back for rounds.", examples=["85.00"])]
     claimable: Annotated[Money, Field(description="Waits to be claimed.", examples=["500.00"])]
     platform_fees: Annotated[Money, Field(examples=["1000.00"])]

@@ -1,4 +1,4 @@
-"""Request bodies of campaigns. Unknown members are refused, as everywhere."""
+"""Request bodies of campaigns. Unknown members are refused."""
 
 from typing import Annotated, Literal
 
@@ -15,11 +15,11 @@ Count = Annotated[int, Field(strict=True, ge=1, le=COUNT_MAX)]
 
 
 class CapsBody(Body):
-    """The most that the campaign grants; what a prize line would put over a cap is held, whole."""
+    """The most that the campaign grants. A prize line that would pass a cap is held whole."""
 
     per_player: Decimal | None = Field(None, examples=["10000.00"])
     per_player_day: Decimal | None = Field(
-        None, description="A day of UTC, that of settlement.", examples=["1000.00"]
+        None, description="The UTC day of the settlement.", examples=["1000.00"]
     )
     per_campaign_day: Decimal | None = Field(None, examples=["20000.00"])
     per_campaign: Decimal | None = Field(None, examples=["250000.00"])
@@ -36,27 +36,29 @@ class ClaimBody(Body):
     )
     at_deadline: Literal["reject", "release"] = Field(
         "reject",
-        description="What becomes of a held claim that nobody decided in time.",
+        description="What happens with a held claim that is not decided in time.",
         examples=["reject"],
     )
 
 
 class VelocityBody(Body):
-    """At most so many claims and prizes of a player in a time."""
+    """The most claims and prizes of a player within a time."""
 
     count: Count = Field(examples=[5])
     window_s: Seconds = Field(examples=[86_400])
 
 
 class RiskBody(Body):
-    """Thresholds of the risk rules; a rule without one is not asked."""
+    """Thresholds of the risk rules. A rule without a threshold is off."""
 
     velocity: VelocityBody | None = Field(None, examples=[{"count": 5, "window_s": 86_400}])
     amount: Decimal | None = Field(
         None, description="A claim of this much or more is held.", examples=["2500.00"]
     )
     new_account_s: Seconds | None = Field(
-        None, description="Players registered for less than this are held.", examples=[604_800]
+        None,
+        description="Claims of players who registered less than this many seconds ago are held.",
+        examples=[604_800],
     )
     collusion_winners: Annotated[int, Field(strict=True, ge=2, le=COUNT_MAX)] | None = Field(
         None,
@@ -72,10 +74,12 @@ class RiskBody(Body):
 
 
 class SettingsBody(Body):
-    """A campaign's settings, whole: what is left out has its default."""
+    """All settings of a campaign. A setting that is left out has its default."""
 
     low_water: Decimal | None = Field(
-        None, description="Below this the pool is told to be low, once.", examples=["5000.00"]
+        None,
+        description="Below this the pool is low. The event `pool.low` is published once until the pool has risen again.",
+        examples=["5000.00"],
     )
     caps: CapsBody = Field(CapsBody(), examples=[{"per_player": "10000.00", "per_player_day": "1000.00"}])
     claim: ClaimBody = Field(ClaimBody(), examples=[{"expires_s": 2_592_000, "at_deadline": "reject"}])
@@ -88,7 +92,7 @@ class SettingsBody(Body):
 
 
 class CampaignBody(SettingsBody):
-    """A campaign to be made. It begins as a draft."""
+    """A campaign to create. It begins as a draft."""
 
     name: Name = Field(description="Its name, without white space.", examples=["candidates-2024"])
     asset: Code = Field(description="The asset of its pool.", examples=["USDC"])
@@ -101,18 +105,20 @@ class CampaignBody(SettingsBody):
 
 
 class WithdrawBody(Body):
-    """Money to be taken out of a pool."""
+    """Money to withdraw from a pool."""
 
     amount: Decimal | None = Field(
-        None, description="In the campaign's asset; all of it where left out.", examples=["1200.00"]
+        None,
+        description="The amount in the campaign's asset. Without it, all of the pool.",
+        examples=["1200.00"],
     )
-    reason: Reason = Field(description="Why, for the record.", examples=["the sponsor's share of the rest"])
+    reason: Reason = Field(description="Why, for the audit.", examples=["the sponsor's share of the rest"])
 
 
 class FundBody(Body):
     """Money that came in for a pool."""
 
-    amount: Decimal = Field(description="In the campaign's asset.", examples=["48000.00"])
+    amount: Decimal = Field(description="The amount in the campaign's asset.", examples=["48000.00"])
     reference: Line = Field(
         description="The payment that it came by. A pool is funded once under a reference.",
         examples=["wire 2024-04-02"],

@@ -46,14 +46,14 @@ _NO_CAMPAIGN = STATUSES.refusals("campaign_unknown")
 
 
 class CampaignController(Controller):
-    """Campaigns: made, funded, moved on, shown."""
+    """Campaigns: create, fund, withdraw, change, show."""
 
     path = "/api/campaigns"
     tags = ["campaigns"]  # noqa: RUF012 - Litestar reads a plain list
 
     @post(
         guards=[require(Role.ADMIN)],
-        summary="Make a campaign, as a draft",
+        summary="Create a campaign, as a draft",
         refusals=STATUSES.refusals(
             "asset_unknown", "asset_not_redeemable", "settings_invalid", *AMOUNT_CODES
         ),
@@ -66,7 +66,7 @@ class CampaignController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[CampaignAnswer]:
-        """Make a campaign. A delivery that pays out, or lets players claim, needs a redeemable asset."""
+        """Create a campaign. A delivery that pays out, or lets players claim, needs a redeemable asset."""
         settings = settings_of(context.amounts, data, asset=context.amounts.asset(data.asset))
 
         async def create(action: _Action) -> tuple[int, CampaignAnswer]:
@@ -138,8 +138,8 @@ class CampaignController(Controller):
     async def balance_sheet(
         self, *, context: NamedDependency[_Context], campaign_id: FromPath[UUID]
     ) -> BalanceSheetAnswer:
-        """What the campaign's rounds and direct payouts moved, as the ledger has it. Wallets: what they were given of
-        it, whatever their players did with it since.
+        """What the campaign's rounds and direct payouts moved, by the ledger. `wallets` is what wallets received, whatever
+        their players did with it since.
         """
         sheet = await context.read(lambda tx: balance_sheet(tx, campaign_id))
         if sheet is None:
@@ -169,8 +169,8 @@ class CampaignController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[CampaignAnswer]:
-        """Book money that came in from outside; rounds that wait are paid in their order afterwards. A second payment under
-        the same reference is refused unless `repeated_reference` says that it is one.
+        """Book money that came in from outside. Rounds that wait are then booked in their order. A second payment under the
+        same reference is refused unless `repeated_reference` is true.
         """
         view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
@@ -208,7 +208,7 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:uuid}/withdraw",
         guards=[require(Role.ADMIN)],
-        summary="Take out money that no round has reserved",
+        summary="Withdraw money that no round has reserved",
         refusals=STATUSES.refusals(
             "campaign_unknown",
             "campaign_has_unfunded",
@@ -226,7 +226,7 @@ class CampaignController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[CampaignAnswer]:
-        """Book money that leaves the pool, never more than it holds. Refused while rounds wait for money."""
+        """Book money that leaves the pool, at most its balance. Refused while rounds wait for money."""
         view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
             raise _unknown(campaign_id)
@@ -261,7 +261,7 @@ class CampaignController(Controller):
     @put(
         "/{campaign_id:uuid}/settings",
         guards=[require(Role.ADMIN)],
-        summary="Other caps, claim terms and risk thresholds",
+        summary="Replace caps, claim terms and risk thresholds",
         refusals=STATUSES.refusals("campaign_unknown", "campaign_ended", "settings_invalid", *AMOUNT_CODES),
     )
     async def settings(
@@ -272,9 +272,7 @@ class CampaignController(Controller):
         data: JSONBody[SettingsBody],
         request: Request[Principal, Any, Any],
     ) -> CampaignAnswer:
-        """Replace the settings, as their next version; every version is kept. What is held or open already keeps its
-        deadline.
-        """
+        """Replace the settings, as the next version. Every version is kept. Open and held claims keep their deadlines."""
         view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
             raise _unknown(campaign_id)
@@ -296,7 +294,7 @@ class CampaignController(Controller):
         "/{campaign_id:uuid}/activate",
         guards=[require(Role.ADMIN)],
         status_code=200,
-        summary="Begin, or go on",
+        summary="Activate a draft or a paused campaign",
         refusals=STATUSES.refusals("campaign_unknown", "illegal_transition"),
     )
     async def activate(
@@ -306,14 +304,14 @@ class CampaignController(Controller):
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> CampaignAnswer:
-        """Book settled rounds from now on, those that wait first."""
+        """Settled rounds are booked from now on, waiting rounds first."""
         return await _change(context, campaign_id, CampaignState.ACTIVE, actor=request.user)
 
     @post(
         "/{campaign_id:uuid}/pause",
         guards=[require(Role.ADMIN)],
         status_code=200,
-        summary="Let settled rounds wait",
+        summary="Pause: settled rounds wait",
         refusals=STATUSES.refusals("campaign_unknown", "illegal_transition"),
     )
     async def pause(
@@ -330,7 +328,7 @@ class CampaignController(Controller):
         "/{campaign_id:uuid}/end",
         guards=[require(Role.ADMIN)],
         status_code=200,
-        summary="End for good",
+        summary="End a campaign. It cannot begin again",
         refusals=STATUSES.refusals("campaign_unknown", "illegal_transition", "campaign_has_unfunded"),
     )
     async def end(
@@ -340,7 +338,7 @@ class CampaignController(Controller):
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> CampaignAnswer:
-        """No round is booked any more. Refused while rounds wait for money."""
+        """No further round is booked. Refused while rounds wait for money."""
         return await _change(context, campaign_id, CampaignState.ENDED, actor=request.user)
 
 

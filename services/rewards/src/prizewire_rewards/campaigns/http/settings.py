@@ -1,4 +1,4 @@
-"""A campaign's settings between their wire form, with decimal texts, and the domain's, in minor units."""
+"""Converts a campaign's settings between HTTP, with decimal texts, and the domain, in minor units."""
 
 from prizewire_money import Asset
 from prizewire_rewards.campaigns.domain.settings import (
@@ -25,7 +25,7 @@ _CAPS = ("per_player", "per_player_day", "per_campaign_day", "per_campaign")
 
 
 def settings_of(amounts: Amounts, body: SettingsBody, *, asset: Asset) -> CampaignSettings:
-    """What a body says.
+    """The settings of a body.
 
     Raises:
         Problem: 422 ``settings_invalid``, or the code of an amount that cannot be read.
@@ -60,7 +60,7 @@ def settings_of(amounts: Amounts, body: SettingsBody, *, asset: Asset) -> Campai
 
 
 def shown_settings(amounts: Amounts, settings: CampaignSettings, *, asset: str) -> SettingsAnswer:
-    """Settings, in the form in which they are given."""
+    """The answer that shows settings."""
 
     def wire(minor: int | None) -> str | None:
         return None if minor is None else amounts.text(asset, minor)

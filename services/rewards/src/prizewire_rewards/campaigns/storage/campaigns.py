@@ -1,4 +1,4 @@
-"""Campaigns over PostgreSQL. What a pool holds is the ledger's balance, read under the campaign's lock."""
+"""Campaigns over PostgreSQL. The amount in a pool is the ledger's balance, read under the lock of the campaign."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -27,7 +27,7 @@ from prizewire_rewards.ledger.storage.parties import parties_of
 
 
 def campaign_of(row: Any, *, available: int) -> Campaign:
-    """A row with what its pool holds."""
+    """The campaign of a row, with the balance of its pool."""
     return Campaign(
         id=row.id,
         name=row.name,
@@ -51,7 +51,7 @@ def campaign_of(row: Any, *, available: int) -> Campaign:
 
 @lru_cache(maxsize=1024)
 def settings_of(document: str) -> CampaignSettings:
-    """Settings as they are stored; the same document is read once."""
+    """The settings of a stored document. The same document is parsed once."""
     stored = orjson.loads(document)
     velocity = stored["risk"].pop("velocity")
     claim = stored["claim"]
@@ -74,7 +74,7 @@ class SqlCampaigns:
         self._tx = tx
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Campaign]:
-        """Those that exist, locked in the order of their ids."""
+        """The campaigns with these ids that exist, locked in the order of their ids."""
         keys = sorted(set(ids))
         if not keys:
             return {}
@@ -82,7 +82,7 @@ class SqlCampaigns:
         return {row.id: campaign_of(row, available=row.available) for row in rows}
 
     async def load(self, ids: Iterable[UUID]) -> dict[UUID, Campaign]:
-        """Those that exist, as they are, without a lock."""
+        """The campaigns with these ids that exist, without a lock."""
         rows = await self._tx.execute(_LOAD, {"ids": sorted(set(ids))})
         return {row.id: campaign_of(row, available=row.available) for row in rows}
 
@@ -111,7 +111,7 @@ class SqlCampaigns:
         )
 
     async def save(self, campaigns: Sequence[Campaign]) -> None:
-        """Store state and counters of locked campaigns. What was funded and withdrawn, the ledger counts by itself."""
+        """Store state and counters of locked campaigns. A trigger of the ledger counts ``funded`` and ``withdrawn``."""
         await later(
             self._tx,
             _SAVE,
@@ -127,12 +127,12 @@ class SqlCampaigns:
         )
 
     async def take_back(self, amounts: Mapping[UUID, int]) -> None:
-        """Count amounts that came back to pools as granted no more, on top of what others count meanwhile."""
+        """Subtract amounts that came back to pools from ``granted``. Concurrent changes are kept."""
         keys = sorted(amounts)
         await self._tx.execute(_TAKE_BACK, {"ids": keys, "amounts": [amounts[key] for key in keys]})
 
     async def keep_settings(self, campaign: Campaign, *, actor: str, now: datetime) -> None:
-        """Store settings with their version, and keep them for good."""
+        """Store the settings of a campaign under their version."""
         values = {
             "id": campaign.id,
             "settings": _document(campaign.settings),
@@ -155,7 +155,7 @@ class SqlCampaigns:
         return found
 
 
-# The balance is asked for once the lock is held: it must be what the lock's last holder left.
+# The balance is read after the lock, so that it includes what the last holder of the lock committed.
 _LOCK = Read(
     "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(ledger_balance(c.pool), 0) AS available, "
     "parties_of('campaign/' || c.id) AS parties_json "
@@ -197,7 +197,8 @@ _TAKE_BACK = text(
     "UPDATE campaigns c SET granted = c.granted - u.amount "
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:amounts AS bigint[])) AS u(id, amount) WHERE c.id = u.id"
 )
-# Who waits first goes first: while work on that round is under way, or its pool is short of it, all others wait.
+# Rounds are booked in the order of the queue: while the first round is at work, or the pool does not cover it, all others
+# wait.
 _NEXT = text(
     "SELECT c.id FROM campaigns c JOIN ledger_accounts a ON a.id = c.pool "
     "CROSS JOIN LATERAL (SELECT r.id, r.state, CASE r.state WHEN 'unfunded' THEN r.gross ELSE r.short END AS wanted "

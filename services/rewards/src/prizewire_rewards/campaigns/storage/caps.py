@@ -1,4 +1,4 @@
-"""Counts of caps over PostgreSQL: absolute values, since the campaigns' locks are held."""
+"""Counts of caps over PostgreSQL. They are stored as absolute values: the caller has locked the campaigns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -17,13 +17,13 @@ class SqlCaps:
         self._tx = tx
 
     async def lock(self, keys: Iterable[CapKey]) -> dict[CapKey, int]:
-        """What was counted, locked in the order of the keys."""
+        """The counts above zero (minor units), locked in the order of the keys."""
         ordered = sorted(set(keys), key=_order)
         rows = await self._tx.execute(_LOCK, _columns(ordered))
         return {CapKey(row.campaign, CapCode(row.cap), row.player, _day(row.day)): row.used for row in rows}
 
     async def lines(self, reward_ids: Iterable[UUID]) -> dict[UUID, CapLine]:
-        """Those of these prizes that count."""
+        """Those of these prizes that count towards caps."""
         rows = await self._tx.execute(_LINES, {"ids": sorted(set(reward_ids))})
         return {
             row.reward_id: CapLine(row.reward_id, row.campaign, row.player, row.day, row.amount)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prizewire_rewards.campaigns.domain.events import CampaignChanged
 from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState
-from prizewire_rewards.campaigns.domain.pools import watch_level
+from prizewire_rewards.campaigns.domain.pools import check_level
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings
 from prizewire_rewards.claims.domain.claims import (
     CLAIM_EDGES,
@@ -164,7 +164,7 @@ class ClaimDecisions:
         await give_back(lost, campaign=self.campaign, ports=ports)
         self._emit_rewards()
         if lost:
-            self.campaign, low = watch_level(self.campaign)
+            self.campaign, low = check_level(self.campaign)
             if low is not None:
                 uow.emit(low)
             await ports.campaigns.save([self.campaign])

@@ -34,15 +34,15 @@ INTAKE_MAX: Final = 2**62
 balances exceeds 64 bits. The database refuses more (``ledger_intake_limit``)."""
 
 
-def check_intake(asset: Asset, *, came_in: int, amount: int, most: int = INTAKE_MAX) -> None:
-    """Check that ``amount`` may come in from outside after ``came_in``. Both together are at most ``most``.
+def check_intake(asset: Asset, *, intake: int, amount: int, most: int = INTAKE_MAX) -> None:
+    """Check that ``amount`` may come in from outside after ``intake``. Both together are at most ``most``.
 
     Raises:
         InvalidRequest: ``amount_too_large``: they are more.
     """
-    if came_in + amount > most:
+    if intake + amount > most:
         detail = (
             f"{asset.describe(amount)} is too much: at most {asset.describe(most)} may come in from outside, and "
-            f"{asset.describe(came_in)} came in before"
+            f"{asset.describe(intake)} came in before"
         )
         raise InvalidRequest("amount_too_large", detail)

@@ -52,9 +52,9 @@ async def add_funding(
     """
     account = await _account(command.name, ports=ports)
     _positive(command.amount)
-    came_in = await ports.ledger.lock_intake(account.asset)
+    intake = await ports.ledger.lock_intake(account.asset)
     asset = tools.assets[account.asset]
-    check_intake(asset, came_in=came_in, amount=command.amount)
+    check_intake(asset, intake=intake, amount=command.amount)
     move = added_move(account, amount=command.amount)
     earlier = await ports.ledger.earlier_funding(move.credit, reference=command.reference)
     repeats = check_reference(earlier, reference=command.reference, asset=asset, repeated=command.repeated)

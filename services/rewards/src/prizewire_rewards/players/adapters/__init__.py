@@ -1,1 +1,1 @@
-"""Keyed hashes, and the file of sources."""
+"""Keyed hashes, and the file of identity sources."""

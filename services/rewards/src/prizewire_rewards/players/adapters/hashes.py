@@ -1,4 +1,4 @@
-"""Keyed hashes of devices and addresses: what is stored tells nobody who somebody is, and cannot be found by trying."""
+"""Keyed hashes of devices and addresses: a stored hash does not identify a person, and cannot be found by guessing."""
 
 import hashlib
 import hmac
@@ -12,13 +12,13 @@ class KeyedHasher:
     """HMAC-SHA256 under a key of this service, over the fact's name and the plain SHA-256 of its value."""
 
     def __init__(self, *, key_hex: str) -> None:
-        """Take the key.
+        """Read the key.
 
         Raises:
-            ValueError: it is not 64 hex digits.
+            ValueError: the key is not 64 lower-case hex digits.
         """
         if not _KEY.fullmatch(key_hex):
-            msg = "the key of players' hashes is 64 lower-case hex digits"
+            msg = "the key of players' hashes must be 64 lower-case hex digits"
             raise ValueError(msg)
         self._key = bytes.fromhex(key_hex)
 

@@ -1,4 +1,4 @@
-"""The sources that may tell facts of players, from their file. What is wrong in it refuses the start."""
+"""The file of the sources that may report facts of players. A wrong file stops the start."""
 
 from pathlib import Path
 from typing import Annotated
@@ -34,17 +34,17 @@ class _Sources(_Document):
 
 
 def load_player_sources(path: Path) -> dict[str, PlayerSource]:
-    """Read ``player-sources.yaml``; answers the sources by their names.
+    """Read ``player-sources.yaml``. Returns the sources by name.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is malformed, names a source or a key of a source twice, or holds a key that is never valid; the
-            sentence names the place.
+        ValueError: the file is malformed, names a source or a key of a source twice, or holds a key that is never
+            valid. The text names the place.
     """
     try:
         document = _Sources.model_validate(yaml.safe_load(path.read_text()))
     except yaml.YAMLError as error:
-        raise ValueError(f"no YAML: {error}") from None
+        raise ValueError(f"the file is not YAML: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -52,7 +52,7 @@ def load_player_sources(path: Path) -> dict[str, PlayerSource]:
     found: dict[str, PlayerSource] = {}
     for one in document.sources:
         if one.source in found:
-            raise ValueError(f"the source {one.source} stands there twice")
+            raise ValueError(f"the source {one.source} is there twice: merge the two")
         found[one.source] = PlayerSource(
             source=one.source, tells=frozenset(one.tells), keys=_keys(one.source, one.keys)
         )

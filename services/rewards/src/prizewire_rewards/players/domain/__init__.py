@@ -1,1 +1,1 @@
-"""Facts of players and the sources that may tell them."""
+"""Facts of players, and the sources that may report them."""

@@ -1,4 +1,4 @@
-"""What is known of players for risk rules: told by game servers and admins, each fact with its moment."""
+"""Facts of players for risk rules: game servers and admins report them, each fact with its time."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,12 +16,14 @@ class KycState(StrEnum):
 
 
 FACTS: Final = ("registered_at", "kyc_state", "device_hash", "address_hash")
-"""The facts; the moment of each stands in the field of its name with ``_told`` behind it."""
+"""The facts. The field with the suffix ``_told`` holds the time at which the fact was reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayerFacts:
-    """What was told of a player, None where nothing was. Hashes are keyed: nobody finds the raw value by trying."""
+    """The facts that were reported of a player; None for a fact that was not. Hashes are keyed, so that a raw value cannot
+    be found by guessing.
+    """
 
     player: str
     registered_at: datetime | None = None
@@ -34,19 +36,19 @@ class PlayerFacts:
     address_hash_told: datetime | None = None
 
 
-def newest(*, known: PlayerFacts, told: PlayerFacts) -> PlayerFacts:
-    """Each fact as it was told last; of two told at one moment, the one that was known."""
+def newest(*, known: PlayerFacts, reported: PlayerFacts) -> PlayerFacts:
+    """The newest report of each fact. Of two reports with the same time, the known one stays."""
     changes = {}
     for fact in FACTS:
         moment = f"{fact}_told"
-        at, was = getattr(told, moment), getattr(known, moment)
+        at, was = getattr(reported, moment), getattr(known, moment)
         if at is not None and (was is None or at > was):
-            changes.update({fact: getattr(told, fact), moment: at})
+            changes.update({fact: getattr(reported, fact), moment: at})
     return replace(known, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TellPlayers:
-    """What was told of players, in the order in which it was told. Hashes are keyed already."""
+class UpdatePlayers:
+    """Reported facts of players, in the order of the reports. Hashes are keyed."""
 
-    told: tuple[PlayerFacts, ...]
+    reports: tuple[PlayerFacts, ...]

@@ -1,4 +1,4 @@
-"""Who may tell facts of players: a false identity check or device opens the way to money."""
+"""The sources that may report facts of players. A false identity check or device lets an attacker claim prizes."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from prizewire_rewards.errors import Refused
 
 
 class FactGroup(StrEnum):
-    """What a source may tell."""
+    """The facts that a source may report."""
 
     IDENTITY = "identity"
     RISK = "risk"
@@ -37,7 +37,7 @@ class SourceKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayerSource:
-    """A source that may tell facts of the groups ``tells``. It has one key at least: each of its events is signed."""
+    """A source that may report facts of the groups ``tells``. It has at least one key: each of its events is signed."""
 
     source: str
     tells: frozenset[FactGroup]
@@ -54,25 +54,25 @@ def signing_key(
 ) -> SourceKey:
     """The key that an event of ``source`` with these facts must be signed with.
 
-    A key's validity is held against the event's own time ``at``: an expired key still vouches for what it signed while
-    it was valid. A stolen key is taken out of the file.
+    A key must be valid at the event's own time ``at``: what an expired key signed while it was valid stays authentic. To
+    revoke a stolen key, take it out of the file.
 
     Raises:
         Refused: ``source_not_allowed``, ``signature_missing`` or ``key_not_trusted``; it does not park.
     """
     known = sources.get(source)
     if known is None:
-        raise _refused("source_not_allowed", f"{source} may not tell facts of players")
+        raise _refused("source_not_allowed", f"{source} may not report facts of players")
     forbidden = sorted(fact for fact in facts if GROUPS[fact] not in known.tells)
     if forbidden:
-        raise _refused("source_not_allowed", f"{source} may not tell {', '.join(forbidden)}")
+        raise _refused("source_not_allowed", f"{source} may not report {', '.join(forbidden)}")
     if keyid is None:
         raise _refused("signature_missing", f"{source} must sign its events")
     for key in known.keys:
         if key.keyid == keyid:
             break
     else:
-        raise _refused("key_not_trusted", f"{keyid!r} is no key of {source}")
+        raise _refused("key_not_trusted", f"{keyid!r} is not a key of {source}")
     if not key.not_before <= at < key.not_after:
         raise _refused("key_not_trusted", f"{keyid!r} was not valid at {at.isoformat()}")
     return key

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 from prizewire_contracts import ids
-from prizewire_rewards.campaigns.domain.caps import OWN_SETTINGS, CapKey, CapLine, broken_cap, keys_of
+from prizewire_rewards.campaigns.domain.caps import OWN_SETTINGS, CapKey, CapLine, exceeded_cap, keys_of
 from prizewire_rewards.campaigns.domain.model import Campaign
 from prizewire_rewards.ledger.domain.parties import settings_writers
 from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
@@ -109,7 +109,7 @@ class CapBook:
             return None
         if line.player in writers:
             return OWN_SETTINGS
-        return broken_cap(
+        return exceeded_cap(
             caps=campaign.settings.caps,
             used=self.used,
             campaign=campaign.id,

@@ -206,7 +206,7 @@ async def _check_fee_balances(
         if balance < amount:
             wire, held = tools.assets[asset].render, max(balance, 0)
             gaps.append(
-                f"{wire(amount)} {asset} of {source.told} have to go back, the account holds {wire(held)} {asset}: "
+                f"{wire(amount)} {asset} of {source.label} have to go back, the account holds {wire(held)} {asset}: "
                 f"{wire(amount - held)} {asset} are missing"
             )
     if gaps:

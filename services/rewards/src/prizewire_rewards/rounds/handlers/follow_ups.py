@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_rewards.campaigns.domain.model import Campaign, Delivery
-from prizewire_rewards.campaigns.domain.pools import watch_level
+from prizewire_rewards.campaigns.domain.pools import check_level
 from prizewire_rewards.claims.handlers.claims import close_claims
 from prizewire_rewards.ledger.domain.events import Event
 from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
@@ -55,7 +55,7 @@ def update_levels(campaigns: MutableMapping[UUID, Campaign], moved: Iterable[UUI
     """Update the levels of changed pools. Returns the events about low pools."""
     events: list[Event] = []
     for key in sorted(moved):
-        campaigns[key], low = watch_level(campaigns[key])
+        campaigns[key], low = check_level(campaigns[key])
         if low is not None:
             events.append(low)
     return events

@@ -109,26 +109,26 @@ def judge(
     openings: Iterable[Opening],
     *,
     booked: Mapping[OpeningKey, int],
-    came_in: Mapping[str, int],
+    intake: Mapping[str, int],
     assets: AssetRegistry,
 ) -> Found:
     """Part openings into new, already booked and refused. ``booked`` are the amounts of those that were booked before,
-    ``came_in`` what has come in from outside so far, by asset.
+    ``intake`` what has come in from outside so far, by asset.
 
     What stands twice in one import counts once; with another amount it is refused, as one that was booked with another
     amount is: ``amount_changed`` names both.
     """
     found = Found([], [], [])
-    amounts, intake = dict(booked), dict(came_in)
+    amounts, intakes = dict(booked), dict(intake)
     for opening in openings:
         asset = assets[opening.asset]
         known = amounts.get(opening.key)
-        refusal = _forbidden(opening, asset, came_in=intake[asset.code] if known is None else 0)
+        refusal = _forbidden(opening, asset, intake=intakes[asset.code] if known is None else 0)
         if refusal is not None:
             found.refused.append(refusal)
         elif known is None:
             amounts[opening.key] = opening.amount
-            intake[asset.code] += opening.amount
+            intakes[asset.code] += opening.amount
             found.new.append(opening)
         elif known == opening.amount:
             found.already.append(opening)
@@ -141,14 +141,14 @@ def judge(
     return found
 
 
-def _forbidden(opening: Opening, asset: Asset, *, came_in: int) -> Refusal | None:
+def _forbidden(opening: Opening, asset: Asset, *, intake: int) -> Refusal | None:
     if opening.amount <= 0:
         return Refusal(opening.number, "amount_not_positive", "an amount above zero is needed")
     if opening.bucket == "topup" and not asset.redeemable:
         detail = f"{asset.code} was never paid for, so it is no top-up"
         return Refusal(opening.number, "asset_not_redeemable", detail)
     try:
-        check_intake(asset, came_in=came_in, amount=opening.amount)
+        check_intake(asset, intake=intake, amount=opening.amount)
     except InvalidRequest as error:
         return Refusal(opening.number, error.code, error.detail)
     return None
