@@ -95,7 +95,7 @@ class _Batch:
         self.booked: dict[str, int] = {}
         self._topups = topups
         self._reversals = reversals
-        self._came_in = dict(intake)
+        self._intakes = dict(intake)
         self._ports = ports
         self._tools = tools
         self._now = now
@@ -261,14 +261,14 @@ class _Batch:
     def _check_intake(self, asset: str, *, amount: int) -> None:
         try:
             check_intake(
-                self._tools.assets[asset], intake=self._came_in[asset], amount=amount, most=TOPUP_INTAKE_MAX
+                self._tools.assets[asset], intake=self._intakes[asset], amount=amount, most=TOPUP_INTAKE_MAX
             )
         except InvalidRequest as error:
             raise Refused(error.code, error.detail) from None
 
     def _pay_in(self, topup: Topup, *, amount: int, cause: str) -> None:
         """Credit a wallet. Debts of top-ups are recovered from it when it is posted."""
-        self._came_in[topup.asset] += amount
+        self._intakes[topup.asset] += amount
         moves = [credited_move(topup, amount=amount)]
         self._uow.book(moves, cause=cause, correlation_id=topup.correlation_id)
 
