@@ -1,10 +1,10 @@
 # Every target bootstraps what it needs: a virtual environment, uv inside it, the lock, the members.
-# Nothing but Python 3.11 or newer, make and a package registry is asked of the machine.
+# The machine needs only Python 3.11 or newer, make and a package registry.
 
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-# The environment's own Python once there is one: whoever made it by naming another Python names it once.
+# The Python of the environment, if there is one: so PYTHON is given only for the first target.
 ifeq ($(origin PYTHON),undefined)
 PYTHON := $(shell if $(BIN)/python -c 'import pip' 2>/dev/null; then echo $(BIN)/python; else echo python3; fi)
 endif
@@ -23,16 +23,16 @@ help: ## show the targets
 	@echo
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "ARGS=... is handed on: make test ARGS='libs/money -k allocate', make demo ARGS=--json."
+	@echo "ARGS=... is passed on: make test ARGS='libs/money -k allocate', make demo ARGS=--json."
 
-demo: $(READY) ## start the stack, pay three published and made-up prize lists, show every sum
+demo: $(READY) ## start the stack, pay three published or invented prize lists, show every sum
 	@$(BIN)/prizewire demo $(ARGS)
 
-# Workers beside each other (conftest.py says how many); compiled files are kept, since each worker needs them.
+# Several workers (conftest.py chooses the number); compiled files are kept, since each worker needs them.
 test: $(READY) ## every test, quick ones first (ARGS='-n 0 path': in one process)
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto $(ARGS)
 
-faults-full: $(READY) ## the tests that only grow with size: a million rows, thousands of matches, every pair of kills
+faults-full: $(READY) ## the large tests: a million rows, thousands of matches, every pair of kills
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m large $(ARGS)
 
 check: lint ## what to run before you hand in work: lint, then the tests that need no server
@@ -48,17 +48,17 @@ lint: $(READY) ## formatting, ruff, mypy --strict, import layers, dependencies o
 		(cd $$member && $(CURDIR)/$(BIN)/deptry src $$(ls -d migrations 2>/dev/null) --no-ansi 2>&1) > $(VENV)/deptry.txt || { cat $(VENV)/deptry.txt; exit 1; }; \
 	done
 
-format: $(READY) ## format the code and mend what ruff can mend
+format: $(READY) ## format the code and apply the fixes of ruff
 	@$(BIN)/ruff check --fix --quiet $(CODE); $(BIN)/ruff format $(CODE)
 
-lock: $(LOCKED) ## write the lock files anew from the members' pyproject files (ARGS=--upgrade for newer versions)
+lock: $(LOCKED) ## write the lock files from the members' pyproject files (ARGS=--upgrade for newer versions)
 	@$(BIN)/python scripts/bootstrap.py relock $(ARGS)
 	@$(MAKE) --no-print-directory $(READY)
 
-bench: $(READY) ## the benchmark: match event to wallet credits, beside its floor
+bench: $(READY) ## the benchmark: match event to wallet credits, beside its lower bound
 	@$(BIN)/prizewire bench $(ARGS)
 
-schemas: $(READY) ## write everything generated anew: JSON Schemas, .env.example
+schemas: $(READY) ## write all generated files: JSON Schemas, .env.example
 	@$(BIN)/python -m prizewire_contracts.schemas
 	@$(BIN)/prizewire env-example > .env.example.new && mv .env.example.new .env.example
 

@@ -1,6 +1,6 @@
-"""What every test run of the repository shares: the order of the tests, and who of several workers runs which.
+"""All test runs of the repository: the order of the tests, and their division among several workers.
 
-Tests are known by what they use: a fixture that starts a part marks the test (`prizewire_devstack.testing`).
+A test is marked by what it uses: a fixture that starts a part marks the test (`prizewire_devstack.testing`).
 """
 
 import json
@@ -22,9 +22,9 @@ SHARED: Final = ("stack", "kafka")
 """Parts that are too expensive to have twice: one worker runs all tests of each."""
 OWN_SCOPES: Final = ("module", "package", "class")
 WORKER_BYTES: Final = 2**30
-"""What a worker takes at most: the process, its PostgreSQL with two databases, the files of that in memory."""
+"""The memory of a worker in bytes: the process, its PostgreSQL with two databases, their files in memory."""
 SHARED_BYTES: Final = 4 * 2**30
-"""What the stack and the broker take beside them."""
+"""The memory of the stack and the broker in bytes."""
 WORKERS_MAX: Final = 4
 LARGE: Final = "large"
 WORKER: Final = "PYTEST_XDIST_WORKER"
@@ -39,7 +39,7 @@ def _configure_uncached(**options: Any) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than processors, since a test of the stack mostly waits; as many as there is memory for."""
+    """One worker more than processors, since a test of the stack mostly waits; fewer if memory is short."""
     room = (psutil.virtual_memory().available - SHARED_BYTES) // WORKER_BYTES
     return max(1, min((os.cpu_count() or 1) + 1, room, WORKERS_MAX))
 
@@ -49,9 +49,9 @@ def _uses(item: pytest.Item, *marks: str) -> bool:
 
 
 def _rank(item: pytest.Item) -> int:
-    """What needs nothing, then the repository's rules, then what needs a broker, PostgreSQL, processes, the stack."""
+    """The rank of a test: tests without servers, then those of the repository, then of broker, PostgreSQL, processes, stack."""
     if _uses(item, "stack"):
-        # One of several workers has nothing else to do until the stack's tests are over: they begin first.
+        # With several workers, one of them runs only tests of the stack until these are done: they begin first.
         return -1 if WORKER in os.environ else 5
     if _uses(item, "kafka"):
         return 2
@@ -76,7 +76,7 @@ def _group(item: pytest.Item) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the large tests to those who ask for them, put quick tests first, and name the groups for the scheduler."""
+    """Deselect large tests unless they are selected, put quick tests first, and name the groups for the scheduler."""
     if LARGE not in config.option.markexpr:
         large = [item for item in items if _uses(item, LARGE)]
         if large:
@@ -84,16 +84,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             items[:] = [item for item in items if not _uses(item, LARGE)]
     groups = {item.nodeid: group for item in items if (group := _group(item))}
     sizes = Counter(groups.values())
-    # Of one rank the largest groups come first, so that none of them is the last to end.
+    # In one rank the largest groups come first, so that none of them ends last.
     items.sort(key=lambda item: (_rank(item), -sizes[groups.get(item.nodeid, "")] if _rank(item) > 1 else 0))
     if os.environ.get(WORKER) == "gw0":
         Path(os.environ[GROUPS]).write_text(json.dumps(groups))
 
 
 class _GroupScheduling(LoadScopeScheduling):
-    """Hands out groups whole, in the order of the collection; a test without a group is a group of its own.
+    """Assigns whole groups to workers, in the order of the collection; a test without a group is a group of its own.
 
-    Instead of `--dist loadgroup`: pytest-xdist 3.8 writes groups into the ids of tests, which pytest 9.2 does not let it.
+    Instead of `--dist loadgroup`: pytest-xdist 3.8 writes groups into the ids of tests, which pytest 9.2 refuses.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -112,8 +112,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say to the workers in which file the first of them leaves the groups. Let no logger keep the configuration of its
-    first use: a test reads the log of a logger that another test used.
+    """Pass the workers the file in which the first of them stores the groups. No logger keeps the configuration of its first
+    use, since a test reads the log of a logger that another test used.
     """
     structlog.configure = _configure_uncached
     if WORKER not in os.environ:

@@ -2,9 +2,9 @@
 
 `bootstrap.py lock` makes .venv, puts uv into it and installs requirements.lock (every file checked by hash).
 `bootstrap.py members` installs the repository's own packages into it, editable.
-`bootstrap.py relock` writes the lock files anew from the members' pyproject files.
+`bootstrap.py relock` writes the lock files from the members' pyproject files.
 
-Each failure that a person can do something about ends in one sentence that says what.
+Each failure that a person can solve ends with one sentence that says how.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FREE_BYTES_MIN = 1_500_000_000
 
 
 class Failure(Exception):
-    """Something a person can mend; its text says how."""
+    """A failure that a person can solve; its text says how."""
 
 
 def say(text: str) -> None:
@@ -49,7 +49,7 @@ def run(*command: str | Path, failure: str) -> None:
     """Run a command with its own output shown.
 
     Raises:
-        Failure: it could not be started or did not end well; a full disk is told apart from the given sentence.
+        Failure: it could not be started or failed; a full disk has a message of its own.
     """
     try:
         code = subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
@@ -65,21 +65,23 @@ def run(*command: str | Path, failure: str) -> None:
 
 
 DOWNLOAD_FAILED = (
-    "the packages could not be downloaded or did not match the lock (the lines above say which). "
+    "the packages could not be downloaded or did not match the lock (see the lines above). "
     "Check the network or the proxy settings; where a company's own certificates are in use, set SSL_CERT_FILE "
     "to them. Then run make again: what has been downloaded is kept."
 )
 
 
 def environment() -> None:
-    """Make .venv anew unless it works and has the version of the Python that runs this."""
+    """Create .venv, unless it works and has the version of the running Python."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if PYTHON.exists():
         probe = "import sys, pip; print('%d.%d' % sys.version_info[:2])"
         found = subprocess.run([str(PYTHON), "-c", probe], capture_output=True, text=True, check=False)
         if found.stdout.strip() == version:
             return
-        say("the virtual environment in .venv is unfinished or belongs to another Python, and is made anew")
+        say(
+            "the virtual environment in .venv is unfinished or belongs to another Python, and is created again"
+        )
     if free_bytes() < FREE_BYTES_MIN:
         raise Failure(
             f"the disk that holds {ROOT} has {free_bytes() // 1_000_000} MB left; about 2 GB are needed. "
@@ -103,7 +105,7 @@ def environment() -> None:
 
 
 def install_lock() -> None:
-    """Bring .venv to exactly what requirements.lock names."""
+    """Install exactly the packages of requirements.lock into .venv."""
     started = time.monotonic()
     say("1/3 virtual environment in .venv")
     environment()
@@ -122,7 +124,7 @@ def install_lock() -> None:
 
 
 def install_members() -> None:
-    """Install the repository's own packages, editable, without looking at any registry."""
+    """Install the repository's own packages, editable, without a registry."""
     say("the repository's own packages")
     editable = [part for member in members() for part in ("-e", f"./{member.relative_to(ROOT)}")]
     run(
@@ -151,7 +153,7 @@ def relock() -> None:
         (["requirements-bootstrap.in"], "requirements-bootstrap.lock"),
         ([*sources, "requirements-dev.in", *excluded], "requirements.lock"),
     ):
-        # the compiled text is also printed, which nobody needs to see
+        # the compiled text is printed too, which is not needed
         command = [str(part) for part in (*compiler, *inputs, "-o", target)]
         if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode != 0:
             raise Failure(
@@ -167,7 +169,7 @@ def _name(member: Path) -> str:
 
 
 def main() -> int:
-    """Do the one thing named on the command line; 0 when it went well."""
+    """Run the command of the command line; 0 on success."""
     actions = {"lock": install_lock, "members": install_members, "relock": relock}
     os.environ.pop("VIRTUAL_ENV", None)
     try:

@@ -1,13 +1,12 @@
-"""Who may call what: every route of a service's OpenAPI document with every kind of caller, held against a table.
+"""Access to routes: every route of a service's OpenAPI document with every kind of caller, compared with a table.
 
 The table is a YAML file beside a service's tests, ``access.yaml``: a route (``GET /api/wallet``) with its cases, one or a
 list. A case has ``answers`` (status by caller; ``rest`` stands for all that are not named) and, where the route needs
-them, ``path``, ``query`` and ``body``; a text that begins with ``$`` names one of the things that the test has made.
-Cases are walked in the order of the table, since some change what they touch. A route without a case fails, and so does
+them, ``path``, ``query`` and ``body``; a text that begins with ``$`` names an id that the test has made.
+Cases run in the order of the table, since some change the state. A route without a case fails, and so does
 a case without a route.
 
-Whatever a player is answered is searched for what is another player's: whoever adds a route to the table has that
-checked too.
+Each answer to a player is searched for data of another player. This check covers every route of the table.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,12 +22,12 @@ CALLERS: Final[Mapping[str, tuple[str, ...]]] = {
     "approver": ("approver",),
     "admin": ("admin",),
 }
-"""Every kind of caller with its roles. ``player`` owns what the test has made, ``other`` is another player."""
+"""Every kind of caller with its roles. ``player`` owns the data of the test, ``other`` is another player."""
 METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 
 
 class Answer(Protocol):
-    """What of an HTTP response is looked at."""
+    """The parts of an HTTP response that are checked."""
 
     @property
     def status_code(self) -> int:
@@ -76,7 +75,7 @@ async def walk(
     call: Call,
     secrets: Mapping[str, Sequence[str]],
 ) -> list[str]:
-    """Walk every case with every caller; answers what is not as the table says, as sentences.
+    """Run every case with every caller; returns the differences from the table as sentences.
 
     ``secrets`` are texts (names, ids) that the callers ``player`` and ``other`` must never be shown.
     """
@@ -86,7 +85,7 @@ async def walk(
         for method in METHODS & item.keys()
     }
     wrong = [f"{route} has no case in the table" for route in sorted(routes - table.keys())]
-    wrong += [f"{route} of the table is served by nobody" for route in sorted(table.keys() - routes)]
+    wrong += [f"{route} of the table is served by no controller" for route in sorted(table.keys() - routes)]
     for route, case in _cases(table):
         if route not in routes:
             continue

@@ -1,4 +1,4 @@
-"""A crowd: many matches over wallets alone, and what settlement's and rewards' books must say afterwards."""
+"""A scene of many matches whose prizes stay in wallets, and the expected balances in settlement and rewards."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ CORE = ("settlement", "rewards")
 
 @dataclass
 class Crowd(Scene):
-    """A scene whose prizes stay in wallets: nobody has a payout method."""
+    """A scene whose prizes stay in wallets: no player has a payout method."""
 
     delivery: str = "wallet"
 
@@ -22,7 +22,7 @@ class Crowd(Scene):
         super().set_up(**rule)
 
     def earned(self, numbers: Iterable[int]) -> Counter[str]:
-        """Cents that these matches bring to each player."""
+        """The prizes of these matches for each player, in cents."""
         due: Counter[str] = Counter()
         for number in numbers:
             for player, prize in zip(self.match(number)[1], PRIZES, strict=True):
@@ -30,7 +30,7 @@ class Crowd(Scene):
         return due
 
     def credited(self) -> int:
-        """Credits that players of this crowd have got: what the ledger says."""
+        """The number of credits to players of this scene in the ledger."""
         return int(
             self.stack.postgres.run_sql(
                 "SELECT count(*) FROM ledger_transfers t JOIN ledger_accounts a ON a.id = t.credit_account "
@@ -41,16 +41,18 @@ class Crowd(Scene):
 
     def wallets(self) -> Counter[str]:
         """Winnings of each player in cents."""
-        told = self.stack.postgres.run_sql(
+        printed = self.stack.postgres.run_sql(
             "SELECT owner || ' ' || balance FROM ledger_accounts "
             f"WHERE kind = 'wallet:winnings' AND owner LIKE '{self.name}-%' AND balance > 0",
             database="rewards",
         )
-        return Counter({owner: int(cents) for owner, cents in (line.split() for line in told.splitlines())})
+        return Counter(
+            {owner: int(cents) for owner, cents in (line.split() for line in printed.splitlines())}
+        )
 
 
 def books(stack: Stack) -> dict[str, int]:
-    """How many rows the books of the core have: a number that changes is an effect."""
+    """The number of rows of the core's tables: a change is an effect."""
     tables = {
         "settlement": ("rounds", "settlements", "settlement_lines", "round_transitions", "outbox"),
         "rewards": ("rounds", "rewards", "ledger_transfers", "transitions", "outbox"),
@@ -63,7 +65,7 @@ def books(stack: Stack) -> dict[str, int]:
 
 
 def stuck(stack: Stack) -> dict[str, int]:
-    """How many events each service of the core has set aside and not replayed."""
+    """The number of stuck events of each service of the core."""
     return {
         service: int(
             stack.postgres.run_sql(

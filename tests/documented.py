@@ -1,4 +1,4 @@
-"""Hold every answer that a test sees against the service's OpenAPI document.
+"""Compare every answer in a test with the service's OpenAPI document.
 
 ``Documented(app)`` is the application with a check behind it: an answer whose status, media type, members or problem
 code the document does not name for its route fails the test in which it was given.
@@ -50,7 +50,7 @@ _contracts: dict[Hashable, _Contract] = {}
 def _contract_of(app: Litestar) -> _Contract:
     """The contract of an application, made once for all applications of one process that have the same routes.
 
-    To make a document takes up to a second of processor time, and most tests build their service anew.
+    To make a document takes up to a second of processor time, and most tests build a new service.
     """
     routes = frozenset(
         (route.path_format, method, handler.fn.__code__, handler.resolve_request_max_body_size())

@@ -1,7 +1,7 @@
 """Hostile requests to every route of a service's OpenAPI document: each gets a refusal with a stable code, none a 500.
 
 What is sent follows from the document: each route's path parameters, query parameters, headers and body are replaced, one
-at a time, by what an attacker would send. A test hands in how to send a raw request as an admin, and as a token with any
+at a time, by what an attacker would send. A test passes a function that sends a raw request as an admin, and one for a token with any
 subject.
 """
 
@@ -120,7 +120,7 @@ _CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostileRequest:
-    """One request; ``query`` is raw, ``headers`` stand beside the token's."""
+    """One request; ``query`` is raw, ``headers`` are sent beside the token's."""
 
     method: str
     path: str
@@ -208,7 +208,7 @@ def _plain(parameter: Mapping[str, Any]) -> str:
 
 
 def _spoiled(example: Any) -> Iterator[bytes]:
-    """The example with each member replaced by something hostile, one at a time, nested ones too."""
+    """The example with each member replaced by a hostile value, one at a time, nested ones too."""
     for place in _places(example):
         for value in MEMBERS:
             spoiled = deepcopy(example)
@@ -247,7 +247,7 @@ def send_with(client: httpx.AsyncClient, token: Callable[[str], Mapping[str, str
 
 
 async def try_everything(*, document: Mapping[str, Any], send: Send) -> list[str]:
-    """Send everything; answers what failed on the service's side, or was refused without a stable code."""
+    """Send everything; returns the requests that failed in the service or were refused without a stable code."""
     wrong: list[str] = []
     sent = 0
     for request in hostile_requests(document):

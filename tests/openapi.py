@@ -1,4 +1,4 @@
-"""What every service's OpenAPI document must be: valid, with an example on every body and the one error model."""
+"""The requirements on every OpenAPI document: valid, with an example of every body and the common error model."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ STATUSES_AFTER: Final = "400"
 
 
 def faults_of(document: Mapping[str, Any]) -> list[str]:
-    """Everything that is not as it must be, as sentences."""
+    """The faults of a document, as sentences."""
     faults = [
         f"not valid: {error.message}" for error in OpenAPIV31SpecValidator(dict(document)).iter_errors()
     ]
@@ -37,21 +37,21 @@ def _body_faults(operation: Mapping[str, Any], document: Mapping[str, Any]) -> I
             continue
         whole = {**media["schema"], "components": document["components"]}
         for error in Draft202012Validator(whole).iter_errors(media["example"]):
-            yield f"the example of its body is none: {error.message}"
+            yield f"the example of its body does not fit its schema: {error.message}"
 
 
 def _problem_faults(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
     failing = {status: one for status, one in operation["responses"].items() if status >= STATUSES_AFTER}
     if not {"400", "503"} <= failing.keys():
-        yield "it does not say how it fails"
+        yield "it documents no problem"
     for status, response in failing.items():
         if list(response["content"]) != ["application/problem+json"]:
-            yield f"{status} is not answered by the error model"
+            yield f"{status} does not have the error model"
             continue
         media = response["content"]["application/problem+json"]
         whole = {**media["schema"], "components": document["components"]}
         for error in Draft202012Validator(whole).iter_errors(media["example"]):
-            yield f"the example of {status} is none: {error.message}"
+            yield f"the example of {status} does not fit its schema: {error.message}"
 
 
 def shown(document: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:

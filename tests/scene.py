@@ -1,7 +1,6 @@
-"""A scene on the running stack: players with accounts and methods, a funded campaign, a competition; and its judge.
+"""A scene on the running stack: players with accounts and methods, a funded campaign, a competition.
 
-The judge reads what really happened from the far sides: the Stellar ledger and the fake rail's book. It never asks
-the services whether they paid.
+Payments are read from the Stellar ledger and from the fake rail's payments, not from the services.
 """
 
 import sqlite3
@@ -27,12 +26,12 @@ SOURCE = "/game-servers/tests"
 ASSET = "USDC"
 STROOPS_PER_CENT = 10**5
 PRIZES = ("50.00", "30.00", "20.00")
-"""What the three places of a match of the scene pay."""
+"""The prizes of the three places of a match, in cents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """One payment that the outside saw: whom, how much (cents), and where it stands."""
+    """One payment on a rail: player, amount in cents, and its reference."""
 
     player: str
     cents: int
@@ -133,7 +132,7 @@ class Scene:
         game_server.send(self.stack.kafka.login("game-server"), messages)
 
     def wanted(self, numbers: Sequence[int]) -> Counter[tuple[str, int]]:
-        """What these matches must pay: how often each (player, cents)."""
+        """The expected payments of these matches: how often each (player, cents)."""
         due: Counter[tuple[str, int]] = Counter()
         for number in numbers:
             for player, prize in zip(self.match(number)[1], PRIZES, strict=True):
@@ -141,7 +140,7 @@ class Scene:
         return due
 
     def paid(self) -> list[Paid]:
-        """Every payment to this scene's players that the outside made."""
+        """Every payment to this scene's players on a rail."""
         by_address = {
             address.keypair.public_key: player
             for player, address in self.addresses.items()
@@ -182,7 +181,7 @@ class Scene:
         ]
 
     def payouts(self) -> dict[str, dict[str, Any]]:
-        """Payouts of this scene's players by id, as payouts tells them."""
+        """Payouts of this scene's players by id, from payouts."""
         own = set(self.addresses)
         with self.api() as api:
             return {
@@ -190,25 +189,27 @@ class Scene:
             }
 
     def rewards(self) -> list[dict[str, Any]]:
-        """The rewards of this scene's players, as rewards tells them."""
+        """The rewards of this scene's players, from rewards."""
         own = set(self.addresses)
         with self.api() as api:
             return [one for one in api.items("/api/rewards") if one["player"] in own]
 
     def balance_sheet(self) -> dict[str, Any]:
-        """The campaign's money by whereabouts, as rewards tells it."""
+        """The campaign's money by whereabouts, from rewards."""
         with self.api() as api:
             sheet: dict[str, Any] = api.get(f"/api/campaigns/{self.campaign}/balance-sheet")
         return sheet
 
     def stuck(self, service: str) -> list[dict[str, Any]]:
-        """What a service could not apply."""
+        """The stuck events of a service."""
         with self.api() as api:
             return list(api.items(f"/api/services/{service}/stuck-events"))
 
     def breaches(self) -> list[str]:
-        """What `prizewire verify` finds broken, and the services that it hears nothing of."""
+        """The breaches of `prizewire verify`, and the services without an answer."""
         with self.api() as api:
             found = verify(api, signer_url=self.stack.service_url("signer"))
-        told = [f"{one.service} {one.invariant}: {breach}" for one in found.broken for breach in one.breaches]
-        return told + [f"{service} is silent" for service in found.silent]
+        broken = [
+            f"{one.service} {one.invariant}: {breach}" for one in found.broken for breach in one.breaches
+        ]
+        return broken + [f"{service} does not answer" for service in found.silent]

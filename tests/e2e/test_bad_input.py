@@ -66,7 +66,7 @@ CASES: dict[str, tuple[str, Any]] = {
         "competition_unknown",
         lambda event: {**event, "data": {**event["data"], "competition": "nobody-knows"}},
     ),
-    "unlisted source": ("source_not_allowed", lambda event: {**event, "source": "/game-servers/stranger"}),
+    "unlisted source": ("source_not_allowed", lambda event: {**event, "source": "/game-servers/unlisted"}),
     "duplicate player": (
         "duplicate_player",
         lambda event: {**event, "data": {**event["data"], "results": event["data"]["results"][:1] * 2}},
@@ -97,7 +97,7 @@ CASES: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_bad_message_is_kept_and_its_neighbours_are_settled(scene: Scene, case: str) -> None:
-    """Each kind of bad message lands in the stuck list with its reason; the match after it settles."""
+    """Each kind of bad message becomes a stuck event with its reason; the match after it settles."""
     reason, spoil = CASES[case]
     number = 100 + list(CASES).index(case)
     good_id, players = scene.match(number)
@@ -113,7 +113,7 @@ def test_a_bad_message_is_kept_and_its_neighbours_are_settled(scene: Scene, case
 
 
 def discard_parked(scene: Scene, match_id: str) -> None:
-    """What is parked is a breach for `prizewire verify` until it is applied or discarded."""
+    """A parked event is a breach for `prizewire verify` until it is applied or discarded."""
     with scene.api() as api:
         for one in scene.stuck("settlement"):
             if one["subject"] == match_id and one["state"] == "parked":
@@ -176,7 +176,7 @@ def test_a_final_match_is_neither_corrected_nor_voided(scene: Scene) -> None:
 
 
 def test_a_voided_match_takes_no_result(scene: Scene) -> None:
-    """A void of a match that nobody heard of is kept: the result that comes late pays nobody."""
+    """A void of an unknown match is stored: a later result pays nobody."""
     match_id, players = scene.match(205)
     event = scene.result(match_id, players)
     voided = {**event, "id": f"{match_id}-v", "type": "prizewire.match.voided.v1"}
@@ -207,8 +207,8 @@ def test_a_match_keeps_its_correlation_id(scene: Scene) -> None:
     eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
 
 
-def test_a_competition_with_keys_insists_on_them(full_stack: Stack) -> None:
-    """Unsigned and badly signed results are dead; the honestly signed one, under the same id, is settled."""
+def test_a_competition_with_keys_needs_signatures(full_stack: Stack) -> None:
+    """Unsigned and wrongly signed results are dead; the authentic one, under the same id, is settled."""
     scene = Scene(full_stack, "signed", 6, delivery="wallet")
     scene.set_up(keys=[PINNED])
     match_id, players = scene.match(0)
@@ -216,8 +216,8 @@ def test_a_competition_with_keys_insists_on_them(full_stack: Stack) -> None:
     scene.publish(event)
     eventually_sync(lambda: reasons(scene, match_id) == ["signature_missing"], deadline_s=120)
     login = full_stack.kafka.login("game-server")
-    stranger = MessageKey.from_seed(keyid=KEY.keyid, seed=bytes(32))
-    game_server.send(login, [game_server.message(event, key=stranger)])
+    another = MessageKey.from_seed(keyid=KEY.keyid, seed=bytes(32))
+    game_server.send(login, [game_server.message(event, key=another)])
     eventually_sync(lambda: reasons(scene, match_id)[1:] == ["signature_invalid"], deadline_s=120)
     game_server.send(login, [game_server.message(event, key=KEY)])
     eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)

@@ -31,7 +31,7 @@ def make(stack: Stack, name: str, count: int = 6, *, delivery: str = "wallet", *
 
 
 def report(crowd: Crowd, kind: str, match_id: str, number: int = 0, **data: Any) -> None:
-    """Publish ``prizewire.match.<kind>.v1``; ``number`` tells several of a kind apart."""
+    """Publish ``prizewire.match.<kind>.v1``; ``number`` makes the ids of several of a kind differ."""
     event = game_server.complete(
         {"data": {"match_id": match_id, "competition": crowd.name, **data}, "source": SOURCE},
         source=SOURCE,
@@ -58,7 +58,7 @@ def balances(crowd: Crowd, bucket: str, *players: str) -> list[str]:
 
 
 def said(crowd: Crowd, kind: str, data: dict[str, Any], *, version: int) -> None:
-    """Publish what payouts says of a top-up, signed with its key: no rail of this stack takes top-ups."""
+    """Publish payouts' event about a top-up, signed with its key: no rail of this stack takes top-ups."""
     raw = {
         "specversion": "1.0",
         "id": str(uuid4()),
@@ -133,7 +133,7 @@ def test_a_correction_in_the_window_moves_the_difference(full_stack: Stack) -> N
 
 
 def test_entry_fees_are_taken_and_given_back(full_stack: Stack) -> None:
-    """Whoever can pay is in; a void brings each fee back to its bucket."""
+    """Players who can pay enter; a void returns each fee to its bucket."""
     crowd = make(full_stack, "fees", **WINDOW, **FEE)
     voided, players = crowd.match(0)
     for player in players[:2]:
@@ -265,9 +265,9 @@ def test_a_result_in_parts_is_booked_when_it_is_whole(full_stack: Stack) -> None
     assert crowd.breaches() == []
 
 
-def test_a_refused_round_is_settled_anew_and_paid(full_stack: Stack) -> None:
-    """The campaign ends after the rule was written: two final rounds come back to settlement and are told as breaches;
-    one is settled anew under a mended rule and paid, the other is voided, and no breach is left.
+def test_a_refused_round_is_resettled_and_paid(full_stack: Stack) -> None:
+    """The campaign ends after the rule was written: rewards refuses two final rounds, which are breaches in settlement. One
+    is resettled under a corrected rule and paid, the other is voided, and no breach is left.
     """
     crowd = make(full_stack, "refused")
     first, second = crowd.match(0), crowd.match(1)
@@ -317,7 +317,7 @@ RULE_FIELDS = (
 
 
 def unmended(api: Api) -> list[str]:
-    """What settlement's check of refused rounds finds."""
+    """The breaches of settlement's check of refused rounds."""
     checks = api.get("/api/services/settlement/checks")["checks"]
     found: list[str] = next(
         one["breaches"] for one in checks if one["name"] == "settlement.refused_rounds_are_mended"
@@ -326,7 +326,7 @@ def unmended(api: Api) -> list[str]:
 
 
 def test_all_of_it_is_verified(full_stack: Stack) -> None:
-    """What `prizewire verify` says once rounds were refused, prizes fell short and money was charged back."""
+    """`prizewire verify` finds no breach after refused rounds, short prizes and charge-backs."""
     with Api(base_url=full_stack.url, token=full_stack.token("admin", "operator")) as api:
         found = verify(api, signer_url=full_stack.service_url("signer"))
     assert (found.silent, found.broken) == ((), ())

@@ -1,4 +1,4 @@
-"""A rail speaks by itself: its signed webhook arrives, is stored and published, and payouts looks at the rail."""
+"""A rail's signed webhook arrives, is stored and published, and payouts looks the payment up at the rail."""
 
 import httpx
 
@@ -14,8 +14,8 @@ def ask(stack: Stack, database: str, query: str) -> list[str]:
 
 
 def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
-    """Three prizes are paid on the fake rail and the answers get lost: its far side tells of each by a webhook, payouts
-    takes the hint in, and every prize is proved paid, once.
+    """Three prizes are paid on the fake rail and the answers get lost: the stand-in sends a webhook for each, payouts
+    looks each one up, and every prize is proved paid, once.
     """
     crowd = Crowd(full_stack, "hooks", 6, delivery="direct")
     crowd.set_up()
@@ -40,14 +40,14 @@ def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
     assert len(keys) == 3
     listed = ", ".join(f"'{key}'" for key in keys)
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         return ask(
             full_stack,
             "webhooks",
             f"SELECT rail || ':' || event_type FROM provider_events WHERE provider_key IN ({listed})",
         )
 
-    eventually_sync(lambda: told() == ["fake:payment.paid"] * 3, deadline_s=120)
+    eventually_sync(lambda: reported() == ["fake:payment.paid"] * 3, deadline_s=120)
     events = ask(
         full_stack,
         "webhooks",
@@ -64,7 +64,7 @@ def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
 
 
 def test_what_no_provider_signed_is_refused(full_stack: Stack) -> None:
-    """Through the gateway: no token is asked for, and nothing is taken without the rail's own signature."""
+    """Through the gateway: the route needs no token, and refuses everything without the rail's own signature."""
     with httpx.Client(base_url=full_stack.url, trust_env=False, timeout=30) as anybody:
         forged = anybody.post(HOOK, content=b"{}", headers={"authorization": "Basic dXNlcjp3b3Jk"})
         assert (forged.status_code, forged.json()["code"]) == (401, "signature_invalid")

@@ -24,7 +24,7 @@ SUMMARY = re.compile(r"^=+ SUMMARY =+$.*", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(scope="module")
 def stack(full_stack: Stack) -> Iterator[Stack]:
-    """The running stack; pauses that were made are lifted afterwards, since other tests pay."""
+    """The running stack; pauses are lifted afterwards, since other tests pay."""
     yield full_stack
     with Api(base_url=full_stack.url, token=full_stack.token(*ROLES, subject="fuzz")) as api:
         for pause in api.get("/api/admin/payouts/pauses")["items"]:
@@ -66,7 +66,7 @@ def test_a_service_answers_as_documented(stack: Stack, service: str, tmp_path: P
 
 
 def test_every_invariant_holds_afterwards(stack: Stack) -> None:
-    """Thousands of made-up requests moved no money that is not accounted for."""
+    """After thousands of generated requests every check holds."""
     with Api(base_url=stack.url, token=stack.token("admin", "operator")) as api:
         found = verify(api, signer_url=stack.service_url("signer"))
     assert (found.silent, found.broken) == ((), ())

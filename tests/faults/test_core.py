@@ -1,4 +1,4 @@
-"""Settlement and rewards while they are killed, frozen, overtaken and fed everything again."""
+"""Settlement and rewards while they are killed, frozen, replaced and given all messages again."""
 
 import signal
 import threading
@@ -21,7 +21,7 @@ GROUPS = {"settlement": "settlement.matches", "rewards": "rewards.settlements"}
 
 
 def agree(crowd: Crowd, numbers: range, *, stuck_before: dict[str, int]) -> None:
-    """Every prize once, every sum, every invariant, and nothing set aside."""
+    """Every prize is booked once, every sum matches, every invariant holds, and no event is stuck."""
     eventually_sync(lambda: crowd.credited() >= len(numbers) * len(PRIZES), deadline_s=DEADLINE_S, poll_s=0.5)
     assert crowd.credited() == len(numbers) * len(PRIZES)
     assert crowd.wallets() == crowd.earned(numbers)
@@ -86,7 +86,7 @@ def test_everything_again_from_offset_0_changes_nothing(full_stack: Stack) -> No
 
 @pytest.mark.timeout(600)
 def test_a_frozen_process_that_wakes_up_does_nothing_twice(full_stack: Stack) -> None:
-    """Rewards freezes in the midst of its work; a twin takes its partitions over; what wakes up is stale."""
+    """Rewards freezes during a batch; a second process takes over its partitions; the woken process has no effect."""
     stack, before = full_stack, stuck(full_stack)
     crowd = make_crowd(stack, "frozen")
     numbers = range(600)
@@ -114,7 +114,7 @@ def test_a_frozen_process_that_wakes_up_does_nothing_twice(full_stack: Stack) ->
 
 
 def _quiet(stack: Stack) -> Callable[[], bool]:
-    """Nothing waits in the outboxes of the core."""
+    """The outboxes of the core are published."""
 
     def look() -> bool:
         return all(

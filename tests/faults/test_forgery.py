@@ -16,8 +16,8 @@ from prizewire_devstack.stack import Stack
 from prizewire_devstack.waiting import eventually_sync
 from tests.scene import Scene
 
-FORGER = MessageKey.from_seed(keyid="settlement-1", seed=bytes(32))
-"""A key under an honest key's id."""
+FORGED = MessageKey.from_seed(keyid="settlement-1", seed=bytes(32))
+"""A key under the id of settlement's key."""
 
 
 def send(stack: Stack, topic: str, raw: dict[str, Any]) -> None:
@@ -54,20 +54,20 @@ def settled(scene: Scene, player: str) -> dict[str, Any]:
 
 
 def signed_by_others(scene: Scene, raw: dict[str, Any], topic: str) -> list[dict[str, Any]]:
-    """The same event unsigned, signed by a stranger under an honest key's id, and by an honest service's own key
-    that is not the producer's.
+    """The same event unsigned, signed by another key under the producer's key id, and signed by another service's own
+    key.
     """
     other = MessageKey.from_json(scene.stack.keyring.message_key_file("webhooks").read_text())
     return [
         raw,
-        sign_raw(topic=topic, raw={**raw, "id": str(uuid4())}, key=FORGER),
+        sign_raw(topic=topic, raw={**raw, "id": str(uuid4())}, key=FORGED),
         sign_raw(topic=topic, raw={**raw, "id": str(uuid4())}, key=other),
     ]
 
 
 @pytest.mark.timeout(300)
 def test_a_forged_settlement_credits_nobody(full_stack: Stack) -> None:
-    """Forged round.settled: no credit, no payout, one dead message each, and honest matches go on."""
+    """Forged round.settled: no credit, no payout, one dead message each, and authentic matches go on."""
     scene = Scene(full_stack, "forged", 10)
     scene.set_up()
     before = scene.balance_sheet()
@@ -91,7 +91,7 @@ def test_a_forged_settlement_credits_nobody(full_stack: Stack) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_forged_failure_gives_nothing_back(full_stack: Stack) -> None:
-    """Forged payout.failed for a paid and for a waiting payout: no money comes back, and the honest events that
+    """Forged payout.failed for a paid and for a waiting payout: no money comes back, and the authentic events that
     follow are applied.
     """
     scene = Scene(full_stack, "refund", 10)

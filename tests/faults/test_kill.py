@@ -1,7 +1,7 @@
 """kill -9 of every part in turn while matches flow: every prize is paid once, and all books agree.
 
-A part comes back only after the others have done without it for a while: until they have finished what can be
-done without it, for matches that were published before and after it was killed.
+A part is started again only after the other parts have finished the work that they can do without it, for matches that
+were published before and after the kill.
 """
 
 from collections import Counter
@@ -39,7 +39,7 @@ def outbox_waits(stack: Stack, service: str) -> int:
 
 
 def went_on(scene: Scene, part: str, published: int) -> Callable[[], bool]:
-    """What the others get done of `published` matches without a part; settlement and the two servers stop all."""
+    """Whether the other parts have finished their work on `published` matches; without settlement or a server all work stops."""
     prizes = published * len(PRIZES)
     stack = scene.stack
     conditions: dict[str, Callable[[], bool]] = {
@@ -60,7 +60,7 @@ PARTS = ("settlement", "rewards", "payouts", "signer", "webhooks", "kafka", "pos
 
 
 def go_on_without(scene: Scene, part: str, meanwhile: list[int], published: int) -> None:
-    """Let the world go on while a part is away: matches are played, or sponsors pay where none can be reported."""
+    """Continue while a part is stopped: report matches, or fund campaigns where no match can be reported."""
     if part == "kafka":
         with scene.api() as api:
             for number in range(FUNDINGS):
@@ -74,7 +74,7 @@ def go_on_without(scene: Scene, part: str, meanwhile: list[int], published: int)
 
 @pytest.mark.timeout(900)
 def test_every_prize_is_paid_once_whatever_is_killed(full_stack: Stack) -> None:
-    """200 matches flow while each service, then Kafka, then PostgreSQL is killed and stays away for a while."""
+    """200 matches flow while each service, then Kafka, then PostgreSQL is killed and stays stopped for a while."""
     scene = Scene(full_stack, "kill", PLAYERS)
     scene.set_up()
     signer_stuck = full_stack.postgres.run_sql(NEW_STUCK, database="signer")
@@ -117,5 +117,5 @@ def test_every_prize_is_paid_once_whatever_is_killed(full_stack: Stack) -> None:
     own = {scene.match(number)[0] for number in numbers} | rounds | set(scene.payouts())
     for service in ("settlement", "rewards", "payouts", "webhooks"):
         assert [one for one in scene.stuck(service) if one["subject"] in own] == [], service
-    # The signer serves no HTTP that would tell.
+    # The signer serves no HTTP to ask.
     assert full_stack.postgres.run_sql(NEW_STUCK, database="signer") == signer_stuck

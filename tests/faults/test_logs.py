@@ -1,4 +1,4 @@
-"""An outage is told in the logs, and does not fill the disk with them."""
+"""An outage is logged, and does not fill the disk with logs."""
 
 import json
 from typing import Any
@@ -10,13 +10,13 @@ from prizewire_devstack.stack import Stack
 from prizewire_devstack.waiting import eventually_sync
 
 LINES_MAX = 150
-"""For one service from the end of Kafka until its first sums; without sums it is thousands."""
+"""The most lines of one service from the end of Kafka until its first sums; without sums there are thousands."""
 SUMMED_DEADLINE_S = 300
 
 
 @pytest.mark.timeout(600)
 def test_an_outage_of_kafka_does_not_fill_the_logs(full_stack: Stack) -> None:
-    """Each service's client libraries try on and on: what they say of it comes as few lines that stand for the others."""
+    """Each service's client libraries retry without end: few log lines stand for the repeated ones."""
     logs = {service: full_stack.supervisor.log_file(service) for service in SERVICES}
     began_at = {service: log.stat().st_size for service, log in logs.items()}
 
@@ -31,9 +31,9 @@ def test_an_outage_of_kafka_does_not_fill_the_logs(full_stack: Stack) -> None:
     full_stack.kill("kafka")
     try:
         eventually_sync(summed, deadline_s=SUMMED_DEADLINE_S, poll_s=1)
-        told = {service: lines(service) for service in SERVICES}
+        logged = {service: lines(service) for service in SERVICES}
     finally:
         full_stack.restart("kafka")
-    assert {service: len(said) for service, said in told.items() if len(said) > LINES_MAX} == {}
-    for service, said in told.items():
+    assert {service: len(said) for service, said in logged.items() if len(said) > LINES_MAX} == {}
+    for service, said in logged.items():
         assert sum(line.get("repeated", 0) for line in said) > len(said), service

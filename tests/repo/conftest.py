@@ -1,4 +1,4 @@
-"""One reading of the repository for all house-rule tests."""
+"""The repository, read once for all tests of its rules."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The repository as the house-rule tests see it: its members, and the files that git tracks or would track."""
+"""The repository for the tests of its rules: its members, and the files that git tracks or would track."""
 
 import subprocess
 import tomllib

@@ -1,4 +1,4 @@
-"""A machine on which something is missing gets a sentence that says what to do."""
+"""A failure of the bootstrap prints a sentence with advice."""
 
 import os
 import shutil
@@ -66,7 +66,7 @@ def test_full_disk_is_said(clone: Path) -> None:
 
 
 def test_failed_download_is_said(clone: Path) -> None:
-    """When packages cannot be had, the sentence names network, proxy and certificates, and make may run again."""
+    """When a download fails, the sentence names network, proxy and certificates, and make may run again."""
     done = run(clone, sys.executable, "scripts/bootstrap.py", "lock", PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert done.returncode == 1
     assert "could not be downloaded" in done.stderr

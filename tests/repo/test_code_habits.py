@@ -1,4 +1,4 @@
-"""Habits that no linter of ours checks."""
+"""Rules for code that ruff does not check."""
 
 import ast
 from collections.abc import Iterator
@@ -101,7 +101,7 @@ def clock_reads(path: Path) -> list[int]:
     ]
 
 
-def test_domain_and_handlers_are_told_the_time(repository: Repository) -> None:
+def test_domain_and_handlers_read_no_clock(repository: Repository) -> None:
     """No clock is read in a domain or a handler: `now` is passed in."""
     found = {}
     for service in repository.services:

@@ -67,7 +67,7 @@ def test_the_index_is_linked(repository: Repository, document: str) -> None:
         ("```\n`docs/trust.md`\n```", []),
     ],
 )  # fmt: skip
-def test_paths_are_told_from_other_words(text: str, found: list[tuple[str, str]]) -> None:
+def test_paths_are_found_among_other_words(text: str, found: list[tuple[str, str]]) -> None:
     """Files and folders count; commands, routes, event types and fenced blocks do not."""
     assert list(paths(text)) == found
 

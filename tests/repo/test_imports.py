@@ -1,4 +1,4 @@
-"""What import-linter, mypy, uv and pytest are told is what the repository holds."""
+"""The configuration of import-linter, mypy, uv and pytest lists every member of the repository."""
 
 import configparser
 import re
@@ -23,7 +23,7 @@ def listed(parser: configparser.ConfigParser, section: str, option: str) -> set[
 
 
 def test_every_member_is_linted(repository: Repository, linter: configparser.ConfigParser) -> None:
-    """A member that import-linter does not list would pass in silence."""
+    """Every member is listed: import-linter would not check another one."""
     packages = {member.package for member in repository.members}
     assert listed(linter, "importlinter", "root_packages") == packages
     assert listed(linter, "importlinter:contract:members", "layers") == packages

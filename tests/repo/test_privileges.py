@@ -1,4 +1,4 @@
-"""A migration that makes a table or a column says what the service may do with it."""
+"""Each table and column of a migration is listed in the service's table of privileges."""
 
 import ast
 import re

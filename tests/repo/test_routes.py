@@ -1,4 +1,4 @@
-"""The gateway's route table and what the services serve tell the same story."""
+"""The gateway's route table agrees with the controllers of the services."""
 
 import ast
 import re
@@ -40,7 +40,7 @@ def test_every_controller_has_its_route(repository: Repository) -> None:
 
 
 def test_every_route_has_its_controller(repository: Repository) -> None:
-    """No route leads to a service that knows nothing of it; the chassis serves what is under /api/services."""
+    """Every route has a controller in its service; the chassis serves the routes under /api/services."""
     paths = served(repository)
     assert [
         route.prefix
@@ -51,7 +51,7 @@ def test_every_route_has_its_controller(repository: Repository) -> None:
 
 
 def test_one_route_alone_goes_without_tokens(repository: Repository) -> None:
-    """Only providers' webhooks prove themselves in a way of their own: any other such route would be open to everybody."""
+    """Only providers' webhooks need no token, since they are signed; any other route without tokens would be public."""
     sources = [path for service in repository.services for path in sorted(service.source.rglob("*.py"))]
     found = [
         repository.short(path)

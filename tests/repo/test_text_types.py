@@ -66,7 +66,7 @@ def is_safe(schema: dict[str, Any]) -> bool:
 
 
 def test_every_body_refuses_members_that_it_does_not_know():
-    """A misspelt member must not be passed over where money moves."""
+    """A misspelt member is refused, not ignored."""
     assert {name for name, model in bodies() if model.model_config.get("extra") != "forbid"} == set()
 
 

@@ -1,4 +1,4 @@
-"""What must not stand in any file, and what must stand beside what is ignored."""
+"""Texts that no file may have, and the reasons that an ignored finding needs."""
 
 import re
 from pathlib import Path
@@ -41,7 +41,7 @@ def text_of(path: Path) -> str:
 
 
 def test_no_file_names_a_registry(repository: Repository) -> None:
-    """Where packages come from is the machine's business: no file names a package registry."""
+    """The machine configures the package registry: no file names one."""
     found = [
         f"{repository.short(path)}: {registry}"
         for path in repository.files
@@ -52,7 +52,7 @@ def test_no_file_names_a_registry(repository: Repository) -> None:
 
 
 def test_no_file_names_a_path_of_somebodys_machine(repository: Repository) -> None:
-    """Nothing in the repository points into the machine that it was written on."""
+    """No file has a path of a developer's machine."""
     found = [
         f"{repository.short(path)}:{number}: {line.strip()[:80]}"
         for path in repository.files
@@ -130,7 +130,7 @@ def silent_ignores(text: str) -> list[int]:
 
 
 def test_the_rule_on_configuration_sees_what_it_looks_for() -> None:
-    """Lists, tables and single keys are told apart, and a comment on the line or above it is a reason."""
+    """Lists, tables and single keys are recognized, and a comment on the line or above it is a reason."""
     text = """
 [tool.ruff.lint]
 select = ["E"]

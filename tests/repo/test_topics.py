@@ -1,4 +1,4 @@
-"""Topics, contracts, READMEs and Kafka's access table tell the same story."""
+"""Topics, contracts, READMEs and Kafka's access table agree."""
 
 import ast
 import importlib.util
@@ -13,7 +13,7 @@ from tests.repo.house import Member, Repository
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_topic_is_told_where_it_is_used(repository: Repository, topic: Topic) -> None:
+def test_topic_is_named_where_it_is_used(repository: Repository, topic: Topic) -> None:
     """The README of every service that writes or reads a topic names it."""
     services = {service.name: service for service in repository.services}
     silent = []
@@ -49,13 +49,13 @@ def consumed(service: Member) -> set[str]:
 
 
 def test_consumers_are_those_that_consume(repository: Repository) -> None:
-    """A service stands among a topic's consumers exactly if it has one: what nobody reads is said to be unread."""
+    """A service is among a topic's consumers exactly if it has a consumer of the topic."""
     names = {id(value): name for name, value in vars(topics).items() if isinstance(value, topics.Topic)}
-    told = {
+    listed = {
         service.name: {names[id(topic)] for topic in TOPICS if service.name in topic.consumers}
         for service in repository.services
     }
-    assert told == {service.name: consumed(service) for service in repository.services}
+    assert listed == {service.name: consumed(service) for service in repository.services}
 
 
 def test_contracts_readme_names_every_topic_and_type(repository: Repository) -> None:

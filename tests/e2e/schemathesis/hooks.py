@@ -1,5 +1,5 @@
-"""What Schemathesis cannot know from a document: a cursor is one that the route gave before, which assets there are, and
-that a period begins before it ends.
+"""Facts that an OpenAPI document does not have for Schemathesis: a cursor comes from an earlier answer, the assets of the
+installation, and a period begins before it ends.
 """
 
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Migrations, run on a real database: they build what the tables say, and lock nothing for long."""
+"""Migrations, run on a real database: they pass squawk, and lock no table for long."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ from prizewire_devstack.testing import DatabaseFactory
 from tests.repo.house import Repository
 
 SERVICES = ("payouts", "rewards", "settlement", "signer", "webhooks")
-# Rules of squawk that have no say here, each with its reason.
+# Rules of squawk that are switched off, each with its reason.
 SQUAWK_EXCLUDED = {
     "prefer-robust-stmts": "Alembic runs all revisions in one transaction: a half-applied one does not exist",
     "require-timeout-settings": "the chassis sets lock_timeout for every migration",
@@ -75,7 +75,7 @@ def revisions(statements: list[str]) -> list[str]:
 async def test_functions_say_where_they_look(
     repository: Repository, make_database: DatabaseFactory, name: str
 ) -> None:
-    """No function can be led to read a session's temporary table in place of the one that it names."""
+    """No function reads a session's temporary table in place of the table that it names."""
     url = make_database(name).migration
     await asyncio.to_thread(upgrade, repository, name, url)
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
@@ -90,7 +90,7 @@ async def test_functions_say_where_they_look(
 def test_migrations_pass_squawk(
     repository: Repository, make_database: DatabaseFactory, tmp_path: Path, name: str
 ) -> None:
-    """No revision does what would hold a lock for long or break the version that still runs beside it."""
+    """No revision holds a lock for long or breaks the former version, which still runs beside it."""
     statements = upgrade(repository, name, make_database(name).migration)
     files = []
     for number, ddl in enumerate(revisions(statements), 1):

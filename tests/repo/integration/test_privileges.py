@@ -1,4 +1,4 @@
-"""What each service's role may do in its database is what its table of privileges says, and nothing else."""
+"""The rights of each service's role in its database are exactly those in its table of privileges."""
 
 from collections.abc import Iterator
 
@@ -75,7 +75,7 @@ async def test_a_services_role_may_do_what_its_table_says(
 async def test_a_table_of_privileges_names_every_column(
     repository: Repository, make_database: DatabaseFactory, service: str
 ) -> None:
-    """Of a table whose rows change, each column either changes or never does; nobody forgets a new one."""
+    """In a table with updates, each column is listed as changing or as fixed; so a new column is not forgotten."""
     privileges = read_privileges(repository.root / "services" / service / "migrations" / FILE)
     connection = await asyncpg.connect(make_database(service, migrated=True).migration)
     rows = await connection.fetch(_HELD, ["SELECT"])
@@ -106,7 +106,7 @@ REFUSED = {
 async def test_the_role_of_rewards_is_refused_what_it_does_not_need(
     make_database: DatabaseFactory, what: str
 ) -> None:
-    """Whoever holds the password of the service's role makes no asset, no funds, and no event new again."""
+    """With the password of the service's role one cannot create an asset or funds, or delete rows of the inbox."""
     connection = await asyncpg.connect(make_database("rewards", migrated=True).runtime)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute(REFUSED[what])

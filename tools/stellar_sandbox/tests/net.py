@@ -108,8 +108,8 @@ class Tx:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What became of a transaction, in names: ``txFAILED`` and ``["PAYMENT_NO_TRUST"]``."""
+class Result:
+    """The result of a transaction, in names: ``txFAILED`` and ``["PAYMENT_NO_TRUST"]``."""
 
     code: str
     operations: list[str]
@@ -117,15 +117,15 @@ class Told:
     inner: str | None = None
 
 
-def told(result: bytes) -> Told:
+def result_of(result: bytes) -> Result:
     """Read TransactionResult XDR with the client library."""
     decoded = xdr.TransactionResult.from_xdr_bytes(result)
     code, results = decoded.result.code.name, decoded.result.results
     pair = decoded.result.inner_result_pair
     if pair is not None:
         inner = pair.result.result
-        return Told(code, _operation_names(inner.results), decoded.fee_charged.int64, inner.code.name)
-    return Told(code, _operation_names(results), decoded.fee_charged.int64)
+        return Result(code, _operation_names(inner.results), decoded.fee_charged.int64, inner.code.name)
+    return Result(code, _operation_names(results), decoded.fee_charged.int64)
 
 
 def _operation_names(results: list[xdr.OperationResult] | None) -> list[str]:
@@ -308,28 +308,28 @@ class Net:
         return closed
 
     def applied(self, tx: Tx) -> AppliedTransaction:
-        """Send a transaction that must be accepted, close a ledger, and show what became of it."""
+        """Send a transaction that must be accepted, close a ledger, and return its result."""
         admission = self.send(tx)
-        assert admission.status is Status.PENDING, admission.error and told(admission.error)
+        assert admission.status is Status.PENDING, admission.error and result_of(admission.error)
         closed = self.close()
         return next(item for item in closed.transactions if item.frame.hash == tx.hash)
 
-    def outcome(self, tx: Tx) -> Told:
+    def outcome(self, tx: Tx) -> Result:
         """The result of a transaction, whether it was refused when it was sent or failed when applied."""
         admission = self.send(tx)
         if admission.status is Status.ERROR:
             assert admission.error is not None
-            return told(admission.error)
+            return result_of(admission.error)
         assert admission.status is Status.PENDING
         closed = self.close()
-        return told(next(item.result for item in closed.transactions if item.frame.hash == tx.hash))
+        return result_of(next(item.result for item in closed.transactions if item.frame.hash == tx.hash))
 
-    def refused(self, tx: Tx) -> Told:
+    def refused(self, tx: Tx) -> Result:
         """The result of a transaction that must not be accepted."""
         admission = self.send(tx)
         assert admission.status is Status.ERROR
         assert admission.error is not None
-        return told(admission.error)
+        return result_of(admission.error)
 
 
 def _finish(closing: Generator[None, None, ClosedLedger]) -> ClosedLedger:

@@ -47,7 +47,7 @@ class Sandbox:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> Sandbox:
-        """Start the process; it tells the port it took."""
+        """Start the process; it prints its port."""
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "prizewire_stellar_sandbox", "serve"),

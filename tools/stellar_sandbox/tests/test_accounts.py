@@ -111,8 +111,8 @@ def test_merge_destination_full() -> None:
 def test_merge_then_use() -> None:
     """Operations behind a merge of their source find no account, and undo the merge."""
     net = world()
-    told = net.outcome(net.tx(ALICE, merge(BOB), pay(BOB, 1)))
-    assert (told.code, told.operations) == ("txFAILED", ["ACCOUNT_MERGE_SUCCESS", "opNO_ACCOUNT"])
+    result = net.outcome(net.tx(ALICE, merge(BOB), pay(BOB, 1)))
+    assert (result.code, result.operations) == ("txFAILED", ["ACCOUNT_MERGE_SUCCESS", "opNO_ACCOUNT"])
     assert net.exists(ALICE)
 
 
@@ -137,5 +137,5 @@ def test_bump_sequence() -> None:
 def test_unsupported_operation() -> None:
     """An operation that the sandbox does not have answers opNOT_SUPPORTED when it is sent."""
     net = world()
-    told = net.refused(net.tx(ALICE, pay(BOB, 1), inflation()))
-    assert told.operations == ["PAYMENT_SUCCESS", "opNOT_SUPPORTED"]
+    result = net.refused(net.tx(ALICE, pay(BOB, 1), inflation()))
+    assert result.operations == ["PAYMENT_SUCCESS", "opNOT_SUPPORTED"]

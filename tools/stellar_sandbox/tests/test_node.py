@@ -254,8 +254,8 @@ def test_closed_ledgers_are_flushed(tmp_path: Path) -> None:
     node.close()
 
 
-async def test_disk_failure_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a ledger cannot be written nobody sees it, and whoever runs the network is told to stop it."""
+async def test_disk_failure_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger that cannot be written is not visible, and `on_failure` is called with the error."""
     clock = Clock()
     node = open_node(tmp_path, clock)
     tx = creating(node)

@@ -76,7 +76,7 @@ def test_signers_come_change_and_go() -> None:
     assert account.subentries == 3
     assert list(account.signers) == sorted(account.signers)
     assert {signer.weight for signer in account.signers} == {1, 9}
-    for keypair in (keys[0], keys[0], key("stranger")):
+    for keypair in (keys[0], keys[0], key("another")):
         assert codes(net, options(signer=(signer_of(keypair), 0))) == ["SET_OPTIONS_SUCCESS"]
     assert net.account(ALICE).subentries == 2
     assert len(net.account(ALICE).signers) == 2

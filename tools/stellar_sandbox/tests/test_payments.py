@@ -47,26 +47,26 @@ ALICE, BOB, CAROL, ISSUER, NOBODY = (key(name) for name in ("alice", "bob", "car
 def test_failures_by_operation(operation: xdr.Operation, code: str) -> None:
     """What is wrong with the payment itself, or with the accounts as they are, has the protocol's code."""
     net = world()
-    told = net.outcome(
+    result = net.outcome(
         net.tx(ALICE, operation, signers=[ALICE] if not operation.source_account else [ALICE, CAROL])
     )
-    assert (told.code, told.operations) == failed(code)
+    assert (result.code, result.operations) == failed(code)
 
 
 def test_destination_not_authorized() -> None:
     """A trustline that the issuer has not authorized takes nothing."""
     net = world()
     net.trust(net.fund("dave"), USDC, flags=LINE_MAINTAIN_LIABILITIES)
-    told = net.outcome(net.tx(ALICE, pay(key("dave"), 1, asset=USDC)))
-    assert told.operations == ["PAYMENT_NOT_AUTHORIZED"]
+    result = net.outcome(net.tx(ALICE, pay(key("dave"), 1, asset=USDC)))
+    assert result.operations == ["PAYMENT_NOT_AUTHORIZED"]
 
 
 def test_source_not_authorized() -> None:
     """A trustline that lost its authorization gives nothing."""
     net = world()
     net.trust(net.fund("dave"), USDC, balance=5, flags=0)
-    told = net.outcome(net.tx(key("dave"), pay(BOB, 1, asset=USDC)))
-    assert told.operations == ["PAYMENT_SRC_NOT_AUTHORIZED"]
+    result = net.outcome(net.tx(key("dave"), pay(BOB, 1, asset=USDC)))
+    assert result.operations == ["PAYMENT_SRC_NOT_AUTHORIZED"]
 
 
 def test_line_full() -> None:
@@ -142,5 +142,5 @@ def test_failed_operation_undoes_the_others() -> None:
 def test_operations_after_a_failure_are_judged() -> None:
     """Each operation's own code is in the result, also behind the first failure."""
     net = world()
-    told = net.outcome(net.tx(ALICE, pay(CAROL, 1, asset=USDC), pay(BOB, 8), pay(NOBODY, 1)))
-    assert told.operations == ["PAYMENT_NO_TRUST", "PAYMENT_SUCCESS", "PAYMENT_NO_DESTINATION"]
+    result = net.outcome(net.tx(ALICE, pay(CAROL, 1, asset=USDC), pay(BOB, 8), pay(NOBODY, 1)))
+    assert result.operations == ["PAYMENT_NO_TRUST", "PAYMENT_SUCCESS", "PAYMENT_NO_DESTINATION"]

@@ -54,7 +54,7 @@ async def test_ledgers_go_on_by_themselves(client: SorobanServerAsync) -> None:
 
 
 async def test_payment_from_start_to_end(client: SorobanServerAsync) -> None:
-    """A payment is sent, found in its ledger, and its XDR tells the same story everywhere."""
+    """A payment is sent, found in its ledger, and its XDR is the same in every answer."""
     alice, bob = await account(client, "rpc alice"), await account(client, "rpc bob", "5")
 
     def fill(builder: TransactionBuilder) -> None:
@@ -202,7 +202,7 @@ async def test_fee_bump_is_found_by_both_hashes(client: SorobanServerAsync) -> N
 
 
 async def test_muxed_source_and_destination(client: SorobanServerAsync, sandbox: Sandbox) -> None:
-    """M… addresses work on both sides, and the payments list tells the id."""
+    """M… addresses work on both sides, and the payments list has the id."""
     alice = await account(client, "rpc muxed")
     to = MuxedAccount(ROOT.public_key, 424_242)
     loaded = await client.load_account(alice.public_key)
@@ -282,7 +282,7 @@ async def test_client_sees_errors(client: SorobanServerAsync) -> None:
 
 
 async def test_not_found_answer_has_every_field(sandbox: Sandbox) -> None:
-    """NOT_FOUND still tells which ledgers were searched, close times as strings."""
+    """NOT_FOUND has the range of searched ledgers, close times as strings."""
     result = (await sandbox.call("getTransaction", {"hash": "00" * 32}))["result"]
     assert result["status"] == "NOT_FOUND"
     assert isinstance(result["latestLedger"], int)

@@ -109,7 +109,7 @@ async def test_payments_by_page(sandbox: Sandbox, client: SorobanServerAsync) ->
 
 
 async def test_lost_answer(sandbox: Sandbox, client: SorobanServerAsync) -> None:
-    """The transaction is taken although its sender never hears of it; the fault strikes as often as told."""
+    """The transaction is queued although its sender gets no answer; the fault happens as often as set."""
     envelope = await build(client, ROOT, lambda b: b.append_bump_sequence_op(0))
     await sandbox.arm(lose_answer=1)
     await client.get_health()

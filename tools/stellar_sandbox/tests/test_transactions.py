@@ -22,8 +22,8 @@ from tools.stellar_sandbox.tests.net import (
     Tx,
     between,
     key,
+    result_of,
     signed_payload,
-    told,
     v2,
 )
 from tools.stellar_sandbox.tests.ops import bump_sequence, merge, options, pay, signer_of
@@ -198,7 +198,7 @@ def test_signatures_lost_before_apply(net: Net) -> None:
         assert net.send(tx).status is Status.PENDING
     first, second = net.close().transactions
     assert (first.frame.hash, first.succeeded) == (takes_over.hash, True)
-    assert told(second.result).code == "txBAD_AUTH"
+    assert result_of(second.result).code == "txBAD_AUTH"
     assert (second.fee, net.account(dave).sequence) == (100, 1)
 
 
@@ -216,7 +216,7 @@ def test_operation_signatures_lost_before_apply(net: Net) -> None:
     for tx in (takes_over, spends):
         assert net.send(tx).status is Status.PENDING
     _, second = net.close().transactions
-    seen = told(second.result)
+    seen = result_of(second.result)
     assert (seen.code, seen.operations) == ("txFAILED", ["PAYMENT_SUCCESS", "opBAD_AUTH"])
     assert net.account(BOB).balance == 1000 * XLM
 
@@ -430,7 +430,7 @@ def test_duplicate_and_second_transaction(net: Net) -> None:
 
 
 def test_fee_bump_replaces_for_ten_times_the_fee(net: Net) -> None:
-    """A queued transaction gives way to a bump of ten times the rate; less is told what it takes."""
+    """A bump of ten times the rate replaces a queued transaction; a lower bid is answered with the needed fee."""
     inner = net.tx(ALICE, pay(BOB, 1))
     assert net.send(inner).status is Status.PENDING
     seen = net.refused(net.bump(inner, CAROL, fee=1999))

@@ -156,16 +156,16 @@ def test_line_flags_malformed(operation: xdr.Operation) -> None:
 
 def test_line_flags_without_line() -> None:
     """There must be a trustline."""
-    told = codes(world(), ISSUER, line_flags(ALICE, USDC, add=1))
-    assert told == ["SET_TRUST_LINE_FLAGS_NO_TRUST_LINE"]
+    found = codes(world(), ISSUER, line_flags(ALICE, USDC, add=1))
+    assert found == ["SET_TRUST_LINE_FLAGS_NO_TRUST_LINE"]
 
 
 def test_line_flags_cannot_revoke() -> None:
     """Clearing an authorization needs a revocable issuer, unless it is replaced by a full one."""
     net = world()
     net.trust(ALICE, USDC)
-    told = codes(net, ISSUER, line_flags(ALICE, USDC, clear=LINE_AUTHORIZED))
-    assert told == ["SET_TRUST_LINE_FLAGS_CANT_REVOKE"]
+    found = codes(net, ISSUER, line_flags(ALICE, USDC, clear=LINE_AUTHORIZED))
+    assert found == ["SET_TRUST_LINE_FLAGS_CANT_REVOKE"]
     net.trust(BOB, USDC, flags=LINE_MAINTAIN_LIABILITIES)
     upgrade = line_flags(BOB, USDC, clear=LINE_MAINTAIN_LIABILITIES, add=LINE_AUTHORIZED)
     assert codes(net, ISSUER, upgrade) == ["SET_TRUST_LINE_FLAGS_SUCCESS"]
@@ -175,8 +175,8 @@ def test_line_flags_invalid_state() -> None:
     """A line is authorized fully or for its liabilities, not both."""
     net = world()
     net.trust(ALICE, USDC)
-    told = codes(net, ISSUER, line_flags(ALICE, USDC, add=LINE_MAINTAIN_LIABILITIES))
-    assert told == ["SET_TRUST_LINE_FLAGS_INVALID_STATE"]
+    found = codes(net, ISSUER, line_flags(ALICE, USDC, add=LINE_MAINTAIN_LIABILITIES))
+    assert found == ["SET_TRUST_LINE_FLAGS_INVALID_STATE"]
 
 
 def test_pool_shares_are_not_supported() -> None:

@@ -36,7 +36,7 @@ class Sandbox:
     """A node with everything around it.
 
     ``on_failure`` is called when closing ledgers comes to an unexpected end (a full disk, say): a network that
-    stands still must not go on answering as if nothing had happened.
+    closes no ledgers must not keep answering.
     """
 
     def __init__(self, *, node: Node, base_url: str, on_failure: OnFailure) -> None:
@@ -107,8 +107,8 @@ def create_app(*, node: Node, base_url: str, on_failure: OnFailure) -> Litestar:
     """The application, ready for an ASGI server.
 
     Args:
-        node: the network. Whoever opened it closes it, after the application has ended.
-        base_url: where clients reach it; getNetwork tells them friendbot's address from it.
+        node: the network. The caller that opened it closes it, after the application has ended.
+        base_url: the address for clients; getNetwork returns friendbot's address with it.
         on_failure: see :class:`Sandbox`.
     """
     sandbox = Sandbox(node=node, base_url=base_url, on_failure=on_failure)
@@ -156,7 +156,7 @@ def _problem(detail: str) -> Response[dict[str, Any]]:
 
 
 def _sandbox_routes(sandbox: Sandbox) -> list[Any]:
-    """The routes that a real node does not have: what people and tests look at, and the fault switches."""
+    """The routes that a real node does not have: views for people and tests, and the fault switches."""
 
     @get("/sandbox/ledger")
     async def ledger() -> dict[str, Any]:

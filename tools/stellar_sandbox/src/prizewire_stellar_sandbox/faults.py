@@ -1,7 +1,7 @@
-"""Faults that a test switches on: what a real node or the road to it does now and then.
+"""Faults that a test switches on: failures that a real node or its network connection has now and then.
 
-Each is a counter: the next n calls that it can hit are hit. A new fault is a line in :data:`FAULTS` and one call
-of :meth:`Faults.hits` where it strikes.
+Each is a counter: the fault happens in the next n calls to which it applies. A new fault is a line in :data:`FAULTS` and
+one call of :meth:`Faults.hits` where it happens.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 FAULTS: Final[Mapping[str, str]] = {
-    "lose_answer": "sendTransaction does its work, and the connection breaks before the answer is whole",
-    "try_again_later": "sendTransaction answers TRY_AGAIN_LATER and takes nothing",
+    "lose_answer": "sendTransaction queues the transaction, and the connection breaks before the answer is complete",
+    "try_again_later": "sendTransaction answers TRY_AGAIN_LATER and queues nothing",
     "not_found": "getTransaction answers NOT_FOUND",
 }
 
@@ -40,11 +40,11 @@ class Faults:
         self._left.update({name: count for name, count in counts.items() if isinstance(count, int)})
 
     def left(self) -> dict[str, int]:
-        """How often each fault will still strike."""
+        """How often each fault will still happen."""
         return dict(self._left)
 
     def hits(self, name: str) -> bool:
-        """Whether this call is hit; counts it off."""
+        """Whether the fault happens in this call; counts it down."""
         if not self._left[name]:
             return False
         self._left[name] -= 1

@@ -92,7 +92,9 @@ class Friendbot:
                         if not future.done():
                             future.set_result(funding)
                 return
-        raise NotFunded("the root account's transactions do not get through; is somebody else using its key?")
+        raise NotFunded(
+            "the root account's transactions are not applied: check whether another client uses its key"
+        )
 
     def _missing(self, account_id: AccountId) -> int:
         return STARTING_STROOPS - self._balance(account_id)

@@ -88,13 +88,13 @@ class Node:
                 " choose another file or the other passphrase"
             )
         point, fee_pool = self.storage.latest()
-        # While this process was away, the network went on at the old pace.
+        # While this process was stopped, ledgers count with the former interval.
         point = replace(point.at(now_ms=now_ms), interval_ms=self._interval_ms)
         self.storage.write_anchor(point, fee_pool=fee_pool)
         return point, fee_pool
 
     def close(self) -> None:
-        """Give the state file back."""
+        """Close the state file."""
         self.storage.close()
 
     # What is closed

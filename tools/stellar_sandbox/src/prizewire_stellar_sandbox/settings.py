@@ -1,4 +1,4 @@
-"""What can be chosen when the sandbox starts."""
+"""The settings of the sandbox."""
 
 from __future__ import annotations
 

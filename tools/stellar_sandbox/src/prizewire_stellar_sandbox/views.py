@@ -30,7 +30,7 @@ def asset_name(asset: AnyAsset) -> str:
 
 
 def ledger_summary(node: Node) -> dict[str, Any]:
-    """Where the network stands."""
+    """The state of the network."""
     header = node.header()
     return {
         "sequence": header.sequence,
@@ -46,7 +46,7 @@ def ledger_summary(node: Node) -> dict[str, Any]:
 
 
 def account_view(node: Node, account_id: AccountId) -> dict[str, Any] | None:
-    """An account with all that hangs on it."""
+    """An account with its trustlines, data and signers."""
     account = node.storage.entries.get(AccountKey(account_id))
     if not isinstance(account, Account):
         return None
@@ -94,7 +94,7 @@ def signer_name(key: bytes) -> str:
 
 
 def payment_view(payment: StoredPayment) -> dict[str, Any]:
-    """One payment that was really made."""
+    """One payment that was applied."""
     transfer = payment.transfer
     muxed = transfer.recipient_mux
     return {

@@ -1,4 +1,4 @@
-"""Closing a ledger: select what is still valid, take the fees, apply in a fixed random-looking order.
+"""Closing a ledger: select the valid transactions, take the fees, apply in a pseudo-random order.
 
 As on the network, every fee of the ledger is taken before the first transaction is applied; a transaction that
 fails keeps its fee and its sequence number and rolls everything else back.
@@ -50,7 +50,7 @@ class AppliedTransaction:
 class ClosedLedger:
     """A ledger as it was closed. ``changes`` maps each changed key to its entry, None where it was removed.
 
-    ``dropped`` were no longer valid and left no trace; the network refuses to take them again for a while.
+    ``dropped`` transactions were not valid any more and changed nothing; the network refuses them for a while.
     """
 
     header: LedgerHeader
@@ -69,7 +69,7 @@ def close_ledger(
 ) -> Generator[None, None, ClosedLedger]:
     """Close a ledger over ``entries`` without touching them.
 
-    A generator, so that whoever drives it may do other work between two transactions.
+    A generator, so that its caller may do other work between two transactions.
 
     Args:
         entries: the state as of ``previous``.
@@ -241,7 +241,7 @@ def _apply_operations(
 
 
 def _remove_pre_auth_signer(view: View, account_id: AccountId, transaction_hash: bytes) -> None:
-    """A signer that stood for exactly this transaction has served, whatever came of it."""
+    """Remove a signer that was for exactly this transaction, whether it succeeded or not."""
     account: Account | None = view.account(account_id)
     if account is None or not account.signers:
         return

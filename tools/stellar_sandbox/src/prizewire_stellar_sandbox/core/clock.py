@@ -1,8 +1,8 @@
 """When ledgers close.
 
-A ledger without transactions changes nothing but its number and its time, so nobody closes it: the numbers are
-worked out from the last ledger that was written down (the anchor) and the interval. An idle sandbox does no work
-at all, and after a stop the network has gone on as if it had been up.
+A ledger without transactions changes only its number and its time, so it is not stored: the numbers are computed from
+the last stored ledger (the anchor) and the interval. An idle sandbox does no work, and after a stop the ledger number is
+the same as if the sandbox had run.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LedgerPoint:
 
     def at(self, *, now_ms: int) -> LedgerPoint:
         """The last ledger closed by now, when all since this point were empty."""
-        if now_ms < self.closed_at_ms:  # the wall clock was set back: go on from where it stands now
+        if now_ms < self.closed_at_ms:  # the wall clock was set back: continue from its present time
             return LedgerPoint(self.sequence, self.close_time, now_ms, self.interval_ms)
         return self.after((now_ms - self.closed_at_ms) // self.interval_ms)
 

@@ -1,4 +1,4 @@
-"""The transactions that wait for the next ledger, with the network's rules for who may enter."""
+"""The transactions that wait for the next ledger, with the network's rules for accepting them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TransactionQueue:
         return len(self._by_source)
 
     def frames(self) -> list[Frame]:
-        """What waits, in the order of arrival."""
+        """The waiting transactions, in the order of arrival."""
         return list(self._by_source.values())
 
     def offer(self, frame: Frame, *, view: View, moment: Moment) -> Admission:
@@ -90,7 +90,7 @@ class TransactionQueue:
         self._bids[frame.fee_source] += frame.fee
 
     def settle(self, *, closed: int, applied: list[Frame], dropped: list[Frame]) -> None:
-        """A ledger closed: forget what it took or could not take, and take neither again for a while."""
+        """A ledger closed: remove its applied and dropped transactions, and refuse both for a while."""
         for frame in applied:  # and what has replaced it since: its sequence number is used up
             queued = self._by_source.get(frame.source)
             if queued is not None and queued.sequence <= frame.sequence:

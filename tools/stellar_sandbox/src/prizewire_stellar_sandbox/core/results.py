@@ -1,4 +1,4 @@
-"""TransactionResult XDR: what became of a transaction, whole or operation by operation."""
+"""TransactionResult XDR: the result of a transaction and of each operation."""
 
 from __future__ import annotations
 

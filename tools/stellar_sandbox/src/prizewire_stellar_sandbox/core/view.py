@@ -79,11 +79,11 @@ class View:
         return [(key, before, after) for key, before, after in pairs if before != after]
 
     def commit(self) -> None:
-        """Hand the changes to the layer below.
+        """Move the changes to the layer below.
 
         Raises:
-            TypeError: what lies below is not a layer; its owner takes :attr:`changes` instead.
+            TypeError: there is no layer below; its owner reads :attr:`changes` instead.
         """
         if not isinstance(self._below, View):
-            raise TypeError("the bottom layer's changes are taken by whoever owns the entries")
+            raise TypeError("the lowest layer has no layer below it: its owner reads its changes")
         self._below._changes.update(self._changes)  # noqa: SLF001 - a layer of the same class

@@ -154,7 +154,7 @@ class Methods:
         return self._node.submit(envelope)
 
     def get_transaction(self, params: Params) -> dict[str, Any]:
-        """What became of a transaction, by its hash (or, for a fee bump, also the inner one's)."""
+        """The state of a transaction, by its hash (or, for a fee bump, also the inner one's)."""
         _refuse_json(params)
         text = params.get("hash")
         if not isinstance(text, str) or len(text) // 2 != _HASH_BYTES:

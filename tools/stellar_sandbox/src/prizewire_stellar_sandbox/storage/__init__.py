@@ -1,6 +1,6 @@
 """The sandbox's state in one SQLite file.
 
-A closed ledger is one transaction, flushed to disk before anybody can see the ledger. Accepted transactions are
+A closed ledger is one transaction, flushed to disk before any client can read the ledger. Accepted transactions are
 written as they come, without a flush: they survive the death of this process, as good as a node's memory does.
 """
 

@@ -1,4 +1,4 @@
-"""What happened: the transactions of closed ledgers, and the payments that were really made."""
+"""The transactions of closed ledgers, and the payments that were applied."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StoredTransaction:
 
 @dataclass(frozen=True, slots=True)
 class StoredPayment:
-    """Value that was really moved, in the order in which it was."""
+    """A payment that was applied; ids have the order of application."""
 
     id: int
     ledger: int

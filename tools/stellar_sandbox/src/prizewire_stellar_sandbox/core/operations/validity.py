@@ -1,4 +1,4 @@
-"""Small judgements that several operations share: asset codes and strings."""
+"""Checks that several operations share: asset codes and strings."""
 
 from __future__ import annotations
 
