@@ -1,4 +1,4 @@
-"""Composition root: builds everything, and is the only reader of settings."""
+"""Composition root: it builds everything, and only it reads the settings."""
 
 from datetime import datetime, timedelta
 
@@ -13,22 +13,25 @@ from prizewire_rewards.checks.slices import build_checks, build_watches, staged_
 from prizewire_rewards.claims.jobs import build_claim_jobs
 from prizewire_rewards.claims.storage import count_claims
 from prizewire_rewards.consumers import build_specs
+from prizewire_rewards.entries.jobs import build_entry_job
 from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.codes import STATUSES
 from prizewire_rewards.http.context import Context
-from prizewire_rewards.jobs import build_jobs, build_money_jobs
+from prizewire_rewards.jobs import build_ledger_jobs
 from prizewire_rewards.ledger.storage.accounts import roll_up
 from prizewire_rewards.lineage import lineage_of
 from prizewire_rewards.messages import OutboxMessages
 from prizewire_rewards.payouts.adapters.keys import MessageKeySigner, TrustedClosures
 from prizewire_rewards.payouts.adapters.rules import load_payout_rules
 from prizewire_rewards.payouts.domain.rules import PayoutRules
+from prizewire_rewards.payouts.jobs import build_withdrawal_job
 from prizewire_rewards.players.adapters.hashes import KeyedHasher
 from prizewire_rewards.players.adapters.sources import load_player_sources
 from prizewire_rewards.players.consumers import players_spec
 from prizewire_rewards.players.domain.sources import PlayerSource
 from prizewire_rewards.rounds.adapters import CanonicalDigest
 from prizewire_rewards.rounds.domain.views import StagedSeen
+from prizewire_rewards.rounds.jobs import build_round_jobs
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.routes import RoutePorts, build_routes
 from prizewire_rewards.settings import RewardsSettings
@@ -39,11 +42,11 @@ SERVICE = "rewards"
 
 
 async def build(runtime: Runtime) -> Built:
-    """The service over its runtime.
+    """Build the service over its runtime.
 
     Raises:
-        ConfigurationError: assets.yaml is malformed, or defines an asset otherwise than the ledger knows it; or the
-            key of players' hashes is no key; or the payout rules cannot be read.
+        ConfigurationError: assets.yaml is malformed, or its definition of an asset differs from the ledger's; the key
+            of players' hashes is invalid; or the payout rules or player sources cannot be read.
     """
     settings = runtime.settings
     if not isinstance(settings, RewardsSettings):
@@ -65,10 +68,10 @@ async def build(runtime: Runtime) -> Built:
     def ports_of(tx: AsyncConnection) -> Ports:
         return bind_ports(tx, messages=OutboxMessages(tx, outbox=runtime.outbox, assets=assets))
 
-    async def fold(tx: AsyncConnection, rows_max: int) -> int:
+    async def roll_up_rows(tx: AsyncConnection, rows_max: int) -> int:
         return await roll_up(tx, rows_max=rows_max)
 
-    async def checkpoint(tx: AsyncConnection, rows_max: int) -> tuple[int, int]:
+    async def sum_up_rows(tx: AsyncConnection, rows_max: int) -> tuple[int, int]:
         return await sum_up(tx, rows_max=rows_max)
 
     async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
@@ -77,27 +80,18 @@ async def build(runtime: Runtime) -> Built:
     async def staged(tx: AsyncConnection, now: datetime) -> StagedSeen:
         return await staged_seen(tx, now=now, wait_s=settings.parts_wait_s)
 
-    jobs = build_jobs(
-        db=runtime.db,
-        ports_of=ports_of,
-        tools=tools,
-        clock=runtime.clock,
-        roll_up=fold,
-        sum_up=checkpoint,
-        staged=staged,
-        watches=build_watches(parts_wait_s=settings.parts_wait_s),
-        invariants_interval_s=settings.invariants_interval_s,
-    )
-
     async def count(tx: AsyncConnection, now: datetime) -> dict[str, tuple[int, int]]:
         return await count_claims(tx, now=now)
 
+    round_jobs = build_round_jobs(
+        db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock, staged=staged
+    )
     claim_jobs = build_claim_jobs(
         db=runtime.db,
         ports_of=ports_of,
         clock=runtime.clock,
         count_claims=count,
-        released=jobs.releasing.wake,
+        released=round_jobs.releasing.wake,
     )
     context: Context[RoutePorts, RoundTools] = Context(
         db=runtime.db,
@@ -108,8 +102,8 @@ async def build(runtime: Runtime) -> Built:
         queries=lambda tx: tx,
         tools=tools,
         amounts=Amounts(assets),
-        release=jobs.releasing.wake,
-        work_on=jobs.working.wake,
+        release=round_jobs.releasing.wake,
+        work_on=round_jobs.working.wake,
         hash_fact=hasher.raw,
     )
     sources = _player_sources(settings)
@@ -120,13 +114,23 @@ async def build(runtime: Runtime) -> Built:
         checks=build_checks(parts_wait_s=settings.parts_wait_s),
         checks_watched=True,
         specs=[
-            *build_specs(ports_of=ports_of, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
+            *build_specs(
+                ports_of=ports_of, tools=tools, clock=runtime.clock, work_on=round_jobs.working.wake
+            ),
             players_spec(ports_of=ports_of, clock=runtime.clock, hasher=hasher, sources=sources),
         ],
         jobs=[
-            *jobs.every,
+            *round_jobs.every,
+            *build_ledger_jobs(
+                db=runtime.db,
+                roll_up=roll_up_rows,
+                sum_up=sum_up_rows,
+                watches=build_watches(parts_wait_s=settings.parts_wait_s),
+                invariants_interval_s=settings.invariants_interval_s,
+            ),
             *claim_jobs,
-            *build_money_jobs(db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock),
+            build_entry_job(db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock),
+            build_withdrawal_job(db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock),
         ],
     )
 

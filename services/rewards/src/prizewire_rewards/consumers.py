@@ -12,7 +12,7 @@ from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS
 from prizewire_rewards import metrics
-from prizewire_rewards.entries.consumers import ENTRY_TYPES, read_entries, take_entries
+from prizewire_rewards.entries.consumers import ENTRY_TYPES, apply_entries, read_entries
 from prizewire_rewards.errors import Refused
 from prizewire_rewards.ledger.consumers import read_commands
 from prizewire_rewards.payouts.consumers import _METHOD_TYPES, _PAYOUT_TYPES, _payout_command
@@ -60,7 +60,9 @@ def build_specs(
                 after_commit(tx, work_on)
             if done.held:
                 after_commit(tx, partial(_count_held, done.held))
-        await take_entries(tx, entries, refused=refused, unbooked=unbooked, ports=ports, tools=tools, now=now)
+        await apply_entries(
+            tx, entries, refused=refused, unbooked=unbooked, ports=ports, tools=tools, now=now
+        )
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:

@@ -1,43 +1,25 @@
-"""Periodic work: waiting rounds, large ones, parts that wait for others, balances of unbounded accounts, the checkpoint, invariants."""
+"""Jobs over the whole ledger: balances of unbounded accounts, the checkpoint, and the invariants."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import STARTUP_DELAY_S, Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
 from prizewire_rewards.checks.invariants import Seen
-from prizewire_rewards.entries.domain import EntryState
-from prizewire_rewards.entries.handlers.ending import close_next
-from prizewire_rewards.payouts.handlers.withdrawals import WithdrawalAttempt, withdraw_next
-from prizewire_rewards.rounds.domain.views import StagedSeen
-from prizewire_rewards.rounds.jobs import Jobs, build_round_jobs
-from prizewire_rewards.rounds.ports import RoundTools
-from prizewire_rewards.storage import Ports
 
 ROLL_UP_INTERVAL_S = 5.0
-
-
 ROLL_UP_ROWS_MAX = 10_000
-
-
 SUM_UP_INTERVAL_S = 60.0
-
-
 SUM_UP_ROWS_MAX = 250_000
-
-
 _log = get_logger(__name__)
 
 
 class Watch(Protocol):
-    """An invariant that is looked at from time to time, a part of it at each look."""
+    """An invariant that a job checks in parts, the next part in each run."""
 
     @property
     def name(self) -> str:
@@ -45,35 +27,35 @@ class Watch(Protocol):
         ...
 
     async def look(self, tx: AsyncConnection) -> Seen:
-        """Look at the next part."""
+        """Check the next part."""
         ...
 
 
-def build_jobs(
+def build_ledger_jobs(
     *,
     db: Database,
-    ports_of: Callable[[AsyncConnection], Ports],
-    tools: RoundTools,
-    clock: Clock,
     roll_up: Callable[[AsyncConnection, int], Awaitable[int]],
     sum_up: Callable[[AsyncConnection, int], Awaitable[tuple[int, int]]],
-    staged: Callable[[AsyncConnection, datetime], Awaitable[StagedSeen]],
     watches: Sequence[Watch],
     invariants_interval_s: float,
-) -> Jobs:
-    """The jobs over a database; ``staged`` looks at the parts that wait for others."""
+) -> Sequence[Job]:
+    """The jobs over a database. ``roll_up`` and ``sum_up`` process at most the given number of rows.
 
-    async def fold() -> bool:
-        folded = await db.run(lambda tx: roll_up(tx, ROLL_UP_ROWS_MAX))
-        metrics.ROLLED_UP.inc(folded)
-        return folded >= ROLL_UP_ROWS_MAX
+    ``roll_up`` adds movements to the balances of unbounded accounts, and returns how many it added. ``sum_up`` moves the
+    checkpoint, and returns how many transfers it added and how many are still after it.
+    """
 
-    async def checkpoint() -> bool:
+    async def roll_up_balances() -> bool:
+        rolled_up = await db.run(lambda tx: roll_up(tx, ROLL_UP_ROWS_MAX))
+        metrics.ROLLED_UP.inc(rolled_up)
+        return rolled_up >= ROLL_UP_ROWS_MAX
+
+    async def move_checkpoint() -> bool:
         summed, behind = await db.run(lambda tx: sum_up(tx, SUM_UP_ROWS_MAX))
         metrics.LEDGER_BEHIND.set(behind)
         return summed >= SUM_UP_ROWS_MAX
 
-    async def invariants() -> bool:
+    async def check_invariants() -> bool:
         covered: dict[str, str] = {}
         for watch in watches:
             async with db.transaction() as tx:
@@ -87,59 +69,13 @@ def build_jobs(
         _log.info("invariants looked at", covered=covered)
         return False
 
-    rounds = build_round_jobs(db=db, ports_of=ports_of, tools=tools, clock=clock, staged=staged)
-    jobs = (
-        *rounds.every,
-        Job("ledger.roll_up", ROLL_UP_INTERVAL_S, fold),
-        Job("ledger.sum_up", SUM_UP_INTERVAL_S, checkpoint, first_s=STARTUP_DELAY_S),
+    return (
+        Job("ledger.roll_up", ROLL_UP_INTERVAL_S, roll_up_balances),
+        Job("ledger.sum_up", SUM_UP_INTERVAL_S, move_checkpoint, first_s=STARTUP_DELAY_S),
         Job(
             "invariants",
             invariants_interval_s,
-            invariants,
+            check_invariants,
             first_s=min(invariants_interval_s, STARTUP_DELAY_S),
         ),
-    )
-    return replace(rounds, every=jobs)
-
-
-CLOSE_ENTRIES_INTERVAL_S = 1.0
-
-
-WITHDRAW_INTERVAL_S = 30.0
-
-
-def build_money_jobs(
-    *, db: Database, ports_of: Callable[[AsyncConnection], Ports], tools: RoundTools, clock: Clock
-) -> Sequence[Job]:
-    """One that closes entries of large rounds a chunk at a time, and one that makes automatic withdrawals that are due.
-    Several instances may run them at once: each takes what nobody else has.
-    """
-
-    async def close_entries() -> bool:
-        async def attempt(tx: AsyncConnection) -> Mapping[EntryState, int] | None:
-            return await close_next(ports=ports_of(tx), tools=tools, now=clock.now())
-
-        reached = await db.run(attempt, seeking=True)
-        if reached is None:
-            return False
-        metrics.count_entries(reached)
-        return True
-
-    async def withdraw() -> bool:
-        async def attempt(tx: AsyncConnection) -> WithdrawalAttempt | None:
-            return await withdraw_next(ports=ports_of(tx), tools=tools, now=clock.now())
-
-        tried = await db.run(attempt, seeking=True)
-        if tried is None:
-            return False
-        metrics.AUTO_WITHDRAWALS.labels(tried.code or "requested").inc()
-        if tried.code is None:
-            metrics.PAYOUTS_REQUESTED.labels("auto_withdraw").inc()
-        else:
-            _log.info("automatic withdrawal not made", asset=tried.withdrawal.asset, code=tried.code)
-        return True
-
-    return (
-        Job("entries.close", CLOSE_ENTRIES_INTERVAL_S, close_entries),
-        Job("withdrawals", WITHDRAW_INTERVAL_S, withdraw),
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 
 import pytest
 from sqlalchemy import text
@@ -13,10 +12,9 @@ from prizewire_chassis.logging import get_logger
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.checks import slices as checks
 from prizewire_rewards.checks.invariants import Invariant, Seen
-from prizewire_rewards.checks.slices import BalanceWatch, build_watches, staged_seen, sum_up
-from prizewire_rewards.jobs import Watch, build_jobs
+from prizewire_rewards.checks.slices import BalanceWatch, build_watches, sum_up
+from prizewire_rewards.jobs import Watch, build_ledger_jobs
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.rounds.domain.views import StagedSeen
 from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, refused
@@ -316,22 +314,11 @@ async def test_the_job_tells_breaches_and_what_it_covered(rig: Rig, monkeypatch:
     async def folding(_: AsyncConnection, rows_max: int) -> int:
         return min(0, rows_max)
 
-    async def staged(tx: AsyncConnection, now: datetime) -> StagedSeen:
-        return await staged_seen(tx, now=now, wait_s=900)
-
     watches: Sequence[Watch] = build_watches()
-    jobs = build_jobs(
-        db=rig.db,
-        ports_of=rig.ports_of,
-        tools=rig.tools,
-        clock=rig.clock,
-        roll_up=folding,
-        sum_up=summing,
-        staged=staged,
-        watches=watches,
-        invariants_interval_s=300,
+    jobs = build_ledger_jobs(
+        db=rig.db, roll_up=folding, sum_up=summing, watches=watches, invariants_interval_s=300
     )
-    by_name = {job.name: job for job in jobs.every}
+    by_name = {job.name: job for job in jobs}
     assert [await by_name["ledger.sum_up"].run() for _ in range(2)] == [True, False]
     # A logger that was used before keeps the configuration that it found then.
     monkeypatch.setattr("prizewire_rewards.jobs._log", get_logger("told"))

@@ -7,7 +7,7 @@ from hypothesis.stateful import precondition, rule
 
 from prizewire_contracts import ids
 from prizewire_rewards.entries.domain import CloseEntry, EnterRound, EntryCommand, EntryRound, OpenEntry
-from prizewire_rewards.entries.handlers.entering import Entered, enter, enter_by_player, load_snapshot
+from prizewire_rewards.entries.handlers.entering import EntryResult, enter, enter_by_player, load_snapshot
 from prizewire_rewards.storage import Ports
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.fees import EntryRoundModel
@@ -88,7 +88,7 @@ class EntryRules(Walk):
     def _take(self, commands: list[EntryCommand]) -> None:
         now = self.tick()
 
-        async def take(ports: Ports) -> Entered:
+        async def take(ports: Ports) -> EntryResult:
             snapshot = await load_snapshot(commands, ending=[], ports=ports)
             return await enter(commands, snapshot=snapshot, ports=ports, now=now)
 

@@ -1,4 +1,4 @@
-"""Events about entries as commands, and the entries of a batch."""
+"""Events about entries become commands of one batch."""
 
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ ENTRY_TYPES: Final = frozenset(
 
 
 def entry_command(item: Incoming, *, late: bool, assets: AssetRegistry) -> EntryCommand | None:
-    """What an event of the settlements topic asks of entries; None where it is not about them. ``late``: its round ended
+    """The command of an event of the settlements topic; None where the event is not about entries. ``late``: its round ended
     earlier in the same batch.
 
     Raises:
@@ -53,7 +53,7 @@ def entry_command(item: Incoming, *, late: bool, assets: AssetRegistry) -> Entry
     if isinstance(event, settlement_events.RoundEnteredEvent):
         data = event.data
         same_subject(event.subject, data.round_id)
-        # A wrong entry concerns one player; the round's own events must not wait for it.
+        # A wrong entry concerns one player, so it must not park the round's other events.
         try:
             round_ = _round(data, data.fee, correlation=event.correlationid, assets=assets)
         except Refused as problem:
@@ -114,7 +114,9 @@ Ends = Mapping[int, tuple[UUID, EntryEnd]]
 
 @dataclass(frozen=True, slots=True)
 class EntryBatch:
-    """What a batch holds of entries: commands with their places, rounds that end, and what was known before."""
+    """The commands about entries of a batch, their indexes in the batch, the rounds that end, and the snapshot of the
+    rounds.
+    """
 
     commands: Sequence[EntryCommand]
     places: Sequence[int]
@@ -129,13 +131,13 @@ async def read_entries(
     ports: EntryPorts,
     assets: AssetRegistry,
 ) -> EntryBatch:
-    """Read what opens rounds to entries, who enters them, and which rounds end. Rounds are locked before anything else
-    is; what cannot be read is added to ``refused``.
+    """Read the events that open, close, enter or end rounds, and lock these rounds, which comes before all other locks. An
+    event that cannot be read is added to ``refused``.
     """
     ends = entry_ends(incoming)
     first_end: dict[str, int] = {}
-    for at, (round_id, _) in ends.items():
-        first_end.setdefault(str(round_id), at)
+    for index, (round_id, _) in ends.items():
+        first_end.setdefault(str(round_id), index)
 
     def read(index: int, item: Incoming) -> EntryCommand | None:
         late = first_end.get(item.event.subject, index) < index
@@ -147,7 +149,7 @@ async def read_entries(
     return EntryBatch(commands, places, ends, snapshot)
 
 
-async def take_entries(
+async def apply_entries(
     tx: AsyncConnection,
     batch: EntryBatch,
     *,
@@ -157,25 +159,26 @@ async def take_entries(
     tools: PayoutTools,
     now: datetime,
 ) -> None:
-    """Charge who entered, then end rounds for their entries, unless the event that ends them was refused, or stands at
-    an index in ``unbooked``: its settlement will never be booked, so its fees are not earned by it. It comes after the
-    batch's prizes, whose campaigns and rounds are locked before wallets are.
+    """Charge the entries of a batch, then end rounds for their entries.
 
-    A void is remembered even where nobody has entered; nothing is asked of the database for rounds without a fee.
+    An event that was refused ends no round. An index in ``unbooked`` is a settlement that is never booked: it earns no
+    fees. Call it after the batch's prizes, because campaigns and rounds are locked before wallets.
+
+    A void is stored also for a round without entries. Rounds without a fee need no statement.
     """
     rounds = batch.snapshot.rounds
     if batch.commands:
-        done = await enter(batch.commands, snapshot=batch.snapshot, ports=ports, now=now)
-        refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
-        after_commit(tx, partial(metrics.count_entries, done.reached))
-        rounds = done.rounds
-    over = {
+        result = await enter(batch.commands, snapshot=batch.snapshot, ports=ports, now=now)
+        refused.update({batch.places[index]: problem for index, problem in result.refusals.items()})
+        after_commit(tx, partial(metrics.count_entries, result.counts))
+        rounds = result.rounds
+    ended = {
         round_id: end
         for index, (round_id, end) in batch.ends.items()
         if index not in refused
         and index not in unbooked
         and (end is EntryEnd.REFUNDED or (round_id in rounds and rounds[round_id].asset is not None))
     }
-    if over:
-        closed = await close_entries(over, ports=ports, tools=tools, now=now)
+    if ended:
+        closed = await close_entries(ended, ports=ports, tools=tools, now=now)
         after_commit(tx, partial(metrics.count_entries, closed))

@@ -1,4 +1,4 @@
-"""Entries into rounds: who pays, out of which bucket, and what becomes of the fee when the round ends."""
+"""Entries into rounds: which bucket pays the fee, and where the fee goes when the round ends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,11 +14,11 @@ from prizewire_rewards.ledger.domain.moves import PLATFORM
 from prizewire_rewards.ledger.domain.transitions import step
 
 NOT_REFUNDABLE: Final = "not_refundable"
-"""Why a void gives an entry nothing back: it was paid in points."""
+"""The code of an entry that a void does not refund: it was paid in points."""
 
 
 class EntryState(StrEnum):
-    """Where an entry's fee is; the values are those on the wire."""
+    """The state of an entry. The values are those of events and HTTP."""
 
     PAID = "paid"
     REFUSED = "refused"
@@ -26,14 +26,14 @@ class EntryState(StrEnum):
     REFUNDED = "refunded"
     EARNED = "earned"
     CLOSED = "closed"
-    """Its round was voided, and its asset is never refunded: the fee was earned all the same."""
+    """Its round was voided, and its asset is never refunded: the fee is revenue."""
 
 
 ENTRY_START: Final = frozenset({EntryState.PAID, EntryState.REFUSED})
 
 
 ENTRY_EDGES: Final[Mapping[tuple[EntryState, EntryState], str]] = {
-    (EntryState.REFUSED, EntryState.PAID): "tried again while its round was open, and the wallet covered it",
+    (EntryState.REFUSED, EntryState.PAID): "repeated while its round was open, and the wallet covered it",
     (EntryState.PAID, EntryState.EARNED): "its round is final",
     (EntryState.PAID, EntryState.REFUNDED): "its round was voided",
     (EntryState.PAID, EntryState.CLOSED): "its round was voided, and points are never refunded",
@@ -42,19 +42,21 @@ ENTRY_EDGES: Final[Mapping[tuple[EntryState, EntryState], str]] = {
 
 
 class EntryEnd(StrEnum):
-    """What the end of a round means to its entries."""
+    """What happens with entries at the end of their round."""
 
     EARNED = "earned"
     """The round is final: fees are revenue."""
     REFUNDED = "refunded"
-    """The round was voided or disowned: fees go back to the buckets they came from, unless they were paid in points."""
+    """The round was voided or disowned: fees go back to the buckets that paid them, unless they were paid in points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRound:
-    """What rewards knows of a round that players enter. ``asset`` and ``fee`` are None where entering is free;
-    ``open`` says whether players may still enter by themselves; ``end`` is set once and for ever, unless a disownment
-    turns ``earned`` into ``refunded``; ``closing`` says that entries are still to follow it.
+    """A round that players enter, as rewards knows it.
+
+    ``asset`` and ``fee`` are None where the round has no fee. ``open``: players may enter by HTTP. ``end`` is set once; only
+    a disownment changes ``earned`` to ``refunded``. ``closing``: the round has ended, and the job still has to close its
+    entries.
     """
 
     round_id: UUID
@@ -71,9 +73,11 @@ class EntryRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One player's entry into one round. ``from_topup`` and ``from_winnings`` make ``amount`` where it was paid, and
-    are zero where it was refused; ``code`` says why it was refused or closed. ``entered_at`` is when it was first asked
-    for. ``version`` counts its events.
+    """One player's entry into one round.
+
+    ``from_topup`` and ``from_winnings`` add up to ``amount`` where the entry was paid, and are zero where it was refused.
+    ``code`` says why it was refused or closed. ``entered_at`` is the time of the first request. ``version`` counts its
+    events.
     """
 
     id: UUID
@@ -94,7 +98,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedEntry:
-    """What an entry took, and when that changed last: to be compared with what settlement says of its round."""
+    """An entry with the time of its last change, for the comparison with settlement."""
 
     entry_id: UUID
     round_id: UUID
@@ -106,8 +110,9 @@ class ChangedEntry:
 
 
 def split_fee(*, amount: int, topup: int, winnings: int) -> tuple[int, int] | None:
-    """What each bucket pays, ``topup`` first since it can go nowhere else; None when both together do not cover it.
-    ``topup`` and ``winnings`` are what the buckets hold.
+    """The parts of a fee that top-ups and winnings pay; None where both together do not cover it.
+
+    ``topup`` and ``winnings`` are the balances. Top-ups pay first, because they can pay nothing else.
     """
     if topup + winnings < amount:
         return None
@@ -130,7 +135,7 @@ def _buckets(entry: Entry) -> list[tuple[int, Account, Account]]:
 
 
 def held_moves(entry: Entry) -> list[Move]:
-    """Take a paid entry's fee from the buckets into its escrow."""
+    """The moves of a paid entry's fee from the buckets into its escrow."""
     return [
         Move(TransferType.ENTRY_FEE_HELD, wallet, escrow, amount, ordinal)
         for ordinal, (amount, wallet, escrow) in enumerate(_buckets(entry))
@@ -138,7 +143,7 @@ def held_moves(entry: Entry) -> list[Move]:
 
 
 def earned_moves(entry: Entry) -> list[Move]:
-    """The fee is revenue."""
+    """The moves of an escrow into revenue."""
     revenue = Account(Kind.ENTRY_FEES, PLATFORM, entry.asset)
     return [
         Move(TransferType.ENTRY_FEE_EARNED, escrow, revenue, amount, ordinal)
@@ -147,7 +152,7 @@ def earned_moves(entry: Entry) -> list[Move]:
 
 
 def refunded_moves(entry: Entry) -> list[Move]:
-    """The fee goes back to the very buckets that it came from."""
+    """The moves of an escrow back to the buckets that paid it."""
     return [
         Move(TransferType.ENTRY_FEE_REFUNDED, escrow, wallet, amount, ordinal)
         for ordinal, (amount, wallet, escrow) in enumerate(_buckets(entry))
@@ -155,7 +160,7 @@ def refunded_moves(entry: Entry) -> list[Move]:
 
 
 def reversed_moves(entry: Entry) -> list[Move]:
-    """An earned fee goes back to the very buckets that it came from: its round was disowned."""
+    """The moves of an earned fee back to the buckets that paid it: its round was disowned."""
     revenue = Account(Kind.ENTRY_FEES, PLATFORM, entry.asset)
     return [
         Move(TransferType.ENTRY_FEE_REVERSED, revenue, wallet, amount, ordinal)
@@ -165,21 +170,21 @@ def reversed_moves(entry: Entry) -> list[Move]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEntry:
-    """A round is open, and says what entering it costs."""
+    """A round was opened, with its entry fee."""
 
     round: EntryRound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseEntry:
-    """Players no longer enter a round by themselves."""
+    """Players may no longer enter a round by HTTP."""
 
     round_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnterRound:
-    """A player entered a round and owes its fee. ``late``: the round had ended before."""
+    """A player entered a round and owes its fee. ``late``: the round has ended already."""
 
     entry_id: UUID
     round: EntryRound
@@ -194,17 +199,15 @@ EntryCommand = OpenEntry | CloseEntry | EnterRound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryMoved(Event):
-    """An entry came to the state it is in."""
+class EntryChanged(Event):
+    """An entry changed its state."""
 
     entry: Entry
     cause: str | None = None
 
 
 def close_entry(entry: Entry, *, end: EntryEnd | None, assets: AssetRegistry) -> tuple[Entry, list[Move]]:
-    """What the end of its round makes of a paid or earned entry, and what moves. A fee in an asset that is not redeemable
-    is not given back.
-    """
+    """The entry after the end of its round, and its moves. A fee in an asset that is not redeemable is not refunded."""
     refunds = end is EntryEnd.REFUNDED and assets[entry.asset].redeemable
     code = None
     if refunds:

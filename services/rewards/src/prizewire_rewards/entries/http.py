@@ -33,7 +33,7 @@ _Action = RewardsAction[EntryPorts]
 
 
 class EntryAnswer(AnswerModel):
-    """A player's entry into a round. `from_topup` and `from_winnings` make `amount`; they are zero where it was refused."""
+    """A player's entry into a round. `from_topup` and `from_winnings` add up to `amount`; both are zero where it was refused."""
 
     entry_id: Id
     round_id: Id
@@ -42,22 +42,22 @@ class EntryAnswer(AnswerModel):
     player: Player
     asset: AssetCode
     amount: Annotated[Money, Field(description="The fee.", examples=["2.50"])]
-    from_topup: Annotated[Money, Field(description="What top-ups paid of it.", examples=["2.00"])]
-    from_winnings: Annotated[Money, Field(description="What winnings paid of it.", examples=["0.50"])]
+    from_topup: Annotated[Money, Field(description="The part that top-ups paid.", examples=["2.00"])]
+    from_winnings: Annotated[Money, Field(description="The part that winnings paid.", examples=["0.50"])]
     state: Annotated[EntryState, Field(examples=["paid"])]
     code: Annotated[
         str | None,
         Field(
-            description="Why it was refused, or why nothing of it came back, as a stable code.",
+            description="Why it was refused or not refunded, as a stable code.",
             examples=[None],
         ),
     ]
     correlation_id: CorrelationId
-    entered_at: Annotated[Moment, Field(description="When the entry was asked for first.")]
+    entered_at: Annotated[Moment, Field(description="When the entry was first requested.")]
 
 
 class ChangedEntryAnswer(AnswerModel):
-    """What an entry took, to be compared with what it costs to enter its round."""
+    """An entry, for the comparison with the entry fee of its round."""
 
     entry_id: Id
     round_id: Id
@@ -65,11 +65,11 @@ class ChangedEntryAnswer(AnswerModel):
     asset: AssetCode
     amount: Annotated[Money, Field(description="The fee.", examples=["2.50"])]
     state: Annotated[EntryState, Field(examples=["earned"])]
-    changed_at: Annotated[Moment, Field(description="When it was made or last changed.")]
+    changed_at: Annotated[Moment, Field(description="When it was created or last changed.")]
 
 
 class EntryBody(Body):
-    """The round that the player enters: by its id, or by the match that it is about."""
+    """The round that the player enters, by its id or by its match."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -118,7 +118,7 @@ class EntryController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[EntryAnswer]:
-        """Take the fee from top-ups first, then from winnings. Who is in already pays nothing more."""
+        """Take the fee from top-ups first, then from winnings. A player who has entered already pays nothing more."""
         round_id = data.round_id or ids.round_id(source=data.match_source or "", match_id=data.match_id or "")
 
         async def enter(action: _Action) -> tuple[int, EntryAnswer]:
@@ -150,7 +150,7 @@ class EntryController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[EntryAnswer]:
-        """What was paid out of which bucket, and what became of it; operators and admins name a player."""
+        """Entries with the buckets that paid and their state. Operators and admins may name a player."""
         size = page_limit(limit)
         owner = player_of(request.user, player)
         before = BY_TIME_AND_ID.read(cursor)

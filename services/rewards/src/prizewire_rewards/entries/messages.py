@@ -5,7 +5,7 @@ from typing import Final
 
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import wallets as wire
-from prizewire_rewards.entries.domain import EntryMoved, EntryState
+from prizewire_rewards.entries.domain import EntryChanged, EntryState
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
 
 _ENTRY_EVENTS: Final[Mapping[EntryState, type[wire.FromRewards]]] = {
@@ -17,8 +17,8 @@ _ENTRY_EVENTS: Final[Mapping[EntryState, type[wire.FromRewards]]] = {
 }
 
 
-def _entry_event(event: EntryMoved, writer: EventWriter) -> EncodedEvent:
-    """Where an entry stands; its subject is the entry's id."""
+def _entry_event(event: EntryChanged, writer: EventWriter) -> EncodedEvent:
+    """An event about an entry. Its subject is the entry's id."""
     entry = event.entry
     data = wire.EntryChanged(
         entry_id=entry.id,
@@ -43,4 +43,4 @@ def _entry_event(event: EntryMoved, writer: EventWriter) -> EncodedEvent:
     )
 
 
-ENCODERS: Final[Encoders] = {EntryMoved: _entry_event}
+ENCODERS: Final[Encoders] = {EntryChanged: _entry_event}

@@ -1,4 +1,4 @@
-"""Entries, top-ups, funding accounts and automatic withdrawals, as the handlers need them."""
+"""Entries and their rounds, as the handlers need them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,18 +10,20 @@ from prizewire_rewards.payouts.ports import PayoutPorts
 
 
 class Entries(Protocol):
-    """Rounds that players enter, and their entries."""
+    """Rounds that players enter and their entries, in one transaction."""
 
     async def lock_rounds(self, ids: Iterable[UUID]) -> dict[UUID, EntryRound]:
-        """Those that are known, locked in the order of their ids."""
+        """The rounds with these ids that exist, locked in the order of their ids."""
         ...
 
     async def lock_closing(self) -> EntryRound | None:
-        """A round that has ended and whose entries are still to follow, locked; one that nobody else has."""
+        """A round that has ended and whose entries are not closed yet, locked. A round that another worker has locked is
+        skipped.
+        """
         ...
 
     async def save_rounds(self, rounds: Sequence[EntryRound], *, now: datetime) -> None:
-        """Store new rounds and what became of locked ones."""
+        """Store new and locked rounds."""
         ...
 
     async def final_rounds(self, ids: Iterable[UUID]) -> frozenset[UUID]:
@@ -39,15 +41,15 @@ class Entries(Protocol):
     async def lock_unclosed(
         self, rounds: Iterable[UUID], *, disowned: Iterable[UUID], limit: int
     ) -> list[Entry]:
-        """Paid entries of these rounds, locked; of those that are ``disowned``, earned ones of redeemable assets too."""
+        """Paid entries of these rounds, locked; of ``disowned`` rounds also earned ones in redeemable assets."""
         ...
 
     async def earned(self, round_id: UUID) -> dict[str, int]:
-        """What the earned entries of a round make, by redeemable asset (minor units)."""
+        """The sums of the earned entries of a round, by redeemable asset (minor units)."""
         ...
 
     async def save(self, entries: Sequence[Entry], *, now: datetime) -> None:
-        """Store new entries and what became of locked ones."""
+        """Store new and locked entries."""
         ...
 
 

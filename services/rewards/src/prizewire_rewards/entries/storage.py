@@ -20,23 +20,23 @@ class SqlEntries:
         self._tx = tx
 
     async def lock_rounds(self, ids: Iterable[UUID]) -> dict[UUID, EntryRound]:
-        """Those that are known, locked in the order of their ids."""
+        """The rounds with these ids that exist, locked in the order of their ids."""
         rows = await fetch(self._tx, _LOCK_ROUNDS, {"ids": sorted(set(ids))})
         return {row.id: _round_of(row) for row in rows}
 
     async def lock_closing(self) -> EntryRound | None:
-        """A round whose entries are still to follow its end, locked."""
+        """A round that has ended and whose entries are not closed yet, locked."""
         row = (await self._tx.execute(_LOCK_CLOSING)).one_or_none()
         return None if row is None else _round_of(row)
 
     async def save_rounds(self, rounds: Sequence[EntryRound], *, now: datetime) -> None:
-        """Store new rounds and what became of locked ones."""
+        """Store new and locked rounds."""
         ordered = sorted(rounds, key=lambda round_: round_.round_id)
         values = {name + "s": [getattr(round_, name) for round_ in ordered] for name, _ in _ROUND}
         await self._tx.execute(_SAVE_ROUNDS, {"now": now, **values})
 
     async def final_rounds(self, ids: Iterable[UUID]) -> frozenset[UUID]:
-        """Those whose settlement is final."""
+        """Those of these rounds whose settlement is final."""
         rows = await self._tx.execute(_FINAL, {"ids": list(ids)})
         return frozenset(row.id for row in rows)
 
@@ -53,17 +53,17 @@ class SqlEntries:
     async def lock_unclosed(
         self, rounds: Iterable[UUID], *, disowned: Iterable[UUID], limit: int
     ) -> list[Entry]:
-        """Paid entries of these rounds, locked; of those that are ``disowned``, earned ones of redeemable assets too."""
+        """Paid entries of these rounds, locked; of ``disowned`` rounds also earned ones in redeemable assets."""
         values = {"rounds": list(rounds), "disowned": list(disowned), "limit": limit}
         return [_entry_of(row) for row in await self._tx.execute(_LOCK_UNCLOSED, values)]
 
     async def earned(self, round_id: UUID) -> dict[str, int]:
-        """What the earned entries of a round make, by redeemable asset."""
+        """The sums of the earned entries of a round, by redeemable asset (minor units)."""
         rows = await self._tx.execute(_EARNED, {"round": round_id})
         return {row.asset: int(row.total) for row in rows}
 
     async def save(self, entries: Sequence[Entry], *, now: datetime) -> None:
-        """Store new entries and what became of locked ones."""
+        """Store new and locked entries."""
         ordered = sorted(entries, key=lambda entry: entry.id)
         values = {name + "s": [getattr(entry, name) for entry in ordered] for name, _ in _ENTRY}
         await self._tx.execute(_SAVE, {"now": now, **values})

@@ -1,4 +1,4 @@
-"""Entry fees: charged once, out of the right bucket, and earned or given back when the round ends."""
+"""Entry fees: charged once, from the right bucket, and earned or refunded when the round ends."""
 
 import asyncio
 from datetime import timedelta
@@ -54,13 +54,13 @@ async def wallet(rig: Rig, player: str, asset: str = "USDC") -> tuple[int, int]:
 
 @pytest.fixture
 async def match(rig: Rig) -> Match:
-    """A match of a funded campaign that nobody has entered."""
+    """A match of a funded campaign, without entries."""
     campaign = await rig.campaign(funded=100_000)
     return Match(campaign, [("ann", "10.00")])
 
 
 async def test_the_fee_is_taken_from_top_ups_first(rig: Rig, match: Match) -> None:
-    """What can go nowhere else is spent first, the rest comes out of winnings, and both are in escrow."""
+    """Top-ups pay first, winnings pay the rest, and both parts are in escrow."""
     await rich(rig, "ann", winnings="10.00", topup="3.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     assert await rig.stuck() == []
@@ -80,7 +80,7 @@ async def test_the_fee_is_taken_from_top_ups_first(rig: Rig, match: Match) -> No
 
 
 async def test_entries_are_listed_by_their_last_change(rig: Rig, match: Match) -> None:
-    """For who compares them with settlement: page by page, and from a moment on."""
+    """The listing that is compared with settlement, page by page and from a time on."""
     for player in ("ann", "bob"):
         await rich(rig, player, topup="5.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
@@ -103,7 +103,7 @@ async def test_entries_are_listed_by_their_last_change(rig: Rig, match: Match) -
 
 
 async def test_a_wallet_that_does_not_cover_the_fee_pays_nothing(rig: Rig, match: Match) -> None:
-    """The entry is refused whole, and what follows the event in its round goes on."""
+    """The entry is refused whole, and later events of its round are applied."""
     await rich(rig, "ann", winnings="1.00", topup="3.99")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2), closed(match, version=3))
     assert await rig.stuck() == []
@@ -114,8 +114,8 @@ async def test_a_wallet_that_does_not_cover_the_fee_pays_nothing(rig: Rig, match
     assert await rig.breaches() == []
 
 
-async def test_a_refused_entry_may_be_tried_again(rig: Rig, match: Match) -> None:
-    """Once the wallet covers it, the player pays the same entry, and is told as its next version."""
+async def test_a_refused_entry_may_be_repeated(rig: Rig, match: Match) -> None:
+    """When the wallet covers it, the player pays the same entry, and the event has the next version."""
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     await rich(rig, "ann", topup="5.00")
     async with rig.client("ann") as ann:
@@ -131,7 +131,7 @@ async def test_a_refused_entry_may_be_tried_again(rig: Rig, match: Match) -> Non
 
 
 async def test_entering_twice_pays_once(rig: Rig, match: Match) -> None:
-    """Whatever says it and however often: event, request, another key, fifty at once."""
+    """By event, by request, with another key, and by fifty concurrent requests."""
     await rich(rig, "ann", winnings="100.00")
     await rig.feed(
         rig.settlements, opened(match), entered(match, "ann", version=2), entered(match, "ann", version=3)
@@ -147,8 +147,8 @@ async def test_entering_twice_pays_once(rig: Rig, match: Match) -> None:
     assert await rig.breaches() == []
 
 
-async def test_fifty_first_entries_at_once_pay_once(rig: Rig, match: Match) -> None:
-    """Concurrent requests of one player converge on one entry."""
+async def test_fifty_concurrent_first_entries_pay_once(rig: Rig, match: Match) -> None:
+    """Concurrent requests of one player make one entry."""
     await rich(rig, "ann", winnings="100.00")
     await rig.feed(rig.settlements, opened(match))
     async with rig.client("ann") as ann:
@@ -164,7 +164,7 @@ async def test_fifty_first_entries_at_once_pay_once(rig: Rig, match: Match) -> N
 
 
 async def test_a_key_names_one_entry(rig: Rig, match: Match) -> None:
-    """The same request under the same key gets the stored answer; another round under it is a conflict and is not paid."""
+    """The same request with the same key gets the stored answer. Another round with this key is a conflict and is not paid."""
     await rich(rig, "ann", winnings="100.00")
     other = Match(match.campaign, [("bob", "1.00")])
     await rig.feed(rig.settlements, opened(match), opened(other))
@@ -180,7 +180,7 @@ async def test_a_key_names_one_entry(rig: Rig, match: Match) -> None:
 
 
 async def test_one_wallet_pays_as_many_entries_as_it_covers(rig: Rig) -> None:
-    """Entries of one batch are taken one after the other from what is left."""
+    """Entries of one batch are charged one after the other."""
     campaign = await rig.campaign(funded=100_000)
     matches = [Match(campaign, []) for _ in range(3)]
     await rich(rig, "ann", winnings="7.00", topup="4.00")
@@ -204,17 +204,17 @@ async def test_one_wallet_pays_as_many_entries_as_it_covers(rig: Rig) -> None:
     ],
 )
 async def test_a_wrong_entry_is_refused(rig: Rig, body: dict[str, str], status: int, code: str) -> None:
-    """A round that nobody knows, and bodies that name none or two."""
+    """An unknown round, and bodies that name no round or two."""
     async with rig.client("ann") as ann:
         answer = await ann.post("/api/wallet/entries", json=body, headers=key())
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_what_is_not_offered_cannot_be_entered(rig: Rig) -> None:
-    """A round that is free, one that is closed, and ones that have ended take nobody's money."""
+async def test_rounds_that_do_not_offer_entry_are_refused(rig: Rig) -> None:
+    """Free, closed and ended rounds take no money."""
     await rich(rig, "ann", winnings="100.00")
     campaign = await rig.campaign(funded=100_000)
-    free, shut, void, over, unheard = (Match(campaign, [("bob", "1.00")]) for _ in range(5))
+    free, shut, void, over, unopened = (Match(campaign, [("bob", "1.00")]) for _ in range(5))
     await rig.feed(
         rig.settlements,
         opened(free, fee=None),
@@ -222,12 +222,12 @@ async def test_what_is_not_offered_cannot_be_entered(rig: Rig) -> None:
         closed(shut, version=2),
         opened(void),
         opened(over),
-        *unheard.events(),
+        *unopened.events(),
     )
     await end(rig, void, EntryEnd.REFUNDED)
     await end(rig, over, EntryEnd.EARNED)
     async with rig.client("ann") as ann:
-        for match in (free, shut, void, over, unheard):
+        for match in (free, shut, void, over, unopened):
             answer = await ann.post(
                 "/api/wallet/entries", json={"round_id": str(match.round_id)}, headers=key()
             )
@@ -241,7 +241,7 @@ async def test_what_is_not_offered_cannot_be_entered(rig: Rig) -> None:
 
 
 async def test_a_final_settlement_earns_the_fees(rig: Rig, match: Match) -> None:
-    """With the last part of a final settlement, escrows become revenue, told entry by entry."""
+    """With the last part of a final settlement, escrows become revenue, with one event for each entry."""
     await rich(rig, "ann", winnings="10.00", topup="3.00")
     await rich(rig, "bob", topup="5.00")
     await rig.feed(
@@ -271,7 +271,7 @@ def with_version(match: Match, settled: bytes, version: int) -> bytes:
 
 
 async def test_fees_wait_for_finality(rig: Rig) -> None:
-    """A settlement with a dispute window earns nothing; finality does, and only once."""
+    """A settlement with a dispute window earns nothing. Finality earns the fees once."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("bob", "10.00")], final=False)
     await rich(rig, "ann", topup="5.00")
@@ -282,12 +282,12 @@ async def test_fees_wait_for_finality(rig: Rig) -> None:
     await rig.feed(rig.settlements, match.finalized(version=4))
     assert await state_of(rig, match, "ann") == ("earned", None)
     assert await rig.balance(Kind.ENTRY_FEES, "platform") == 500
-    assert await end(rig, match, EntryEnd.REFUNDED) == {}, "what has ended stays so"
+    assert await end(rig, match, EntryEnd.REFUNDED) == {}, "the end of a round does not change"
     assert await rig.breaches() == []
 
 
-async def test_a_refused_settlement_ends_nothing(rig: Rig, match: Match) -> None:
-    """An event that is not applied leaves entries where they are."""
+async def test_a_refused_settlement_closes_no_entry(rig: Rig, match: Match) -> None:
+    """An event that is not applied changes no entry."""
     await rich(rig, "ann", topup="5.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     [settled] = match.events(digest="ab" * 32)
@@ -297,8 +297,8 @@ async def test_a_refused_settlement_ends_nothing(rig: Rig, match: Match) -> None
     assert await rig.breaches() == []
 
 
-async def test_a_void_gives_back_to_the_buckets_it_came_from(rig: Rig, match: Match) -> None:
-    """Top-ups come back as top-ups and winnings as winnings, so nothing is laundered by a void."""
+async def test_a_void_refunds_the_buckets_that_paid(rig: Rig, match: Match) -> None:
+    """Top-ups come back as top-ups and winnings as winnings, so a void cannot launder money."""
     await rich(rig, "ann", winnings="10.00", topup="3.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     assert await end(rig, match, EntryEnd.REFUNDED) == {"refunded": 1}
@@ -309,8 +309,8 @@ async def test_a_void_gives_back_to_the_buckets_it_came_from(rig: Rig, match: Ma
     assert await rig.breaches() == []
 
 
-async def test_a_void_that_settlement_tells_refunds_before_and_after_settling(rig: Rig) -> None:
-    """Prizes go back to the pool and fees to their wallets, in the transaction of the one event."""
+async def test_a_void_refunds_before_and_after_settling(rig: Rig) -> None:
+    """Prizes go back to the pool and fees to their wallets, in one transaction."""
     campaign = await rig.campaign(funded=100_000)
     unsettled, pending = Match(campaign, []), Match(campaign, [("bob", "10.00")], final=False)
     await rich(rig, "ann", topup="10.00")
@@ -337,7 +337,7 @@ async def test_a_void_that_settlement_tells_refunds_before_and_after_settling(ri
 
 
 async def test_a_refund_to_winnings_pays_debts_first(rig: Rig, match: Match) -> None:
-    """It is a credit to winnings like any other."""
+    """It is a credit to winnings, and debts are recovered from it."""
     await rich(rig, "ann", winnings="5.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     await rig.owe("ann", 200)
@@ -347,7 +347,7 @@ async def test_a_refund_to_winnings_pays_debts_first(rig: Rig, match: Match) -> 
 
 
 async def test_points_are_never_refunded(rig: Rig) -> None:
-    """A void closes an entry that was paid in points, says so, and keeps the fee."""
+    """A void closes an entry that was paid in points, with a code, and the fee is revenue."""
     campaign = await rig.campaign(funded=100)
     match = Match(campaign, [])
     await rich(rig, "ann", winnings="50", asset="SEASON")
@@ -364,8 +364,8 @@ async def test_points_are_never_refunded(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_who_enters_after_the_end_is_refused(rig: Rig, match: Match) -> None:
-    """Finality and voids end a round for entries that are said later, in the same batch or in another."""
+async def test_entries_after_the_end_are_refused(rig: Rig, match: Match) -> None:
+    """Finality and voids end a round for later entries, in the same batch or in another."""
     campaign = await rig.campaign(funded=1_000)
     voided = Match(campaign, [])
     await rich(rig, "ann", winnings="50.00")
@@ -383,8 +383,8 @@ async def test_who_enters_after_the_end_is_refused(rig: Rig, match: Match) -> No
     assert await rig.breaches() == []
 
 
-async def test_a_final_round_that_never_asked_a_fee_takes_none(rig: Rig) -> None:
-    """Where rewards only knows the settlement, an entry that comes after it is refused all the same."""
+async def test_a_final_round_without_a_fee_takes_no_entry(rig: Rig) -> None:
+    """An entry after the final settlement is refused, also where rewards never received the opening."""
     campaign = await rig.campaign(funded=1_000)
     match = Match(campaign, [("bob", "1.00")])
     await rich(rig, "ann", winnings="50.00")
@@ -412,8 +412,8 @@ async def test_one_batch_may_hold_a_whole_round(rig: Rig, match: Match) -> None:
     assert await rig.breaches() == []
 
 
-async def test_entering_races_with_the_end(rig: Rig, match: Match) -> None:
-    """Whoever comes before the void is refunded, whoever comes after it pays nothing: nobody's fee is left behind."""
+async def test_concurrent_entries_and_void_leave_no_fee(rig: Rig, match: Match) -> None:
+    """Entries before the void are refunded, entries after it pay nothing. No fee stays in escrow."""
     players = [f"p{n}" for n in range(12)]
     for player in players:
         await rich(rig, player, topup="5.00")
@@ -473,7 +473,7 @@ async def test_another_fee_for_the_same_entry_is_dead(rig: Rig, match: Match) ->
 async def test_a_large_round_is_closed_in_chunks(
     rig: Rig, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More entries than one transaction takes are closed by the job, a chunk at a time, each once."""
+    """The job closes many entries, one chunk in a transaction, each entry once."""
     monkeypatch.setattr(handler, "CLOSED_INLINE_MAX", 3)
     monkeypatch.setattr(handler, "CLOSED_AT_ONCE_MAX", 4)
     players = [f"p{n:02}" for n in range(10)]
@@ -502,7 +502,7 @@ async def test_a_large_round_is_closed_in_chunks(
 async def test_two_jobs_close_a_round_together(
     rig: Rig, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever comes second finds the round taken, and nothing is given back twice."""
+    """The second job skips the locked round, and nothing is refunded twice."""
     monkeypatch.setattr(handler, "CLOSED_INLINE_MAX", 0)
     await rich(rig, "ann", topup="5.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
@@ -518,7 +518,7 @@ async def test_two_jobs_close_a_round_together(
 
 
 async def test_a_player_sees_their_own_entries(rig: Rig, match: Match) -> None:
-    """Nobody else's, but for operators."""
+    """A player sees no others' entries. Operators see all."""
     await rich(rig, "ann", topup="5.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     async with rig.client("ann") as ann, rig.client("bob") as bob, rig.client("olga", "operator") as olga:
@@ -532,7 +532,7 @@ async def test_a_player_sees_their_own_entries(rig: Rig, match: Match) -> None:
 
 
 async def test_entries_are_listed_newest_first(rig: Rig) -> None:
-    """By the time at which they were asked for first, page by page; one that is tried again keeps its place."""
+    """By the time of their first request, page by page. A repeated entry keeps its place."""
     await rich(rig, "ann", topup="5.00")
     campaign = await rig.campaign(funded=100_000)
     matches = [Match(campaign, [("bob", "1.00")]) for _ in range(5)]
@@ -566,8 +566,8 @@ async def test_entries_are_listed_newest_first(rig: Rig) -> None:
         "version = 0",
     ],
 )
-async def test_an_entry_stays_what_it_was(rig: Rig, match: Match, change: str) -> None:
-    """Even by SQL: the bucket that paid cannot be exchanged for the other, and nothing is unpaid."""
+async def test_an_entry_cannot_be_changed_by_sql(rig: Rig, match: Match, change: str) -> None:
+    """The bucket that paid cannot be changed, and a paid entry cannot become unpaid."""
     await rich(rig, "ann", topup="5.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     state, _ = await refused(rig, lambda tx: tx.execute(text(f"UPDATE entries SET {change}")))
@@ -578,14 +578,14 @@ async def test_an_entry_stays_what_it_was(rig: Rig, match: Match, change: str) -
 @pytest.mark.parametrize(
     "table", ["entries", "entry_rounds", "topups", "topup_reversals", "funding_accounts"]
 )
-async def test_nothing_of_it_is_deleted(rig: Rig, table: str) -> None:
-    """A row that is gone could be born again and move money twice."""
+async def test_rows_cannot_be_deleted(rig: Rig, table: str) -> None:
+    """A deleted row could be created again and move money twice."""
     state, _ = await refused(rig, lambda tx: tx.execute(text(f"DELETE FROM {table}")))
     assert state == "42501"
 
 
 async def test_a_round_ends_once(rig: Rig, match: Match) -> None:
-    """Its end and its fee do not change afterwards, not even by SQL."""
+    """Its end and its fee cannot be changed afterwards, also not by SQL."""
     await rig.feed(rig.settlements, opened(match))
     await end(rig, match, EntryEnd.EARNED)
     for change in ("ended_as = 'refunded'", "ended_as = NULL", "fee = 1"):

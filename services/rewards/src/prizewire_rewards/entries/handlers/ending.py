@@ -1,4 +1,4 @@
-"""The end of rounds for their entries: fees are earned or given back, a few at once, many by a job."""
+"""The end of rounds for their entries: fees are earned or refunded, a few at once, many by a job."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -8,27 +8,27 @@ from uuid import UUID
 
 from prizewire_rewards.entries.domain import (
     Entry,
+    EntryChanged,
     EntryEnd,
-    EntryMoved,
     EntryRound,
     close_entry,
 )
-from prizewire_rewards.entries.handlers.entering import Reached, cause_of, counted
+from prizewire_rewards.entries.handlers.entering import EntryCounts, cause_of, counts_of
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 
 CLOSED_INLINE_MAX: Final = 200
-"""Entries that are closed in the transaction that ends their round; where there are more, a job closes them all."""
+"""The most entries that are closed in the transaction that ends their round. A job closes more."""
 CLOSED_AT_ONCE_MAX: Final = 1_000
-"""Entries that the job closes in one transaction."""
+"""The most entries that the job closes in one transaction."""
 
 
 async def close_entries(
     rounds: Mapping[UUID, EntryEnd], *, ports: EntryPorts, tools: PayoutTools, now: datetime
-) -> Reached:
+) -> EntryCounts:
     """End rounds for their entries, in the transaction that ends them for their prizes. A few entries are closed at
-    once, many by a job. What has ended once stays so; a round that is voided before anybody entered is remembered.
+    once, many by a job. The end of a round does not change. A void is stored also for a round without entries.
     """
     known = await ports.entries.lock_rounds(rounds)
     ending: dict[UUID, EntryRound] = {}
@@ -45,9 +45,9 @@ async def close_entries(
 
 async def disown_entries(
     round_id: UUID, *, known: EntryRound | None, ports: EntryPorts, tools: PayoutTools, now: datetime
-) -> Reached:
-    """End a disowned round for its entries: paid ones are refunded as at a void, and earned ones as well. The account of
-    entry fees has to reach. ``known`` is what was known of it, locked.
+) -> EntryCounts:
+    """End a disowned round for its entries: paid and earned entries are refunded. The account of entry fees must cover the
+    earned ones. ``known`` is the locked round, None where there is none.
     """
     round_ = EntryRound(round_id=round_id) if known is None else known
     disowned = replace(round_, open=False, end=EntryEnd.REFUNDED, closing=True)
@@ -61,30 +61,30 @@ async def _end(
     ports: EntryPorts,
     tools: PayoutTools,
     now: datetime,
-) -> Reached:
+) -> EntryCounts:
     if not ending:
         return {}
     found = await ports.entries.lock_unclosed(ending, disowned=disowned, limit=CLOSED_INLINE_MAX + 1)
-    reached: Reached = {}
+    counts: EntryCounts = {}
     if len(found) <= CLOSED_INLINE_MAX:
-        reached = await _close(found, rounds=ending, ports=ports, tools=tools, now=now)
+        counts = await _close(found, rounds=ending, ports=ports, tools=tools, now=now)
         ending = {key: replace(round_, closing=False) for key, round_ in ending.items()}
     await ports.entries.save_rounds(list(ending.values()), now=now)
-    return reached
+    return counts
 
 
-async def close_next(*, ports: EntryPorts, tools: PayoutTools, now: datetime) -> Reached | None:
-    """Close some entries of one round that has ended; None when no round waits for it."""
+async def close_next(*, ports: EntryPorts, tools: PayoutTools, now: datetime) -> EntryCounts | None:
+    """Close some entries of one round that has ended. Returns their counts; None where no round has entries to close."""
     round_ = await ports.entries.lock_closing()
     if round_ is None:
         return None
     rounds = {round_.round_id: round_}
     disowned = await ports.entries.disowned(rounds)
     found = await ports.entries.lock_unclosed(rounds, disowned=disowned, limit=CLOSED_AT_ONCE_MAX)
-    reached = await _close(found, rounds=rounds, ports=ports, tools=tools, now=now)
+    counts = await _close(found, rounds=rounds, ports=ports, tools=tools, now=now)
     if len(found) < CLOSED_AT_ONCE_MAX:
         await ports.entries.save_rounds([replace(round_, closing=False)], now=now)
-    return reached
+    return counts
 
 
 async def _close(
@@ -94,25 +94,25 @@ async def _close(
     ports: EntryPorts,
     tools: PayoutTools,
     now: datetime,
-) -> Reached:
+) -> EntryCounts:
     if not entries:
         return {}
     uow = UnitOfWork(ports, now=now)
     closed: list[Entry] = []
     for entry in entries:
-        moved, moves = close_entry(entry, end=rounds[entry.round_id].end, assets=tools.assets)
-        uow.book(moves, cause=cause_of(moved), correlation_id=entry.correlation_id)
+        after, moves = close_entry(entry, end=rounds[entry.round_id].end, assets=tools.assets)
+        uow.book(moves, cause=cause_of(after), correlation_id=entry.correlation_id)
         uow.transition(
             "entry",
             entry.id,
             was=entry.state,
-            to=moved.state,
+            to=after.state,
             cause=f"round/{entry.round_id}",
             correlation_id=entry.correlation_id,
         )
-        uow.emit(EntryMoved(entry=moved))
-        closed.append(moved)
+        uow.emit(EntryChanged(entry=after))
+        closed.append(after)
     await uow.recover_debts()
     await ports.entries.save(closed, now=now)
     await uow.save()
-    return counted(closed)
+    return counts_of(closed)

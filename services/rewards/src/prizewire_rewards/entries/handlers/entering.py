@@ -1,7 +1,7 @@
-"""Entry fees: taken when a player enters a round, and held until it ends.
+"""Entry fees: taken when a player enters a round, and held in escrow until the round ends.
 
-An entry that the wallet did not cover is refused, and may be tried again, by event or by the player, as long as its
-round is open. Entries of a round that has ended are refused for good.
+An entry that the wallet does not cover is refused. It can be repeated, by event or by HTTP, while its round is open.
+Entries after the end of the round are refused for good.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +16,8 @@ from prizewire_rewards.entries.domain import (
     CloseEntry,
     EnterRound,
     Entry,
+    EntryChanged,
     EntryCommand,
-    EntryMoved,
     EntryRound,
     EntryState,
     OpenEntry,
@@ -33,22 +33,23 @@ from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 INSUFFICIENT: Final = "insufficient_balance"
 ROUND_ENDED: Final = "round_ended"
 
-Reached = Mapping[EntryState, int]
+EntryCounts = Mapping[EntryState, int]
+"""Numbers of entries by the state that they changed to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
-    """What became of a batch: refusals by index, how many entries reached each state, and the rounds as they are now."""
+class EntryResult:
+    """The result of a batch: refusals by index, the number of changed entries by state, and the rounds afterwards."""
 
     refusals: Mapping[int, Refused] = field(default_factory=dict)
-    reached: Reached = field(default_factory=dict)
+    counts: EntryCounts = field(default_factory=dict)
     rounds: Mapping[UUID, EntryRound] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RoundSnapshot:
-    """What was known of rounds before a batch: those that ask a fee or did not, locked, and, of those that entries name
-    though nothing was heard of them, which had been settled for good.
+    """The rounds of a batch before it, locked. ``final`` are rounds that entries name, that have no row here, and whose
+    settlement is final.
     """
 
     rounds: Mapping[UUID, EntryRound] = field(default_factory=dict)
@@ -58,17 +59,15 @@ class RoundSnapshot:
 async def load_snapshot(
     commands: Sequence[EntryCommand], *, ending: Iterable[UUID], ports: EntryPorts
 ) -> RoundSnapshot:
-    """Lock the rounds that commands are about or that are ``ending``, before anything else of the batch is locked or
-    booked.
-    """
+    """Lock the rounds of the commands and the ``ending`` rounds. Call it before any other lock or booking of the batch."""
     named = {
         command.round_id if isinstance(command, CloseEntry) else command.round.round_id
         for command in commands
     }
-    concerned = named.union(ending)
-    if not concerned:
+    round_ids = named.union(ending)
+    if not round_ids:
         return RoundSnapshot()
-    rounds = await ports.entries.lock_rounds(concerned)
+    rounds = await ports.entries.lock_rounds(round_ids)
     unknown = {
         command.round.round_id for command in commands if isinstance(command, EnterRound)
     } - rounds.keys()
@@ -77,8 +76,8 @@ async def load_snapshot(
 
 async def enter(
     commands: Sequence[EntryCommand], *, snapshot: RoundSnapshot, ports: EntryPorts, now: datetime
-) -> Entered:
-    """Keep what is known of open rounds, and charge those who entered.
+) -> EntryResult:
+    """Store opened and closed rounds, and charge the players who entered.
 
     The number of statements does not grow with the batch.
     """
@@ -99,29 +98,29 @@ async def enter(
         except Refused as refused:
             refusals[index] = refused
     await batch.save(ports=ports)
-    return Entered(refusals, counted(batch.changed.values()), batch.rounds)
+    return EntryResult(refusals, counts_of(batch.changed.values()), batch.rounds)
 
 
 async def enter_by_player(
     *, round_id: UUID, player: str, ports: EntryPorts, now: datetime
-) -> tuple[Entry, Reached]:
-    """Charge the same entry at a player's own wish. Who is in already stays in, and pays nothing more.
+) -> tuple[Entry, EntryCounts]:
+    """Charge an entry that the player requests by HTTP. A player who has entered already pays nothing more.
 
     Raises:
         NotFound: ``round_unknown``.
-        InvalidRequest: ``entry_not_offered``: the round asks no fee, or players no longer enter it.
-        InsufficientBalance: the wallet does not cover the fee; nothing is remembered of it.
+        InvalidRequest: ``entry_not_offered``: the round has no fee, or players may no longer enter it.
+        InsufficientBalance: the wallet does not cover the fee. Nothing is stored.
     """
     known = await ports.entries.lock_rounds([round_id])
     round_ = known.get(round_id)
     if round_ is None:
         if round_id in await ports.entries.final_rounds([round_id]):
-            raise InvalidRequest("entry_not_offered", "the round has ended")
+            raise InvalidRequest("entry_not_offered", f"the round {round_id} has ended")
         raise NotFound("round_unknown", f"there is no round {round_id}")
     if round_.asset is None or round_.fee is None:
-        raise InvalidRequest("entry_not_offered", "the round asks for no entry fee")
+        raise InvalidRequest("entry_not_offered", f"the round {round_id} has no entry fee")
     if not round_.open or round_.end is not None:
-        raise InvalidRequest("entry_not_offered", "the round takes no more entries")
+        raise InvalidRequest("entry_not_offered", f"the round {round_id} takes no more entries")
     command = EnterRound(
         entry_id=ids.entry_id(round_id=round_id, player=player),
         round=round_,
@@ -143,23 +142,25 @@ async def enter_by_player(
         raise InvalidRequest("entry_not_offered", refused.detail) from None
     entry = batch.entries[command.entry_id]
     if entry.state is not EntryState.PAID:
-        held = batch.wallets.held(player, round_.asset)
-        raise InsufficientBalance(asset=round_.asset, balance=held, amount=round_.fee, of="wallet's contents")
+        balance = batch.wallets.balance(player, round_.asset)
+        raise InsufficientBalance(
+            asset=round_.asset, balance=balance, amount=round_.fee, of="top-ups and winnings"
+        )
     await batch.save(ports=ports)
-    return entry, counted(batch.changed.values())
+    return entry, counts_of(batch.changed.values())
 
 
 def cause_of(entry: Entry) -> str:
-    """The cause of what an entry's step moves."""
+    """The cause of the transfers of an entry's last change."""
     return f"entry/{entry.id}/{entry.version}"
 
 
-def counted(entries: Iterable[Entry]) -> Reached:
-    """How many entries are in each state."""
-    found: dict[EntryState, int] = {}
+def counts_of(entries: Iterable[Entry]) -> EntryCounts:
+    """The number of entries by state."""
+    counts: dict[EntryState, int] = {}
     for entry in entries:
-        found[entry.state] = found.get(entry.state, 0) + 1
-    return found
+        counts[entry.state] = counts.get(entry.state, 0) + 1
+    return counts
 
 
 def _wallets_of(commands: Iterable[EnterRound]) -> set[Account]:
@@ -171,19 +172,19 @@ def _wallets_of(commands: Iterable[EnterRound]) -> set[Account]:
 
 
 class _Wallets:
-    """What locked wallets hold, while entries are taken out of them one after the other."""
+    """The balances of locked wallets, while entry fees are taken from them one after the other."""
 
     def __init__(self, balances: Mapping[Account, int]) -> None:
         self._balances = dict(balances)
 
-    def held(self, player: str, asset: str) -> int:
-        """Both buckets together."""
+    def balance(self, player: str, asset: str) -> int:
+        """The balance of both buckets."""
         return sum(
             self._balances.get(Account(bucket, player, asset), 0) for bucket in (Kind.TOPUP, Kind.WINNINGS)
         )
 
     def take(self, player: str, asset: str, amount: int) -> tuple[int, int] | None:
-        """What topup and winnings pay of ``amount``; None, and nothing is taken, when they do not cover it."""
+        """Take ``amount``. Returns the parts of top-ups and winnings; None where they do not cover it, and nothing is taken."""
         topup, winnings = (Account(bucket, player, asset) for bucket in (Kind.TOPUP, Kind.WINNINGS))
         split = split_fee(
             amount=amount, topup=self._balances.get(topup, 0), winnings=self._balances.get(winnings, 0)
@@ -215,22 +216,22 @@ class _Batch:
         self._changed_rounds: set[UUID] = set()
 
     def apply(self, command: EntryCommand) -> None:
-        """Take in one fact.
+        """Apply one command.
 
         Raises:
-            Refused: an entry that is not what its id says, or is not what it was before.
+            Refused: the entry does not fit its id, or its fee differs from the stored one.
         """
         if isinstance(command, OpenEntry):
             self._open(command.round)
         elif isinstance(command, CloseEntry):
             round_ = self.rounds.get(command.round_id)
             if round_ is not None and round_.open:
-                self._keep(replace(round_, open=False))
+                self._put_round(replace(round_, open=False))
         else:
             self._enter(command)
 
     async def save(self, *, ports: EntryPorts) -> None:
-        """Post, store and publish what was decided."""
+        """Post, store and emit the decisions."""
         now = self._uow.now
         if self._changed_rounds:
             await ports.entries.save_rounds(
@@ -241,43 +242,53 @@ class _Batch:
             await ports.entries.save(list(self.changed.values()), now=now)
         await self._uow.save()
 
-    def _keep(self, round_: EntryRound) -> None:
+    def _put_round(self, round_: EntryRound) -> None:
         self.rounds[round_.round_id] = round_
         self._changed_rounds.add(round_.round_id)
 
     def _open(self, opened: EntryRound) -> None:
         known = self.rounds.get(opened.round_id)
         if known is None:
-            self._keep(opened)
+            self._put_round(opened)
         elif known.asset is None and opened.asset is not None and known.end is None:
-            self._keep(replace(opened, open=known.open))
+            self._put_round(replace(opened, open=known.open))
 
     def _enter(self, command: EnterRound) -> None:
         round_id = command.round.round_id
         if command.amount <= 0:
-            raise Refused("invalid_amount", "an entry has a fee above zero", park=False)
+            raise Refused(
+                "invalid_amount",
+                f"the fee of an entry is {command.amount}: it must be above zero",
+                park=False,
+            )
         if command.entry_id != ids.entry_id(round_id=round_id, player=command.player):
-            raise Refused("event_mismatch", "the entry's id is not that of round and player", park=False)
+            raise Refused(
+                "event_mismatch",
+                f"the entry id {command.entry_id} does not fit round {round_id} and player {command.player}",
+                park=False,
+            )
         known = self.entries.get(command.entry_id)
         terms = (command.asset, command.amount)
         if known is not None and (known.asset, known.amount) != terms:
-            raise Refused("event_mismatch", "the entry was asked for before, at another fee", park=False)
+            raise Refused(
+                "event_mismatch", f"entry {command.entry_id} has another fee than its first event", park=False
+            )
         if known is not None and known.state is not EntryState.REFUSED:
             return
         round_ = self.rounds.get(round_id)
         if command.late or round_id in self._final or (round_ is not None and round_.end is not None):
-            self._change(command, known, state=EntryState.REFUSED, code=ROUND_ENDED)
+            self._put_entry(command, known, state=EntryState.REFUSED, code=ROUND_ENDED)
             return
         if round_ is None or round_.asset is None:
-            self._keep(replace(command.round, open=round_ is None or round_.open))
+            self._put_round(replace(command.round, open=round_ is None or round_.open))
         split = self.wallets.take(command.player, command.asset, command.amount)
         if split is None:
-            self._change(command, known, state=EntryState.REFUSED, code=INSUFFICIENT)
+            self._put_entry(command, known, state=EntryState.REFUSED, code=INSUFFICIENT)
             return
-        entry = self._change(command, known, state=EntryState.PAID, split=split)
+        entry = self._put_entry(command, known, state=EntryState.PAID, split=split)
         self._uow.book(held_moves(entry), cause=cause_of(entry), correlation_id=entry.correlation_id)
 
-    def _change(
+    def _put_entry(
         self,
         command: EnterRound,
         known: Entry | None,
@@ -316,5 +327,5 @@ class _Batch:
             )
         self.entries[entry.id] = self.changed[entry.id] = entry
         cause = None if command.cause.startswith("http/") else command.cause
-        self._uow.emit(EntryMoved(entry=entry, cause=cause))
+        self._uow.emit(EntryChanged(entry=entry, cause=cause))
         return entry

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from prizewire_rewards.campaigns.domain.model import Campaign
 from prizewire_rewards.entries.handlers.ending import disown_entries
-from prizewire_rewards.entries.handlers.entering import Reached
+from prizewire_rewards.entries.handlers.entering import EntryCounts
 from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.fees.domain import FeeSource
 from prizewire_rewards.payouts.ports import PayoutTools
@@ -47,7 +47,7 @@ class DisownmentResult:
 
     disownment: Disownment
     booked: Booked = field(default_factory=Booked)
-    reached: Reached = field(default_factory=dict)
+    reached: EntryCounts = field(default_factory=dict)
 
 
 async def file_disownment(disownment: Disownment, *, ports: RoundPorts) -> Disownment:
