@@ -121,7 +121,7 @@ async def publish(kafka_server, keyring):
 
 
 async def test_from_kafka_to_the_subscriber(service: Service, publish, receiver: Receiver):
-    """A subscription over HTTP, payout.paid on Kafka: the subscriber verifies it; lineage and checks tell of it."""
+    """A subscription over HTTP, payout.paid on Kafka: the subscriber verifies it; lineage and checks show it."""
     wish = {"url": receiver.url, "event_types": ["payout.paid"]}
     made = (await service.client.post("/api/webhooks", json=wish)).json()
     lane = f"lane-{uuid4()}"

@@ -14,7 +14,7 @@ from prizewire_chassis.http import build_app
 from prizewire_chassis.testing import make_token, token_reader
 from prizewire_contracts.rails import Outcome
 from prizewire_money import Amount
-from services.payouts.tests.payouts.integration.test_closing import answer, tell
+from services.payouts.tests.payouts.integration.test_closing import answer, deliver
 from services.payouts.tests.payouts.integration.test_closing import failed as closing
 from services.payouts.tests.payouts.integration.test_lifecycle import (
     TX_HASH,
@@ -86,7 +86,7 @@ async def failed(rig: Rig, _: Client) -> UUID:
 
 async def failed_with_the_signers_word(rig: Rig, _: Client) -> UUID:
     payout_id = await closing(rig)
-    await tell(rig, answer(payout_id, "closed"))
+    await deliver(rig, answer(payout_id, "closed"))
     return payout_id
 
 

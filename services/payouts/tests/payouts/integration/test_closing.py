@@ -32,7 +32,7 @@ def answer(payout_id: UUID, kind: str, *, version: int = 1, **extra: int) -> byt
     )
 
 
-async def tell(rig: Rig, value: bytes) -> list[int]:
+async def deliver(rig: Rig, value: bytes) -> list[int]:
     """Hand the signer's answer to the lifecycle, as the consumer of signing results does; answers which of them speak of
     a payout that does not exist.
     """
@@ -70,7 +70,7 @@ async def test_the_tombstone_ends_it_and_travels_with_the_event(rig: Rig) -> Non
     asked = (await rig.events(payout_id))[-1]
     assert (asked.topic, asked.type, asked.version) == (SIGNING_REQUESTS.name, "signing.close_requested", 1)
     word = answer(payout_id, "closed")
-    await tell(rig, word)
+    await deliver(rig, word)
     payout = await rig.payout(payout_id)
     assert (payout.state, payout.code) == ("failed", "no_trustline")
     last = (await rig.events(payout_id))[-1]
@@ -86,14 +86,14 @@ async def test_the_tombstone_ends_it_and_travels_with_the_event(rig: Rig) -> Non
 async def test_a_refused_close_must_be_proved_first(rig: Rig) -> None:
     """While a slot is bound the payout is unknown again; once its rail proves no effect, it asks once more."""
     payout_id = await failed(rig)
-    await tell(rig, answer(payout_id, "close_refused"))
+    await deliver(rig, answer(payout_id, "close_refused"))
     payout = await rig.payout(payout_id)
     assert (payout.state, payout.ends_as, payout.code) == ("unknown", "closing_failed", "no_trustline")
     rig.chain.looks.append(said(Outcome.NO_EFFECT, "tx_failed"))
     await rig.watch("stellar")
     again = (await rig.events(payout_id))[-1]
     assert (again.type, again.version) == ("signing.close_requested", 2)
-    await tell(rig, answer(payout_id, "closed", version=2))
+    await deliver(rig, answer(payout_id, "closed", version=2))
     assert (await rig.payout(payout_id)).state == "failed"
     assert [event.version for event in await rig.events(payout_id) if event.type.startswith("payout.")] == [
         1,
@@ -107,7 +107,7 @@ async def test_a_refused_close_is_asked_again_when_the_signer_says(rig: Rig) -> 
     """Where the signer says from when on it may close, the payout is looked at then, and not by its polls."""
     payout_id = await failed(rig)
     moment = int(rig.clock.now().timestamp()) + 150
-    await tell(rig, answer(payout_id, "close_refused", not_before=moment))
+    await deliver(rig, answer(payout_id, "close_refused", not_before=moment))
     payout = await rig.payout(payout_id)
     assert payout.due_at is not None
     assert int(payout.due_at.timestamp()) == moment
@@ -116,7 +116,7 @@ async def test_a_refused_close_is_asked_again_when_the_signer_says(rig: Rig) -> 
 async def test_a_payment_after_a_refused_close_is_not_believed_blindly(rig: Rig) -> None:
     """An attempt that was proved without effect cannot become paid: the outcome is reported to a person, and nothing is given back."""
     payout_id = await failed(rig)
-    await tell(rig, answer(payout_id, "close_refused"))
+    await deliver(rig, answer(payout_id, "close_refused"))
     rig.chain.looks.append(paid())
     await rig.watch("stellar")
     assert (await rig.payout(payout_id)).state == "unknown"
@@ -127,7 +127,7 @@ async def test_a_close_refused_before_any_attempt_is_asked_again(rig: Rig) -> No
     """A payout that was never attempted has nothing to prove: the signer is asked again later."""
     payout_id = await on_chain(rig)
     await rig.feed(rig.cancel_asked(payout_id))
-    await tell(rig, answer(payout_id, "close_refused"))
+    await deliver(rig, answer(payout_id, "close_refused"))
     assert (await rig.payout(payout_id)).state == "unknown"
     await rig.watch("stellar")
     assert (await rig.payout(payout_id)).state == "closing_cancelled"
@@ -137,7 +137,7 @@ async def test_a_close_refused_before_any_attempt_is_asked_again(rig: Rig) -> No
 async def test_a_tombstone_that_comes_early_is_kept(rig: Rig) -> None:
     """A tombstone is for ever: one that arrives before the payout closes ends it without asking again."""
     payout_id = await on_chain(rig)
-    await tell(rig, answer(payout_id, "closed"))
+    await deliver(rig, answer(payout_id, "closed"))
     rig.chain.answers.append(said(Outcome.NO_EFFECT, "no_trustline"))
     await rig.submit("stellar")
     assert (await rig.payout(payout_id)).state == "failed"
@@ -148,7 +148,7 @@ async def test_a_tombstone_that_comes_early_is_kept(rig: Rig) -> None:
 @pytest.mark.parametrize("kind", ["closed", "close_refused"])
 async def test_an_answer_for_an_unknown_payout_changes_nothing(rig: Rig, kind: str) -> None:
     """Answers of the signer about unknown payouts, which somebody requested in payouts' name, are not parked."""
-    assert await tell(rig, answer(uuid4(), kind)) == [0]
+    assert await deliver(rig, answer(uuid4(), kind)) == [0]
     assert await rig.stuck() == []
 
 
