@@ -20,7 +20,7 @@ SUBJECTS = {"player": PLAYER, "other": OTHER}
 
 
 async def scene(rig: Rig) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """What the table names, and what each of the two players must not be shown."""
+    """The data that the table names, and what each of two players must not see."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [(PLAYER, "60.00"), (OTHER, "40.00")])
     await rig.settle(match)
@@ -57,7 +57,7 @@ async def scene(rig: Rig) -> tuple[dict[str, Any], dict[str, list[str]]]:
 
 
 async def test_every_route_answers_every_caller_as_the_table_says(rig: Rig) -> None:
-    """None is left out, nobody gets further than the table lets them, and no player sees what is another's."""
+    """Each route is in the table, no caller gets more than it allows, and no player sees another player's data."""
     things, secrets = await scene(rig)
 
     async with AsyncExitStack() as stack:
@@ -85,7 +85,7 @@ async def test_every_route_answers_every_caller_as_the_table_says(rig: Rig) -> N
 
 
 async def test_hostile_requests_are_refused_with_a_code(rig: Rig) -> None:
-    """To every route, in every part of a request: none is a failure of the service."""
+    """Hostile values in every part of a request to every route cause no failure of the service."""
 
     def token(subject: str) -> dict[str, str]:
         return {"authorization": f"Bearer {make_token(subject=subject, roles=['admin'])}"}

@@ -1,4 +1,4 @@
-"""The HTTP surface over a real database."""
+"""The HTTP routes over a real database."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -23,7 +23,7 @@ async def make_campaign(rig: Rig, **changes: str) -> UUID:
 
 
 async def test_a_campaign_from_draft_to_balance_sheet(rig: Rig) -> None:
-    """It is made, funded and activated over HTTP, and its sheet adds up after a round."""
+    """A campaign is created, funded and activated over HTTP, and its sheet sums up after a round."""
     campaign = await make_campaign(rig)
     async with rig.client("boss", "admin") as admin:
         funded = await admin.post(
@@ -59,7 +59,7 @@ async def test_a_campaign_from_draft_to_balance_sheet(rig: Rig) -> None:
 
 
 async def test_fifty_concurrent_fundings_with_one_key_fund_once(rig: Rig) -> None:
-    """The same key moves money once, however often and at once it is sent."""
+    """Concurrent requests with the same key move money once."""
     campaign = await make_campaign(rig)
     same = key()
     async with rig.client("boss", "admin") as admin:
@@ -106,7 +106,7 @@ async def test_a_key_with_another_body_is_a_conflict(rig: Rig) -> None:
     ],
 )
 async def test_a_wrong_funding_is_refused(rig: Rig, body: dict[str, object], status: int, code: str) -> None:
-    """Every malformed amount has its code, and moves nothing."""
+    """Every malformed amount has its code and moves nothing."""
     campaign = await make_campaign(rig)
     async with rig.client("boss", "admin") as admin:
         answer = await admin.post(f"/api/campaigns/{campaign}/fund", json=body, headers=key())
@@ -132,7 +132,7 @@ async def test_a_campaign_that_pays_out_needs_a_redeemable_asset(rig: Rig) -> No
 
 
 async def test_a_player_requests_a_payout_and_cancels_it(rig: Rig) -> None:
-    """Winnings move into the request; cancelling asks payouts, once."""
+    """Winnings move into the request; a cancellation is requested from payouts once."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "100.00")]))
     await rig.feed(rig.payouts, method_event("ann"))
@@ -170,7 +170,7 @@ async def test_a_player_requests_a_payout_and_cancels_it(rig: Rig) -> None:
 
 
 async def test_fifty_payout_requests_with_one_key_debit_once(rig: Rig) -> None:
-    """The same key asks for one payout; with another amount it is a conflict."""
+    """The same key requests one payout; with another amount it is a conflict."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "100.00")]))
     await rig.feed(rig.payouts, method_event("ann"))
@@ -196,7 +196,7 @@ async def test_fifty_payout_requests_with_one_key_debit_once(rig: Rig) -> None:
     ],
 )
 async def test_a_wrong_payout_request_is_refused(rig: Rig, body: dict[str, str], code: str) -> None:
-    """Nothing moves, and the reason is stable."""
+    """Nothing moves, and the code is stable."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "100.00")]))
     await rig.feed(rig.payouts, method_event("ann"))
@@ -208,7 +208,7 @@ async def test_a_wrong_payout_request_is_refused(rig: Rig, body: dict[str, str],
 
 
 async def test_a_payout_goes_only_to_ones_own_active_method(rig: Rig) -> None:
-    """Another player's method, and one that was removed, are unknown."""
+    """Another player's method, and a removed one, are unknown."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "100.00")]))
     of_bob, removed = uuid4(), uuid4()
@@ -229,7 +229,7 @@ async def test_a_payout_goes_only_to_ones_own_active_method(rig: Rig) -> None:
 
 
 async def test_history_pages_by_cursor_and_filters(rig: Rig) -> None:
-    """Every entry comes once and newest first; type, side and asset narrow the list."""
+    """Each entry is listed once, newest first; type, direction and asset filter the list."""
     campaign = await rig.campaign(funded=100_000)
     for _ in range(5):
         await rig.settle(Match(campaign, [("ann", "10.00"), ("bob", "5.00")]))
@@ -262,7 +262,7 @@ async def test_history_pages_by_cursor_and_filters(rig: Rig) -> None:
 
 
 async def test_a_player_sees_only_what_is_theirs(rig: Rig) -> None:
-    """Wallet, transfers, prizes and requests of others are refused or not found; an operator sees them."""
+    """Wallets, transfers, prizes and requests of others are refused or not found; an operator sees them."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, [("ann", "60.00"), ("bob", "40.00")])
     await rig.settle(match)
@@ -297,7 +297,7 @@ async def test_a_player_sees_only_what_is_theirs(rig: Rig) -> None:
 
 
 async def test_every_route_wants_a_token(rig: Rig) -> None:
-    """Nobody gets anything without one."""
+    """Without a token every route is refused."""
     async with rig.client() as nobody:
         for path in (
             "/api/campaigns",
@@ -315,7 +315,7 @@ async def test_every_route_wants_a_token(rig: Rig) -> None:
 
 
 async def test_money_needs_an_idempotency_key(rig: Rig) -> None:
-    """Without one, or with a malformed one, the request is refused before it does anything."""
+    """Without a valid key the request is refused before it changes anything."""
     campaign = await make_campaign(rig)
     async with rig.client("boss", "admin") as admin:
         path, body = f"/api/campaigns/{campaign}/fund", {"amount": "1.00", "reference": "x"}
@@ -326,7 +326,7 @@ async def test_money_needs_an_idempotency_key(rig: Rig) -> None:
 
 
 async def test_lineage_and_checks_are_served(rig: Rig) -> None:
-    """The round's steps come in order, and every invariant holds."""
+    """The round's steps are in order, and every invariant holds."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, [("ann", "60.00")], platform="6.00")
     await rig.settle(match)
@@ -342,7 +342,7 @@ async def test_lineage_and_checks_are_served(rig: Rig) -> None:
 
 
 async def test_campaign_states_move_only_along_their_edges(rig: Rig) -> None:
-    """A draft cannot pause, an ended campaign is final, and one that owes prizes cannot end."""
+    """A draft cannot pause, an ended campaign stays ended, and a campaign that owes prizes cannot end."""
     campaign = await make_campaign(rig)
     async with rig.client("boss", "admin") as admin:
         assert (await admin.post(f"/api/campaigns/{campaign}/pause")).json()["code"] == "illegal_transition"

@@ -1,4 +1,4 @@
-"""A lineage is bounded and says where it was cut; each of its steps says what was true at its time."""
+"""A lineage has a limit and names the kinds that exceed it; each step describes its own time."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,8 +13,8 @@ from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import ASSETS, Match, Rig, method_event
 
 
-async def test_a_long_lineage_is_cut_and_says_so(rig: Rig) -> None:
-    """Every kind of entry is capped, and the last entry names those of which there are more."""
+async def test_a_long_lineage_is_limited_and_says_so(rig: Rig) -> None:
+    """Every kind of entry has a limit, and the last entry names the kinds that have more."""
     players = [f"p{number}" for number in range(4)]
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, *(method_event(player) for player in players))
@@ -33,8 +33,8 @@ async def test_a_long_lineage_is_cut_and_says_so(rig: Rig) -> None:
     assert "more" not in [entry.kind for entry in whole]
 
 
-async def test_a_correction_and_what_it_leaves_owing_are_told(rig: Rig) -> None:
-    """The reason, the version, the debt and its recovery from another match stand in the lineage of the prize."""
+async def test_a_correction_and_its_debts_are_steps(rig: Rig) -> None:
+    """The lineage of the prize has the reason, the version, the debt, and its recovery from another match."""
     campaign = await rig.campaign(funded=20_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     match = Match(campaign, [("ann", "50.00")])
@@ -42,24 +42,24 @@ async def test_a_correction_and_what_it_leaves_owing_are_told(rig: Rig) -> None:
     await rig.feed(rig.settlements, *match.corrected([("bob", "50.00")], at=2))
     await rig.settle(Match(campaign, [("ann", "20.00")]))
     async with rig.db.transaction() as tx:
-        told = await lineage_of(tx, match.correlation_id, assets=ASSETS)
-    [corrected] = [entry for entry in told if entry.kind == "correction"]
+        steps = await lineage_of(tx, match.correlation_id, assets=ASSETS)
+    [corrected] = [entry for entry in steps if entry.kind == "correction"]
     assert (corrected.id, corrected.detail["settlement_version"]) == (str(match.round_id), 2)
     assert "a mistake" in corrected.summary
-    [owed] = [entry for entry in told if entry.kind == "receivable"]
+    [owed] = [entry for entry in steps if entry.kind == "receivable"]
     assert (owed.summary, owed.detail["now"]["recovered"], owed.detail["now"]["open"]) == (
         "ann owes 50.00 USDC",
         "20.00",
         "30.00",
     )
-    moved = [entry.detail["type"] for entry in told if entry.kind == "transfer"]
+    moved = [entry.detail["type"] for entry in steps if entry.kind == "transfer"]
     assert {"receivable_opened", "receivable_recovered", "receivable_settled"} <= set(moved)
 
 
-async def told_of(rig: Rig, correlation_id: str) -> list[tuple[Any, ...]]:
-    """The steps of a lineage without what their details say of the present."""
+async def steps_of(rig: Rig, correlation_id: str) -> list[tuple[Any, ...]]:
+    """The steps of a lineage without the present in their details."""
     async with rig.db.transaction() as tx:
-        told = await lineage_of(tx, correlation_id, assets=ASSETS)
+        steps = await lineage_of(tx, correlation_id, assets=ASSETS)
     return [
         (
             one.at,
@@ -68,22 +68,22 @@ async def told_of(rig: Rig, correlation_id: str) -> list[tuple[Any, ...]]:
             one.summary,
             {name: said for name, said in one.detail.items() if name != "now"},
         )
-        for one in told
+        for one in steps
     ]
 
 
-async def test_a_disownment_names_the_payouts_asked_to_cancel(rig: Rig) -> None:
-    """The payout of another correlation id that holds the prize is named, and one of another player is not."""
+async def test_a_disownment_names_the_payouts_to_be_cancelled(rig: Rig) -> None:
+    """The payout of another correlation id that holds the prize is named, and another player's is not."""
     match = Match(await rig.campaign(funded=90_000), [("ann", "50.00"), ("bob", "10.00")])
     await rig.settle(match)
     await rig.feed(rig.payouts, method_event("ann"), method_event("bob"))
     asked = {"asset": "USDC", "amount": "50.00"}
     payout = await send(rig, "/api/wallet/payout-request", asked, by="ann", role="player")
     filed = await send(rig, "/api/round-disownments", {"round_id": str(match.round_id), "reason": "forged"})
-    assert "payout_cancel_asked" not in [step[1] for step in await told_of(rig, match.correlation_id)]
+    assert "payout_cancel_asked" not in [step[1] for step in await steps_of(rig, match.correlation_id)]
     await send(rig, f"/api/round-disownments/{filed['disownment_id']}/approve", None, by="boris")
-    told = await told_of(rig, match.correlation_id)
-    assert [step[2] for step in told if step[1] == "payout_cancel_asked"] == [payout["payout_id"]]
+    steps = await steps_of(rig, match.correlation_id)
+    assert [step[2] for step in steps if step[1] == "payout_cancel_asked"] == [payout["payout_id"]]
 
 
 async def send(rig: Rig, path: str, body: Any, *, by: str = "ada", role: str = "admin") -> Any:
@@ -94,9 +94,9 @@ async def send(rig: Rig, path: str, body: Any, *, by: str = "ada", role: str = "
 
 
 @pytest.mark.parametrize("end", ["approve", "reject"])
-async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
-    """A correction, a payout that is asked to cancel, and a disownment that is decided add steps at their own times, and
-    change none that is told already.
+async def test_later_steps_change_no_earlier_step_of_a_match(rig: Rig, end: str) -> None:
+    """A correction, a requested cancellation of a payout, and a decided disownment add steps at their own times, and
+    change no earlier step.
     """
     campaign = await rig.campaign(funded=90_000)
     match = Match(campaign, [("ann", "50.00")])
@@ -106,10 +106,10 @@ async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
     payout = await send(
         rig, "/api/wallet/payout-request", {"asset": "USDC", "amount": "50.00"}, by="ann", role="player"
     )
-    before = await told_of(rig, match.correlation_id)
+    before = await steps_of(rig, match.correlation_id)
     rig.clock.advance(timedelta(hours=1))
     await rig.feed(rig.settlements, *match.corrected([("bob", "40.00"), ("cam", "10.00")], at=4))
-    corrected = await told_of(rig, match.correlation_id)
+    corrected = await steps_of(rig, match.correlation_id)
     assert corrected[: len(before)] == before
     assert {step[0] for step in corrected[len(before) :]} == {rig.clock.now()}
     assert [step[1:4] for step in corrected if step[1] == "payout_cancel_asked"] == [
@@ -123,7 +123,7 @@ async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
     rig.clock.advance(timedelta(hours=1))
     body = {"round_id": str(match.round_id), "reason": "it was forged"}
     filed = await send(rig, "/api/round-disownments", body)
-    waiting = await told_of(rig, match.correlation_id)
+    waiting = await steps_of(rig, match.correlation_id)
     assert waiting[: len(corrected)] == corrected
     [step] = waiting[len(corrected) :]
     assert step[1:4] == (
@@ -135,7 +135,7 @@ async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
     rig.clock.advance(timedelta(hours=1))
     reason = {"reason": "it was not"} if end == "reject" else None
     await send(rig, f"/api/round-disownments/{filed['disownment_id']}/{end}", reason, by="boris")
-    decided = await told_of(rig, match.correlation_id)
+    decided = await steps_of(rig, match.correlation_id)
     assert decided[: len(waiting)] == waiting
     [step] = [step for step in decided[len(waiting) :] if step[1].startswith("disownment")]
     ended = "approved" if end == "approve" else "rejected"
@@ -143,8 +143,8 @@ async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
     assert step[3] == f"disownment of the round {ended} by boris"
 
 
-async def test_every_step_of_a_debt_is_told_at_its_time(rig: Rig) -> None:
-    """What is recovered, written off, lifted or restored is a step of its own, with what was open after it."""
+async def test_every_change_of_a_debt_is_a_step_at_its_time(rig: Rig) -> None:
+    """Recovered, written off, lifted and restored amounts are steps of their own, with the open amount after each."""
     campaign = await rig.campaign(funded=90_000)
     debt = await rig.owe("ann", 5_000, campaign=campaign)
     other = await rig.owe("bob", 1_000, campaign=campaign)
@@ -164,22 +164,22 @@ async def test_every_step_of_a_debt_is_told_at_its_time(rig: Rig) -> None:
     later()
     async with rig.db.transaction() as tx:
         await lift_receivable(debt.id, amount=500, ports=rig.ports_of(tx), now=rig.clock.now())
-    told = [step for step in await told_of(rig, debt.correlation_id) if step[2] == str(debt.id)]
-    assert [step[0] for step in told] == seen
-    assert [(step[1], step[3]) for step in told] == [
+    steps = [step for step in await steps_of(rig, debt.correlation_id) if step[2] == str(debt.id)]
+    assert [step[0] for step in steps] == seen
+    assert [(step[1], step[3]) for step in steps] == [
         ("receivable", "ann owes 50.00 USDC"),
         ("receivable_recovered", "20.00 USDC of what ann owes recovered, 30.00 open"),
         ("receivable_lifted", "10.00 USDC of what ann owes lifted, 20.00 open"),
         ("receivable_written_off", "20.00 USDC of what ann owes written off, 0.00 open"),
         ("receivable_restored", "5.00 USDC restored, written off before of what ann owed, 0.00 open"),
     ]
-    assert [step[1] for step in await told_of(rig, other.correlation_id) if step[2] == str(other.id)] == [
+    assert [step[1] for step in await steps_of(rig, other.correlation_id) if step[2] == str(other.id)] == [
         "receivable"
     ]
 
 
-async def test_what_was_told_of_a_top_up_stays(rig: Rig) -> None:
-    """A dispute, and its being won, are steps at their own times."""
+async def test_later_steps_change_no_earlier_step_of_a_top_up(rig: Rig) -> None:
+    """A dispute and its end are steps at their own times."""
     session = await top_up(rig, "ann", "20.00")
     steps = [
         (
@@ -188,11 +188,11 @@ async def test_what_was_told_of_a_top_up_stays(rig: Rig) -> None:
         ),
         (session.reversal("dispute_won", "dp_1", "5.00"), "dispute dp_1 won: 5.00 USDC restored"),
     ]
-    before = await told_of(rig, str(session.id))
+    before = await steps_of(rig, str(session.id))
     for event, summary in steps:
         rig.clock.advance(timedelta(hours=1))
         await rig.feed(rig.payouts, event)
-        after = await told_of(rig, str(session.id))
+        after = await steps_of(rig, str(session.id))
         assert after[: len(before)] == before
         new = after[len(before) :]
         assert {step[0] for step in new} == {rig.clock.now()}

@@ -1,4 +1,4 @@
-"""What was counted is what was committed."""
+"""Metrics count only committed changes."""
 
 from uuid import uuid4
 
@@ -22,7 +22,7 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail_at_commit();
 
 
 async def fail_three_commits(rig: Rig, table: str) -> None:
-    """The next three transactions that write to ``table`` are rolled back in their commit."""
+    """Roll back the next three transactions that write to ``table``, in their commit."""
     owner = await asyncpg.connect(rig.urls.migration)
     await owner.execute(FAIL_AT_COMMIT.format(table=table))
     await owner.close()
@@ -34,7 +34,7 @@ def counted(name: str, **labels: str) -> float:
 
 
 async def test_a_settlement_batch_that_is_rolled_back_counts_nothing(rig: Rig) -> None:
-    """A batch that is lost in its commit, three times, counts rounds, lines, payouts, debts and refusals once."""
+    """After three failed commits of a batch, rounds, lines, payouts, debts and refusals are counted once."""
 
     def counts() -> list[float]:
         return [
@@ -60,7 +60,7 @@ async def test_a_settlement_batch_that_is_rolled_back_counts_nothing(rig: Rig) -
 
 
 async def test_a_payout_batch_that_is_rolled_back_counts_nothing(rig: Rig) -> None:
-    """Payouts that ended and events that do not fit are counted once, whatever became of earlier tries."""
+    """Ended payouts and refused events are counted once, whatever the result of earlier attempts."""
 
     def counts() -> list[float]:
         return [counted("payouts_ended", state="paid"), counted("refused", code="event_mismatch")]
@@ -82,7 +82,7 @@ async def test_a_payout_batch_that_is_rolled_back_counts_nothing(rig: Rig) -> No
 
 @pytest.mark.parametrize("repeats", [1, 3])
 async def test_a_players_request_is_counted_once(rig: Rig, repeats: int) -> None:
-    """Neither a transaction that is tried again nor a repeated Idempotency-Key is another payout."""
+    """A retried transaction or a repeated Idempotency-Key does not count as another payout."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "500.00")]))
     await rig.feed(rig.payouts, method_event("ann"))

@@ -1,4 +1,4 @@
-"""A row that was deleted, or whose player was changed, past every guard is a breach as long as its money stands in the ledger."""
+"""Rows deleted or changed without any guard are breaches while their money is in the ledger."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
@@ -51,7 +51,7 @@ BROKEN: dict[str, tuple[str, dict[Invariant, str]]] = {
         {_DOCUMENTED: "(payout_given_back, 3.00 USDC"},
     ),
     "the player of a payout": (
-        "UPDATE payouts SET player = 'thief' WHERE id = '{open_payout}'",
+        "UPDATE payouts SET player = 'attacker' WHERE id = '{open_payout}'",
         {_DOCUMENTED: "there is no payout with this amount, asset and owner"},
     ),
     "the rail of a payout": (
@@ -67,7 +67,7 @@ BROKEN: dict[str, tuple[str, dict[Invariant, str]]] = {
         },
     ),
     "the player of an entry": (
-        "UPDATE entries SET player = 'thief'",
+        "UPDATE entries SET player = 'attacker'",
         {_DOCUMENTED: "there is no entry with this amount"},
     ),
     "an open claim": (
@@ -86,7 +86,7 @@ BROKEN: dict[str, tuple[str, dict[Invariant, str]]] = {
         {_DOCUMENTED: "(topup_credited, 20.00 USDC, from external_in of world to wallet:topup of dan"},
     ),
     "the player of a top-up": (
-        "UPDATE topups SET player = 'thief'",
+        "UPDATE topups SET player = 'attacker'",
         {_DOCUMENTED: "there is no top-up with this amount"},
     ),
     "the refund of a top-up": (
@@ -124,18 +124,18 @@ BROKEN: dict[str, tuple[str, dict[Invariant, str]]] = {
         {Invariant.RECEIVABLES_ADD_UP: "holds -5.00 USDC", _DOCUMENTED: "(receivable_opened, 5.00 USDC"},
     ),
     "the player of prizes": (
-        "UPDATE rewards SET player = 'thief' WHERE player = 'ann' AND round_id = '{round}'",
+        "UPDATE rewards SET player = 'attacker' WHERE player = 'ann' AND round_id = '{round}'",
         {
             Invariant.PRIZES_AS_BOOKED: (
-                "prizes of thief are credited 80.00 USDC and pending 0.00 USDC, and 0.00 USDC was not taken back; the "
+                "prizes of attacker are credited 80.00 USDC and pending 0.00 USDC, and 0.00 USDC was not taken back; the "
                 "ledger gave 0.00 USDC to winnings"
             ),
             _DOCUMENTED: "there is no prize with this amount",
         },
     ),
     "the player of a pending prize": (
-        "UPDATE rewards SET player = 'thief' WHERE state = 'pending'",
-        {Invariant.PRIZES_AS_BOOKED: "prizes of thief are credited 0.00 USDC and pending 2.00 USDC"},
+        "UPDATE rewards SET player = 'attacker' WHERE state = 'pending'",
+        {Invariant.PRIZES_AS_BOOKED: "prizes of attacker are credited 0.00 USDC and pending 2.00 USDC"},
     ),
     "an account": (
         "DELETE FROM ledger_accounts WHERE id IN (SELECT id FROM ledger_accounts WHERE kind = 'wallet:pending')",
@@ -144,8 +144,8 @@ BROKEN: dict[str, tuple[str, dict[Invariant, str]]] = {
 }
 
 
-async def asked(rig: Rig, amount: str) -> UUID:
-    """A payout of ann's winnings that was requested."""
+async def requested(rig: Rig, amount: str) -> UUID:
+    """A requested payout of ann's winnings."""
     async with rig.client("ann") as ann:
         body = {"asset": "USDC", "amount": amount}
         answer = await ann.post(
@@ -155,13 +155,13 @@ async def asked(rig: Rig, amount: str) -> UUID:
     return UUID(answer.json()["payout_id"])
 
 
-async def lived(rig: Rig) -> dict[str, object]:
-    """Some of everything that the ledger knows; answers ids by name."""
+async def move_money(rig: Rig) -> dict[str, object]:
+    """Move money in most ways that the ledger allows. Returns ids by name."""
     campaign = await rig.campaign(funded=100_000)
     await rig.feed(rig.payouts, method_event("ann"))
     first = Match(campaign, [("ann", "80.00"), ("bob", "1.00")], platform="10.00")
     await rig.settle(first, Match(campaign, [("cid", "2.00")], final=False))
-    paid, failed, returned = [await asked(rig, amount) for amount in ("20.00", "3.00", "4.00")]
+    paid, failed, returned = [await requested(rig, amount) for amount in ("20.00", "3.00", "4.00")]
     await rig.feed(
         rig.payouts,
         paid_event(paid, player="ann", amount="20.00"),
@@ -170,7 +170,7 @@ async def lived(rig: Rig) -> dict[str, object]:
     )
     back = {"return_ref": "r-1", "asset": "USDC", "amount": "4.00", "fee": "0.00"}
     await rig.feed(rig.payouts, payout_event(returned, "returned", version=2, **back))
-    open_payout = await asked(rig, "30.00")
+    open_payout = await requested(rig, "30.00")
     claims = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM)
     prizes = Match(claims, [("kim", "2.00"), ("lou", "2.50"), ("pia", "1.50")])
     await rig.settle(prizes)
@@ -212,9 +212,9 @@ async def lived(rig: Rig) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 async def books(make_module_database: DatabaseFactory) -> AsyncIterator[tuple[Rig, dict[str, object]]]:
-    """A service that has done all of this, and ids by name."""
+    """A service with all these moves, and ids by name."""
     rig = await Rig.open(make_module_database("rewards", migrated=True))
-    yield rig, await lived(rig)
+    yield rig, await move_money(rig)
     await rig.close()
 
 
@@ -222,7 +222,7 @@ async def books(make_module_database: DatabaseFactory) -> AsyncIterator[tuple[Ri
 async def owner(
     books: tuple[Rig, dict[str, object]], postgres_server: PostgresServer
 ) -> AsyncIterator[AsyncConnection]:
-    """A connection past all triggers and foreign keys, as a superuser has it; its changes are undone."""
+    """A superuser's connection without triggers and foreign keys; its changes are rolled back."""
     rig, _ = books
     postgres_server.run_sql(f'GRANT SET ON PARAMETER session_replication_role TO "{owner_of("rewards")}"')
     database = Database(rig.urls.migration, application_name="test-owner", pool_size=1)
@@ -234,8 +234,8 @@ async def owner(
     await database.close()
 
 
-async def told(rig: Rig, tx: AsyncConnection) -> dict[str, str]:
-    """What each check says that is not about the whole ledger at one moment, which needs a transaction of its own."""
+async def breaches_by_check(rig: Rig, tx: AsyncConnection) -> dict[str, str]:
+    """The breaches of each check, without the checks of the whole ledger, which need a transaction of their own."""
     checks = [
         check for check in rig.built.checks if check.name in set(Invariant) - {Invariant.BALANCES_ARE_SUMS}
     ]
@@ -243,25 +243,23 @@ async def told(rig: Rig, tx: AsyncConnection) -> dict[str, str]:
     return {name: " | ".join(breaches) for name, breaches in found.items() if breaches}
 
 
-async def test_nothing_is_told_of_what_is_sound(
-    books: tuple[Rig, dict[str, object]], owner: AsyncConnection
-) -> None:
-    """No check has anything to say, and no watch."""
+async def test_sound_data_has_no_breach(books: tuple[Rig, dict[str, object]], owner: AsyncConnection) -> None:
+    """On sound data no check and no watch reports a breach."""
     rig, _ = books
     assert await rig.breaches() == []
-    assert await told(rig, owner) == {}
+    assert await breaches_by_check(rig, owner) == {}
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_what_is_missing_is_told(
+async def test_a_missing_row_is_a_breach(
     books: tuple[Rig, dict[str, object]], owner: AsyncConnection, name: str
 ) -> None:
-    """By the checks that begin with what is left of it; the watches see the same."""
+    """Checks that begin with remaining rows report the missing one; the watches report the same."""
     rig, ids = books
     statements, expected = BROKEN[name]
     for statement in statements.format(**ids).split("; "):
         assert (await owner.execute(text(statement))).rowcount > 0
-    found = await told(rig, owner)
+    found = await breaches_by_check(rig, owner)
     for invariant, said in expected.items():
         assert said.format(**ids) in found.get(invariant, ""), found
     watches = {watch.name: watch for watch in build_watches()}

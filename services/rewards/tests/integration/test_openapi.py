@@ -18,7 +18,7 @@ DESTINATION = {"type": "stellar", "address": "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2
 REASON = {"reason": "seen"}
 
 CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
-    # who, method, route, query, body
+    # person, method, route, query, body
     ("ada", "POST", "/api/campaigns", {}, {"name": "other", "asset": "USDC"}),
     ("ada", "GET", "/api/campaigns", {}, None),
     ("ada", "GET", "/api/campaigns/{campaign_id}", {}, None),
@@ -111,11 +111,11 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
         },
     ),
 ]
-"""Every route that answers JSON, in an order in which each has something to show."""
+"""Every route that answers JSON, in an order in which each has something to return."""
 
 
 async def things(rig: Rig) -> dict[str, dict[str, Any]]:
-    """What the routes name: by the name in the path, and where one name stands for several by the route's end."""
+    """The values of path parameters, by name, and by the route's end where one name has several meanings."""
     named, _ = await scene(rig)
     player, other = named["player"], named["other"]
     reviewed = Match(
@@ -189,7 +189,7 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
 
 
 async def test_the_document_is_valid_and_shows_every_body(rig: Rig) -> None:
-    """It is served without a token, at /schema and through the gateway; both are the same."""
+    """The document is served without a token, at /schema and through the gateway, and is the same."""
     async with rig.client() as nobody:
         document = (await nobody.get("/schema")).json()
         assert (await nobody.get("/api/services/rewards/schema")).json() == document
@@ -198,7 +198,7 @@ async def test_the_document_is_valid_and_shows_every_body(rig: Rig) -> None:
 
 
 async def test_every_answer_is_shown_by_example(rig: Rig) -> None:
-    """Of every route that answers JSON."""
+    """Every route that answers JSON has an example."""
     async with rig.client() as nobody:
         document = (await nobody.get("/schema")).json()
     found = list(shown(document))
@@ -207,7 +207,7 @@ async def test_every_answer_is_shown_by_example(rig: Rig) -> None:
 
 
 async def test_every_route_answers_as_documented(rig: Rig) -> None:
-    """Every route does something real, and answers with its status and the members that the document names."""
+    """Every route is called, and answers with the status and the members of the document."""
     named = await things(rig)
     faults = []
     async with AsyncExitStack() as stack:

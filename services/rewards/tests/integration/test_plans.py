@@ -220,7 +220,7 @@ async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> Non
         assert after[name].found - before[name].found <= asked * LISTED_MAX, name
 
 
-async def test_a_scan_would_be_seen(grown: DatabaseUrls) -> None:
+async def test_a_sequential_scan_is_counted(grown: DatabaseUrls) -> None:
     """The counters tell of a sequential scan: without the index that it needs, a look-up is one."""
     before = await counters(grown)
     connection = await asyncpg.connect(grown.migration)

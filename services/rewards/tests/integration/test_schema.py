@@ -1,4 +1,4 @@
-"""The migrated database against the domain."""
+"""The migrated database compared with the domain."""
 
 import asyncio
 from pathlib import Path
@@ -25,7 +25,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
-    """What the migrated database enforces is what the domain says, births included."""
+    """The database enforces the domain's transitions, first states included."""
     domain = {
         "campaigns": {*CAMPAIGN_EDGES, *(("", state) for state in CAMPAIGN_START)},
         "rounds": {*ROUND_EDGES, *(("", state) for state in ROUND_START)},
@@ -44,7 +44,7 @@ async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
 def test_references_that_were_used_twice_before_do_not_stop_the_migration(
     make_database: DatabaseFactory,
 ) -> None:
-    """Of old rows under one reference the first stands for it, and the others are marked as repeating it."""
+    """Of old rows under one reference the first has it, and the others are marked as its repetitions."""
     urls = make_database("rewards", migrated=False)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))

@@ -1,4 +1,4 @@
-"""The service as a process: migrate, serve, Kafka in and out, SIGTERM."""
+"""The service as a process: migrate, serve, consume and publish over Kafka, SIGTERM."""
 
 import hashlib
 import os
@@ -39,7 +39,7 @@ CONSUMERS = {"rewards.settlements": SETTLEMENTS, "rewards.payouts": PAYOUTS, "re
 
 @dataclass
 class Running:
-    """A started service and how to talk to it."""
+    """A started service with its client."""
 
     process: subprocess.Popen[bytes]
     admin: httpx.AsyncClient
@@ -50,9 +50,9 @@ class Running:
 async def running(
     make_database: DatabaseFactory, kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path
 ) -> AsyncIterator[Running]:
-    """The service under its own principal and role, from a migrated database."""
+    """The service with its own principal and role, over a migrated database."""
     database = make_database("rewards", migrated=True)
-    await pass_over_what_is_there(kafka_server, database)
+    await skip_existing_messages(kafka_server, database)
     port = choose(taken=set())
     environment = serve_environment(
         "rewards",
@@ -89,8 +89,8 @@ async def running(
     process.wait(timeout=30)
 
 
-async def pass_over_what_is_there(kafka_server: KafkaServer, database: DatabaseUrls) -> None:
-    """Let the service's consumers begin behind what tests of other services left on the shared broker."""
+async def skip_existing_messages(kafka_server: KafkaServer, database: DatabaseUrls) -> None:
+    """Let the service's consumers begin after messages that tests of other services left on the shared broker."""
     begins = text(
         "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, last_hash, updated_at) "
         "VALUES (:consumer, :topic, :partition, :offset, :hash, now())"
@@ -134,7 +134,9 @@ def client_of(kafka_server: KafkaServer, principal: str) -> dict[str, Any]:
 async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
     running: Running, kafka_server: KafkaServer, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signed settlement is credited and told of on Kafka, a player's facts arrive from their source and from nobody else; SIGTERM ends the service cleanly."""
+    """A signed settlement is credited and published on Kafka, facts of players come only from their source, and SIGTERM
+    ends the service cleanly.
+    """
     identity = MessageKey.from_json(keyring.message_key_file("identity").read_text())
     key = MessageKey.from_json(keyring.message_key_file("settlement").read_text())
     monkeypatch.setattr(rig, "make_key", lambda _: key)
@@ -165,12 +167,12 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
     with pytest.raises(TopicAuthorizationFailedError):
         await games.send_and_wait(PLAYERS.name, key=b"ann", value=facts)
     await games.stop()
-    told_by = AIOKafkaProducer(**client_of(kafka_server, "identity"))
-    await told_by.start()
+    identity_source = AIOKafkaProducer(**client_of(kafka_server, "identity"))
+    await identity_source.start()
     forged = player_event("ann", source=IDENTITY_SOURCE, hours=hours, kyc_state="verified", key=None)
     for value in (forged, facts):
-        await told_by.send_and_wait(PLAYERS.name, key=b"ann", value=value)
-    await told_by.stop()
+        await identity_source.send_and_wait(PLAYERS.name, key=b"ann", value=value)
+    await identity_source.stop()
 
     async def credited() -> bool:
         wallet = (await admin.get("/api/wallet", params={"player": "ann"})).json()
@@ -189,12 +191,12 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
     await consumer.start()
     seen: list[str] = []
 
-    async def told() -> bool:
+    async def published() -> bool:
         for batch in (await consumer.getmany(timeout_ms=500)).values():
             seen.extend(orjson.loads(message.value)["type"] for message in batch)
         return "prizewire.reward.allocated.v1" in seen
 
-    await eventually(told, deadline_s=60)
+    await eventually(published, deadline_s=60)
     await consumer.stop()
     assert "prizewire.campaign.funded.v1" in seen
     checks = (await admin.get("/api/services/rewards/checks")).json()["checks"]
@@ -205,7 +207,7 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
 
 
 def test_settings_are_listed_as_json() -> None:
-    """Every variable comes with its default and description, secrets without a value."""
+    """Every variable has its default and description, secrets no value."""
     done = subprocess.run(
         [sys.executable, "-m", "prizewire_rewards", "settings"], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Every transfer is held to the document that its cause names: none of its figures can be changed past the guards untold."""
+"""Every transfer is compared with the document that its cause names: no changed figure stays unreported."""
 
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
@@ -22,7 +22,7 @@ from services.rewards.tests.sql import insert, open_account
 
 @pytest.fixture(scope="module")
 async def books(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
-    """A service that has moved money in every way that there is."""
+    """A service with moves of every type."""
     rig = await Rig.open(make_module_database("rewards", migrated=True))
     await lived(rig)
     await move_everything(rig)
@@ -33,7 +33,7 @@ async def books(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
 
 @pytest.fixture
 async def owner(books: Rig, postgres_server: PostgresServer) -> AsyncIterator[AsyncConnection]:
-    """A connection past all triggers and foreign keys, as a superuser has it; its changes are undone."""
+    """A superuser's connection without triggers and foreign keys; its changes are rolled back."""
     postgres_server.run_sql(f'GRANT SET ON PARAMETER session_replication_role TO "{owner_of("rewards")}"')
     database = Database(books.urls.migration, application_name="test-owner", pool_size=1)
     async with database.engine.connect() as connection:
@@ -51,7 +51,7 @@ _DOCUMENTED, _WITH_DOCUMENT, _AS_BOOKED = (
 )
 _OTHER = (
     "UPDATE ledger_transfers SET {side}_account = (SELECT a.id FROM ledger_accounts a JOIN ledger_accounts o "
-    "ON o.id = {side}_account AND a.kind = o.kind AND a.asset = o.asset WHERE a.owner = 'thief') WHERE id = :id"
+    "ON o.id = {side}_account AND a.kind = o.kind AND a.asset = o.asset WHERE a.owner = 'attacker') WHERE id = :id"
 )
 CHANGES: Final[dict[str, str]] = {
     "amount": "UPDATE ledger_transfers SET amount = amount + 1 WHERE id = :id",
@@ -64,7 +64,9 @@ CHANGES: Final[dict[str, str]] = {
     ),
     "correlation": "UPDATE ledger_transfers SET correlation_id = 'other' WHERE id = :id",
 }
-"""What can be changed of a transfer; an account becomes one of the same kind and asset that belongs to a thief."""
+"""The figures of a transfer that are changed. An account is replaced by an attacker's account of the same kind and
+asset.
+"""
 ONE_OWNER: Final = ("external_in", "external_out", "write_off", "clearing", "fees", "entry_fees", "rail_fees")
 """Kinds of accounts whose owner no document names."""
 WITH_MONEY_IN: Final = {
@@ -81,25 +83,25 @@ PRIZES: Final = {name for name in TransferType if name.startswith(("prize_", "cl
     "platform_fee_reversed",
     "organizer_fee_reversed",
 }
-"""Types whose amounts are held to the prizes by the sums of rounds and players, and of disowned rounds."""
+"""Types whose amounts are compared with the prizes by the sums of rounds and players, and of disowned rounds."""
 NOT_DOCUMENTED: Final = {
     *((name, "amount") for name in PRIZES),
     ("organizer_fee", "credit"),
     ("rail_fee", "amount"),
     ("rail_fee", "asset"),
     ("rail_fee", "credit"),
-    # the accounts name these documents, whatever the cause says
+    # the accounts name these documents, whatever the cause is
     *((name, "cause") for name in ("entry_fee_earned", "entry_fee_held", "entry_fee_refunded")),
     *((name, "cause") for name in ("payout_paid", "payout_requested", "payout_given_back")),
 }
-"""What ``transfers_documented`` does not see of a transfer. The balances and the sums of rounds do."""
+"""Changes of a transfer that ``transfers_documented`` does not find. The balances and the sums of rounds do."""
 NOT_WITH_DOCUMENT: Final = {
     ("prize_reserved", "amount"),
     ("entry_fee_refunded", "amount"),
     ("topup_credited", "amount"),
     ("payout_returned", "debit"),
 }
-"""What ``money_is_documented`` does not see of the transfers that it looks at. ``transfers_documented`` or sums do."""
+"""Changes that ``money_is_documented`` does not find in its transfers. ``transfers_documented`` or sums do."""
 LOOKED_AT: Final = {
     "campaign_funded",
     "funding_added",
@@ -109,11 +111,11 @@ LOOKED_AT: Final = {
     "prize_reserved",
     "entry_fee_refunded",
 }
-"""The types that ``money_is_documented`` looks at."""
+"""The types that ``money_is_documented`` reads."""
 
 
 class Moved(NamedTuple):
-    """One transfer of each way that money moved."""
+    """One transfer of each type and pair of account kinds."""
 
     id: UUID
     type: str
@@ -132,32 +134,34 @@ async def moved(tx: AsyncConnection) -> list[Moved]:
 
 
 async def ask(tx: AsyncConnection, name: Invariant) -> str:
-    """What the check of this name says now."""
+    """The breaches of the check of this name."""
     found = await checks._check_slices(tx, question=checks.QUESTIONS[name])
     return " | ".join(found)
 
 
-async def open_thieves(tx: AsyncConnection) -> None:
-    """An account of each kind that belongs to nobody."""
+async def open_attacker_accounts(tx: AsyncConnection) -> None:
+    """Open an attacker's account of each kind."""
     await tx.execute(
         text(
             "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) SELECT gen_random_uuid(), "
-            "kind, 'thief', code, bound, CASE WHEN bound = 'none' THEN NULL ELSE 0 END, now() FROM ledger_kinds, "
+            "kind, 'attacker', code, bound, CASE WHEN bound = 'none' THEN NULL ELSE 0 END, now() FROM ledger_kinds, "
             "(VALUES ('USDC'), ('XLM')) AS assets(code)"
         )
     )
 
 
-async def test_money_has_moved_in_every_way(books: Rig, owner: AsyncConnection) -> None:
-    """All checks hold, and what this file tries was tried with each type of transfer but these."""
+async def test_every_type_of_transfer_is_tested(books: Rig, owner: AsyncConnection) -> None:
+    """All checks hold on the sound data, and each type of transfer is tested except the listed ones."""
     assert await books.breaches() == []
     left = {edge.type for edge in EDGES} - {one.type for one in await moved(owner)}
     assert left == {"campaign_withdrawn", "funding_withdrawn", "opening_balance", "payout_fee"}
 
 
-async def test_each_figure_of_a_transfer_is_held_to_its_document(owner: AsyncConnection) -> None:
-    """Amount, asset, payer, payee and cause: what one question does not see is named above, with who sees it."""
-    await open_thieves(owner)
+async def test_each_figure_of_a_transfer_is_compared_with_its_document(owner: AsyncConnection) -> None:
+    """Amount, asset, payer, payee and cause: the constants above name each change that a check does not find, and the
+    check that does.
+    """
+    await open_attacker_accounts(owner)
     unseen: list[tuple[str, str, str]] = []
     for one in await moved(owner):
         for change, statement in CHANGES.items():
@@ -176,15 +180,15 @@ async def test_each_figure_of_a_transfer_is_held_to_its_document(owner: AsyncCon
             if one.type in LOOKED_AT and (one.type, change) not in NOT_WITH_DOCUMENT:
                 expected.add(_WITH_DOCUMENT)
             for name in (_DOCUMENTED, _WITH_DOCUMENT):
-                told = str(one.id) in await ask(owner, name)
-                if told is not (name in expected):
-                    unseen.append((name, " ".join(one[1:]), f"{change} {told}"))
+                reported = str(one.id) in await ask(owner, name)
+                if reported is not (name in expected):
+                    unseen.append((name, " ".join(one[1:]), f"{change} {reported}"))
             await nested.rollback()
     assert unseen == []
 
 
 async def test_each_type_of_transfer_needs_a_document(owner: AsyncConnection) -> None:
-    """A transfer along any edge whose cause names nothing is told, whatever else it would move."""
+    """A transfer along any edge without a document is a breach."""
     made: dict[str, str] = {}
     for edge in EDGES:
         if edge.type in WITH_MONEY_IN:
@@ -194,10 +198,10 @@ async def test_each_type_of_transfer_needs_a_document(owner: AsyncConnection) ->
             await open_account(owner, account)
         transfer = await insert(owner, edge.type, debit, credit, 1, cause=f"x/{uuid4()}")
         made[str(transfer)] = edge.type
-    told = ""
+    reported = ""
     for made_id in made:
-        told += str(await checks._ask(owner, checks.QUESTIONS[_DOCUMENTED].breaches, ids=[UUID(made_id)]))
-    assert {kind for made_id, kind in made.items() if made_id not in told} == set()
+        reported += str(await checks._ask(owner, checks.QUESTIONS[_DOCUMENTED].breaches, ids=[UUID(made_id)]))
+    assert {kind for made_id, kind in made.items() if made_id not in reported} == set()
 
 
 _ACCOUNT_GONE = (
@@ -363,15 +367,15 @@ for _side in ("debit", "credit"):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-async def test_each_document_is_held_to_its_transfers(owner: AsyncConnection, name: str) -> None:
-    """What is changed behind the service's back is told by its question, in words that name it."""
+async def test_each_document_is_compared_with_its_transfers(owner: AsyncConnection, name: str) -> None:
+    """Each changed document is a breach of its check, with a message that names it."""
     statement, invariant, said = DOCUMENTS[name]
     assert (await owner.execute(text(statement))).rowcount > 0
     assert said in await ask(owner, invariant)
 
 
-async def test_entries_of_a_round_that_is_closing_may_wait(owner: AsyncConnection) -> None:
-    """Their chunks have their turn one after the other."""
+async def test_entries_of_a_closing_round_may_be_open(owner: AsyncConnection) -> None:
+    """Chunks of entries are closed one after the other, so open entries are no breach meanwhile."""
     statement = (
         "UPDATE entry_rounds SET open = false, ended_as = 'earned', closing = true WHERE ended_as IS NULL"
     )
@@ -379,8 +383,8 @@ async def test_entries_of_a_round_that_is_closing_may_wait(owner: AsyncConnectio
     assert await ask(owner, Invariant.ENTRIES_IN_ESCROW) == ""
 
 
-async def test_a_fee_that_a_payout_does_not_bear_is_told(owner: AsyncConnection) -> None:
-    """Also where the payout is there."""
+async def test_a_fee_that_a_payout_does_not_have_is_a_breach(owner: AsyncConnection) -> None:
+    """Also where the payout exists."""
     payout = (
         await owner.execute(text("SELECT id FROM payouts WHERE state = 'requested' LIMIT 1"))
     ).scalar_one()

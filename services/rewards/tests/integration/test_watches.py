@@ -1,4 +1,4 @@
-"""Invariants: the checks see everything, the watches a bounded part at each look, and both can say no."""
+"""Invariants: checks read everything, watches a bounded part in each run, and both find breaches."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ async def summed_up(rig: Rig, *, rows_max: int = ALL_AT_ONCE) -> tuple[int, int]
 
 
 async def played(rig: Rig, *, rounds: int = 4) -> None:
-    """Some rounds whose prizes are requested directly."""
+    """Rounds whose prizes are requested directly."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"), method_event("bob"))
     for _ in range(rounds):
@@ -43,7 +43,7 @@ async def played(rig: Rig, *, rounds: int = 4) -> None:
 
 
 async def paid_in(rig: Rig) -> None:
-    """A top-up of which a part was refunded and another is in an entry's escrow."""
+    """A top-up with a partial refund, and one with an entry fee in escrow."""
     session = await top_up(rig, "dan", "20.00")
     await rig.feed(rig.payouts, session.reversal("refunded", "re_1", "5.00"))
     match = Match(await rig.campaign(), [])
@@ -51,7 +51,7 @@ async def paid_in(rig: Rig) -> None:
 
 
 async def played_all(rig: Rig) -> None:
-    """The same, with prizes to be claimed and a debt of which something was recovered."""
+    """The same, with claimable prizes and a partly recovered debt."""
     await played(rig)
     claims = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM)
     await rig.settle(Match(claims, [("kim", "2.00")]))
@@ -60,8 +60,8 @@ async def played_all(rig: Rig) -> None:
     await rig.settle(Match(wallets, [("leo", "3.00")]))
 
 
-async def tamper(rig: Rig, *statements: str) -> None:
-    """Change rows past every guard, as only a superuser of the database can."""
+async def change_rows(rig: Rig, *statements: str) -> None:
+    """Change rows without any guard, as only a superuser of the database can."""
     tables = (
         "ledger_accounts",
         "ledger_transfers",
@@ -131,14 +131,14 @@ BREAKS = [
 @pytest.mark.parametrize(
     ("invariant", "change"), BREAKS, ids=[f"{name}-{n}" for n, (name, _) in enumerate(BREAKS)]
 )
-async def test_each_invariant_can_be_broken(rig: Rig, invariant: Invariant, change: str) -> None:
-    """Check and watch see the same change; before it, neither saw anything."""
+async def test_each_invariant_finds_its_breach(rig: Rig, invariant: Invariant, change: str) -> None:
+    """Check and watch find the same change, and neither finds a breach before it."""
     await played_all(rig)
     await paid_in(rig)
     watches = {watch.name: watch for watch in build_watches()}
     assert await rig.breaches() == []
     assert not any([(await look(rig, watch)).breaches for watch in watches.values()])
-    await tamper(rig, *change.split("; "))
+    await change_rows(rig, *change.split("; "))
     assert any(breach.startswith(f"{invariant}: ") for breach in await rig.breaches())
     assert (await look(rig, watches[invariant])).breaches
 
@@ -147,8 +147,8 @@ def watch_of(name: Invariant, *, weight: int) -> Watch:
     return next(watch for watch in build_watches(weight=weight) if watch.name == name)
 
 
-async def test_a_watch_takes_one_slice_at_a_time_and_says_which(rig: Rig) -> None:
-    """Every payout has its turn once, the last turn says so, and then it begins anew."""
+async def test_a_watch_reads_one_slice_in_a_run_and_says_which(rig: Rig) -> None:
+    """Every payout is read once, the last run says so, and then the watch begins again."""
     await played(rig)
     watch = watch_of(Invariant.PAYOUTS_CONSISTENT, weight=3)
     looks = [await look(rig, watch) for _ in range(4)]
@@ -161,34 +161,34 @@ async def test_a_watch_takes_one_slice_at_a_time_and_says_which(rig: Rig) -> Non
     assert again == first
 
 
-async def test_a_round_weighs_as_much_as_it_has_lines(rig: Rig) -> None:
-    """Three lines and the round itself make four; one that is heavier than a slice still has its turn."""
+async def test_a_round_counts_as_many_rows_as_it_has_lines(rig: Rig) -> None:
+    """Three lines and the round itself count as four; a round larger than a slice is read too."""
     await played(rig)
     assert (await look(rig, watch_of(Invariant.ROUNDS_ADD_UP, weight=8))).looked_at == 2
     assert (await look(rig, watch_of(Invariant.ROUNDS_ADD_UP, weight=1))).looked_at == 1
 
 
-async def test_a_breach_is_looked_at_again_at_every_turn(rig: Rig) -> None:
-    """It is not forgotten while others have their turn, and gone once it is mended."""
+async def test_a_known_breach_is_read_in_every_run(rig: Rig) -> None:
+    """A known breach is read in every run until it is repaired."""
     await played(rig)
     [first] = await rig.rows("SELECT id FROM payouts ORDER BY id LIMIT 1")
-    await tamper(rig, f"UPDATE payouts SET amount = amount + 1 WHERE id = '{first['id']}'")
+    await change_rows(rig, f"UPDATE payouts SET amount = amount + 1 WHERE id = '{first['id']}'")
     watch = watch_of(Invariant.PAYOUTS_CONSISTENT, weight=3)
     looks = [await look(rig, watch) for _ in range(3)]
     assert [len(seen.breaches) for seen in looks] == [1, 1, 1]
     assert "again 1 that were broken" in looks[1].covered
-    await tamper(rig, f"UPDATE payouts SET amount = amount - 1 WHERE id = '{first['id']}'")
+    await change_rows(rig, f"UPDATE payouts SET amount = amount - 1 WHERE id = '{first['id']}'")
     assert (await look(rig, watch)).breaches == []
 
 
-async def test_the_whole_check_goes_through_every_slice(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A breach in the last slice, or after the last stride of transfers, is found."""
+async def test_the_check_reads_every_slice(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check finds a breach in the last slice, or after the last step of transfers."""
     await played(rig)
     monkeypatch.setattr(checks, "SLICE_WEIGHT", 3)
     monkeypatch.setattr(checks._check_balances, "__kwdefaults__", {"stride": 5})
     assert await rig.breaches() == []
     [last] = await rig.rows("SELECT id FROM payouts ORDER BY id DESC LIMIT 1")
-    await tamper(
+    await change_rows(
         rig,
         f"UPDATE payouts SET amount = amount + 1 WHERE id = '{last['id']}'",
         "UPDATE ledger_transfers SET amount = amount + 1 WHERE seq = (SELECT max(seq) FROM ledger_transfers)",
@@ -198,8 +198,8 @@ async def test_the_whole_check_goes_through_every_slice(rig: Rig, monkeypatch: p
     assert len([one for one in found if one.startswith("balances_are_sums")]) == 2
 
 
-async def test_balances_are_held_against_the_checkpoint_and_what_came_after(rig: Rig) -> None:
-    """Before, at and after the checkpoint the sums agree, unbounded accounts included; a tampered one is seen."""
+async def test_balances_are_compared_with_the_checkpoint_and_later_transfers(rig: Rig) -> None:
+    """Before, at and after the checkpoint the sums match, also of unbounded accounts; a changed sum is found."""
     watch = BalanceWatch(weight=ALL_AT_ONCE, tail_max=ALL_AT_ONCE)
     await played(rig)
     transfers = len(await rig.rows("SELECT 1 FROM ledger_transfers"))
@@ -211,36 +211,36 @@ async def test_balances_are_held_against_the_checkpoint_and_what_came_after(rig:
     assert "the 0 transfers after number" in seen.covered
     await played(rig, rounds=1)
     assert (await look(rig, watch)).breaches == []
-    await tamper(
+    await change_rows(
         rig, "UPDATE ledger_rollups SET balance = balance + 1", "UPDATE ledger_deltas SET delta = delta + 1"
     )
     [breach, *_] = (await look(rig, watch)).breaches
     assert "its transfers make" in breach
 
 
-async def test_what_moved_lately_is_looked_at_outside_its_turn(rig: Rig) -> None:
-    """However many accounts there are, one that just moved wrongly is seen at once."""
+async def test_an_account_that_just_moved_is_read_in_every_run(rig: Rig) -> None:
+    """A wrong balance of an account that just moved is found at once, however many accounts there are."""
     await played(rig)
     for _ in range(2):
         await summed_up(rig)
     watch = BalanceWatch(weight=1, tail_max=ALL_AT_ONCE)
     await look(rig, watch)
     campaign = await rig.campaign(funded=5_000)
-    await tamper(rig, f"UPDATE ledger_accounts SET balance = balance + 7 WHERE owner = '{campaign}'")
+    await change_rows(rig, f"UPDATE ledger_accounts SET balance = balance + 7 WHERE owner = '{campaign}'")
     [breach] = (await look(rig, watch)).breaches
     assert f"pool of {campaign} holds 50.07 USDC, its transfers make 50.00 USDC" in breach
 
 
-async def test_a_checkpoint_too_far_behind_is_said(rig: Rig) -> None:
-    """What cannot be added up in a bounded time is not claimed to have been seen."""
+async def test_too_many_transfers_since_the_checkpoint_are_reported(rig: Rig) -> None:
+    """If the transfers since the checkpoint are too many, the run reports that it read nothing."""
     await played(rig)
     seen = await look(rig, BalanceWatch(weight=ALL_AT_ONCE, tail_max=3))
     assert (seen.looked_at, seen.whole) == (0, False)
     assert "transfers are still to be summed up" in seen.covered
 
 
-async def test_the_checkpoint_moves_on_in_bounded_steps(rig: Rig) -> None:
-    """Each step sums up so many transfers at most; sums that are zero are not kept."""
+async def test_the_checkpoint_moves_in_bounded_steps(rig: Rig) -> None:
+    """Each step sums a bounded number of transfers; sums of zero are not stored."""
     await played(rig)
     total = len(await rig.rows("SELECT 1 FROM ledger_transfers"))
     await summed_up(rig)
@@ -257,7 +257,7 @@ async def test_the_checkpoint_moves_on_in_bounded_steps(rig: Rig) -> None:
 
 
 async def test_the_checkpoint_waits_for_smaller_numbers_that_are_not_committed(rig: Rig) -> None:
-    """A transfer whose number was drawn before, and that commits after, is not missed."""
+    """A transfer with a smaller number that commits later is not missed."""
     campaign = await rig.campaign(funded=5_000)
     pool, world = Account(Kind.POOL, str(campaign), "USDC"), Account(Kind.EXTERNAL_IN, "world", "USDC")
     for _ in range(2):
@@ -282,7 +282,7 @@ async def test_the_checkpoint_waits_for_smaller_numbers_that_are_not_committed(r
 
 
 async def test_the_service_does_not_write_the_sums(rig: Rig) -> None:
-    """What balances are held against is written by the database alone, in a transaction that wrote nothing before."""
+    """Only the database writes the sums of the checkpoint, in a transaction without earlier writes."""
     for statement in (
         "UPDATE ledger_sums SET total = 0",
         "INSERT INTO ledger_sums VALUES (gen_random_uuid(), 1)",
@@ -302,8 +302,10 @@ async def test_the_service_does_not_write_the_sums(rig: Rig) -> None:
     assert (state, "transaction of its own" in message) == ("25000", True)
 
 
-async def test_the_job_tells_breaches_and_what_it_covered(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One run looks at each invariant once, and the checkpoint has a job of its own."""
+async def test_the_job_reports_breaches_and_what_it_covered(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run reads each invariant once, and the checkpoint has a job of its own."""
     await played(rig)
     asked: list[int] = []
 
@@ -320,28 +322,32 @@ async def test_the_job_tells_breaches_and_what_it_covered(rig: Rig, monkeypatch:
     )
     by_name = {job.name: job for job in jobs}
     assert [await by_name["ledger.sum_up"].run() for _ in range(2)] == [True, False]
-    # A logger that was used before keeps the configuration that it found then.
-    monkeypatch.setattr("prizewire_rewards.jobs._log", get_logger("told"))
+    # A logger that was used before keeps its former configuration.
+    monkeypatch.setattr("prizewire_rewards.jobs._log", get_logger("test"))
     with capture_logs() as lines:
         await by_name["invariants"].run()
-    (told,) = (line["covered"] for line in lines if line["event"] == "invariants looked at")
-    assert any("all 8 payouts" in one for one in told.values())
+    (covered,) = (line["covered"] for line in lines if line["event"] == "invariants looked at")
+    assert any("all 8 payouts" in one for one in covered.values())
 
 
-async def test_breaches_that_are_not_named_yet_are_not_passed(
+async def test_breaches_that_are_not_named_yet_are_read_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a look finds as many breaches as it names, the next looks at the same rounds again, until all are mended."""
+    """After a run with the most breaches that are named, the next run reads the same rounds again, until all are
+    repaired.
+    """
     monkeypatch.setattr(checks, "BREACHES_MAX", 1)
     await played(rig, rounds=2)
     first, second = sorted(str(row["id"]) for row in await rig.rows("SELECT id FROM rounds"))
-    await tamper(rig, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'")
+    await change_rows(rig, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'")
     [watch] = [one for one in build_watches(weight=1) if one.name is Invariant.ROUNDS_ADD_UP]
     for _ in range(3):
         seen = await look(rig, watch)
         assert not seen.whole
         assert [first in breach for breach in seen.breaches] == [True]
-    await tamper(rig, f"UPDATE rewards SET amount = amount - 1 WHERE player = 'cid' AND round_id = '{first}'")
+    await change_rows(
+        rig, f"UPDATE rewards SET amount = amount - 1 WHERE player = 'cid' AND round_id = '{first}'"
+    )
     assert list((await look(rig, watch)).breaches) == []
     seen = await look(rig, watch)
     assert [second in breach for breach in seen.breaches] == [True]

@@ -1,4 +1,4 @@
-"""What the database keeps as it was born, and guards that a session's own tables do not fool."""
+"""Rows that the database keeps unchanged, and guards that temporary tables of a session cannot bypass."""
 
 from collections.abc import AsyncIterator
 
@@ -19,7 +19,7 @@ WORLD = Account(Kind.EXTERNAL_IN, "world", "USDC")
 
 @pytest.fixture(scope="module")
 async def shared(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
-    """A paid-out round, for tests whose every write is refused."""
+    """A round with a paid payout, for tests in which every write is refused."""
     rig = await Rig.open(make_module_database("rewards", migrated=True))
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
@@ -30,8 +30,8 @@ async def shared(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
 
 
 @pytest.mark.parametrize("table", KEPT)
-async def test_nothing_is_deleted_to_be_born_again(shared: Rig, table: str) -> None:
-    """A paid payout that could be deleted could be requested, and paid, once more."""
+async def test_rows_are_not_deleted_and_inserted_again(shared: Rig, table: str) -> None:
+    """A deleted paid payout could be requested and paid again."""
     for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
         state, _ = await refused(shared, lambda tx, sql=statement: tx.execute(text(sql)))
         assert state == "42501", statement
@@ -83,8 +83,8 @@ async def test_nothing_is_deleted_to_be_born_again(shared: Rig, table: str) -> N
         *(("payout_methods", change) for change in ("player = 'eve'", "version = 0")),
     ],
 )
-async def test_what_a_row_is_bound_to_stays(shared: Rig, table: str, change: str) -> None:
-    """Amounts, players, assets and ids are what they were; counters only grow; and that holds for the owner too."""
+async def test_bound_columns_of_rows_never_change(shared: Rig, table: str, change: str) -> None:
+    """Amounts, players, assets and ids never change, and counters only grow, also for the owner."""
     statement = f"UPDATE {table} SET {change}"
     state, message = await refused(shared, lambda tx: tx.execute(text(statement)))
     assert state == "42501" or (state == "23514" and "bound to does not change" in message)
@@ -92,8 +92,8 @@ async def test_what_a_row_is_bound_to_stays(shared: Rig, table: str, change: str
     assert (state, "bound to does not change" in message) == ("23514", True)
 
 
-async def test_a_rail_is_named_once(rig: Rig) -> None:
-    """What paid a payout is not renamed afterwards."""
+async def test_the_rail_of_a_payout_never_changes(rig: Rig) -> None:
+    """The rail of a paid payout never changes."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     await rig.settle(Match(campaign, [("ann", "60.00")]))
@@ -107,20 +107,20 @@ async def test_a_rail_is_named_once(rig: Rig) -> None:
 
 @pytest.fixture
 async def tempting(rig: Rig) -> Rig:
-    """A ledger with 100 minor units in a campaign, whose service may make temporary tables."""
+    """A campaign with 100 minor units; the service may create temporary tables."""
     await rig.campaign(funded=100)
     await as_owner(rig, f'GRANT TEMPORARY ON DATABASE "{rig.urls.name}" TO "rewards"')
     return rig
 
 
 async def shadow(tx: AsyncConnection, table: str) -> None:
-    """Put an empty table of the session before the schema's own; everybody may read and write it."""
+    """Create an empty temporary table with the name of a table of the schema; everyone may read and write it."""
     await tx.execute(text(f"CREATE TEMPORARY TABLE {table} (LIKE public.{table} INCLUDING DEFAULTS)"))
     await tx.execute(text(f"GRANT ALL ON pg_temp.{table} TO PUBLIC"))
 
 
 async def test_the_service_makes_no_temporary_tables(rig: Rig) -> None:
-    """The migration took the privilege away, which PostgreSQL gives to everybody."""
+    """The migration revokes the privilege, which PostgreSQL grants to everyone."""
     state, _ = await refused(rig, lambda tx: tx.execute(text("CREATE TEMPORARY TABLE mine (id int)")))
     assert state == "42501"
     granted = await rig.rows("SELECT has_database_privilege('rewards', current_database(), 'TEMP') AS may")
@@ -128,7 +128,7 @@ async def test_the_service_makes_no_temporary_tables(rig: Rig) -> None:
 
 
 async def test_a_transfer_between_accounts_of_a_temporary_table_is_refused(tempting: Rig) -> None:
-    """The ledger looks for accounts among its own only: here two that do not exist."""
+    """The ledger reads accounts only from its own table; these two do not exist there."""
     pool, reserved = Account(Kind.POOL, "ghost", "USDC"), Account(Kind.RESERVED, "ghost", "USDC")
 
     async def attempt(tx: AsyncConnection) -> None:
@@ -147,8 +147,8 @@ async def test_a_transfer_between_accounts_of_a_temporary_table_is_refused(tempt
     assert "not open in this kind" in message
 
 
-async def test_locking_sees_the_ledgers_own_accounts(tempting: Rig) -> None:
-    """A forged balance in a temporary table is not what a decision gets to see."""
+async def test_locking_reads_the_ledgers_own_accounts(tempting: Rig) -> None:
+    """A forged balance in a temporary table is not read."""
     [pool] = await tempting.rows("SELECT id FROM ledger_accounts WHERE kind = 'pool'")
     async with tempting.db.transaction() as tx:
         await shadow(tx, "ledger_accounts")
@@ -164,8 +164,8 @@ async def test_locking_sees_the_ledgers_own_accounts(tempting: Rig) -> None:
         await tx.rollback()
 
 
-async def test_no_movement_is_rolled_up_but_the_ledgers_own(tempting: Rig) -> None:
-    """Money cannot be made by folding movements that no transfer caused."""
+async def test_only_the_ledgers_own_movements_are_rolled_up(tempting: Rig) -> None:
+    """A roll-up of movements without transfers would create money."""
     async with tempting.db.transaction() as tx:
         await shadow(tx, "ledger_deltas")
         await tx.execute(
@@ -186,7 +186,7 @@ async def test_no_movement_is_rolled_up_but_the_ledgers_own(tempting: Rig) -> No
     [("campaigns", "draft"), ("rounds", "reserved"), ("payouts", "requested"), ("rewards", "pending")],
 )
 async def test_no_transition_is_allowed_by_a_temporary_table(tempting: Rig, table: str, back: str) -> None:
-    """The guards of the state machines look into their own tables too."""
+    """The guards of the state machines also read only their own tables."""
     campaign = await tempting.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await tempting.feed(tempting.payouts, method_event("ann"))
     await tempting.settle(Match(campaign, [("ann", "60.00")]))
@@ -208,8 +208,8 @@ async def test_no_transition_is_allowed_by_a_temporary_table(tempting: Rig, tabl
     assert f"{onward} -> {back} is not allowed" in message
 
 
-async def test_every_function_says_where_it_looks(rig: Rig) -> None:
-    """A function to come cannot forget it: whatever runs with the owner's rights, or guards, names its search path."""
+async def test_every_function_sets_its_search_path(rig: Rig) -> None:
+    """Every function that runs with the owner's rights, or guards a table, sets its search path; new ones too."""
     found = await rig.rows(
         "SELECT p.proname AS name, coalesce(array_to_string(p.proconfig, ' '), '') AS settings, p.prosecdef AS definer "
         "FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace"
@@ -225,7 +225,9 @@ async def test_every_function_says_where_it_looks(rig: Rig) -> None:
 async def test_what_a_campaign_was_funded_with_follows_from_the_ledger(
     rig: Rig,
 ) -> None:
-    """The service's role can neither say it nor be born with it: transfers that fund and empty the pool count it."""
+    """The service's role can neither insert nor change the funded amount: transfers that fund and empty the pool count
+    it.
+    """
     campaign = await rig.campaign(funded=10_000)
     await rig.fund(campaign, 500)
     for statement in (

@@ -1,4 +1,4 @@
-"""Which HTTP status a refusal has."""
+"""The HTTP status of each refusal."""
 
 import ast
 from pathlib import Path
@@ -13,7 +13,7 @@ ERRORS = {"InvalidRequest", "NotFound"}
 
 
 def raised() -> set[str]:
-    """The codes that handlers, domain and routes name when they refuse."""
+    """The codes that handlers, domain and routes raise."""
     return {
         node.args[0].value
         for file in Path(prizewire_rewards.__file__).parent.rglob("*.py")
@@ -32,14 +32,14 @@ def _refuses(called: ast.expr) -> bool:
 
 
 def test_every_code_has_its_status() -> None:
-    """Each code that a rule refuses with stands in the table."""
+    """Each raised code is in the table."""
     found = raised()
     assert {"campaign_ended", "transfer_unknown"} <= found
     assert {*found, *AMOUNT_CODES, NO_PAYOUT_METHOD} - STATUSES.by_code.keys() == set()
 
 
 def test_refusals_are_declared_by_status() -> None:
-    """As routes declare them."""
+    """Refusals are grouped by status, as routes declare them."""
     assert STATUSES.refusals("own_claim", "campaign_ended", "claim_final", "asset_unknown") == {
         403: ("own_claim",),
         409: ("campaign_ended", "claim_final"),

@@ -1,4 +1,4 @@
-"""Random stories of one player's top-ups and entries, in memory, beside sums that a few lines keep."""
+"""Random sequences of one player's top-ups and entries, in memory, compared with a few sums."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,8 +32,8 @@ TOPUP = Account(Kind.TOPUP, "ann", "USDC")
 WINNINGS = Account(Kind.WINNINGS, "ann", "USDC")
 
 
-class Story:
-    """One player in a world of their own."""
+class PlayerModel:
+    """The store and the sums of one player."""
 
     def __init__(self) -> None:
         self.store = MemoryStore(ASSETS)
@@ -46,11 +46,11 @@ class Story:
         return self.store.ledger.balance(account)
 
     def topup(self, *commands: CreditTopup | ReverseTopup | WinDispute) -> Any:
-        async def told(ports: Ports) -> Any:
+        async def call(ports: Ports) -> Any:
             intake = await lock_intakes(commands, ports=ports)
             return await apply_topup_events(commands, intake=intake, ports=ports, tools=TOOLS, now=START)
 
-        return self.run(told)
+        return self.run(call)
 
     def credit(self, amount: int) -> Any:
         return self.topup(CreditTopup(**self._said(amount, "pay"), correlation_id=str(self.session)))
@@ -73,7 +73,7 @@ class Story:
         }
 
     def grant(self, amount: int) -> None:
-        """Winnings out of nowhere."""
+        """Credit winnings without a source."""
         world = Account(Kind.EXTERNAL_IN, "world", "USDC")
         move = Move(TransferType.OPENING_BALANCE, world, WINNINGS, amount)
 
@@ -85,7 +85,7 @@ class Story:
         self.run(post)
 
     def enter(self, fee: int) -> UUID:
-        """Ask for one entry into a new round; answers the round."""
+        """Request one entry into a new round. Returns the round."""
         round_ = EntryRound(round_id=uuid4(), asset="USDC", fee=fee, correlation_id="round")
         command = EnterRound(
             entry_id=ids.entry_id(round_id=round_.round_id, player="ann"),
@@ -125,71 +125,71 @@ steps = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(credited=amounts, story=st.lists(steps, max_size=12))
-def test_no_story_takes_or_gives_more_than_was_paid_in(
-    credited: int, story: list[tuple[str, str, int]]
-) -> None:
-    """In whatever order: never more is reversed than was credited, no bucket is below zero, a won dispute brings back
-    just what it took, and every unit is somewhere.
+def test_no_sequence_loses_or_makes_money(credited: int, story: list[tuple[str, str, int]]) -> None:
+    """In every order: no more is reversed than credited, no bucket is below zero, a won dispute returns exactly what it
+    took, and no unit is lost.
     """
-    told = Story()
-    told.credit(credited)
+    model = PlayerModel()
+    model.credit(credited)
     rounds: list[UUID] = []
     granted = 0
     for what, reference, amount in story:
         if what == "refund":
-            told.reverse(ReversalKind.REFUND, reference, amount)
+            model.reverse(ReversalKind.REFUND, reference, amount)
         elif what == "dispute":
-            told.reverse(ReversalKind.DISPUTE, reference, amount)
+            model.reverse(ReversalKind.DISPUTE, reference, amount)
         elif what == "win":
-            told.win(reference, amount)
+            model.win(reference, amount)
         elif what == "enter":
-            rounds.append(told.enter(amount))
+            rounds.append(model.enter(amount))
         elif what == "grant":
             granted += amount
-            told.grant(amount)
+            model.grant(amount)
         elif rounds:
-            told.end(rounds.pop(), EntryEnd.EARNED if what == "earn" else EntryEnd.REFUNDED)
-        [topup] = told.store.topups.values()
-        reversals = told.store.reversals.values()
+            model.end(rounds.pop(), EntryEnd.EARNED if what == "earn" else EntryEnd.REFUNDED)
+        [topup] = model.store.topups.values()
+        reversals = model.store.reversals.values()
         assert 0 <= topup.reversed <= topup.credited == credited
         assert topup.reversed == sum(one.booked - one.restored for one in reversals)
         assert all(one.restored <= one.booked <= one.asked for one in reversals)
         escrowed = sum(
-            entry.amount for entry in told.store.entries.values() if entry.state is EntryState.PAID
+            entry.amount for entry in model.store.entries.values() if entry.state is EntryState.PAID
         )
-        earned = told.held(Account(Kind.ENTRY_FEES, "platform", "USDC"))
-        debts = told.store.receivables.values()
+        earned = model.held(Account(Kind.ENTRY_FEES, "platform", "USDC"))
+        debts = model.store.receivables.values()
         owed = sum(one.open for one in debts)
         assert owed + sum(one.recovered for one in debts) == sum(one.owed - one.lifted for one in reversals)
-        mine = told.held(TOPUP) + told.held(WINNINGS) + escrowed + earned - owed
+        mine = model.held(TOPUP) + model.held(WINNINGS) + escrowed + earned - owed
         assert mine == credited - topup.reversed + granted, "every unit is somewhere"
 
 
 @pytest.mark.parametrize(("fee", "split"), [(30, (30, 0)), (50, (50, 0)), (70, (50, 20)), (71, None)])
-def test_buckets_pay_in_their_order(fee: int, split: tuple[int, int] | None) -> None:
-    """Top-ups to the last unit, then winnings, and nothing where both do not reach."""
-    told = Story()
-    told.credit(50)
-    told.grant(20)
-    told.enter(fee)
-    [entry] = told.store.entries.values()
+def test_top_ups_pay_before_winnings(fee: int, split: tuple[int, int] | None) -> None:
+    """Top-ups pay to the last unit, then winnings; nothing moves where both together do not cover the fee."""
+    model = PlayerModel()
+    model.credit(50)
+    model.grant(20)
+    model.enter(fee)
+    [entry] = model.store.entries.values()
     paid = entry.state is EntryState.PAID
     assert ((entry.from_topup, entry.from_winnings) if paid else None) == split
-    assert told.held(TOPUP) + told.held(WINNINGS) == 70 - (fee if paid else 0)
+    assert model.held(TOPUP) + model.held(WINNINGS) == 70 - (fee if paid else 0)
 
 
-def test_a_threshold_is_served_once_a_day_at_most_while_it_fails() -> None:
-    """Without a method nothing goes; with one the whole balance does, and the withdrawal waits for the next crossing."""
-    told = Story()
-    told.grant(200)
+def test_a_failing_threshold_is_tried_once_a_day() -> None:
+    """Without a method nothing is requested; with a method the whole balance is, and the withdrawal waits for the next
+    threshold.
+    """
+    model = PlayerModel()
+    model.grant(200)
     withdrawal = SetWithdrawal(
         player="ann", asset="USDC", threshold=150, schedule=None, hour_utc=0, minimum=0, method_id=None
     )
-    told.run(lambda ports: set_withdrawal(withdrawal, ports=ports, tools=TOOLS, now=START))
+    model.run(lambda ports: set_withdrawal(withdrawal, ports=ports, tools=TOOLS, now=START))
 
     def due(days: int) -> str | None:
         now = START + timedelta(days=days)
-        tried = told.run(lambda ports: withdraw_next(ports=ports, tools=TOOLS, now=now))
+        tried = model.run(lambda ports: withdraw_next(ports=ports, tools=TOOLS, now=now))
         return "nothing" if tried is None else tried.code
 
     assert [due(0), due(0)] == ["no_payout_method", "nothing"]
@@ -207,8 +207,8 @@ def test_a_threshold_is_served_once_a_day_at_most_while_it_fails() -> None:
         commitment="c",
     )
     recorded = [RecordMethod(method=method, cause="event")]
-    told.run(lambda ports: apply_payout_events(recorded, ports=ports, tools=TOOLS, now=START))
+    model.run(lambda ports: apply_payout_events(recorded, ports=ports, tools=TOOLS, now=START))
     assert [due(1), due(1)] == [None, "nothing"]
-    [payout] = told.store.payouts.values()
+    [payout] = model.store.payouts.values()
     assert (payout.amount, payout.filed_by) == (200, "rewards:auto_withdraw")
-    assert told.held(WINNINGS) == 0
+    assert model.held(WINNINGS) == 0

@@ -71,7 +71,7 @@ async def states(rig: Rig) -> dict[str, tuple[str, str]]:
     return {row["player"]: (row["state"], row["prize"]) for row in rows}
 
 
-async def test_a_claim_says_why_it_ended(rig: Rig) -> None:
+async def test_the_code_of_a_claim_depends_on_its_end(rig: Rig) -> None:
     """A claim ended by a correction, by a refusal and by its deadline have different codes."""
     match = await claimable(rig, ("ann", "60.00"), ("bob", "40.00"))
     await rig.feed(rig.settlements, *match.corrected([("bob", "40.00")], at=2))
@@ -143,7 +143,7 @@ async def test_a_claim_pays_the_players_debts_first(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_somebody_elses_prize_is_unknown(rig: Rig) -> None:
+async def test_another_players_prize_is_unknown(rig: Rig) -> None:
     """A player can neither claim nor see another player's prize, nor learn that it exists."""
     match = await claimable(rig)
     path = str(match.reward_id("ann"))
@@ -184,7 +184,7 @@ async def suspect(rig: Rig, rule: str) -> Match:
 
 
 @pytest.mark.parametrize("rule", list(SUSPICIONS))
-async def test_whatever_holds_a_claim_the_player_hears_the_same(
+async def test_a_player_sees_the_same_for_every_held_claim(
     rig: Rig, rule: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The player sees state, code and deadline, and nothing else, in answers, events and logs. Operators see the
@@ -199,7 +199,7 @@ async def test_whatever_holds_a_claim_the_player_hears_the_same(
     assert answer.status_code == 200
     deadline = rig.clock.now() + timedelta(seconds=600)
     [claim] = await rig.rows("SELECT opened_at FROM claims WHERE player = 'ann'")
-    told = {
+    expected = {
         "reward_id": path,
         "round_id": str(match.round_id),
         "campaign": str(match.campaign),
@@ -217,10 +217,10 @@ async def test_whatever_holds_a_claim_the_player_hears_the_same(
         "reason": None,
         "findings": None,
     }
-    assert answer.json() == told
+    assert answer.json() == expected
     async with rig.client("ann") as ann:
-        assert (await ann.get(f"/api/claims/{path}")).json() == told
-        assert (await ann.get("/api/claims")).json()["items"] == [told]
+        assert (await ann.get(f"/api/claims/{path}")).json() == expected
+        assert (await ann.get("/api/claims")).json()["items"] == [expected]
     async with rig.client("olga", "operator") as olga:
         seen = (await olga.get(f"/api/claims/{path}")).json()
     [finding] = seen["findings"]
@@ -381,7 +381,7 @@ async def test_expired_money_pays_rounds_that_wait(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("attempt", range(5))
-async def test_claim_and_expiry_have_one_winner(rig: Rig, attempt: int) -> None:
+async def test_either_the_claim_or_the_expiry_succeeds(rig: Rig, attempt: int) -> None:
     """A claim and the expiry at the same time, with different clocks: the money goes either to the player or to the
     pool.
     """
@@ -426,7 +426,7 @@ async def test_many_copies_of_one_claim_credit_once(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_claims_at_once_do_not_slip_past_velocity(rig: Rig) -> None:
+async def test_concurrent_claims_count_for_velocity(rig: Rig) -> None:
     """Two claims of one player in two campaigns at the same time: the second one waits for the first and counts it."""
     once = CampaignSettings(claim=PLAIN.claim, risk=RiskThresholds(velocity=Velocity(count=1, window_s=60)))
     one, two = [await claimable(rig, ("ann", "10.00"), settings=once) for _ in range(2)]
@@ -523,7 +523,7 @@ async def test_a_deadline_releases_what_it_released_when_the_claim_was_opened(ri
     assert await rig.winnings("ann") == 0
 
 
-async def test_who_wrote_the_settings_does_not_decide_their_own_claim_by_them(rig: Rig) -> None:
+async def test_a_writer_of_settings_does_not_profit_from_them(rig: Rig) -> None:
     """The claim is held without a threshold, and refused at a deadline that releases others; another person can release
     it.
     """
@@ -601,21 +601,21 @@ async def test_a_claim_needs_an_idempotency_key(rig: Rig) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_required")
 
 
-async def test_the_lineage_of_a_match_tells_its_claims(rig: Rig) -> None:
+async def test_the_lineage_of_a_match_has_its_claims(rig: Rig) -> None:
     """Each transition of a claim is a step in the lineage of its correlation id."""
     match = await claimable(rig, settings=HOLDS_ALL)
     await make(rig, match, "ann")
     async with rig.db.transaction() as tx:
         steps = await rig.built.lineage(tx, match.correlation_id)
-    told = [
+    summaries = [
         step.summary
         for step in steps
         if step.kind == "claim_state" and step.id == str(match.reward_id("ann"))
     ]
-    assert told == ["claim new → open", "claim open → held"]
+    assert summaries == ["claim new → open", "claim open → held"]
 
 
-async def test_a_campaign_without_rules_asks_for_nothing(rig: Rig) -> None:
+async def test_a_campaign_without_rules_holds_no_claim(rig: Rig) -> None:
     """By default no claim is held, and a claim stays open for thirty days."""
     assert NO_SETTINGS.risk == RiskThresholds()
     match = await claimable(rig, settings=NO_SETTINGS)
@@ -624,7 +624,7 @@ async def test_a_campaign_without_rules_asks_for_nothing(rig: Rig) -> None:
     assert (await make(rig, match, "ann")).claim.state == "approved"
 
 
-async def test_unknown_prizes_are_unknown(rig: Rig) -> None:
+async def test_an_unknown_prize_is_refused(rig: Rig) -> None:
     """An unknown id is refused with its code, to operators too."""
     answer = await post(rig, "olga", f"{uuid4()}/release", "operator", reason="x")
     assert (answer.status_code, answer.json()["code"]) == (404, "claim_unknown")

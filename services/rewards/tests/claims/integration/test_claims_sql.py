@@ -58,7 +58,7 @@ async def played(rig: Rig) -> Match:
         "version = 0",
     ],
 )
-async def test_what_a_claim_is_bound_to_stays(shared: Rig, change: str) -> None:
+async def test_player_and_prize_of_a_claim_never_change(shared: Rig, change: str) -> None:
     """Player and prize of a claim never change, also not by the owner."""
     statement = f"UPDATE claims SET {change}"
     state, message = await refused(shared, lambda tx: tx.execute(text(statement)))
@@ -77,7 +77,7 @@ async def test_what_a_claim_is_bound_to_stays(shared: Rig, change: str) -> None:
         ("held", "open"),
     ],
 )
-async def test_no_step_that_the_machine_does_not_know(shared: Rig, player: str, to: str) -> None:
+async def test_no_transition_outside_the_state_machine(shared: Rig, player: str, to: str) -> None:
     """A paid claim stays paid, and a claim under review does not expire."""
     decided = "NULL" if to == "open" else "opened_at"
     statement = (
@@ -115,7 +115,7 @@ async def test_a_decision_has_a_decider_and_a_hold_its_rule(
     assert constraint in message
 
 
-async def test_claims_are_kept(shared: Rig) -> None:
+async def test_claims_are_not_deleted(shared: Rig) -> None:
     """Claims cannot be deleted: a deleted claim could be made again."""
     for statement in ("DELETE FROM claims", "TRUNCATE claims"):
         assert (await refused(shared, lambda tx, sql=statement: tx.execute(text(sql))))[0] == "42501"
@@ -148,7 +148,7 @@ def value(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"prizewire_rewards_{name}", labels) or 0
 
 
-async def test_the_jobs_end_claims_and_tell(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_jobs_end_claims_and_report_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Passed deadlines change the counters and the gauge of waiting claims, and log a warning that names no risk rule."""
     await played(rig)
     jobs = {job.name: job for job in rig.built.jobs}
@@ -177,7 +177,7 @@ async def test_the_jobs_end_claims_and_tell(rig: Rig, monkeypatch: pytest.Monkey
     assert await rig.breaches() == []
 
 
-async def test_a_claim_that_does_not_fit_its_prize_is_found(rig: Rig) -> None:
+async def test_a_claim_that_does_not_match_its_prize_is_a_breach(rig: Rig) -> None:
     """The check finds a claim that ended while its prize is still claimable."""
     match = await played(rig)
     async with rig.db.transaction() as tx:

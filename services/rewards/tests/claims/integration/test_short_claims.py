@@ -80,7 +80,7 @@ async def campaign_of(rig: Rig) -> tuple[str, int]:
 
 @lost
 @sizes
-async def test_nobody_waits_for_the_rest_of_a_lost_prize(
+async def test_a_round_does_not_wait_for_a_lost_prize(
     rig: Rig, lose: Lose, lines_per_part: int | None
 ) -> None:
     """The paid part of a lost prize goes back to the pool and stays there. Its round leaves the queue, and the campaign
@@ -99,7 +99,9 @@ async def test_nobody_waits_for_the_rest_of_a_lost_prize(
 
 @lost
 @sizes
-async def test_what_others_miss_is_still_waited_for(rig: Rig, lose: Lose, lines_per_part: int | None) -> None:
+async def test_a_round_still_waits_for_the_missing_amounts_of_others(
+    rig: Rig, lose: Lose, lines_per_part: int | None
+) -> None:
     """A round with one lost short prize waits for the missing amounts of the others only, and gets exactly these."""
     match = await short_round(rig, bob="11.00", lines_per_part=lines_per_part)
     await lose(rig, match)

@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
         (ClaimState.REJECTED, "rewards", "corrected", ClaimCode.CORRECTED),
     ],
 )
-def test_a_correction_is_told_from_a_refusal(
+def test_a_correction_and_a_refusal_have_different_codes(
     state: ClaimState, decided_by: str | None, reason: str | None, code: ClaimCode | None
 ) -> None:
     """The code depends on decider and reason: a person's text is no correction, and a rule's finding is not shown."""

@@ -73,7 +73,7 @@ def test_each_rule_holds_from_its_threshold_on(
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(RiskThresholds)])
-def test_a_rule_without_a_threshold_is_not_asked(field: str) -> None:
+def test_a_rule_without_a_threshold_does_not_apply(field: str) -> None:
     """All facts are suspicious: a rule without a threshold finds nothing, all others do."""
     suspect = replace(
         CLEAN,
@@ -91,13 +91,13 @@ def test_a_rule_without_a_threshold_is_not_asked(field: str) -> None:
     assert {rule for rule, _ in found(suspect, replace(STRICT, **{field: None}))} == set(RuleName) - {off}
 
 
-def test_settings_of_ones_own_are_looked_at_where_no_threshold_is_set() -> None:
+def test_the_rule_of_own_settings_needs_no_threshold() -> None:
     """The rule of own settings needs no threshold: a writer of settings may have set none."""
     own = replace(CLEAN, wrote_settings=True)
     assert found(own, RiskThresholds()) == [(RuleName.OWN_SETTINGS, Verdict.HOLD)]
 
 
-def test_of_two_sets_of_thresholds_each_rule_is_found_once() -> None:
+def test_findings_of_two_sets_of_thresholds_are_merged() -> None:
     """Findings are in the rules' order, and a finding under either set counts."""
     large = replace(CLEAN, amount=50_000, recent=3)
     strict = assess(facts=large, thresholds=RiskThresholds(amount=20_000), now=NOW)
@@ -109,7 +109,7 @@ def test_of_two_sets_of_thresholds_each_rule_is_found_once() -> None:
     assert merge_findings([(), ()]) == ()
 
 
-def test_a_refusal_outweighs_a_hold() -> None:
+def test_a_rejection_outweighs_a_hold() -> None:
     """The strictest verdict counts, and the first finding of the table is the label in metrics."""
     findings = assess(
         facts=replace(CLEAN, amount=50_000, kyc_state=KycState.REJECTED), thresholds=STRICT, now=NOW
@@ -125,7 +125,7 @@ def test_findings_say_what_was_seen_and_where_the_threshold_lies() -> None:
     assert (finding.saw, finding.threshold) == ("250.00 USDC", "below 200.00 USDC")
 
 
-def test_every_rule_stands_in_the_table_once_with_a_reason() -> None:
+def test_every_rule_is_in_the_table_once_with_an_explanation() -> None:
     """Each rule name has one rule, with an explanation for operators."""
     assert sorted(rule.name for rule in RULES) == sorted(RuleName)
     assert all(rule.explanation.endswith(".") for rule in RULES)

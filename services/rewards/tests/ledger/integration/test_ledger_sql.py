@@ -76,7 +76,7 @@ async def test_a_transfer_moves_both_balances(funded: Rig) -> None:
         "INSERT INTO rewards_state_edges VALUES ('credited', 'unfunded')",
     ],
 )
-async def test_the_service_may_not_rewrite_the_books(shared: Rig, statement: str) -> None:
+async def test_the_service_may_not_change_the_ledger(shared: Rig, statement: str) -> None:
     """The runtime role has no privilege for these statements."""
     state, _ = await refused(shared, lambda tx: tx.execute(text(statement)))
     assert state == "42501"
@@ -94,7 +94,7 @@ async def test_the_service_may_not_rewrite_the_books(shared: Rig, statement: str
         "DELETE FROM transitions",
     ],
 )
-async def test_not_even_the_owner_changes_what_only_grows(shared: Rig, statement: str) -> None:
+async def test_the_owner_cannot_change_append_only_tables(shared: Rig, statement: str) -> None:
     """A trigger refuses changes of append-only tables, also by the owner."""
     state, message = await refused_to_the_owner(shared, statement)
     assert state == "23000"
@@ -120,7 +120,7 @@ async def test_a_type_outside_the_allowlist_is_refused(
     assert "ledger_transfers_edge" in message
 
 
-async def test_a_kind_that_is_not_the_accounts_own_is_refused(shared: Rig) -> None:
+async def test_a_kind_that_differs_from_the_accounts_is_refused(shared: Rig) -> None:
     """The kinds in a transfer must be those of its accounts, so an entry-fee account cannot be used as an external one."""
     state, message = await refused(
         shared, lambda tx: insert(tx, "campaign_funded", ENTRY_FEES, POOL, 1, debit_kind="external_in")
@@ -129,7 +129,7 @@ async def test_a_kind_that_is_not_the_accounts_own_is_refused(shared: Rig) -> No
     assert "not open in this kind" in message
 
 
-async def test_an_asset_that_is_not_the_accounts_own_is_refused(shared: Rig) -> None:
+async def test_an_asset_that_differs_from_the_accounts_is_refused(shared: Rig) -> None:
     """Both accounts must have the transfer's asset."""
     state, _ = await refused(shared, lambda tx: insert(tx, "campaign_funded", WORLD, POOL, 1, asset="EURC"))
     assert state == "23503"
@@ -215,7 +215,7 @@ async def test_points_cannot_leave(rig: Rig) -> None:
         assert "not redeemable" in message
 
 
-async def test_an_account_begins_with_nothing(shared: Rig) -> None:
+async def test_a_new_account_has_a_balance_of_zero(shared: Rig) -> None:
     """A new account must have a balance of zero."""
     state, _ = await refused(
         shared, lambda tx: open_account(tx, Account(Kind.WINNINGS, "eve", "USDC"), balance=5)
@@ -223,7 +223,7 @@ async def test_an_account_begins_with_nothing(shared: Rig) -> None:
     assert state == "23514"
 
 
-async def test_an_account_cannot_shed_its_bound(shared: Rig) -> None:
+async def test_a_wallet_needs_its_bound(shared: Rig) -> None:
     """A wallet cannot be opened as an unbounded account."""
 
     async def attempt(tx: AsyncConnection) -> None:
@@ -275,7 +275,7 @@ async def test_the_roll_up_changes_no_balance(funded: Rig) -> None:
     )
 
 
-async def test_no_more_comes_in_than_the_limit(rig: Rig) -> None:
+async def test_the_intake_of_the_ledger_has_a_limit(rig: Rig) -> None:
     """At most 2^62 minor units of an asset may come in from outside. At the limit, checks and roll-ups still work."""
     topup = Account(Kind.TOPUP, "ann", "USDC")
     opening = Account(Kind.EXTERNAL_IN, "opening:winnings", "USDC")
@@ -324,8 +324,8 @@ async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
             await sum_up(tx, rows_max=100)
     assert await rig.balance(Kind.RAIL_FEES, "fake", "XLM") == -(2**64)
     # no payout had these fees, and the sums are correct
-    told = await rig.breaches()
-    assert [found for found in told if not found.startswith("transfers_documented: ")] == []
+    published = await rig.breaches()
+    assert [found for found in published if not found.startswith("transfers_documented: ")] == []
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
     ],
     ids=["import", "opening", "campaign", "funding account", "topup", "returned payout"],
 )
-async def test_money_without_a_document_is_told(
+async def test_money_without_a_document_is_a_breach(
     rig: Rig, type_: str, debit: Account, credit: Account, cause: str
 ) -> None:
     """An attacker with the service's login can insert a transfer; the checks report it with amount and account."""
@@ -353,12 +353,12 @@ async def test_money_without_a_document_is_told(
         for account in (debit, credit):
             await open_account(tx, account)
         made = await insert(tx, type_, debit, credit, 90_000_000, cause=cause)
-    told = [found for found in await rig.breaches() if found.startswith("money_is_documented: ")]
-    assert len(told) == 1
-    assert f"transfer {made} ({type_}) of 900000.00 USDC to {credit.kind} of {credit.owner}" in told[0]
+    breaches = [found for found in await rig.breaches() if found.startswith("money_is_documented: ")]
+    assert len(breaches) == 1
+    assert f"transfer {made} ({type_}) of 900000.00 USDC to {credit.kind} of {credit.owner}" in breaches[0]
 
 
-async def test_a_second_return_of_a_payout_is_told(rig: Rig) -> None:
+async def test_a_second_return_of_a_payout_is_a_breach(rig: Rig) -> None:
     """A returned payout is the document of one transfer only, of its amount and to its player."""
     payout = await requested(rig)
     await rig.feed(

@@ -20,12 +20,12 @@ ADA_ALONE = [{"role": "rule_writer", "subject": "ada"}, {"role": "reporter", "su
 ADA_AND_BOB = [{"role": "rule_writer", "subject": "ada"}, {"role": "reporter", "subject": "bob"}]
 
 
-def told(asked: dict[str, Any]) -> tuple[list[tuple[str, str]], list[str]]:
-    data = asked["data"]
+def parties_of(requested: dict[str, Any]) -> tuple[list[tuple[str, str]], list[str]]:
+    data = requested["data"]
     return [(party["role"], party["subject"]) for party in data["parties"]], data["one_person"]
 
 
-def behind(*parties: tuple[str, str]) -> list[tuple[str, str]]:
+def expected_parties(*parties: tuple[str, str]) -> list[tuple[str, str]]:
     return sorted({*POOL, *parties})
 
 
@@ -45,9 +45,9 @@ async def kept(rig: Rig, player: str = "ann") -> list[str]:
     return [row["role"] for row in rows]
 
 
-async def last_asked(rig: Rig) -> dict[str, Any]:
-    asked: dict[str, Any] = (await rig.events("payout.requested"))[-1]
-    return asked
+async def last_requested(rig: Rig) -> dict[str, Any]:
+    requested: dict[str, Any] = (await rig.events("payout.requested"))[-1]
+    return requested
 
 
 async def test_a_direct_prize_takes_its_parties_along(rig: Rig) -> None:
@@ -55,14 +55,17 @@ async def test_a_direct_prize_takes_its_parties_along(rig: Rig) -> None:
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     await settle(rig, Match(campaign, [("ann", "20.00"), ("bob", "10.00")]), ADA_AND_BOB)
-    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada"), ("reporter", "bob")), [])
+    assert parties_of(await last_requested(rig)) == (
+        expected_parties(("rule_writer", "ada"), ("reporter", "bob")),
+        [],
+    )
     assert (await kept(rig), await kept(rig, "bob")) == (
         [],
         ["funder", "reporter", "rule_writer", "rule_writer"],
     )
 
 
-async def test_who_changes_a_campaigns_settings_is_a_party(rig: Rig) -> None:
+async def test_a_writer_of_settings_is_a_party(rig: Rig) -> None:
     """A writer of settings decides who gets how much, so is a party like the creator and the funder of the campaign."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
@@ -72,11 +75,11 @@ async def test_who_changes_a_campaigns_settings_is_a_party(rig: Rig) -> None:
         )
         assert answer.status_code == 200, answer.text
     await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_AND_BOB)
-    everybody = behind(("rule_writer", "ada"), ("rule_writer", "sid"), ("reporter", "bob"))
-    assert told(await last_asked(rig)) == (everybody, [])
+    everybody = expected_parties(("rule_writer", "ada"), ("rule_writer", "sid"), ("reporter", "bob"))
+    assert parties_of(await last_requested(rig)) == (everybody, [])
 
 
-async def test_a_wallet_keeps_everybody_until_it_is_empty(rig: Rig) -> None:
+async def test_a_wallet_keeps_all_parties_until_it_is_empty(rig: Rig) -> None:
     """Money of one person keeps its mark when other money is added. A payout of the whole balance takes all parties,
     and a give-back returns them.
     """
@@ -84,21 +87,24 @@ async def test_a_wallet_keeps_everybody_until_it_is_empty(rig: Rig) -> None:
     await rig.feed(rig.payouts, method_event("ann"))
     await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_ALONE)
     await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_AND_BOB)
-    everybody = behind(("rule_writer", "ada"), ("reporter", "ada"), ("reporter", "bob"))
+    everybody = expected_parties(("rule_writer", "ada"), ("reporter", "ada"), ("reporter", "bob"))
     await ask(rig, 1_000)
-    assert told(await last_asked(rig)) == (everybody, ["ada"])
+    assert parties_of(await last_requested(rig)) == (everybody, ["ada"])
     whole = await ask(rig, 3_000)
-    assert told(await last_asked(rig)) == (everybody, ["ada"])
+    assert parties_of(await last_requested(rig)) == (everybody, ["ada"])
     assert await kept(rig) == []
     await settle(rig, Match(campaign, [("ann", "5.00")]), ADA_AND_BOB)
     await ask(rig, 500)
-    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada"), ("reporter", "bob")), [])
+    assert parties_of(await last_requested(rig)) == (
+        expected_parties(("rule_writer", "ada"), ("reporter", "bob")),
+        [],
+    )
     await rig.feed(rig.payouts, closed_event(whole, "failed", closure=closure_of(whole)))
     await ask(rig, 3_000)
-    assert told(await last_asked(rig)) == (everybody, ["ada"])
+    assert parties_of(await last_requested(rig)) == (everybody, ["ada"])
 
 
-async def test_prizes_that_mature_bring_their_parties(rig: Rig) -> None:
+async def test_matured_prizes_have_their_parties(rig: Rig) -> None:
     """Pending prizes are credited at finality with the parties of the result in force then."""
     campaign = await rig.campaign(funded=100_000)
     await rig.feed(rig.payouts, method_event("ann"))
@@ -111,7 +117,10 @@ async def test_prizes_that_mature_bring_their_parties(rig: Rig) -> None:
     await rig.feed(rig.settlements, match.finalized(version=3))
     assert await rig.stuck() == []
     await ask(rig, 1_500)
-    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada"), ("reporter", "ada")), ["ada"])
+    assert parties_of(await last_requested(rig)) == (
+        expected_parties(("rule_writer", "ada"), ("reporter", "ada")),
+        ["ada"],
+    )
 
 
 async def test_a_large_round_keeps_its_parties_through_chunks(rig: Rig) -> None:
@@ -125,7 +134,7 @@ async def test_a_large_round_keeps_its_parties_through_chunks(rig: Rig) -> None:
     assert len(rows) == 6
 
 
-async def test_who_releases_a_held_prize_is_a_party(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_releaser_of_a_held_prize_is_a_party(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The releaser counts as a second person for that prize alone: no one reviewed the others of the round."""
     monkeypatch.setattr(CapBook, "held", lambda *_: {2: "cap_player"})
     campaign = await rig.campaign(funded=100_000)
@@ -150,7 +159,7 @@ async def test_who_releases_a_held_prize_is_a_party(rig: Rig, monkeypatch: pytes
     assert not any(alone for player, _, alone in found if player == "bob")
 
 
-async def test_who_releases_inside_the_dispute_window_is_a_party_at_finality(
+async def test_a_releaser_in_the_dispute_window_is_a_party_at_finality(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A prize released in the dispute window is credited at finality, with its releaser as a party."""
@@ -175,7 +184,7 @@ async def test_who_releases_inside_the_dispute_window_is_a_party_at_finality(
     assert "bob" in {row["player"] for row in rows}
 
 
-async def test_who_told_facts_by_hand_is_a_party_of_what_the_claim_credits(rig: Rig) -> None:
+async def test_a_person_who_set_facts_is_a_party_of_the_claim(rig: Rig) -> None:
     """A person who set facts over HTTP is a party like a releaser, but does not count as a second person."""
     campaign = await rig.campaign(
         funded=100_000,
@@ -193,11 +202,11 @@ async def test_who_told_facts_by_hand_is_a_party_of_what_the_claim_credits(rig: 
         )
     assert answer.json()["state"] == "approved"
     await ask(rig, 2_000)
-    everybody = behind(("rule_writer", "ada"), ("reporter", "ada"), ("releaser", "mia"))
-    assert told(await last_asked(rig)) == (everybody, ["ada"])
+    everybody = expected_parties(("rule_writer", "ada"), ("reporter", "ada"), ("releaser", "mia"))
+    assert parties_of(await last_requested(rig)) == (everybody, ["ada"])
 
 
-async def test_who_gives_up_a_debt_is_a_party(rig: Rig) -> None:
+async def test_a_person_who_writes_off_a_debt_is_a_party(rig: Rig) -> None:
     """The person who writes off a debt is a party of the player's later credits."""
     debt = await rig.owe("ann", 500)
     async with rig.db.transaction() as tx:
@@ -206,7 +215,7 @@ async def test_who_gives_up_a_debt_is_a_party(rig: Rig) -> None:
     assert await kept(rig) == ["releaser"]
 
 
-async def test_an_imported_balance_is_one_persons_word(rig: Rig) -> None:
+async def test_the_importer_alone_decides_an_imported_balance(rig: Rig) -> None:
     """The importer alone decides who gets how much."""
     await rig.feed(rig.payouts, method_event("ann"))
     rows = [{"player": "ann", "asset": "USDC", "bucket": "winnings", "amount": "20.00", "reference": "old"}]
@@ -217,10 +226,10 @@ async def test_an_imported_balance_is_one_persons_word(rig: Rig) -> None:
         )
         assert answer.status_code == 200, answer.text
     await ask(rig, 2_000)
-    assert told(await last_asked(rig)) == ([("importer", "ada")], ["ada"])
+    assert parties_of(await last_requested(rig)) == ([("importer", "ada")], ["ada"])
 
 
-async def test_an_entry_that_may_come_back_is_not_forgotten(rig: Rig) -> None:
+async def test_a_refundable_entry_keeps_the_parties(rig: Rig) -> None:
     """While an entry fee that winnings paid can still be refunded, an emptied wallet keeps its parties."""
     campaign = await rig.campaign(funded=100_000)
     await rig.feed(rig.payouts, method_event("ann"))
@@ -234,7 +243,7 @@ async def test_an_entry_that_may_come_back_is_not_forgotten(rig: Rig) -> None:
     assert "reporter" in await kept(rig)
 
 
-async def test_an_organizers_fee_is_the_rule_writers_word(rig: Rig) -> None:
+async def test_the_rule_writers_decide_an_organizers_fee(rig: Rig) -> None:
     """The rule alone names the payee: each of its writers counts as one person, also with a game server or two writers."""
     campaign = await rig.campaign(funded=100_000)
     await rig.feed(rig.payouts, method_event("olaf"))
@@ -244,14 +253,14 @@ async def test_an_organizers_fee_is_the_rule_writers_word(rig: Rig) -> None:
     await settle(rig, Match(campaign, [("ann", "1.00")], **fee), one)
     assert await alone(rig, "ann") == []
     await ask(rig, 900, "olaf")
-    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada")), ["ada"])
+    assert parties_of(await last_requested(rig)) == (expected_parties(("rule_writer", "ada")), ["ada"])
     late = Match(campaign, [("ann", "1.00")], final=False, **fee)
     await settle(rig, late, two)
     await rig.feed(rig.settlements, late.finalized())
     assert await alone(rig, "ann") == []
     await ask(rig, 900, "olaf")
-    everybody = behind(("rule_writer", "ada"), ("rule_writer", "eve"), ("reporter", "bob"))
-    assert told(await last_asked(rig)) == (everybody, ["ada", "eve"])
+    everybody = expected_parties(("rule_writer", "ada"), ("rule_writer", "eve"), ("reporter", "bob"))
+    assert parties_of(await last_requested(rig)) == (everybody, ["ada", "eve"])
 
 
 async def alone(rig: Rig, player: str) -> list[str]:

@@ -50,7 +50,7 @@ async def test_debts_to_each_others_pools_may_cross(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_debt_is_given_up_by_an_approver_only(rig: Rig) -> None:
+async def test_only_an_approver_writes_off_a_debt(rig: Rig) -> None:
     """A write-off needs a reason, is audited and published once, and is refused to the debtor."""
     debt = await rig.owe("ann", 1_500)
     path, body = f"/api/receivables/{debt.id}/write-off", {"reason": "account closed"}
@@ -77,8 +77,8 @@ async def test_a_debt_is_given_up_by_an_approver_only(rig: Rig) -> None:
         assert (unknown.status_code, unknown.json()["code"]) == (404, "receivable_unknown")
     assert await rig.balance(Kind.WRITE_OFF, "platform") == -1_500
     assert await rig.balance(Kind.RECEIVABLE, "ann") == 0
-    [told] = await rig.events("wallet.receivable_written_off")
-    assert told["aggregateversion"] == 2
+    [published] = await rig.events("wallet.receivable_written_off")
+    assert published["aggregateversion"] == 2
     [audited] = await rig.rows("SELECT actor, action, reason FROM audit_log")
     assert audited == {"actor": "paul", "action": "receivable.written_off", "reason": "account closed"}
     assert await rig.breaches() == []
@@ -101,7 +101,7 @@ async def test_debts_are_listed_in_pages(rig: Rig) -> None:
         assert (await client.get("/api/receivables")).status_code == 403
 
 
-async def test_a_debt_whose_reason_is_gone_is_lifted_as_far_as_it_is_open(rig: Rig) -> None:
+async def test_an_undone_debt_is_lifted_up_to_its_open_amount(rig: Rig) -> None:
     """An undone debt is lifted up to its open amount; recovered amounts stay recovered."""
     campaign = await rig.campaign(funded=10_000)
     debt = await rig.owe("ann", 1_500)

@@ -60,14 +60,14 @@ def test_escrowed_entry_fees_never_reach_a_pool() -> None:
     }
 
 
-def test_fees_lead_out_and_nowhere_else() -> None:
+def test_fees_only_leave() -> None:
     """Fees only leave the system: they never become a prize, a wallet's money or a payout; fees in points stay."""
     for kind in (Kind.FEES, Kind.ENTRY_FEES):
         assert whither(kind, redeemable=True) == {Kind.EXTERNAL_OUT}
     assert not whither(Kind.FEES, redeemable=False)
 
 
-def test_a_disownment_takes_fees_back_to_where_they_came_from() -> None:
+def test_a_disownment_takes_fees_back_to_their_accounts() -> None:
     """A disownment moves a round's fees to its reserve and an entry's fee to the wallet that paid it, and nothing else."""
     back = {(edge.type, edge.debit, edge.credit) for edge in EDGES if edge.type in OF_DISOWNED}
     assert back == {
@@ -79,7 +79,7 @@ def test_a_disownment_takes_fees_back_to_where_they_came_from() -> None:
     }
 
 
-def test_the_walk_sees_a_forbidden_path() -> None:
+def test_the_search_finds_a_forbidden_path() -> None:
     """With one wrong edge the same search finds entry fees in a pool, after three transfers."""
     wrong = [*((edge.debit, edge.credit) for edge in EDGES), (Kind.EXTERNAL_OUT, Kind.EXTERNAL_IN)]
     assert Kind.POOL in set(reachable(start=Kind.ENTRY_FEES, edges=wrong))
@@ -124,7 +124,7 @@ def test_debts_never_fund_a_pool() -> None:
         assert not whither(kind, redeemable=True) & {Kind.POOL, Kind.RESERVED, Kind.WINNINGS}
 
 
-def test_money_of_people_is_bounded() -> None:
+def test_balances_of_people_have_bounds() -> None:
     """Pools, wallets, reserves and payouts' accounts have a floor; a receivable has a ceiling."""
     floored = {kind for kind, bound in KINDS.items() if bound is Bound.FLOOR}
     assert {Kind.POOL, Kind.RESERVED, Kind.WINNINGS, Kind.TOPUP, Kind.PENDING, Kind.PAYOUT_PENDING} <= floored
@@ -137,7 +137,7 @@ def test_every_type_has_an_edge_and_a_category() -> None:
     assert {edge.type for edge in EDGES} == set(TransferType) == set(CATEGORY_OF)
 
 
-def test_deltas_of_a_batch_close() -> None:
+def test_deltas_of_a_batch_sum_to_zero() -> None:
     """Credits and debits of any batch sum to zero, and accounts without a change are left out."""
     pool, reserved = Account(Kind.POOL, "p", "USDC"), Account(Kind.RESERVED, "r", "USDC")
     wallet = Account(Kind.WINNINGS, "ann", "USDC")

@@ -114,7 +114,7 @@ async def test_one_key_moves_money_once(funded: Rig) -> None:
     assert await funded.balance(Kind.FUNDING, "marketing") == 101_000
 
 
-async def test_an_operators_payout_carries_its_whole_authority(funded: Rig) -> None:
+async def test_an_operators_payout_has_intent_and_parties(funded: Rig) -> None:
     """The intent names the account, the address and the memo, and no player, campaign or method. The funder of the
     account is a party.
     """
@@ -148,7 +148,7 @@ async def test_an_operators_payout_carries_its_whole_authority(funded: Rig) -> N
     assert await funded.breaches() == []
 
 
-async def test_what_is_paid_goes_to_the_rail(funded: Rig) -> None:
+async def test_a_paid_amount_goes_to_the_treasury(funded: Rig) -> None:
     """The treasury gets the money, and a return goes back to the funding account."""
     payout = UUID((await create(funded)).json()["payout_id"])
     await funded.feed(funded.payouts, paid_event(payout, player=None, amount="250.00"))
@@ -166,7 +166,7 @@ async def test_what_is_paid_goes_to_the_rail(funded: Rig) -> None:
 
 
 @pytest.mark.parametrize("what", ["failed", "rejected", "cancelled"])
-async def test_what_was_not_paid_comes_back_with_the_signers_word(funded: Rig, what: str) -> None:
+async def test_an_unpaid_payout_comes_back_with_the_signers_closure(funded: Rig, what: str) -> None:
     """Without a closure nothing is given back; with a closure the funding account gets the money back."""
     payout = UUID((await create(funded)).json()["payout_id"])
     await funded.feed(funded.payouts, closed_event(payout, what, closure=None))
@@ -266,7 +266,7 @@ async def test_funds_do_not_reach_players_or_pools_by_sql(funded: Rig) -> None:
         assert state in {"23514", "23503"}
 
 
-async def test_what_is_new_is_documented_with_examples(rig: Rig) -> None:
+async def test_bodies_of_money_in_and_out_have_examples(rig: Rig) -> None:
     """The OpenAPI document has an example and a path of each body of money in and out."""
     async with rig.client("olga", "operator") as olga:
         document = (await olga.get("/schema/openapi.json")).json()
@@ -325,7 +325,7 @@ async def test_a_reference_funds_an_account_once(funded: Rig) -> None:
     assert await funded.breaches() == []
 
 
-async def test_two_at_once_book_a_reference_once(funded: Rig) -> None:
+async def test_two_concurrent_bookings_book_a_reference_once(funded: Rig) -> None:
     """Of two concurrent bookings under one reference, one is booked and the other is refused."""
     for path in await paths_of(funded):
         for turn in range(5):
@@ -354,7 +354,7 @@ async def test_the_database_refuses_a_used_reference(funded: Rig) -> None:
     assert (state, "money_in_reference_once" in message) == ("23505", True)
 
 
-async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:
+async def test_the_intake_of_an_asset_has_a_limit(funded: Rig) -> None:
     """No sum of an account exceeds 64 bits: more is refused on every way in, with the limit in units of the asset. At
     the limit everything can still be listed and rolled up.
     """
@@ -380,7 +380,7 @@ async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:
     assert await funded.balance(Kind.EXTERNAL_IN, "world") == -(limit * 100 + 4)
 
 
-async def test_what_waits_is_shown_however_much_it_is(rig: Rig) -> None:
+async def test_the_sum_of_waiting_rounds_is_shown_beyond_64_bits(rig: Rig) -> None:
     """Waiting rounds are listed with their sum, also where it exceeds 64 bits."""
     campaign = await rig.campaign()
     for _ in range(3):
@@ -391,7 +391,7 @@ async def test_what_waits_is_shown_however_much_it_is(rig: Rig) -> None:
     assert f"{3 * 46_116_860_184_273_879}.00" in shown.text
 
 
-async def test_overseers_see_the_reference_of_a_booking(funded: Rig) -> None:
+async def test_operators_see_the_reference_of_a_booking(funded: Rig) -> None:
     """The listing, its CSV and the single transfer show the reference, the person who booked it, and the booking that
     it repeats.
     """

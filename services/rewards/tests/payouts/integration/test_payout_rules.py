@@ -83,7 +83,7 @@ async def test_a_request_outside_the_rules_is_refused(
     assert await ruled.events("payout.requested") == []
 
 
-async def test_the_limit_of_a_day_counts_what_may_still_go_out(ruled: Rig) -> None:
+async def test_the_limit_of_a_day_counts_requests_that_were_not_given_back(ruled: Rig) -> None:
     """Requests of a day (UTC) count together, without those that were given back; the next day begins at zero."""
     first = (await ask(ruled, "500.00")).json()["payout_id"]
     assert (await ask(ruled, "300.01")).json()["code"] == "daily_limit_exceeded"
@@ -96,7 +96,7 @@ async def test_the_limit_of_a_day_counts_what_may_still_go_out(ruled: Rig) -> No
     assert await ruled.breaches() == []
 
 
-async def test_requests_at_once_do_not_pass_the_limit_together(ruled: Rig) -> None:
+async def test_concurrent_requests_do_not_exceed_the_limit(ruled: Rig) -> None:
     """Twenty concurrent requests of 100.00: eight succeed."""
     answers = await asyncio.gather(*(ask(ruled, "100.00") for _ in range(20)))
     codes = [answer.json().get("code") for answer in answers]
@@ -127,7 +127,7 @@ async def test_a_fee_that_the_player_bears_is_booked_when_it_is_paid(ruled: Rig)
     assert await ruled.breaches() == []
 
 
-async def test_what_is_paid_is_the_intents_pay_amount(ruled: Rig) -> None:
+async def test_the_paid_amount_is_the_intents_pay_amount(ruled: Rig) -> None:
     """A payment of the whole debited amount does not match the intent."""
     payout = UUID((await ask(ruled, "100.00")).json()["payout_id"])
     await ruled.feed(ruled.payouts, paid_event(payout, player="ann", amount="100.00"))
@@ -145,7 +145,7 @@ async def test_a_payout_that_fails_gives_its_fee_back_too(ruled: Rig) -> None:
 
 
 @pytest.mark.parametrize(("amount", "stuck"), [("98.25", []), ("98.26", [("parked", "event_mismatch")])])
-async def test_at_most_what_was_paid_comes_back(
+async def test_at_most_the_paid_amount_comes_back(
     ruled: Rig, amount: str, stuck: list[tuple[str, str]]
 ) -> None:
     """A return gives back at most the paid amount: the fee is not given back."""
@@ -161,7 +161,7 @@ async def test_at_most_what_was_paid_comes_back(
     assert await ruled.breaches() == []
 
 
-async def test_direct_prizes_are_under_no_rule(ruled: Rig) -> None:
+async def test_no_rule_applies_to_direct_prizes(ruled: Rig) -> None:
     """A direct payout pays the whole prize."""
     campaign = await ruled.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await ruled.settle(Match(campaign, [("ann", "1.00")]))
@@ -169,7 +169,7 @@ async def test_direct_prizes_are_under_no_rule(ruled: Rig) -> None:
     assert asked["data"]["intent"]["pay_amount"] == "1.00"
 
 
-async def test_a_fee_stays_what_it_was(ruled: Rig) -> None:
+async def test_a_fee_never_changes(ruled: Rig) -> None:
     """The fee of a payout never changes, also not by SQL."""
     await ask(ruled, "100.00")
     for change in ("fee = 0", "funding_account = 'x'", "returned = 9900"):
@@ -196,7 +196,7 @@ async def test_a_player_may_cancel_until_it_has_ended(ruled: Rig) -> None:
     assert len(await ruled.events("payout.cancel_requested")) == 1
 
 
-async def test_a_wrong_file_refuses_the_start(make_database: DatabaseFactory, tmp_path: Path) -> None:
+async def test_a_wrong_file_stops_the_start(make_database: DatabaseFactory, tmp_path: Path) -> None:
     """A misspelt rule or a missing file stops the start."""
     path = tmp_path / "payout-rules.yaml"
     urls = make_database("rewards", migrated=True)
@@ -240,7 +240,7 @@ async def winning(rig: Rig, amount: str) -> None:
     await rig.settle(Match(campaign, [("ann", amount)]))
 
 
-async def test_winnings_go_once_they_reach_the_threshold(rig: Rig) -> None:
+async def test_winnings_are_requested_at_the_threshold(rig: Rig) -> None:
     """At the threshold the whole balance is requested like any other payout; below it nothing happens."""
     await rig.feed(rig.payouts, method_event("ann"))
     assert (await wish(rig, threshold="100.00")).status_code == 200
@@ -259,7 +259,7 @@ async def test_winnings_go_once_they_reach_the_threshold(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_failed_withdrawal_is_told_and_tried_the_next_day(rig: Rig) -> None:
+async def test_a_failed_withdrawal_is_noted_and_retried_the_next_day(rig: Rig) -> None:
     """Without a payout method nothing is requested: the player sees the code, and the job waits for the next day."""
     await wish(rig, threshold="100.00")
     await winning(rig, "150.00")
@@ -277,7 +277,7 @@ async def test_a_failed_withdrawal_is_told_and_tried_the_next_day(rig: Rig) -> N
     assert await rig.winnings("ann") == 0
 
 
-async def test_a_schedule_asks_once_at_each_due_moment(rig: Rig) -> None:
+async def test_a_schedule_requests_once_at_each_due_time(rig: Rig) -> None:
     """A payout is requested at each scheduled hour if the balance is enough; missed times are skipped."""
     await rig.feed(rig.payouts, method_event("ann"))
     await wish(rig, schedule="daily", hour_utc=18, minimum="10.00")
@@ -310,7 +310,7 @@ async def test_a_withdrawal_keeps_to_the_rules(ruled: Rig) -> None:
     assert await ruled.breaches() == []
 
 
-async def test_jobs_at_once_ask_once(rig: Rig) -> None:
+async def test_concurrent_jobs_request_once(rig: Rig) -> None:
     """Several instances run the job at the same time; one due time has one payout."""
     await rig.feed(rig.payouts, method_event("ann"))
     await wish(rig, schedule="daily", hour_utc=13)
@@ -321,7 +321,7 @@ async def test_jobs_at_once_ask_once(rig: Rig) -> None:
     assert len(await rig.events("payout.requested")) == 1
 
 
-async def test_a_wish_can_be_changed_and_dropped(rig: Rig) -> None:
+async def test_a_withdrawal_can_be_changed_and_removed(rig: Rig) -> None:
     """The last settings apply; without settings nothing is requested."""
     await rig.feed(rig.payouts, method_event("ann"))
     await winning(rig, "150.00")
@@ -362,7 +362,7 @@ async def test_a_wish_can_be_changed_and_dropped(rig: Rig) -> None:
         ("NOPE", {"threshold": "1"}, 404, "asset_unknown"),
     ],
 )
-async def test_a_wrong_wish_is_refused(
+async def test_a_wrong_withdrawal_is_refused(
     rig: Rig, asset: str, body: dict[str, Any], status: int, code: str
 ) -> None:
     """Settings need either a threshold or a schedule, and an asset that can be paid out."""
@@ -372,7 +372,7 @@ async def test_a_wrong_wish_is_refused(
     assert await rig.rows("SELECT 1 FROM auto_withdrawals") == []
 
 
-async def test_a_player_sees_only_their_own_wishes(rig: Rig) -> None:
+async def test_a_player_sees_only_their_own_withdrawals(rig: Rig) -> None:
     """Operators have to name a player."""
     await wish(rig, threshold="100.00")
     async with rig.client("bob") as bob, rig.client("olga", "operator") as olga:

@@ -80,7 +80,7 @@ async def test_the_intent_is_signed_by_rewards(rig: Rig) -> None:
         {"rail_type": "fake"},
     ],
 )
-async def test_a_paid_event_that_does_not_fit_is_parked(rig: Rig, changes: dict[str, str]) -> None:
+async def test_a_paid_event_that_does_not_match_is_parked(rig: Rig, changes: dict[str, str]) -> None:
     """A paid event with another amount, asset, player or rail than the intent moves nothing."""
     payout = await requested(rig)
     await rig.feed(rig.payouts, paid_event(payout, **{"player": "ann", "amount": "500.00", **changes}))
@@ -118,7 +118,7 @@ async def test_an_unknown_payout_is_parked(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("what", ["failed", "rejected", "cancelled"])
-async def test_a_proven_end_gives_the_money_back(rig: Rig, what: str) -> None:
+async def test_an_end_with_a_closure_gives_the_money_back(rig: Rig, what: str) -> None:
     """With the signer's closure the winnings come back, once."""
     payout = await requested(rig)
     await rig.feed(rig.payouts, closed_event(payout, what, closure=closure_of(payout)))
@@ -140,7 +140,7 @@ def forged_closures(payout: UUID) -> dict[str, str | None]:
     }
 
 
-async def test_without_a_valid_closure_nothing_is_given_back(rig: Rig) -> None:
+async def test_without_an_authentic_closure_nothing_is_given_back(rig: Rig) -> None:
     """A failed payout whose closure is missing, forged or of another payout parks and moves nothing."""
     payout = await requested(rig)
     for name, closure in forged_closures(payout).items():
@@ -160,7 +160,7 @@ async def test_a_rail_without_signer_needs_no_closure(rig: Rig) -> None:
     assert await rig.winnings("ann") == 50_000
 
 
-async def test_a_forged_failure_never_arrives(rig: Rig) -> None:
+async def test_a_forged_failure_is_dead(rig: Rig) -> None:
     """An event that payouts did not sign is dead and parks nothing; the authentic one is applied afterwards."""
     payout = await requested(rig)
     forged = payout_event(
@@ -188,12 +188,12 @@ async def test_a_payout_ends_once(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("end", ["paid", "returned", "failed"])
-async def test_an_end_that_is_told_again_has_no_effect(rig: Rig, end: str) -> None:
+async def test_a_repeated_end_has_no_effect(rig: Rig, end: str) -> None:
     """The same event under a later version has no effect; with other fields it parks."""
     payout = await requested(rig)
     returned: dict[str, Any] = {"return_ref": "r", "asset": "USDC", "amount": "500.00"}
 
-    def told(version: int) -> list[bytes]:
+    def repeated(version: int) -> list[bytes]:
         if end == "failed":
             return [closed_event(payout, "failed", closure=closure_of(payout), version=version)]
         events = [paid_event(payout, player="ann", amount="500.00", version=version)]
@@ -203,21 +203,19 @@ async def test_an_end_that_is_told_again_has_no_effect(rig: Rig, end: str) -> No
             events.append(payout_event(payout, "returned", version=version + 1, fee=fee, **returned))
         return events
 
-    await rig.feed(rig.payouts, *told(1))
+    await rig.feed(rig.payouts, *repeated(1))
     before = (await state_of(rig, payout), await rig.winnings("ann"))
-    await rig.feed(rig.payouts, *told(len(told(1)) + 1))
+    await rig.feed(rig.payouts, *repeated(len(repeated(1)) + 1))
     assert await rig.stuck() == []
     assert (await state_of(rig, payout), await rig.winnings("ann")) == before
     assert await rig.breaches() == []
-    other = paid_event(payout, player="ann", amount="500.00", version=2 * len(told(1)) + 1, rail="other")
+    other = paid_event(payout, player="ann", amount="500.00", version=2 * len(repeated(1)) + 1, rail="other")
     await rig.feed(rig.payouts, other)
     assert await rig.stuck() == [("parked", "event_mismatch")]
 
 
 @pytest.mark.parametrize("changes", [{"return_ref": "other"}, {"amount": "499.00"}, {"asset": "EURC"}])
-async def test_a_return_that_is_told_again_in_other_words_is_parked(
-    rig: Rig, changes: dict[str, str]
-) -> None:
+async def test_a_repeated_return_with_other_fields_is_parked(rig: Rig, changes: dict[str, str]) -> None:
     """Other fields would mean a second return of the same payment."""
     payout = await requested(rig)
     first = {"return_ref": "r", "asset": "USDC", "amount": "500.00", "fee": "0.00"}
@@ -345,7 +343,7 @@ async def test_an_expired_intent_is_renewed_on_the_same_terms(rig: Rig) -> None:
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
-async def test_what_waits_for_an_approver_or_has_ended_is_not_renewed(rig: Rig) -> None:
+async def test_an_intent_for_an_approver_or_of_an_ended_payout_is_not_renewed(rig: Rig) -> None:
     """Only expiry renews an intent, and only of a payout that can still be paid."""
     payout = await requested(rig)
     await rig.feed(

@@ -79,7 +79,7 @@ def test_a_fee_that_leaves_nothing_is_no_payout() -> None:
 
 
 @given(amount=st.integers(1, 10**12), flat=st.integers(0, 10**6), bps=st.integers(0, 9_999))
-def test_the_odd_part_of_a_fee_stays_with_the_player(amount: int, flat: int, bps: int) -> None:
+def test_a_fee_is_rounded_down(amount: int, flat: int, bps: int) -> None:
     """The fee is at most the flat fee and the share, and less than one minor unit below them; 0 if the platform bears
     it.
     """

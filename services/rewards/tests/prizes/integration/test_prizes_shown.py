@@ -46,8 +46,8 @@ async def test_what_a_correction_leaves_short_is_shown(rig: Rig) -> None:
     assert {player: int(Decimal(parts[1]) * 100) for player, parts in found.items()} == winnings
     mine = await wallet(rig, "ann")
     assert (mine["lifetime_earnings"], mine["short"], mine["owed"]) == ("30.00", "20.00", "0.00")
-    told = (await rig.events("reward.allocated"))[-1]["data"]["lines"]
-    assert [(line["amount"], line["short"]) for line in told] == [("50.00", "20.00"), ("30.00", "10.00")]
+    lines = (await rig.events("reward.allocated"))[-1]["data"]["lines"]
+    assert [(line["amount"], line["short"]) for line in lines] == [("50.00", "20.00"), ("30.00", "10.00")]
     assert await rig.breaches() == []
 
 
@@ -75,7 +75,7 @@ async def test_what_a_correction_could_not_take_back_is_owed(rig: Rig) -> None:
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 
-async def test_what_is_not_in_winnings_yet_is_waiting_or_short(rig: Rig) -> None:
+async def test_prizes_that_are_not_credited_are_waiting_or_short(rig: Rig) -> None:
     """A pending prize, a claimable one, and one of a round that its pool does not cover."""
     campaign = await rig.campaign(funded=1_000)
     claims = await rig.campaign(funded=1_000, delivery=Delivery.CLAIM)
@@ -148,7 +148,7 @@ async def pages(rig: Rig, who: str, query: dict[str, str]) -> list[tuple[str, st
         ["2026-03-01T00:00:00Z", str(UUID(int=1))],
     ],
 )
-async def test_a_made_up_cursor_of_prizes_is_refused(rig: Rig, cursor: list[object]) -> None:
+async def test_an_invalid_cursor_of_prizes_is_refused(rig: Rig, cursor: list[object]) -> None:
     """A cursor of another form or type is refused before the database is read."""
     async with rig.client("ann") as ann:
         answer = await ann.get("/api/rewards", params={"cursor": encode_cursor(cursor)})

@@ -133,7 +133,7 @@ def test_an_ended_campaign_stays_ended() -> None:
     assert leading == set(CampaignState) - {CampaignState.ENDED}
 
 
-def test_a_step_off_the_table_is_refused() -> None:
+def test_a_transition_outside_the_table_is_refused() -> None:
     """The error names both states."""
     with pytest.raises(IllegalTransition) as refused:
         step(edges=CAMPAIGN_EDGES, was=CampaignState.ENDED, to=CampaignState.ACTIVE)

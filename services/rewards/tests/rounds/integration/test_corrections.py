@@ -1,4 +1,4 @@
-"""Corrected rounds through the real inbox on real PostgreSQL: only differences move, in their order."""
+"""Corrected rounds through the real inbox on real PostgreSQL: only differences move, in order."""
 
 import asyncio
 import itertools
@@ -17,7 +17,7 @@ AFTER = [("bob", "50.00"), ("dan", "30.00"), ("cat", "20.00")]
 
 
 async def lines_of(rig: Rig, kind: str) -> list[tuple[str, str, str]]:
-    """(player, amount, state) of all that was told by one type."""
+    """(player, amount, state) of all lines in events of one type."""
     return [
         (line["player"], line["amount"], line["state"])
         for event in await rig.events(kind)
@@ -32,7 +32,7 @@ async def rewards_of(rig: Rig) -> dict[str, tuple[int, str, int, int]]:
 
 
 async def open_payout(rig: Rig, player: str = "ann") -> UUID:
-    """The payout that a player's direct prize asked for."""
+    """The requested payout of a player's direct prize."""
     rows = await rig.rows(
         "SELECT id FROM payouts WHERE player = :player ORDER BY requested_at", player=player
     )
@@ -41,7 +41,7 @@ async def open_payout(rig: Rig, player: str = "ann") -> UUID:
 
 
 async def test_inside_the_window_only_differences_move(rig: Rig) -> None:
-    """What is too much comes out of pending, new winners are paid from it, the rest stays where it is."""
+    """Excess amounts come out of pending, new winners are paid from them, and other prizes do not move."""
     campaign = await rig.campaign(funded=20_000)
     match = Match(campaign, BEFORE, platform="4.00", final=False)
     await rig.settle(match)
@@ -71,7 +71,7 @@ async def test_inside_the_window_only_differences_move(rig: Rig) -> None:
 
 
 async def test_what_a_correction_leaves_unclaimed_returns_to_the_pool(rig: Rig) -> None:
-    """Fewer lines are less granted, and more lines take from the pool again."""
+    """Fewer lines reduce the granted amount, and more lines take from the pool again."""
     campaign = await rig.campaign(funded=20_000)
     match = Match(campaign, BEFORE, final=False)
     await rig.settle(match)
@@ -84,8 +84,8 @@ async def test_what_a_correction_leaves_unclaimed_returns_to_the_pool(rig: Rig) 
     assert await rig.breaches() == []
 
 
-async def test_a_late_correction_takes_winnings_and_lets_the_rest_be_owed(rig: Rig) -> None:
-    """First what the winnings have; the debt is of the campaign, and the next credit brings it back to the pool."""
+async def test_a_late_correction_takes_winnings_and_opens_a_debt(rig: Rig) -> None:
+    """Winnings are taken first; the rest is a debt to the campaign, and the next credit brings it to the pool."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, BEFORE)
     await rig.settle(match)
@@ -126,8 +126,8 @@ async def test_a_late_correction_takes_winnings_and_lets_the_rest_be_owed(rig: R
     assert await rig.breaches() == []
 
 
-async def test_a_new_round_waits_behind_a_line_that_is_short(rig: Rig) -> None:
-    """Who waits first goes first, be it a line or a round."""
+async def test_a_new_round_waits_for_an_earlier_short_line(rig: Rig) -> None:
+    """The longest waiting comes first, whether it is a line or a round."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, [("ann", "60.00")], unclaimed="40.00", final=False)
     await rig.settle(match, Match(campaign, [("bob", "30.00")]))
@@ -145,8 +145,8 @@ async def test_a_new_round_waits_behind_a_line_that_is_short(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_prize_that_is_short_of_more_than_it_was(rig: Rig) -> None:
-    """A small prize grows beyond what there is, and shrinks again to less than it was short of."""
+async def test_a_short_prize_grows_and_shrinks(rig: Rig) -> None:
+    """A small prize grows beyond the pool's money, and shrinks again to less than it was short of."""
     campaign = await rig.campaign(funded=4_000)
     match = Match(campaign, [("ann", "1.00")], unclaimed="39.00", final=False)
     await rig.settle(match, Match(campaign, [("eve", "39.00")]))
@@ -162,7 +162,7 @@ async def test_a_prize_that_is_short_of_more_than_it_was(rig: Rig) -> None:
 
 
 async def test_an_unfunded_round_only_gets_new_lines(rig: Rig) -> None:
-    """Nothing moved, so nothing moves; what is paid later is the correction."""
+    """An unfunded round has no money, so nothing moves; later the corrected lines are paid."""
     campaign = await rig.campaign()
     match = Match(campaign, BEFORE, final=False)
     await rig.settle(match)
@@ -177,7 +177,7 @@ async def test_an_unfunded_round_only_gets_new_lines(rig: Rig) -> None:
 
 
 async def direct(rig: Rig) -> tuple[UUID, Match, UUID]:
-    """A direct campaign that is empty but for 60.00, with a round whose only prize is requested."""
+    """A direct campaign with 60.00, and a round whose only prize is requested."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     match = Match(campaign, [("ann", "40.00")])
@@ -185,8 +185,8 @@ async def direct(rig: Rig) -> tuple[UUID, Match, UUID]:
     return campaign, match, await open_payout(rig)
 
 
-async def test_an_open_payout_of_the_prize_is_asked_to_stop(rig: Rig) -> None:
-    """The debt stands until payouts has decided; what is given back pays it by itself."""
+async def test_the_cancellation_of_an_open_payout_is_requested(rig: Rig) -> None:
+    """The debt stays until payouts decides; money that is given back pays it."""
     campaign, match, payout = await direct(rig)
     await rig.feed(rig.settlements, *match.corrected([("ann", "10.00")], at=2))
     [asked] = await rig.events("payout.cancel_requested")
@@ -203,8 +203,8 @@ async def test_an_open_payout_of_the_prize_is_asked_to_stop(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_payout_that_was_paid_nevertheless_leaves_the_debt(rig: Rig) -> None:
-    """Only payouts decides a cancel; what left is owed."""
+async def test_a_payout_paid_in_spite_of_the_cancellation_leaves_the_debt(rig: Rig) -> None:
+    """Only payouts decides a cancellation; paid money is owed."""
     campaign, match, payout = await direct(rig)
     await rig.feed(rig.settlements, *match.corrected([("ann", "10.00")], at=2))
     await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="40.00"))
@@ -213,8 +213,8 @@ async def test_a_payout_that_was_paid_nevertheless_leaves_the_debt(rig: Rig) -> 
     assert await rig.breaches() == []
 
 
-async def test_who_is_given_again_what_they_owe_owes_it_no_more(rig: Rig) -> None:
-    """The money is theirs already: the debt is lifted, even though the pool has nothing, and nothing is paid twice."""
+async def test_a_restored_prize_cancels_its_debt(rig: Rig) -> None:
+    """The player has the money already: the debt is lifted although the pool is empty, and nothing is paid twice."""
     campaign, match, payout = await direct(rig)
     await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="40.00"))
     await rig.settle(Match(campaign, [("eve", "60.00")]))
@@ -232,7 +232,7 @@ async def test_who_is_given_again_what_they_owe_owes_it_no_more(rig: Rig) -> Non
 
 
 async def test_more_of_a_direct_prize_is_another_payout(rig: Rig) -> None:
-    """The difference is requested under the next number; the prize shows the last."""
+    """The difference is requested as the payout with the next number; the prize shows the last one."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     match = Match(campaign, [("ann", "40.00")], unclaimed="20.00")
@@ -249,8 +249,8 @@ async def test_more_of_a_direct_prize_is_another_payout(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_other_payouts_are_asked_to_stop_only_as_needed(rig: Rig) -> None:
-    """Those of this prize first; of the others the latest, until the debt would be covered."""
+async def test_other_payouts_are_cancelled_only_as_needed(rig: Rig) -> None:
+    """Payouts of this prize come first, then the latest of the others until their sum covers the debt."""
     campaign = await rig.campaign(funded=10_000)
     await rig.feed(rig.payouts, method_event("ann"))
     match = Match(campaign, [("ann", "50.00")])
@@ -267,8 +267,8 @@ async def test_other_payouts_are_asked_to_stop_only_as_needed(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_claimable_prizes_change_where_they_lie(rig: Rig) -> None:
-    """What is not claimed yet is taken from and added to what can be claimed, and never touches a wallet."""
+async def test_claimable_prizes_change_in_the_claimable_account(rig: Rig) -> None:
+    """Unclaimed prizes shrink and grow in the claimable account and never touch a wallet."""
     campaign = await rig.campaign(funded=20_000, delivery=Delivery.CLAIM)
     match = Match(campaign, BEFORE, final=False)
     await rig.settle(match)
@@ -301,10 +301,10 @@ async def test_claimable_prizes_change_where_they_lie(rig: Rig) -> None:
         ({"final": False}, "event_mismatch"),
     ],
 )
-async def test_a_correction_that_does_not_fit_is_parked(
+async def test_a_correction_that_does_not_match_its_round_is_parked(
     rig: Rig, changes: dict[str, Any], reason: str
 ) -> None:
-    """It must be the next version of the same round in all but its lines."""
+    """A correction must be the next version of the same round and change only its lines."""
     campaign = await rig.campaign(funded=20_000)
     match = Match(campaign, BEFORE)
     await rig.settle(match)
@@ -315,15 +315,17 @@ async def test_a_correction_that_does_not_fit_is_parked(
     assert await rig.breaches() == []
 
 
-async def test_a_correction_of_nothing_is_parked(rig: Rig) -> None:
-    """What was never settled cannot be corrected."""
+async def test_a_correction_of_an_unsettled_round_is_parked(rig: Rig) -> None:
+    """A round that was never settled cannot be corrected."""
     campaign = await rig.campaign(funded=20_000)
     await rig.feed(rig.settlements, *Match(campaign, BEFORE).corrected(AFTER, at=1))
     assert await rig.stuck() == [("parked", "illegal_transition")]
 
 
 async def test_everything_in_one_batch(rig: Rig) -> None:
-    """Settled, corrected, final and corrected again, with other rounds between, as if they had come one by one."""
+    """A round is settled, corrected, finalized and corrected again in one batch with other rounds, as if they came one
+    by one.
+    """
     campaign = await rig.campaign(funded=30_000)
     match, other = Match(campaign, BEFORE, final=False), Match(campaign, [("eve", "1.00")])
     first = match.events()
@@ -340,7 +342,7 @@ async def test_everything_in_one_batch(rig: Rig) -> None:
 
 
 async def test_a_correction_and_a_payout_request_race_for_the_same_winnings(rig: Rig) -> None:
-    """Whoever comes first gets them: the money is requested and owed, or taken back and not requested."""
+    """The first one gets the winnings: they are requested and owed, or taken back and not requested."""
     campaign = await rig.campaign(funded=60_000)
     players = [f"racer{n}" for n in range(6)]
     await rig.feed(rig.payouts, *(method_event(player) for player in players))
@@ -371,9 +373,11 @@ STEPS = ("down", "up", "final", "fund", "pay")
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(STEPS)), ids="-".join)
-async def test_every_order_of_what_can_happen(rig_of_orders: Rig, order: tuple[str, ...]) -> None:
-    """In whatever order a round is corrected down and up, becomes final, gets money, and its payout ends: in the end
-    everybody has what the last version says, and every account is as it must be.
+async def test_every_order_of_events_leads_to_the_same_amounts(
+    rig_of_orders: Rig, order: tuple[str, ...]
+) -> None:
+    """A round is corrected down and up, becomes final, gets money, and its payout ends, in every order: in the end each
+    player has the amount of the last version, and all accounts are correct.
     """
     rig = rig_of_orders
     tag = "".join(step[:2] for step in order)

@@ -1,4 +1,4 @@
-"""A forged round is taken back by two admins: unfunded, pending, final, large, or known by its entries alone."""
+"""Two admins disown a forged round: unfunded, pending, final, large, or with entries only."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -55,15 +55,15 @@ async def approve(rig: Rig, identifier: str, *, by: str = "boris") -> httpx.Resp
 
 
 async def disown(rig: Rig, match: Match) -> str:
-    """Two admins disown the round; answers the disownment's id."""
+    """Two admins disown the round. Returns the disownment's id."""
     identifier = await filed(rig, match.round_id)
     done = await approve(rig, identifier)
     assert (done.status_code, done.json()["state"]) == (200, "approved"), done.text
     return identifier
 
 
-async def told_of(rig: Rig, match: Match) -> list[dict[str, Any]]:
-    """What settlement is told of the disowned round."""
+async def disowned_events(rig: Rig, match: Match) -> list[dict[str, Any]]:
+    """The events to settlement about the disowned round."""
     events = await rig.events("round.disowned")
     return [event for event in events if event["data"]["round_id"] == str(match.round_id)]
 
@@ -99,7 +99,7 @@ NOTHING = {
     "owed": [],
     "payouts_asked_to_cancel": [],
 }
-"""What a disownment that moved nothing took back."""
+"""``taken_back`` of a disownment that moved nothing."""
 
 
 def summed(count: int, amount: str, asset: str = "USDC") -> dict[str, Any]:
@@ -109,7 +109,9 @@ def summed(count: int, amount: str, asset: str = "USDC") -> dict[str, Any]:
 @pytest.mark.parametrize("final", [True, False])
 @pytest.mark.parametrize("per_part", [None, 1])
 async def test_a_round_that_waits_for_money_is_disowned(rig: Rig, final: bool, per_part: int | None) -> None:
-    """It is larger than its pool, so its campaign can be neither withdrawn from nor ended; disowned, both can."""
+    """The round exceeds its pool, so no money of its campaign can be withdrawn, and the campaign cannot end; after the
+    disownment both are possible.
+    """
     campaign = await rig.campaign(funded=1_000)
     lines = [("ann", "60.00"), ("bob", "30.00")]
     match = Match(campaign, lines, platform="1.00", final=final, lines_per_part=per_part)
@@ -129,8 +131,8 @@ async def test_a_round_that_waits_for_money_is_disowned(rig: Rig, final: bool, p
     assert await state_of(rig, match) == "voided"
     assert await rig.rows("SELECT state, queued FROM campaigns") == [{"state": "active", "queued": 0}]
     assert await books(rig) == before
-    told = [line for event in await rig.events("reward.reversed") for line in event["data"]["lines"]]
-    assert [(line["player"], line["amount"]) for line in told] == lines
+    published = [line for event in await rig.events("reward.reversed") for line in event["data"]["lines"]]
+    assert [(line["player"], line["amount"]) for line in published] == lines
     [kept] = (await read(rig, ROUTE))["items"]
     whole = await read(rig, f"{ROUTE}/{identifier}")
     assert whole == {**kept, "taken_back": whole["taken_back"], "left": done.json()["left"]}
@@ -154,15 +156,15 @@ async def test_a_round_that_waits_for_money_is_disowned(rig: Rig, final: bool, p
 
 @pytest.mark.parametrize("per_part", [None, 1])
 async def test_a_pending_round_is_disowned(rig: Rig, per_part: int | None) -> None:
-    """Everything that it reserved is back in the pool, and the next round in the queue is paid of it."""
+    """All reserved money is back in the pool, and it pays the next round in the queue."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(
         campaign, [("ann", "60.00"), ("bob", "30.00")], platform="1.00", final=False, lines_per_part=per_part
     )
     await rig.settle(match)
     await rig.work_on()
-    honest = Match(campaign, [("cam", "95.00")])
-    await rig.settle(honest)
+    settled = Match(campaign, [("cam", "95.00")])
+    await rig.settle(settled)
     await disown(rig, match)
     await rig.work_on()
     assert await rig.release() == 1
@@ -172,8 +174,8 @@ async def test_a_pending_round_is_disowned(rig: Rig, per_part: int | None) -> No
 
 @pytest.mark.parametrize("per_part", [None, 1])
 async def test_a_final_round_is_disowned(rig: Rig, per_part: int | None) -> None:
-    """Prizes and both fees go back; what a player and the organizer no longer have is owed, and payouts of it are asked
-    to cancel. After that all is as before the forged round, but for what was spent.
+    """Prizes and both fees go back. What a player and the organizer no longer have is owed, and the cancellation of
+    their payouts is requested. All balances are as before the forged round, except for the spent money.
     """
     campaign = await rig.campaign(funded=20_000)
     await rig.settle(Match(campaign, [("dee", "5.00")], platform="1.00"))
@@ -240,8 +242,10 @@ async def test_a_final_round_is_disowned(rig: Rig, per_part: int | None) -> None
 
 @pytest.mark.parametrize("funded", [20_000, 0])
 @pytest.mark.parametrize("final", [True, False])
-async def test_a_round_whose_lines_are_at_work_is_disowned(rig: Rig, final: bool, funded: int) -> None:
-    """What is not final, or waits for money, goes back once its lines are through; a final round is tried again then."""
+async def test_a_round_with_pending_work_is_disowned(rig: Rig, final: bool, funded: int) -> None:
+    """A round that is not final, or waits for money, is taken back after its pending work; a final round with pending
+    work is refused for now.
+    """
     campaign = await rig.campaign(funded=funded)
     match = Match(
         campaign, [("ann", "60.00"), ("bob", "30.00")], platform="2.00", final=final, lines_per_part=1
@@ -267,7 +271,7 @@ async def test_a_round_whose_lines_are_at_work_is_disowned(rig: Rig, final: bool
 
 
 async def test_a_disownment_ends_open_claims(rig: Rig) -> None:
-    """What could be claimed is taken back with its claim; a claimed prize comes out of the wallet."""
+    """A claimable prize is taken back with its claim; a claimed prize comes out of the wallet."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.CLAIM)
     match = Match(campaign, [("ann", "60.00"), ("bob", "30.00")])
     await rig.settle(match)
@@ -283,7 +287,7 @@ async def test_a_disownment_ends_open_claims(rig: Rig) -> None:
 
 
 async def test_held_prizes_go_back_too(rig: Rig) -> None:
-    """What a cap keeps back lies in the reserve: it goes to the pool, and what counted for the cap counts no more."""
+    """A held prize's money goes from the reserve to the pool, and it no longer counts for the cap."""
     settings = CampaignSettings(caps=Caps(per_player=5_000))
     campaign = await rig.campaign(funded=10_000, settings=settings)
     match = Match(campaign, [("ann", "60.00"), ("bob", "30.00")])
@@ -299,7 +303,7 @@ async def test_held_prizes_go_back_too(rig: Rig) -> None:
 
 
 async def test_earned_points_are_not_refunded(rig: Rig) -> None:
-    """Prizes in points go back to the pool with the fees; an entry that was paid in points stays earned."""
+    """Prizes in points go back to the pool with the fees; an entry fee paid in points stays earned."""
     campaign = await rig.campaign(funded=1_000, asset="SEASON")
     zero = {"asset": "SEASON", "platform": "0", "organizer": "0", "unclaimed": "0"}
     await rig.settle(Match(campaign, [("ann", "50")], **zero))
@@ -319,8 +323,8 @@ async def test_earned_points_are_not_refunded(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_verify_sees_a_disowned_round_that_is_not_gone(rig: Rig) -> None:
-    """Whoever writes an approval by hand takes nothing back, and the check says what is left."""
+async def test_a_disowned_round_that_was_not_taken_back_is_a_breach(rig: Rig) -> None:
+    """An approval inserted by SQL takes nothing back, and the check reports what is left."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00")]))
     match = Match(campaign, [("cam", "20.00")], platform="3.00")
@@ -337,8 +341,8 @@ async def test_verify_sees_a_disowned_round_that_is_not_gone(rig: Rig) -> None:
     assert "1 of its entries have their fee taken" in breach
 
 
-async def test_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:
-    """The approval is refused with what is missing, and nothing of it happens; other rounds' fees let it pass."""
+async def test_withdrawn_fees_prevent_a_disownment(rig: Rig) -> None:
+    """The approval is refused with the missing amount, and nothing moves; fees of other rounds let it succeed."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "60.00")], platform="3.00", organizer="2.00")
     await rig.settle(match)
@@ -361,8 +365,8 @@ async def test_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_every_account_of_fees_that_does_not_reach_is_named(rig: Rig) -> None:
-    """An operator sees all gaps in one refusal, with the account, the asset and what is missing of each."""
+async def test_every_account_with_missing_fees_is_named(rig: Rig) -> None:
+    """One refusal names every account of fees that holds too little, with asset and missing amount."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00")]))
     match = Match(campaign, [("cam", "20.00")], platform="3.00", organizer="2.00")
@@ -384,8 +388,8 @@ async def test_every_account_of_fees_that_does_not_reach_is_named(rig: Rig) -> N
     assert await rig.breaches() == []
 
 
-async def test_an_organizers_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:
-    """Where nobody was credited them, they have to be there as those of the platform have."""
+async def test_withdrawn_organizer_fees_prevent_a_disownment(rig: Rig) -> None:
+    """An organizer's fee that is in the accounts of fees has to be there, as the platform's fee."""
     match = Match(await rig.campaign(funded=100_000), [("ann", "60.00")], organizer="2.00")
     await rig.settle(match)
     body = {"source": "organizer", "asset": "USDC", "amount": "0.50", "reference": "wire"}
@@ -404,14 +408,18 @@ async def test_an_organizers_fees_that_were_withdrawn_keep_a_final_round(rig: Ri
 async def test_earned_entry_fees_go_back_to_their_buckets(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, inline: int
 ) -> None:
-    """Those of a forged final round come out of the entry fees, a debt of the player first; other rounds' stay."""
+    """Entry fees of a forged final round come out of the entry fees; a player's debt is recovered first; other rounds'
+    fees stay.
+    """
     monkeypatch.setattr(entry_ends, "CLOSED_INLINE_MAX", inline)
     monkeypatch.setattr(entry_ends, "CLOSED_AT_ONCE_MAX", 1)
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00"), ("bob", "10.00")]))
     await top_up(rig, "ann", "3.00")
-    honest, match = Match(campaign, [("ann", "1.00")]), Match(campaign, [("cam", "20.00")])
-    await rig.feed(rig.settlements, opened(honest), entered(honest, "bob", version=2), *honest.events(at=3))
+    settled, match = Match(campaign, [("ann", "1.00")]), Match(campaign, [("cam", "20.00")])
+    await rig.feed(
+        rig.settlements, opened(settled), entered(settled, "bob", version=2), *settled.events(at=3)
+    )
     await close_all(rig)
     before = await books(rig)
     await rig.feed(
@@ -443,8 +451,8 @@ async def test_earned_entry_fees_go_back_to_their_buckets(
         types, total = await history_of(rig, player)
         assert types[:buckets] == ["entry_fee_reversed"] * buckets
         assert total == await rig.winnings(player) + await rig.balance(Kind.TOPUP, player)
-    told = await rig.events("entry.refunded")
-    assert sorted(one["subject"] for one in told) == sorted(
+    published = await rig.events("entry.refunded")
+    assert sorted(one["subject"] for one in published) == sorted(
         str(entry_of(match, player)) for player in ("ann", "bob")
     )
     assert await rig.breaches() == []
@@ -460,7 +468,7 @@ async def close_all(rig: Rig) -> None:
 
 
 async def test_entry_fees_that_were_withdrawn_are_not_refunded(rig: Rig) -> None:
-    """The approval is refused, the round stays as it is; earned points are never refunded."""
+    """The approval is refused and the round stays unchanged; earned points are never refunded."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00")]))
     match = Match(campaign, [("cam", "20.00")])
@@ -477,7 +485,7 @@ async def test_entry_fees_that_were_withdrawn_are_not_refunded(rig: Rig) -> None
 
 
 async def test_a_round_of_entries_alone_is_disowned(rig: Rig) -> None:
-    """Their fees go back, once; no later entry is charged, and no later settlement of the round is booked."""
+    """Fees are refunded once; later entries are not charged, and later settlements of the round are not booked."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00"), ("bob", "10.00")]))
     before = await books(rig)
@@ -491,7 +499,7 @@ async def test_a_round_of_entries_alone_is_disowned(rig: Rig) -> None:
     await rig.feed(rig.settlements, entered(match, "bob", version=3))
     assert await books(rig) == before
     assert (await rig.rows("SELECT code FROM entries WHERE player = 'bob'")) == [{"code": "round_ended"}]
-    assert [event["correlationid"] for event in await told_of(rig, match)] == [match.correlation_id]
+    assert [event["correlationid"] for event in await disowned_events(rig, match)] == [match.correlation_id]
     assert (await read(rig, f"{ROUTE}/{identifier}"))["left"] is not None
     await rig.feed(rig.settlements, match.voided(at=4))
     assert (await rig.stuck(), await books(rig)) == ([], before)
@@ -503,27 +511,27 @@ async def test_a_round_of_entries_alone_is_disowned(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_parts_that_never_became_whole_are_forgotten(rig: Rig) -> None:
-    """A forged settlement of which parts are missing is disowned, and its last part books nothing."""
+async def test_parts_of_an_incomplete_settlement_are_deleted(rig: Rig) -> None:
+    """A forged settlement with missing parts is disowned, and its last part books nothing."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00"), ("bob", "10.00")], lines_per_part=1)
     first, second = match.events()
     await rig.feed(rig.settlements, first)
     await disown(rig, match)
     assert await rig.rows("SELECT 1 FROM staged_parts") == []
-    assert [event["correlationid"] for event in await told_of(rig, match)] == [match.correlation_id]
+    assert [event["correlationid"] for event in await disowned_events(rig, match)] == [match.correlation_id]
     await rig.feed(rig.settlements, second)
     assert await rig.stuck() == [("parked", "illegal_transition")]
     assert await rig.breaches() == []
 
 
 async def test_a_disowned_round_stays_voided(rig: Rig) -> None:
-    """A later correction or entry changes nothing, a later void and finality have no effect, and it is filed no more."""
+    """Later corrections, entries, voids and finality change nothing, and a second disownment is refused."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00")])
     await rig.settle(match)
     await disown(rig, match)
-    [event] = await told_of(rig, match)
+    [event] = await disowned_events(rig, match)
     [disownment] = (await read(rig, ROUTE))["items"]
     assert (event["subject"], event["aggregateversion"]) == (disownment["disownment_id"], 1)
     assert event["data"]["reason"] == disownment["reason"]
@@ -554,8 +562,8 @@ async def test_a_disowned_round_stays_voided(rig: Rig) -> None:
 @pytest.mark.parametrize("forged", ["voided", "closed"])
 @pytest.mark.parametrize("booked", [True, False])
 async def test_a_round_whose_version_was_forged_is_disowned(rig: Rig, booked: bool, forged: str) -> None:
-    """A forged void or another event made settlement's own one dead: nothing is to be taken back, and settlement is told
-    all the same.
+    """A forged void, or another forged event, made settlement's own event dead: nothing is taken back, and settlement
+    gets the event of the disownment.
     """
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00")], final=False)
@@ -564,24 +572,24 @@ async def test_a_round_whose_version_was_forged_is_disowned(rig: Rig, booked: bo
     at = 2 if booked else 1
     before = {("pool", str(campaign)): 100_000}
     event = match.voided(at=at) if forged == "voided" else closed(match, version=at)
-    honest = match.finalized(version=at) if booked else match.events(at=at)[0]
+    settled = match.finalized(version=at) if booked else match.events(at=at)[0]
     await rig.feed(rig.settlements, event)
-    await rig.feed(rig.settlements, honest)
+    await rig.feed(rig.settlements, settled)
     assert await rig.stuck() == [("dead", "version_conflict")]
     await disown(rig, match)
-    assert len(await told_of(rig, match)) == 1
+    assert len(await disowned_events(rig, match)) == 1
     await rig.feed(rig.settlements, match.voided(at=at + 1))
     assert (await rig.stuck(), await books(rig)) == ([("dead", "version_conflict")], before)
     assert not [breach for breach in await rig.breaches() if "none_contradicts" not in breach]
 
 
-async def test_who_decides_about_a_round(rig: Rig) -> None:
-    """Neither who filed it, nor who has a prize of it, its organizer's fee, an entry, or is a party of it."""
+async def test_persons_who_may_not_decide_about_a_round(rig: Rig) -> None:
+    """The filer may not approve; a person with a prize, the organizer's fee or an entry, and a party, may not decide."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("eve", "10.00")]))
     match = Match(campaign, [("ann", "10.00")], organizer="1.00", organizer_player="org", final=False)
     parties = [{"role": "reporter", "subject": "rita"}]
-    # zoe has no money: the entry is refused, and the round does not concern her
+    # zoe has no money: her entry is refused, so she has no conflict of interest
     entries = [entered(match, player, version=at) for at, player in ((2, "eve"), (3, "zoe"))]
     await rig.feed(rig.settlements, opened(match), *entries, *match.events(at=4, parties=parties))
     identifier = await filed(rig, match.round_id)
@@ -610,8 +618,8 @@ async def test_who_decides_about_a_round(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_disownment_that_is_only_filed_stops_nothing(rig: Rig) -> None:
-    """What settlement says meanwhile is booked, and a void that comes before the approval leaves nothing to take back."""
+async def test_a_filed_disownment_blocks_nothing(rig: Rig) -> None:
+    """Events of settlement are booked meanwhile, and after a void the approval takes nothing back."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00")]))
     match = Match(campaign, [("cam", "20.00")], final=False)
@@ -635,7 +643,7 @@ async def test_a_disownment_that_is_only_filed_stops_nothing(rig: Rig) -> None:
 async def test_entries_are_earned_while_a_disownment_is_only_filed(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job goes on entry by entry, and takes none of them twice."""
+    """The job earns entry by entry, and none of them twice."""
     monkeypatch.setattr(entry_ends, "CLOSED_INLINE_MAX", 0)
     monkeypatch.setattr(entry_ends, "CLOSED_AT_ONCE_MAX", 1)
     campaign = await rig.campaign(funded=100_000)
@@ -651,8 +659,8 @@ async def test_entries_are_earned_while_a_disownment_is_only_filed(
 
 
 @pytest.mark.parametrize("known_by", ["a refusal", "a part"])
-async def test_what_was_never_booked_is_disowned_too(rig: Rig, known_by: str) -> None:
-    """A round that rewards knows by a settlement which it refused, or by a part of one: its id is closed."""
+async def test_a_round_that_was_never_booked_is_disowned_too(rig: Rig, known_by: str) -> None:
+    """A round with a refused settlement or a staged part only: its id is blocked."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(uuid4(), [("cam", "20.00")])
     if known_by == "a part":
@@ -667,8 +675,8 @@ async def test_what_was_never_booked_is_disowned_too(rig: Rig, known_by: str) ->
     assert await rig.breaches() == []
 
 
-async def test_two_decisions_at_once_are_one(rig: Rig) -> None:
-    """The second one waits for the first, and finds it decided."""
+async def test_two_concurrent_decisions_have_one_result(rig: Rig) -> None:
+    """The second decision waits for the first one, and is refused because it is decided."""
     match = Match(await rig.campaign(funded=100_000), [("ann", "10.00")])
     await rig.settle(match)
     identifier = await filed(rig, match.round_id)
@@ -689,8 +697,8 @@ async def test_two_decisions_at_once_are_one(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_fees_that_were_withdrawn_do_not_go_back_by_hand(rig: Rig) -> None:
-    """Below zero is nothing to take from, whoever approved; as much as there is goes."""
+async def test_withdrawn_fees_are_not_taken_back_by_sql(rig: Rig) -> None:
+    """An approval inserted by SQL takes at most what the account of fees holds."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00")]))
     match = Match(campaign, [("cam", "20.00")], platform="3.00", organizer="2.00")
@@ -727,7 +735,7 @@ async def test_fees_that_were_withdrawn_do_not_go_back_by_hand(rig: Rig) -> None
 
 
 async def test_the_database_takes_back_only_what_two_admins_disowned(rig: Rig) -> None:
-    """Whoever writes by hand neither voids a final round nor moves its fees, and one person cannot approve by SQL."""
+    """By SQL, no one voids a final round or moves its fees, and one person cannot approve alone."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00")]))
     match = Match(campaign, [("cam", "20.00")], platform="3.00")
@@ -744,16 +752,16 @@ async def test_the_database_takes_back_only_what_two_admins_disowned(rig: Rig) -
         Account(Kind.RESERVED, str(match.round_id), "USDC"),
     )
     revenue, wallet = Account(Kind.ENTRY_FEES, "platform", "USDC"), Account(Kind.WINNINGS, "ann", "USDC")
-    told = {"correlation": match.correlation_id}
+    values = {"correlation": match.correlation_id}
 
     async def a_fee(tx: Any) -> None:
         await insert(
-            tx, "platform_fee_reversed", fees, reserve, 300, cause=f"round/{match.round_id}/1", **told
+            tx, "platform_fee_reversed", fees, reserve, 300, cause=f"round/{match.round_id}/1", **values
         )
 
     async def an_entry(tx: Any) -> None:
         cause = f"entry/{entry_of(match, 'ann')}/9"
-        await insert(tx, "entry_fee_reversed", revenue, wallet, 500, cause=cause, **told)
+        await insert(tx, "entry_fee_reversed", revenue, wallet, 500, cause=cause, **values)
 
     async def to_a_pool(tx: Any) -> None:
         pool = Account(Kind.POOL, "x", "USDC")
@@ -774,7 +782,7 @@ async def test_the_database_takes_back_only_what_two_admins_disowned(rig: Rig) -
 
 
 async def test_a_disownment_is_written_once_and_decided_once(rig: Rig) -> None:
-    """Not even the owner of the tables changes what was filed, leaves out who decided and when, or takes a row away."""
+    """The owner of the tables cannot change a filed disownment, approve it without decider and time, or delete it."""
     match = Match(await rig.campaign(funded=100_000), [("ann", "10.00")])
     await rig.settle(match)
     identifier = await filed(rig, match.round_id)
@@ -818,15 +826,15 @@ async def test_a_disownment_is_written_once_and_decided_once(rig: Rig) -> None:
 
 
 async def test_fees_go_back_as_they_were_taken_and_once(rig: Rig) -> None:
-    """By an approved disownment of their own round alone, without which it stays final as well: to whom they came from, no
-    more than was taken, and no second time. There is enough in the accounts of fees for all of it.
+    """Fees of a round move only by an approved disownment of this round, to the accounts that paid them, at most the
+    taken amount, and once. The accounts of fees hold enough in this test.
     """
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "20.00"), ("bob", "20.00")]))
-    match, other, honest = (
+    match, other, settled = (
         Match(campaign, [("cam", "20.00")], platform="3.00", organizer="2.00") for _ in range(3)
     )
-    for one in (match, other, honest):
+    for one in (match, other, settled):
         await rig.feed(
             rig.settlements, opened(one), entered(one, "ann", version=2), *with_more(one, "bob", version=3)
         )
@@ -835,14 +843,14 @@ async def test_fees_go_back_as_they_were_taken_and_once(rig: Rig) -> None:
     topped_up = Account(Kind.TOPUP, "ann", "USDC")
     platform, organizer = (Account(Kind.FEES, owner, "USDC") for owner in ("platform", "organizer"))
     revenue = Account(Kind.ENTRY_FEES, "platform", "USDC")
-    own, foreign = {"correlation": match.correlation_id}, {"correlation": honest.correlation_id}
+    own, foreign = {"correlation": match.correlation_id}, {"correlation": settled.correlation_id}
     by_round = f"round/{match.round_id}/9"
     by_entry = f"entry/{entry_of(match, 'ann')}/9"
 
-    def moving(type_: str, debit: Account, credit: Account, amount: int, **told: str) -> Any:
+    def moving(type_: str, debit: Account, credit: Account, amount: int, **values: str) -> Any:
         async def move(tx: Any) -> None:
             await open_account(tx, credit)
-            await insert(tx, type_, debit, credit, amount, **told)
+            await insert(tx, type_, debit, credit, amount, **values)
 
         return move
 
@@ -858,22 +866,22 @@ async def test_fees_go_back_as_they_were_taken_and_once(rig: Rig) -> None:
         "too much of the organizer": moving(
             "organizer_fee_reversed", organizer, reserve, 201, cause=by_round, **own
         ),
-        "told of another match": moving(
+        "of another match": moving(
             "platform_fee_reversed", platform, reserve, 300, cause=by_round, **foreign
         ),
         "because of another round": moving(
-            "platform_fee_reversed", platform, reserve, 300, cause=f"round/{honest.round_id}/9", **foreign
+            "platform_fee_reversed", platform, reserve, 300, cause=f"round/{settled.round_id}/9", **foreign
         ),
         "because of nothing": moving("platform_fee_reversed", platform, reserve, 300, cause="x", **own),
         "too much of an entry": moving("entry_fee_reversed", revenue, ann, 501, cause=by_entry, **own),
         "too little of an entry": moving("entry_fee_reversed", revenue, ann, 499, cause=by_entry, **own),
         "into the other bucket": moving("entry_fee_reversed", revenue, topped_up, 500, cause=by_entry, **own),
         "to another player": moving("entry_fee_reversed", revenue, bob, 500, cause=by_entry, **own),
-        "an entry told of another match": moving(
+        "an entry of another match": moving(
             "entry_fee_reversed", revenue, ann, 500, cause=by_entry, **foreign
         ),
         "an entry of another round": moving(
-            "entry_fee_reversed", revenue, ann, 500, cause=f"entry/{entry_of(honest, 'ann')}/9", **foreign
+            "entry_fee_reversed", revenue, ann, 500, cause=f"entry/{entry_of(settled, 'ann')}/9", **foreign
         ),
     }
 
@@ -908,8 +916,8 @@ def with_more(match: Match, player: str, *, version: int) -> list[bytes]:
     return [entered(match, player, version=version), *match.events(at=version + 1)]
 
 
-async def test_a_settlement_that_comes_with_the_approval_is_not_booked(rig: Rig) -> None:
-    """It looked for a disownment before there was one; the database lets it be tried again, and it is refused then."""
+async def test_a_settlement_concurrent_with_the_approval_is_not_booked(rig: Rig) -> None:
+    """The settlement read no disownment, so the database aborts it; the retry is refused."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("cam", "20.00")], final=False)
     await rig.feed(rig.settlements, opened(match))
@@ -932,8 +940,8 @@ async def test_a_settlement_that_comes_with_the_approval_is_not_booked(rig: Rig)
     assert await rig.breaches() == []
 
 
-async def test_an_approval_that_comes_with_a_settlement_takes_it_back(rig: Rig) -> None:
-    """It found no round, and waits for what is being booked: then it finds the round."""
+async def test_an_approval_concurrent_with_a_settlement_takes_it_back(rig: Rig) -> None:
+    """The approval found no round and waits for the booking transaction; then it finds the round."""
     campaign = await rig.campaign(funded=100_000)
     before = await books(rig)
     match = Match(uuid4(), [("cam", "20.00")], final=False)
@@ -967,8 +975,10 @@ async def waiting_for_a_lock(rig: Rig) -> bool:
 
 
 @pytest.mark.parametrize("way", ["disownment", "correction"])
-async def test_a_payout_that_is_asked_for_meanwhile_is_asked_to_cancel(rig: Rig, way: str) -> None:
-    """The winnings are taken back while their payout is being asked for: whoever waits for them sees that payout too."""
+async def test_a_payout_requested_meanwhile_is_to_be_cancelled(rig: Rig, way: str) -> None:
+    """A payout of the winnings is requested while they are taken back: the disownment waits for it and requests its
+    cancellation.
+    """
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "60.00")])
     await rig.settle(match)

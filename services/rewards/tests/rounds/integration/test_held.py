@@ -1,4 +1,4 @@
-"""Prizes that a rule keeps back."""
+"""Held prizes."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -19,7 +19,7 @@ LINES = [("ann", "50.00"), ("bob", "30.00"), ("cat", "20.00")]
 
 @pytest.fixture
 def keeping(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rule that keeps every second line back."""
+    """A rule that holds every second line."""
 
     def held(_book: CapBook, settlement: Settlement, lines: Iterable[Line]) -> dict[int, str]:
         if settlement.settlement_version > 1:
@@ -47,15 +47,15 @@ async def state_of(rig: Rig, player: str) -> str:
     return str(row["state"])
 
 
-async def test_what_is_held_stays_in_the_reserve_until_released(rig: Rig, keeping: None) -> None:
-    """A final round holds exactly its held lines; released, the prize is credited and told."""
+async def test_held_money_stays_in_the_reserve_until_released(rig: Rig, keeping: None) -> None:
+    """The reserve of a final round has exactly the money of its held lines; a released prize is credited and published."""
     campaign = await rig.campaign(funded=20_000)
     match = Match(campaign, LINES, platform="5.00")
     await rig.settle(match)
     assert [await rig.winnings(player) for player, _ in LINES] == [5_000, 0, 2_000]
     assert await rig.balance(Kind.RESERVED, match.round_id) == 3_000
-    [told] = await rig.events("reward.held")
-    [line] = told["data"]["lines"]
+    [published] = await rig.events("reward.held")
+    [line] = published["data"]["lines"]
     assert (line["player"], line["state"], line["note"]) == ("bob", "held", "cap_player")
     assert await rig.breaches() == []
     await decide(rig, match.reward_id("bob"), go=True)
@@ -68,14 +68,14 @@ async def test_what_is_held_stays_in_the_reserve_until_released(rig: Rig, keepin
     assert await rig.breaches() == []
 
 
-async def test_what_is_held_is_told_as_reserved(rig: Rig, keeping: None) -> None:
-    """In the list of campaigns, of each alone and by the ledger: inside the window and after it, until it is decided."""
+async def test_held_money_is_shown_as_reserved(rig: Rig, keeping: None) -> None:
+    """The list of campaigns, each campaign and the ledger show held money as reserved until it is decided."""
     campaign, other = await rig.campaign(funded=40_000), await rig.campaign(funded=10_000)
     final, held = Match(campaign, LINES), Match(campaign, LINES, platform="5.00", final=False)
     await rig.settle(final, held, Match(campaign, LINES[:1]), Match(other, LINES))
 
-    async def told() -> list[str]:
-        """What the list says, once all say the same."""
+    async def reserved() -> list[str]:
+        """The shown reserved amount, which is the same everywhere."""
         async with rig.client("olga", "operator") as olga:
             listed = (await olga.get("/api/campaigns")).json()["items"]
             for one in listed:
@@ -86,16 +86,16 @@ async def test_what_is_held_is_told_as_reserved(rig: Rig, keeping: None) -> None
         found = {one["id"]: one["reserved"] for one in listed}
         return [found[str(campaign)], found[str(other)]]
 
-    assert await told() == ["65.00", "30.00"]
+    assert await reserved() == ["65.00", "30.00"]
     await rig.feed(rig.settlements, held.finalized())
-    assert await told() == ["60.00", "30.00"]
+    assert await reserved() == ["60.00", "30.00"]
     await decide(rig, final.reward_id("bob"), go=True)
     await decide(rig, held.reward_id("bob"), go=False)
-    assert await told() == ["0.00", "30.00"]
+    assert await reserved() == ["0.00", "30.00"]
 
 
-async def test_what_is_refused_returns_to_the_pool(rig: Rig, keeping: None) -> None:
-    """Its money can be granted to others, and no correction brings it back."""
+async def test_a_refused_prize_goes_back_to_the_pool(rig: Rig, keeping: None) -> None:
+    """Its money can be granted to others, and no correction brings the prize back."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, LINES)
     await rig.settle(match)
@@ -103,8 +103,8 @@ async def test_what_is_refused_returns_to_the_pool(rig: Rig, keeping: None) -> N
     assert await state_of(rig, "bob") == "rejected"
     assert await rig.balance(Kind.POOL, campaign) == 3_000
     assert await rig.rows("SELECT granted FROM campaigns") == [{"granted": 7_000}]
-    [told] = await rig.events("reward.reversed")
-    assert [(one["player"], one["state"]) for one in told["data"]["lines"]] == [("bob", "rejected")]
+    [published] = await rig.events("reward.reversed")
+    assert [(one["player"], one["state"]) for one in published["data"]["lines"]] == [("bob", "rejected")]
     assert await rig.breaches() == []
     await rig.feed(rig.settlements, *match.corrected([("bob", "40.00"), ("ann", "60.00")], at=2))
     assert (await rig.winnings("bob"), await rig.winnings("ann")) == (0, 6_000)
@@ -117,7 +117,9 @@ async def test_what_is_refused_returns_to_the_pool(rig: Rig, keeping: None) -> N
 async def test_a_decision_is_made_once_and_audited(
     rig: Rig, request: pytest.FixtureRequest, on: str, what: str
 ) -> None:
-    """Of a held prize as of a claim to one: sent again it is answered alike; what was rejected may pay others."""
+    """A repeated decision on a held prize or a claim gets the same answer; the money of a rejected prize may pay
+    others.
+    """
     if on == "reward":
         request.getfixturevalue("keeping")
         match = Match(await rig.campaign(funded=10_000), LINES)
@@ -147,8 +149,8 @@ async def test_a_decision_is_made_once_and_audited(
     assert releasing.woken.is_set() == (what == "reject")
 
 
-async def test_held_inside_the_window(rig: Rig, keeping: None) -> None:
-    """Released it is pending like the others; finality leaves what is held where it is."""
+async def test_held_in_the_dispute_window(rig: Rig, keeping: None) -> None:
+    """A prize released in the dispute window is pending; finality does not move held prizes."""
     campaign = await rig.campaign(funded=30_000)
     first, second = Match(campaign, LINES, platform="1.00", final=False), Match(campaign, LINES, final=False)
     await rig.settle(first, second)
@@ -160,8 +162,8 @@ async def test_held_inside_the_window(rig: Rig, keeping: None) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_void_gives_back_what_is_held(rig: Rig, keeping: None) -> None:
-    """Held or not, all of it returns."""
+async def test_a_void_takes_held_prizes_back(rig: Rig, keeping: None) -> None:
+    """All money goes back, held or not."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, LINES, final=False)
     await rig.settle(match)
@@ -172,7 +174,7 @@ async def test_a_void_gives_back_what_is_held(rig: Rig, keeping: None) -> None:
 
 
 async def test_a_correction_changes_what_is_held_in_the_reserve(rig: Rig, keeping: None) -> None:
-    """Less of it is for others, more of it is added, and it stays held."""
+    """An excess amount pays others, a missing amount is added, and the prize stays held."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, LINES)
     await rig.settle(match)
@@ -191,8 +193,8 @@ async def test_a_correction_changes_what_is_held_in_the_reserve(rig: Rig, keepin
     assert await rig.breaches() == []
 
 
-async def test_what_waits_for_money_is_held_when_it_comes(rig: Rig, keeping: None) -> None:
-    """The rule is remembered while the round is unfunded."""
+async def test_a_line_of_a_waiting_round_is_held_when_it_is_booked(rig: Rig, keeping: None) -> None:
+    """An unfunded round keeps the note of the rule until it is booked."""
     campaign = await rig.campaign()
     match = Match(campaign, LINES)
     await rig.settle(match)
@@ -205,7 +207,7 @@ async def test_what_waits_for_money_is_held_when_it_comes(rig: Rig, keeping: Non
 
 
 async def test_a_released_direct_prize_is_requested(rig: Rig, keeping: None) -> None:
-    """It goes the way of the others of its campaign."""
+    """A released prize of a direct campaign is paid out."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("bob"))
     match = Match(campaign, LINES)
@@ -217,8 +219,8 @@ async def test_a_released_direct_prize_is_requested(rig: Rig, keeping: None) -> 
     assert await rig.breaches() == []
 
 
-async def test_only_what_is_held_can_be_decided_and_not_by_its_player(rig: Rig, keeping: None) -> None:
-    """Each refusal has its code, and moves nothing."""
+async def test_only_held_prizes_are_decided_and_not_by_their_player(rig: Rig, keeping: None) -> None:
+    """Each refusal has its code and moves nothing."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, LINES)
     await rig.settle(match)
@@ -235,7 +237,7 @@ async def test_only_what_is_held_can_be_decided_and_not_by_its_player(rig: Rig, 
 
 
 async def test_lines_of_a_large_round_are_held(rig: Rig) -> None:
-    """A rule's code stands on the staged line, and keeps its prize back when the chunk comes to it."""
+    """The staged line has the rule's code, and its chunk holds the prize."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, LINES, lines_per_part=2)
     first, last = match.events()
@@ -246,8 +248,8 @@ async def test_lines_of_a_large_round_are_held(rig: Rig) -> None:
     await rig.work_on(limit=2)
     assert [await rig.winnings(player) for player, _ in LINES] == [5_000, 0, 2_000]
     assert await rig.balance(Kind.RESERVED, match.round_id) == 3_000
-    [told] = await rig.events("reward.held")
-    assert [line["note"] for line in told["data"]["lines"]] == ["cap_player"]
+    [published] = await rig.events("reward.held")
+    assert [line["note"] for line in published["data"]["lines"]] == ["cap_player"]
     await decide(rig, match.reward_id("bob"), go=True)
     assert await rig.winnings("bob") == 3_000
     assert await rig.breaches() == []

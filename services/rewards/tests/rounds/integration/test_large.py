@@ -1,4 +1,4 @@
-"""Rounds of many lines: staged until whole, money at once, lines in chunks that survive whatever happens between them."""
+"""Large rounds: staged until complete, money moved at once, lines booked in chunks that survive crashes between them."""
 
 import asyncio
 from datetime import timedelta
@@ -27,7 +27,7 @@ def large(campaign: Any, *, lines: Any = LINES, **changes: Any) -> Match:
 
 
 async def one_chunk(rig: Rig, *, limit: int = 4) -> bool:
-    """One chunk of four lines, as the job does it; whether there was one."""
+    """Do one chunk of four lines, as the job does. Returns whether there was one."""
     async with rig.db.transaction() as tx:
         done = await work_on_next(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now(), limit=limit)
     return done is not None
@@ -43,7 +43,7 @@ async def state_of(rig: Rig, match: Match) -> str:
 
 
 async def test_the_money_moves_at_once_and_the_lines_in_chunks(rig: Rig) -> None:
-    """With the last part the gross prize is reserved; each chunk leaves every check content, and all is told in parts."""
+    """The last part reserves the gross prize; all checks hold after each chunk, and all lines are published by part."""
     campaign = await rig.campaign(funded=10_000)
     match = large(campaign, platform="2.00", unclaimed="1.00")
     *first, last = match.events()
@@ -62,9 +62,9 @@ async def test_the_money_moves_at_once_and_the_lines_in_chunks(rig: Rig) -> None
     assert await rig.balance(Kind.RESERVED, match.round_id) == 0
     assert await rig.balance(Kind.FEES, "platform") == 200
     assert await state_of(rig, match) == "final"
-    told = await rig.events("reward.allocated")
-    assert [line["player"] for event_ in told for line in event_["data"]["lines"]] == PLAYERS
-    assert {line["state"] for event_ in told for line in event_["data"]["lines"]} == {"credited"}
+    published = await rig.events("reward.allocated")
+    assert [line["player"] for event_ in published for line in event_["data"]["lines"]] == PLAYERS
+    assert {line["state"] for event_ in published for line in event_["data"]["lines"]} == {"credited"}
     versions = [e["aggregateversion"] for e in await rig.events() if e["subject"] == str(match.round_id)]
     assert versions == list(range(1, len(versions) + 1))
     for table in ("staged_parts", "staged_lines", "round_work"):
@@ -72,8 +72,10 @@ async def test_the_money_moves_at_once_and_the_lines_in_chunks(rig: Rig) -> None
     assert await rig.breaches() == []
 
 
-async def test_a_large_round_that_is_not_covered_waits_whole(rig: Rig) -> None:
-    """Its prizes are listed as unfunded; funded, they are paid in chunks, final if it became so meanwhile."""
+async def test_a_large_round_that_is_not_covered_waits(rig: Rig) -> None:
+    """Its prizes are listed as unfunded; after funding they are paid in chunks, and are final if the round became final
+    meanwhile.
+    """
     campaign = await rig.campaign(funded=100)
     match = large(campaign, platform="2.00", final=False)
     await rig.settle(match)
@@ -94,7 +96,7 @@ async def test_a_large_round_that_is_not_covered_waits_whole(rig: Rig) -> None:
 
 
 async def test_finality_waits_for_the_chunks(rig: Rig) -> None:
-    """It comes while lines are being booked, and is applied behind them, in chunks of its own."""
+    """Finality comes while lines are booked, and is applied after them, in chunks of its own."""
     campaign = await rig.campaign(funded=10_000)
     match = large(campaign, platform="2.00", final=False)
     await rig.feed(rig.settlements, *match.events())
@@ -109,7 +111,7 @@ async def test_finality_waits_for_the_chunks(rig: Rig) -> None:
 
 
 async def test_a_void_waits_for_the_chunks(rig: Rig) -> None:
-    """Everything that was booked goes back, and what was not booked yet with it."""
+    """All booked money goes back, and so does the money of lines that were not booked yet."""
     campaign = await rig.campaign(funded=10_000)
     match = large(campaign, platform="2.00", final=False)
     await rig.feed(rig.settlements, *match.events())
@@ -128,7 +130,7 @@ async def test_a_void_waits_for_the_chunks(rig: Rig) -> None:
 
 
 async def test_a_void_of_a_large_round_that_waits(rig: Rig) -> None:
-    """It leaves the queue and took nothing."""
+    """The round leaves the queue and took no money."""
     campaign = await rig.campaign()
     match = large(campaign, final=False)
     await rig.feed(rig.settlements, *match.events(), match.voided(at=5))
@@ -145,7 +147,7 @@ CORRECTED = [("new", "4.00"), *((player, "1.00") for player in PLAYERS[3:]), (PL
 @pytest.mark.parametrize("early", [0, 2, 5, 50])
 @pytest.mark.parametrize("final", [False, True])
 async def test_a_correction_waits_for_the_chunks(rig: Rig, early: int, final: bool) -> None:
-    """It comes after any number of chunks, in parts; in the end everybody has what it says."""
+    """A correction in parts comes after any number of chunks; in the end each player has its amount."""
     campaign = await rig.campaign(funded=10_000)
     match = large(campaign, platform="2.00", final=final)
     await rig.feed(rig.settlements, *match.events())
@@ -168,7 +170,7 @@ async def test_a_correction_waits_for_the_chunks(rig: Rig, early: int, final: bo
 
 
 async def test_a_correction_of_many_lines_that_the_pool_cannot_cover(rig: Rig) -> None:
-    """What came back pays in the order of lines; the rest waits in the queue and is paid when money comes."""
+    """Money that came back pays in the order of lines; the rest waits in the queue for the pool's money."""
     campaign = await rig.campaign(funded=TOTAL)
     match = large(campaign, lines=LINES[:6], unclaimed="7.50")
     await rig.settle(match)
@@ -192,8 +194,8 @@ async def test_a_correction_of_many_lines_that_the_pool_cannot_cover(rig: Rig) -
     assert await rig.breaches() == []
 
 
-async def test_who_waits_first_goes_first_across_chunks(rig: Rig) -> None:
-    """A prize that does not fit lets all after it wait, those of later chunks too; what is left goes to the pool."""
+async def test_the_longest_waiting_line_is_paid_first_across_chunks(rig: Rig) -> None:
+    """All prizes after one that the money does not cover wait, also in later chunks; the rest goes to the pool."""
     campaign = await rig.campaign(funded=1_500)
     match = large(campaign, lines=LINES[:6], unclaimed="6.00")
     await rig.settle(match)
@@ -214,7 +216,7 @@ async def test_who_waits_first_goes_first_across_chunks(rig: Rig) -> None:
 
 
 async def test_a_late_correction_of_many_lines_leaves_debts(rig: Rig) -> None:
-    """What was paid out is owed, its payout asked to stop, and who gets it again owes it no more."""
+    """Paid-out money is owed, the cancellation of its payout is requested, and a restored prize cancels the debt."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, *(method_event(player) for player in PLAYERS[:2]))
     match = large(campaign)
@@ -233,7 +235,7 @@ async def test_a_late_correction_of_many_lines_leaves_debts(rig: Rig) -> None:
 
 
 async def test_a_round_grows_and_shrinks_past_one_part(rig: Rig) -> None:
-    """A correction may bring a round of one part more of them, and back."""
+    """A correction may change a round from one part to more, and back."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, LINES[:2], unclaimed="13.50", final=False)
     await rig.settle(match)
@@ -249,8 +251,8 @@ async def test_a_round_grows_and_shrinks_past_one_part(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_chunk_that_fails_at_any_statement_is_done_whole_or_not_at_all(rig: Rig) -> None:
-    """Whichever statement of whichever chunk the worker dies at, the next attempt goes on where the last one committed."""
+async def test_a_chunk_that_fails_at_any_statement_is_done_completely_or_not_at_all(rig: Rig) -> None:
+    """A worker dies at each statement of each chunk: the next attempt continues after the last commit."""
     campaign = await rig.campaign(funded=100_000)
     match = large(campaign, platform="2.00")
     await rig.feed(rig.settlements, *match.events())
@@ -279,7 +281,7 @@ async def test_a_chunk_that_fails_at_any_statement_is_done_whole_or_not_at_all(r
 
 
 async def test_two_workers_share_the_work(rig: Rig) -> None:
-    """Whoever is late finds the work done: every line is booked once."""
+    """The later worker finds the chunk done: every line is booked once."""
     campaign = await rig.campaign(funded=100_000)
     matches = [large(campaign, lines=LINES, match_id=f"shared-{n}") for n in range(3)]
     await rig.settle(*matches)
@@ -295,8 +297,10 @@ async def test_two_workers_share_the_work(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_parts_that_are_not_what_was_signed_for_are_refused(rig: Rig) -> None:
-    """Lines without an order, a player twice, a part twice: the last part parks, and once it is right all is booked."""
+async def test_parts_that_do_not_match_the_digest_are_refused(rig: Rig) -> None:
+    """Unordered lines, a repeated player, a repeated part: the last part parks, and after its replacement all is
+    booked.
+    """
     campaign = await rig.campaign(funded=100_000)
     twice = large(campaign, lines=[("ann", "1.00"), *LINES[:4], ("ann", "1.00")])
     await rig.settle(twice)
@@ -311,21 +315,21 @@ async def test_parts_that_are_not_what_was_signed_for_are_refused(rig: Rig) -> N
     assert {breach.partition(":")[0] for breach in await rig.breaches()} == {"parts_come"}
 
 
-async def test_a_part_that_never_comes_is_seen(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted, told by age in the log, and a breach of what must hold."""
+async def test_a_missing_part_is_reported(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing part is counted, logged with its age, and a breach of the invariant."""
     campaign = await rig.campaign(funded=100_000)
     match = large(campaign)
     await rig.feed(rig.settlements, *match.events()[:2])
     jobs = {job.name: job for job in rig.built.jobs}
-    monkeypatch.setattr("prizewire_rewards.rounds.jobs._log", get_logger("told"))
+    monkeypatch.setattr("prizewire_rewards.rounds.jobs._log", get_logger("test"))
     with capture_logs() as lines:
         await jobs["rounds.staged"].run()
     assert lines == []
     rig.clock.advance(timedelta(seconds=901))
     with capture_logs() as lines:
         await jobs["rounds.staged"].run()
-    [told] = lines
-    assert (told["log_level"], told["round_id"], told["parts"]) == ("warning", str(match.round_id), "2 of 4")
+    [line] = lines
+    assert (line["log_level"], line["round_id"], line["parts"]) == ("warning", str(match.round_id), "2 of 4")
     async with rig.db.transaction() as tx:
         seen = await staged_seen(tx, now=rig.clock.now(), wait_s=900)
     assert (len(seen.late), seen.oldest_s) == (1, 901.0)
@@ -337,7 +341,7 @@ async def test_a_part_that_never_comes_is_seen(rig: Rig, monkeypatch: pytest.Mon
 
 
 async def test_a_chunk_of_a_thousand_lines_costs_as_many_statements_as_one_of_ten(rig: Rig) -> None:
-    """What a chunk costs does not grow with the lines in statements, and no statement reads more than a chunk."""
+    """The number of statements of a chunk does not grow with its lines, and no statement reads more than a chunk."""
     campaign = await rig.campaign(funded=10_000_000)
     lines = [(f"q{n:04}", "1.00") for n in range(2_400)]
     match = Match(campaign, lines, lines_per_part=1_000)

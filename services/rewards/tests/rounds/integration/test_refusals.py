@@ -1,4 +1,4 @@
-"""A settlement that can never be booked is refused for good: told once, parked never, and mended by a later version."""
+"""Permanently refused settlements: published once, never parked, and replaced by a later version."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,12 +18,12 @@ LINES = [("ann", "10.00"), ("bob", "5.00")]
 
 
 def mended(match: Match, **changes: object) -> Match:
-    """The same round, settled anew as the next version."""
+    """The next settlement version of the same round."""
     return replace(match, version=match.version + 1, **changes)  # type: ignore[arg-type]  # fields of a match
 
 
 async def refusals(rig: Rig) -> list[tuple[int, int, int, str]]:
-    """Of each refusal event: its aggregate version, settlement version, part and code."""
+    """Aggregate version, settlement version, part and code of each refusal event."""
     return [
         (one["aggregateversion"], *(one["data"][name] for name in ("settlement_version", "part", "code")))
         for one in await rig.events("round.refused")
@@ -31,8 +31,8 @@ async def refusals(rig: Rig) -> list[tuple[int, int, int, str]]:
 
 
 @pytest.mark.parametrize("reason", ["campaign_unknown", "asset_mismatch", "campaign_ended"])
-async def test_it_is_told_and_mended_by_the_next_version(rig: Rig, reason: str) -> None:
-    """Nothing is parked and nothing moves; finality of the refused version means nothing; the next version is paid."""
+async def test_a_refusal_is_published_and_replaced_by_the_next_version(rig: Rig, reason: str) -> None:
+    """Nothing parks or moves; finality of the refused version has no effect; the next version is paid."""
     good = await rig.campaign(funded=100_000)
     bad = uuid4()
     if reason == "asset_mismatch":
@@ -53,8 +53,8 @@ async def test_it_is_told_and_mended_by_the_next_version(rig: Rig, reason: str) 
     assert await rig.breaches() == []
 
 
-async def test_refusal_mending_and_correction_in_one_batch(rig: Rig) -> None:
-    """What is refused at the head of a batch is mended, made final and corrected by what follows in it."""
+async def test_refusal_replacement_and_correction_in_one_batch(rig: Rig) -> None:
+    """A refused version and, in the same batch, the next version with its finality and a correction."""
     good, bad = await rig.campaign(funded=100_000), uuid4()
     match = Match(bad, LINES, final=False)
     second = mended(match, campaign=good)
@@ -72,8 +72,8 @@ async def test_refusal_mending_and_correction_in_one_batch(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_correction_of_a_refused_round_is_refused_or_books_it(rig: Rig) -> None:
-    """A correction under the same rule is refused as its own version; one that fits is the first to be booked."""
+async def test_a_correction_of_a_refused_round_is_refused_or_booked(rig: Rig) -> None:
+    """A correction with the same mistake is refused as a version of its own; one without it is the first to be booked."""
     bad = uuid4()
     match = Match(bad, LINES, final=False)
     await rig.feed(rig.settlements, *match.events())
@@ -88,7 +88,7 @@ async def test_a_correction_of_a_refused_round_is_refused_or_books_it(rig: Rig) 
 
 
 async def test_a_version_is_never_skipped(rig: Rig) -> None:
-    """Only the version after the refused one begins the round; another one is parked."""
+    """Only the version after the refused one books the round; another one parks."""
     good = await rig.campaign(funded=100_000)
     match = Match(uuid4(), LINES)
     await rig.settle(match)
@@ -97,8 +97,8 @@ async def test_a_version_is_never_skipped(rig: Rig) -> None:
     assert await rig.winnings("ann") == 0
 
 
-async def test_of_many_parts_one_refusal_is_told(rig: Rig) -> None:
-    """Whether the parts come together or one by one; the next version, in parts too, is booked."""
+async def test_several_parts_have_one_refusal(rig: Rig) -> None:
+    """The parts come in one batch or one by one; the next version, in parts too, is booked."""
     good, bad = await rig.campaign(funded=100_000), uuid4()
     together = Match(bad, LINES, lines_per_part=1)
     alone = Match(bad, [("cyd", "10.00"), ("dan", "5.00")], lines_per_part=1)
@@ -115,7 +115,7 @@ async def test_of_many_parts_one_refusal_is_told(rig: Rig) -> None:
 
 
 async def test_a_campaign_that_ends_between_two_parts(rig: Rig) -> None:
-    """What was staged of the settlement is dropped, and the refusal names the part that came too late."""
+    """Staged parts of the settlement are deleted, and the refusal names the part that came after the campaign's end."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, LINES, lines_per_part=1)
     first, second = match.events()
@@ -130,7 +130,7 @@ async def test_a_campaign_that_ends_between_two_parts(rig: Rig) -> None:
 
 
 async def test_entry_fees_are_not_earned_by_a_refused_settlement(rig: Rig) -> None:
-    """They stay in escrow; a void gives them back, and a settlement that is booked earns them."""
+    """Entry fees stay in escrow; a void refunds them, and a booked settlement earns them."""
     good, bad = await rig.campaign(funded=100_000), uuid4()
     await top_up(rig, "ann", "20.00")
     lost, won = Match(bad, LINES), Match(bad, LINES)
@@ -145,14 +145,14 @@ async def test_entry_fees_are_not_earned_by_a_refused_settlement(rig: Rig) -> No
     assert await rig.breaches() == []
 
 
-async def test_the_lineage_tells_of_it(rig: Rig) -> None:
-    """Code, version and campaign stand in the story of the match."""
+async def test_the_lineage_has_the_refusal(rig: Rig) -> None:
+    """The lineage of the match has code, version and campaign."""
     campaign = await rig.campaign(funded=100_000, asset="EURC")
     match = Match(campaign, LINES)
     await rig.settle(match)
     async with rig.db.transaction() as tx:
-        [told] = await lineage_of(tx, match.correlation_id, assets=ASSETS)
-    assert (told.kind, told.detail["code"], told.detail["settlement_version"]) == (
+        [step] = await lineage_of(tx, match.correlation_id, assets=ASSETS)
+    assert (step.kind, step.detail["code"], step.detail["settlement_version"]) == (
         "round_refused",
         "asset_mismatch",
         1,
@@ -160,7 +160,7 @@ async def test_the_lineage_tells_of_it(rig: Rig) -> None:
 
 
 async def test_the_sums_of_rounds_are_shown(rig: Rig) -> None:
-    """State, version, number and sum of the prizes that were not taken back; refused and unknown rounds are left out."""
+    """State, version, number and sum of the prizes that were not reversed; refused and unknown rounds are left out."""
     campaign = await rig.campaign(funded=100_000)
     good, corrected, bad = Match(campaign, LINES), Match(campaign, LINES), Match(uuid4(), LINES)
     await rig.settle(good, corrected, bad)
@@ -178,7 +178,7 @@ async def test_the_sums_of_rounds_are_shown(rig: Rig) -> None:
 
 
 async def pages(rig: Rig, path: str, **query: str) -> list[dict[str, Any]]:
-    """Every item, read in pages of one."""
+    """All items, read in pages of one."""
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     async with rig.client("olga", "operator") as client:
@@ -193,7 +193,7 @@ async def pages(rig: Rig, path: str, **query: str) -> list[dict[str, Any]]:
 
 
 async def test_booked_rounds_are_listed_by_their_last_change(rig: Rig) -> None:
-    """With the head that they were settled by; a correction brings a round to the front again."""
+    """Each round has the head of its settlement; a correction moves it to the first place."""
     campaign = await rig.campaign(funded=100_000)
     first = Match(campaign, LINES, platform="2.00", organizer="1.00", organizer_player="club")
     second = Match(campaign, LINES)
@@ -214,8 +214,8 @@ async def test_booked_rounds_are_listed_by_their_last_change(rig: Rig) -> None:
     assert [one["round_id"] for one in later] == [str(first.round_id)]
 
 
-async def test_payouts_that_were_asked_for_are_listed_by_their_last_change(rig: Rig) -> None:
-    """And told by their ids; the fee is taken off."""
+async def test_requested_payouts_are_listed_by_their_last_change(rig: Rig) -> None:
+    """Payouts are also found by their ids; the amount is without the fee."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"), method_event("bob"))
     await rig.settle(Match(campaign, [("ann", "6.00")]))

@@ -15,7 +15,7 @@ from services.rewards.tests.rig import Match, Rig, method_event
 
 
 async def test_a_final_round_is_credited_whole(rig: Rig) -> None:
-    """Prizes reach the winnings, fees are kept, the unclaimed rest returns, and nothing stays reserved."""
+    """Prizes are credited to winnings, fees are booked, the unclaimed rest goes back, and the reserve is empty."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(
         campaign,
@@ -44,7 +44,7 @@ async def test_a_final_round_is_credited_whole(rig: Rig) -> None:
     ]
 
 
-async def test_a_disputable_round_waits_in_pending(rig: Rig) -> None:
+async def test_prizes_are_pending_in_the_dispute_window(rig: Rig) -> None:
     """Prizes are pending and fees reserved until round.finalized makes them payable."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(
@@ -72,7 +72,7 @@ async def test_a_disputable_round_waits_in_pending(rig: Rig) -> None:
 
 
 async def test_settled_and_finalized_in_one_batch(rig: Rig) -> None:
-    """Both steps of a round in one batch leave the same state as in two."""
+    """Both events of a round in one batch lead to the same state as in two."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "500.00"), ("bob", "1.00")], platform="50.00", final=False)
     await rig.feed(rig.settlements, *match.events(), match.finalized())
@@ -85,7 +85,7 @@ async def test_settled_and_finalized_in_one_batch(rig: Rig) -> None:
 
 
 async def test_a_prize_of_zero_settles_with_no_lines(rig: Rig) -> None:
-    """A round without prizes is final and told of, and moves nothing."""
+    """A round without prizes is final and published, and moves nothing."""
     campaign = await rig.campaign()
     await rig.settle(Match(campaign, []))
     [event_] = await rig.events("reward.allocated")
@@ -94,8 +94,10 @@ async def test_a_prize_of_zero_settles_with_no_lines(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_what_a_pool_cannot_cover_is_held_whole(rig: Rig) -> None:
-    """A short round waits unpaid, later ones queue behind it even if they would fit, and are paid in order."""
+async def test_a_round_that_the_pool_cannot_cover_waits(rig: Rig) -> None:
+    """A round that exceeds its pool waits, later ones wait too although the pool would cover them, and they are paid in
+    order.
+    """
     campaign = await rig.campaign(funded=10_000)
     first = Match(campaign, [("ann", "60.00")])
     second = Match(campaign, [("bob", "50.00"), ("cat", "1.00")])
@@ -132,7 +134,7 @@ async def test_what_a_pool_cannot_cover_is_held_whole(rig: Rig) -> None:
 
 
 async def test_an_unfunded_round_that_became_final_is_credited_when_paid(rig: Rig) -> None:
-    """Finality is remembered while a round waits; when money comes its prizes are payable at once."""
+    """A waiting round is marked as final; when money comes its prizes are payable at once."""
     campaign = await rig.campaign()
     match = Match(campaign, [("ann", "60.00")], platform="4.00", final=False)
     await rig.settle(match)
@@ -145,7 +147,7 @@ async def test_an_unfunded_round_that_became_final_is_credited_when_paid(rig: Ri
 
 
 async def test_a_paused_campaign_lets_rounds_wait(rig: Rig) -> None:
-    """Nothing is booked while it is paused or a draft; activation pays in order."""
+    """Nothing is booked while the campaign is paused or a draft; after activation rounds are paid in order."""
     campaign = await rig.campaign(funded=10_000, active=False)
     await rig.settle(Match(campaign, [("ann", "10.00")]))
     assert await rig.winnings("ann") == 0
@@ -161,8 +163,8 @@ async def test_a_paused_campaign_lets_rounds_wait(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_twenty_rounds_race_for_the_last_unit(rig: Rig) -> None:
-    """Of 20 rounds at once for a pool that covers one, exactly one is paid, and none in part."""
+async def test_twenty_concurrent_rounds_for_the_last_unit(rig: Rig) -> None:
+    """Of 20 concurrent rounds for a pool that covers one, exactly one is paid, and none in part."""
     campaign = await rig.campaign(funded=100)
     matches = [Match(campaign, [(f"p{n}", "0.60"), (f"q{n}", "0.40")]) for n in range(20)]
     await asyncio.gather(*(rig.settle(match) for match in matches))
@@ -178,7 +180,7 @@ async def test_twenty_rounds_race_for_the_last_unit(rig: Rig) -> None:
 
 
 async def test_opposite_wallet_orders_never_leave_a_partial_posting(rig: Rig) -> None:
-    """Batches that credit the same wallets in opposite orders at once all end booked whole."""
+    """Concurrent batches that credit the same wallets in opposite orders are all booked completely."""
     campaigns = [await rig.campaign(funded=100_000) for _ in range(4)]
     players = [f"p{n}" for n in range(12)]
     batches = [
@@ -191,7 +193,7 @@ async def test_opposite_wallet_orders_never_leave_a_partial_posting(rig: Rig) ->
 
 
 async def test_a_batch_is_one_set_of_statements(rig: Rig) -> None:
-    """Forty rounds cost as many statements as one."""
+    """Forty rounds need as many statements as one."""
     campaign = await rig.campaign(funded=1_000_000)
     with counted(rig) as one:
         await rig.settle(Match(campaign, [("ann", "1.00"), ("bob", "1.00")], platform="1.00"))
@@ -211,7 +213,7 @@ def counted(rig: Rig) -> Iterator[list[str]]:
 
 
 async def test_a_conflict_on_any_statement_is_retried_whole(rig: Rig) -> None:
-    """A serialization failure at each statement in turn ends in one booking, without a partial posting."""
+    """After a serialization failure at any statement the batch is booked once and completely."""
     campaign = await rig.campaign(funded=1_000_000)
     with counted(rig) as statements:
         await rig.settle(Match(campaign, [("warm", "1.00")], platform="1.00"))
@@ -228,7 +230,7 @@ async def test_a_conflict_on_any_statement_is_retried_whole(rig: Rig) -> None:
 
 @contextmanager
 def failing_at(rig: Rig, number: int) -> Iterator[list[str]]:
-    """Make the ``number``-th statement from now on fail with a serialization conflict, once."""
+    """Make the ``number``-th statement from now on fail once with a serialization failure."""
     failed: list[str] = []
     sent = 0
 
@@ -244,7 +246,7 @@ def failing_at(rig: Rig, number: int) -> Iterator[list[str]]:
 
 
 async def test_a_repeated_settlement_has_no_effect(rig: Rig) -> None:
-    """The same messages again, in one batch and alone, credit nothing more."""
+    """The same messages, in one batch or alone, credit nothing more."""
     campaign = await rig.campaign(funded=10_000)
     match = Match(campaign, [("ann", "10.00")])
     [value] = match.events()
@@ -255,7 +257,7 @@ async def test_a_repeated_settlement_has_no_effect(rig: Rig) -> None:
 
 
 async def test_parts_wait_for_each_other(rig: Rig) -> None:
-    """A settlement in parts is booked when the last one is there; each part is told of."""
+    """A settlement in parts is booked with its last part; each part has its event."""
     campaign = await rig.campaign(funded=100_000)
     lines = [(f"p{n}", "1.50") for n in range(7)]
     match = Match(campaign, lines, lines_per_part=3, platform="2.00")
@@ -268,8 +270,8 @@ async def test_parts_wait_for_each_other(rig: Rig) -> None:
     assert await rig.work_on() > 0
     assert [await rig.winnings(player) for player, _ in lines] == [150] * 7
     assert await rig.rows("SELECT 1 FROM staged_parts") == await rig.rows("SELECT 1 FROM staged_lines") == []
-    told = await rig.events("reward.allocated")
-    assert [(e["aggregateversion"], e["data"]["part"], len(e["data"]["lines"])) for e in told] == [
+    published = await rig.events("reward.allocated")
+    assert [(e["aggregateversion"], e["data"]["part"], len(e["data"]["lines"])) for e in published] == [
         (1, 1, 3),
         (2, 2, 3),
         (3, 3, 1),
@@ -278,7 +280,7 @@ async def test_parts_wait_for_each_other(rig: Rig) -> None:
 
 
 async def test_all_parts_in_one_batch(rig: Rig) -> None:
-    """Parts that come together are booked together."""
+    """All parts of one batch are booked together."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [(f"p{n}", "1.50") for n in range(7)], lines_per_part=2)
     await rig.settle(match)
@@ -301,10 +303,10 @@ async def test_all_parts_in_one_batch(rig: Rig) -> None:
         ({"part": 2}, "event_mismatch"),
     ],
 )
-async def test_a_settlement_that_does_not_add_up_is_parked(
+async def test_a_settlement_with_wrong_sums_is_parked(
     rig: Rig, overrides: dict[str, Any], reason: str
 ) -> None:
-    """It moves nothing, waits with a stable reason, and its neighbours are booked."""
+    """It moves nothing and parks with a stable reason; other rounds of the batch are booked."""
     campaign = await rig.campaign(funded=100_000)
     wrong = Match(campaign, [("ann", "10.00")], platform="1.00")
     good = Match(campaign, [("bob", "5.00")])
@@ -316,7 +318,7 @@ async def test_a_settlement_that_does_not_add_up_is_parked(
 
 
 async def test_a_wrong_part_leaves_the_others_untouched(rig: Rig) -> None:
-    """The digest is over all parts: a changed line in the last parks it, and nothing is booked."""
+    """The digest covers all parts: a changed line in the last part parks that part, and nothing is booked."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00"), ("bob", "5.00")], lines_per_part=1)
     first, _ = match.events()
@@ -328,8 +330,8 @@ async def test_a_wrong_part_leaves_the_others_untouched(rig: Rig) -> None:
     assert await rig.winnings("eve") == 0
 
 
-async def test_a_part_that_contradicts_the_others_is_parked(rig: Rig) -> None:
-    """All parts carry the same head."""
+async def test_a_part_with_another_head_is_parked(rig: Rig) -> None:
+    """All parts must have the same head."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00"), ("bob", "5.00")], lines_per_part=1)
     first, _ = match.events()
@@ -339,14 +341,14 @@ async def test_a_part_that_contradicts_the_others_is_parked(rig: Rig) -> None:
 
 
 async def test_finality_of_an_unknown_round_is_parked(rig: Rig) -> None:
-    """There is nothing to make payable."""
+    """There is no round to make payable."""
     campaign = await rig.campaign()
     await rig.feed(rig.settlements, Match(campaign, []).finalized(version=1))
     assert await rig.stuck() == [("parked", "illegal_transition")]
 
 
-async def test_finality_told_twice_has_no_effect(rig: Rig) -> None:
-    """A round that was final from the start, or was finalized before, stays as it is."""
+async def test_repeated_finality_has_no_effect(rig: Rig) -> None:
+    """A round that is final already stays unchanged."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00")])
     await rig.feed(rig.settlements, *match.events(), match.finalized(version=2), match.finalized(version=3))
@@ -356,7 +358,7 @@ async def test_finality_told_twice_has_no_effect(rig: Rig) -> None:
 
 
 async def test_finality_of_another_version_is_parked(rig: Rig) -> None:
-    """Only the settlement that was booked can become final."""
+    """Only the booked settlement version can become final."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00")], final=False)
     other = match.settlement_event(
@@ -369,7 +371,7 @@ async def test_finality_of_another_version_is_parked(rig: Rig) -> None:
     assert await rig.balance(Kind.PENDING, "ann") == 1_000
 
 
-async def test_an_event_speaks_of_its_own_subject(rig: Rig) -> None:
+async def test_an_event_is_about_its_own_subject(rig: Rig) -> None:
     """Versions are counted by subject: an event whose data names another round is dead."""
     campaign = await rig.campaign(funded=100_000)
     match, other = Match(campaign, [("ann", "10.00")]), Match(campaign, [("bob", "10.00")])
@@ -378,7 +380,7 @@ async def test_an_event_speaks_of_its_own_subject(rig: Rig) -> None:
 
 
 async def test_a_direct_campaign_requests_payouts(rig: Rig) -> None:
-    """A final prize is requested to the default method at once; without one it stays, with a note."""
+    """A final prize is requested at once to the default method; without a method it stays in winnings, with a note."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann", memo="tag-7"))
     match = Match(campaign, [("ann", "500.00"), ("bob", "300.00")])
@@ -392,15 +394,15 @@ async def test_a_direct_campaign_requests_payouts(rig: Rig) -> None:
     assert (data["intent"]["pay_amount"], data["intent"]["campaign"]) == ("500.00", str(campaign))
     assert data["intent"]["allowed"][0]["memo"] == "tag-7"
     assert await rig.balance(Kind.PAYOUT_PENDING, data["payout_id"]) == 50_000
-    [told] = await rig.events("reward.allocated")
-    assert [line["note"] for line in told["data"]["lines"]] == [None, "no_payout_method"]
+    [published] = await rig.events("reward.allocated")
+    assert [line["note"] for line in published["data"]["lines"]] == [None, "no_payout_method"]
     order = [event_["type"].split(".")[1:3] for event_ in await rig.events()][-2:]
     assert order == [["reward", "allocated"], ["payout", "requested"]]
     assert await rig.breaches() == []
 
 
 async def test_a_direct_prize_is_requested_only_once_final(rig: Rig) -> None:
-    """While it may still be disputed nothing is requested."""
+    """Nothing is requested in the dispute window."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     match = Match(campaign, [("ann", "500.00")], final=False)
@@ -412,7 +414,7 @@ async def test_a_direct_prize_is_requested_only_once_final(rig: Rig) -> None:
 
 
 async def test_a_direct_prize_that_waited_is_requested_when_paid(rig: Rig) -> None:
-    """Release leads to the same payout request."""
+    """Booking a waiting round requests the same payout."""
     campaign = await rig.campaign(delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     await rig.settle(Match(campaign, [("ann", "5.00")]))
@@ -432,8 +434,8 @@ async def test_points_are_won_but_stay(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_debt_is_taken_from_the_next_credits(rig: Rig) -> None:
-    """Receivables are netted by every credit to winnings until they are gone, in the same transaction."""
+async def test_a_debt_is_recovered_from_the_next_credits(rig: Rig) -> None:
+    """Every credit to winnings recovers receivables in the same transaction, until they are paid."""
     campaign = await rig.campaign(funded=100_000)
     await rig.owe("ann", 1_500)
     await rig.settle(
@@ -456,8 +458,8 @@ async def test_a_debt_is_taken_from_the_next_credits(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_debtors_direct_prize_pays_only_what_is_left(rig: Rig) -> None:
-    """The payout is the prize less the debt; a prize that a debt swallows requests nothing."""
+async def test_a_debtors_direct_payout_is_the_prize_minus_the_debt(rig: Rig) -> None:
+    """The payout is the prize minus the debt; a prize that only pays a debt requests nothing."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     await rig.owe("ann", 1_200)

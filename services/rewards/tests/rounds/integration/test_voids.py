@@ -1,11 +1,13 @@
-"""Rounds that do not count, through the real inbox on real PostgreSQL."""
+"""Voided rounds through the real inbox on real PostgreSQL."""
 
 from prizewire_rewards.ledger.domain.accounts import Kind
 from services.rewards.tests.rig import Match, Rig
 
 
 async def test_a_void_gives_everything_back(rig: Rig) -> None:
-    """Pending prizes and reserved fees return to the pool, the counters too, and each prize is told as reversed."""
+    """Pending prizes and reserved fees go back to the pool, counters change too, and each prize is published as
+    reversed.
+    """
     campaign = await rig.campaign(funded=100_000)
     match = Match(
         campaign, [("ann", "500.00"), ("bob", "300.00")], platform="50.00", unclaimed="7.00", final=False
@@ -19,8 +21,8 @@ async def test_a_void_gives_everything_back(rig: Rig) -> None:
     assert round_ == {"state": "voided", "version": 2}
     [counted] = await rig.rows("SELECT granted FROM campaigns")
     assert counted == {"granted": 0}
-    [told] = await rig.events("reward.reversed")
-    assert [(one["player"], one["amount"], one["state"]) for one in told["data"]["lines"]] == [
+    [published] = await rig.events("reward.reversed")
+    assert [(one["player"], one["amount"], one["state"]) for one in published["data"]["lines"]] == [
         ("ann", "500.00", "reversed"),
         ("bob", "300.00", "reversed"),
     ]
@@ -28,7 +30,7 @@ async def test_a_void_gives_everything_back(rig: Rig) -> None:
 
 
 async def test_a_void_of_a_waiting_round_lets_the_next_go_on(rig: Rig) -> None:
-    """It leaves the queue; a campaign that waited for it alone is active again."""
+    """The round leaves the queue; an exhausted campaign without waiting rounds becomes active again."""
     campaign = await rig.campaign(funded=1_000)
     first, second = Match(campaign, [("ann", "60.00")], final=False), Match(campaign, [("bob", "5.00")])
     await rig.settle(first, second)
@@ -40,8 +42,8 @@ async def test_a_void_of_a_waiting_round_lets_the_next_go_on(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_the_last_that_waited_is_voided(rig: Rig) -> None:
-    """Nothing waits any more: the campaign is active at once."""
+async def test_a_void_of_the_last_waiting_round_reopens_the_campaign(rig: Rig) -> None:
+    """No round waits any more: the campaign is active at once."""
     campaign = await rig.campaign()
     match = Match(campaign, [("ann", "60.00")], final=False)
     await rig.settle(match)
@@ -54,7 +56,7 @@ async def test_the_last_that_waited_is_voided(rig: Rig) -> None:
 
 
 async def test_a_final_round_is_not_voided(rig: Rig) -> None:
-    """A void comes only before finality: this one parks, and nothing moves."""
+    """A void of a final round parks and moves nothing."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00")])
     await rig.feed(rig.settlements, *match.events(), match.voided(at=2))
@@ -63,8 +65,8 @@ async def test_a_final_round_is_not_voided(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_void_of_an_unknown_round_has_nothing_to_give_back(rig: Rig) -> None:
-    """It was voided before it was settled: nothing is remembered, and nothing waits."""
+async def test_a_void_of_an_unknown_round_moves_nothing(rig: Rig) -> None:
+    """The round was voided before it was settled: nothing is stored, and nothing waits."""
     campaign = await rig.campaign(funded=1_000)
     await rig.feed(rig.settlements, Match(campaign, []).voided(at=1))
     assert await rig.stuck() == []
@@ -72,7 +74,7 @@ async def test_a_void_of_an_unknown_round_has_nothing_to_give_back(rig: Rig) -> 
 
 
 async def test_a_voided_round_is_neither_corrected_nor_final(rig: Rig) -> None:
-    """What does not count has no later lines and does not become payable; a second void changes nothing."""
+    """A voided round has no later lines and does not become payable; a second void changes nothing."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "10.00")], final=False)
     await rig.feed(rig.settlements, *match.events(), match.voided(at=2), match.voided(at=3))

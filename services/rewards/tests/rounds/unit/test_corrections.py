@@ -1,4 +1,4 @@
-"""What corrections, voids and late money do to prizes, by themselves."""
+"""The effects of corrections, voids and late money on prizes, without handlers."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -58,11 +58,11 @@ def reward(number: int, amount: int, state: RewardState, *, short: int = 0) -> R
     new=st.dictionaries(st.sampled_from(PEOPLE), st.integers(1, 60), max_size=4),
     winnings=st.dictionaries(st.sampled_from(PEOPLE), st.integers(0, 60), max_size=4),
 )
-def test_taking_back_closes(
+def test_taking_back_matches_the_excess(
     held: list[tuple[int, RewardState, int]], new: dict[str, int], winnings: dict[str, int]
 ) -> None:
-    """Whatever stood where: what came back and what is owed is exactly what was too much, by allowed ways, and what
-    a prize has and misses afterwards makes its new amount.
+    """In every state of a prize, the returned and the owed amounts are exactly the excess, moves follow allowed edges,
+    and the booked and the missing amount sum to the new amount.
     """
     before = [
         reward(n, amount, state, short=min(amount, short)) for n, (amount, state, short) in enumerate(held, 1)
@@ -94,8 +94,8 @@ def test_taking_back_closes(
 
 
 @given(missing=st.lists(st.integers(0, 30), min_size=1, max_size=4), budget=st.integers(0, 80))
-def test_paying_is_in_order_and_whole(missing: list[int], budget: int) -> None:
-    """Nobody is half paid, nobody before who waits, and the money adds up."""
+def test_prizes_are_paid_in_order_and_completely(missing: list[int], budget: int) -> None:
+    """No prize is paid in part, none before an earlier one that waits, and the amounts match the budget."""
     before = [reward(n, 30, RewardState.CREDITED, short=short) for n, short in enumerate(missing, 1)]
     paid = pay_short(before, settlement=HEAD, budget=budget, delivery=Delivery.WALLET)
     got = [was.short - now.short for was, now in zip(before, paid.rewards, strict=True)]
@@ -107,8 +107,8 @@ def test_paying_is_in_order_and_whole(missing: list[int], budget: int) -> None:
     assert sum(move.amount for move in paid.moves) == sum(got)
 
 
-def test_what_a_rule_keeps_back_is_paid_into_the_reserve() -> None:
-    """No move leaves the reserve for it, and it uses its part of the budget."""
+def test_a_held_prize_is_paid_in_the_reserve() -> None:
+    """A held prize has no move out of the reserve, and it uses its part of the budget."""
     line = Line(1, "ann", 1, 30, 1)
     kept = Reward(UUID(int=1), HEAD.round_id, line, RewardState.UNFUNDED, None, note="cap_player", short=30)
     paid = pay_short([kept], settlement=HEAD, budget=40, delivery=Delivery.WALLET)
@@ -117,14 +117,14 @@ def test_what_a_rule_keeps_back_is_paid_into_the_reserve() -> None:
 
 
 def test_late_money_for_a_claimed_prize_is_no_second_claim() -> None:
-    """What a player has claimed already grows in the wallet; what is new must be claimed."""
+    """More money for a claimed prize goes to the wallet; a new prize must be claimed."""
     rewards = [reward(1, 30, RewardState.CREDITED, short=10), reward(2, 30, RewardState.CLAIMABLE, short=10)]
     paid = pay_short(rewards, settlement=HEAD, budget=20, delivery=Delivery.CLAIM)
     assert [move.credit.kind for move in paid.moves] == [Kind.WINNINGS, Kind.CLAIMABLE]
 
 
-def test_a_void_takes_everything_but_what_is_gone() -> None:
-    """Pending and held come back; what was refused lies in the pool already."""
+def test_a_void_takes_everything_except_ended_prizes() -> None:
+    """Pending and held money comes back; the money of a refused prize is in the pool already."""
     rewards = [
         reward(1, 30, RewardState.PENDING),
         reward(2, 20, RewardState.HELD),
@@ -146,8 +146,8 @@ def test_a_void_takes_everything_but_what_is_gone() -> None:
         st.tuples(st.integers(1, 100_000), st.integers(2, 16_000)), min_size=2, max_size=9, unique=True
     )
 )
-def test_gone_lines_never_meet(places: list[tuple[int, int]]) -> None:
-    """A prize that was taken away stands where no other does or will, however many lines and versions there are."""
+def test_removed_lines_have_unique_numbers(places: list[tuple[int, int]]) -> None:
+    """A removed prize has a line number that no other prize has or gets, for any numbers of lines and versions."""
     gone = [removed_line(Line(line, "p", 1, 1, 1), version=version).line for line, version in places]
     assert len(set(gone)) == len(gone)
     assert all(-(2**31) <= line < 0 for line in gone)

@@ -1,4 +1,4 @@
-"""Disownments over the ports in memory: two admins, and every balance as it was before, but for what was spent."""
+"""Disownments over the ports in memory: two admins, and all balances as before, except for spent money."""
 
 import asyncio
 from dataclasses import replace
@@ -58,7 +58,7 @@ async def settle(
     final: bool,
     parts: int,
 ) -> UUID:
-    """A forged round; answers its id."""
+    """Settle a forged round. Returns its id."""
     size = -(-len(prizes) // parts)
     lines = [Line(n, f"p{n}", n, amount, (n - 1) // size + 1) for n, amount in enumerate(prizes, 1)]
     net = sum(prizes)
@@ -105,7 +105,7 @@ async def disown(store: MemoryStore, round_id: UUID) -> None:
 
 
 async def spend(store: MemoryStore, player: str, amount: int) -> int:
-    """Let a player spend what they have, at most an amount; answers how much that was."""
+    """Spend a player's money, at most an amount. Returns the spent amount."""
     wallet = Account(Kind.WINNINGS, player, "USDC")
     amount = min(amount, store.ledger.balance(wallet))
     if amount:
@@ -126,7 +126,7 @@ async def spend(store: MemoryStore, player: str, amount: int) -> int:
     delivery=st.sampled_from([Delivery.WALLET, Delivery.CLAIM]),
     spent=st.dictionaries(st.sampled_from(["p1", "p2", "org"]), st.integers(1, 300)),
 )
-def test_everything_is_as_before_but_what_was_spent(
+def test_all_balances_are_as_before_except_spent_money(
     prizes: list[int],
     fees: tuple[int, int],
     organizer: str | None,
@@ -135,8 +135,8 @@ def test_everything_is_as_before_but_what_was_spent(
     delivery: Delivery,
     spent: dict[str, int],
 ) -> None:
-    """Whatever the round was, and wherever its money went: nothing lies anywhere but in the pool, in what players spent,
-    and in what they owe for it.
+    """For every state of the round and its money: afterwards all money is in the pool, was spent by players, or is owed
+    by them.
     """
 
     async def scene() -> None:
@@ -162,7 +162,7 @@ def test_everything_is_as_before_but_what_was_spent(
 
 
 def test_two_admins_decide() -> None:
-    """The filer takes back and never approves, whom the round concerns does neither, and it is decided once."""
+    """The filer may reject but not approve, persons with a conflict of interest may do neither, and it is decided once."""
 
     def decide(
         by: str, *, approved: bool, concern: Concern | None = None, of: Disownment = DISOWNMENT
@@ -183,8 +183,8 @@ def test_two_admins_decide() -> None:
         assert refused.value.code == code
 
 
-async def test_what_is_not_there_is_not_disowned() -> None:
-    """A round that rewards does not know, and a disownment that nobody filed."""
+async def test_an_unknown_round_is_not_disowned() -> None:
+    """An unknown round and an unknown disownment are refused."""
     store = await funded(Delivery.WALLET)
     with pytest.raises(InvalidRequest) as unknown:
         await file_disownment(DISOWNMENT, ports=store.ports())
@@ -195,14 +195,14 @@ async def test_what_is_not_there_is_not_disowned() -> None:
 
 
 def disowned_of(store: MemoryStore) -> list[tuple[UUID, str]]:
-    """What was told of disowned rounds: their ids and correlation ids."""
+    """The ids and correlation ids in events about disowned rounds."""
     events = [event for event in store.published if isinstance(event, RoundDisowned)]
     return [(event.disownment.round_id, event.correlation_id) for event in events]
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-async def test_settlement_is_told_and_may_void_the_round(parts: int) -> None:
-    """Once the disownment is approved; the void that follows changes nothing, also while lines are still taken back."""
+async def test_an_approved_disownment_has_an_event_and_settlement_may_void_the_round(parts: int) -> None:
+    """The event follows the approval; the void after it changes nothing, also while lines are taken back."""
     store = await funded(Delivery.WALLET)
     round_id = await settle(store, [30, 20, 10], fees=(5, 0), organizer=None, final=True, parts=parts)
     disownment = replace(DISOWNMENT, round_id=round_id)
@@ -221,19 +221,23 @@ async def test_settlement_is_told_and_may_void_the_round(parts: int) -> None:
     assert store.ledger.balance(POOL) == FUNDED
 
 
-async def test_settlement_is_not_told_of_what_was_rejected() -> None:
-    """The round stays as it is."""
+async def test_a_rejected_disownment_has_no_event() -> None:
+    """A rejected disownment has no event, and the round stays unchanged."""
     store = await funded(Delivery.WALLET)
     round_id = await settle(store, [30], fees=(0, 0), organizer=None, final=True, parts=1)
     await file_disownment(replace(DISOWNMENT, round_id=round_id), ports=store.ports())
-    command = DecideDisownment(id=DISOWNMENT.id, approved=False, actor="boris", reason="it is honest")
+    command = DecideDisownment(
+        id=DISOWNMENT.id, approved=False, actor="boris", reason="settlement settled it"
+    )
     await decide_disownment(command, ports=store.ports(), tools=TOOLS, now=START)
     assert disowned_of(store) == []
 
 
 @pytest.mark.parametrize("parts", [1, 3])
 async def test_a_voided_round_is_disowned_without_effect(parts: int) -> None:
-    """The void may have been forged: nothing is taken back twice, also while its lines are at work, and settlement is told."""
+    """The void may have been forged: nothing is taken back twice, also with pending work, and settlement gets the
+    event.
+    """
     store = await funded(Delivery.WALLET)
     round_id = await settle(store, [30, 20, 10], fees=(5, 0), organizer=None, final=False, parts=parts)
     void = VoidRound(round_id=round_id, cause="forged")
