@@ -31,22 +31,22 @@ _Action = RewardsAction[ClaimPorts]
 
 
 class FindingAnswer(AnswerModel):
-    """What a risk rule found."""
+    """The finding of a risk rule."""
 
     rule: Annotated[RuleName, Field(examples=["amount"])]
-    verdict: Annotated[Verdict, Field(description="What the rule asks for.", examples=["hold"])]
-    saw: Annotated[str, Field(description="What the rule looked at.", examples=["2600.00 USDC"])]
+    verdict: Annotated[Verdict, Field(description="The action that the rule requires.", examples=["hold"])]
+    saw: Annotated[str, Field(description="The value that the rule checked.", examples=["2600.00 USDC"])]
     threshold: Annotated[
-        str, Field(description="What it would have let pass.", examples=["below 2500.00 USDC"])
+        str, Field(description="The values without a finding.", examples=["below 2500.00 USDC"])
     ]
     explanation: Annotated[
         str,
-        Field(description="Why there is such a rule.", examples=["Large prizes are looked at by a person."]),
+        Field(description="The purpose of the rule.", examples=["A person reviews large prizes."]),
     ]
 
 
 class ClaimAnswer(AnswerModel):
-    """A prize to be claimed. How it is reviewed is shown to operators and admins, and never to the claim's own player."""
+    """A prize to be claimed. Operators and admins see its review; the claim's own player never does."""
 
     reward_id: Id
     round_id: Id
@@ -58,7 +58,7 @@ class ClaimAnswer(AnswerModel):
     code: Annotated[
         ClaimCode | None,
         Field(
-            description="Why it waits or ended without money. `corrected`: a correction of the result took the prize away. "
+            description="Why it waits or ended without money. `corrected`: a correction of the result took the prize back. "
             "`refused`: it was reviewed and refused. Null while it is open, and once it was credited.",
             examples=["under_review"],
         ),
@@ -93,13 +93,13 @@ class ClaimAnswer(AnswerModel):
     reason: Annotated[
         str | None,
         Field(
-            description="Why it was decided so. Null without a decision, and to the claim's player.",
+            description="The reason of the decision. Null without a decision, and to the claim's player.",
             examples=[None],
         ),
     ]
     findings: Annotated[
         list[FindingAnswer] | None,
-        Field(description="What the risk rules found. Null to the claim's player."),
+        Field(description="The findings of the risk rules. Null to the claim's player."),
     ]
 
 
@@ -110,7 +110,7 @@ _EXPLANATIONS = {rule.name: rule.explanation for rule in RULES}
 
 
 class ClaimController(Controller):
-    """Prizes to be claimed: one's own, and for operators and admins all."""
+    """Prizes to be claimed: players see their own, operators and admins all."""
 
     path = "/api/claims"
     tags = ["claims"]  # noqa: RUF012 - Litestar reads a plain list
@@ -127,7 +127,7 @@ class ClaimController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[ClaimAnswer]:
-        """The caller's prizes to be claimed; operators and admins see everybody's, with what the risk rules found."""
+        """The caller's prizes to be claimed; operators and admins see all, with the findings of the risk rules."""
         size = page_limit(limit)
         before = BY_TIME_AND_ID.read(cursor)
         overseer = request.user.has(*OVERSEERS)
@@ -161,7 +161,7 @@ class ClaimController(Controller):
         reward_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> ClaimAnswer:
-        """Its player sees state and deadline; operators and admins what each rule saw, and its threshold."""
+        """Its player sees state and deadline; operators and admins see each finding with its threshold."""
         return _shown(context.amounts, await _known(context, reward_id, request.user), request.user)
 
     @post(
@@ -169,8 +169,8 @@ class ClaimController(Controller):
         guards=[require()],
         status_code=200,
         summary="Claim a prize",
-        description="The prize is credited at once, or the claim is held for review. Whatever holds a claim, the answer "
-        "is the same: state `held`, and when a decision is due. Claiming again has no further effect.",
+        description="The prize is credited at once, or the claim is held for review. The answer is the same for every reason "
+        "of a hold: state `held`, and the deadline of the decision. A second claim has no effect.",
         refusals=STATUSES.refusals("claim_unknown", "claim_expired", "claim_final"),
     )
     async def make(
@@ -221,7 +221,7 @@ class ClaimController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[ClaimAnswer]:
-        """Credit the prize. Nobody decides their own claim."""
+        """The prize is credited. No one decides their own claim."""
         return await _decide(context, reward_id, data, request.user, key, release=True)
 
     @post(
@@ -240,7 +240,7 @@ class ClaimController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[ClaimAnswer]:
-        """Give the prize back to the pool. Nobody decides their own claim."""
+        """The prize goes back to the pool. No one decides their own claim."""
         return await _decide(context, reward_id, data, request.user, key, release=False)
 
 
@@ -288,7 +288,7 @@ async def _known(context: _Context, reward_id: UUID, user: Principal) -> Claim:
 
 
 def _shown(amounts: Amounts, one: Claim, user: Principal) -> ClaimAnswer:
-    """What the caller may see; an operator who won a prize sees of it what every winner does."""
+    """Show a claim to the caller. An operator sees the claim of their own prize as any other player does."""
     overseer = user.has(*OVERSEERS) and one.player != user.player
     return _for_operator(amounts, one) if overseer else _for_player(amounts, one)
 

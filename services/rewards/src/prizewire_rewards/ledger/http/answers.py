@@ -1,4 +1,4 @@
-"""What ``/api/receivables`` answers."""
+"""Answers about receivables."""
 
 from typing import Annotated
 
@@ -9,29 +9,29 @@ from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Play
 
 
 class ReceivableAnswer(AnswerModel):
-    """What a player owes or owed."""
+    """A receivable: a debt of a player, open or not."""
 
     receivable_id: Id
     player: Player
     asset: AssetCode
-    amount: Annotated[Money, Field(description="Owed at first.", examples=["40.00"])]
+    amount: Annotated[Money, Field(description="The amount at its opening.", examples=["40.00"])]
     open: Annotated[Money, Field(description="Still owed.", examples=["25.00"])]
     recovered: Annotated[Money, Field(description="Taken from the player's credits.", examples=["15.00"])]
-    written_off: Annotated[Money, Field(description="Given up by an approver.", examples=["0.00"])]
+    written_off: Annotated[Money, Field(description="Written off by an approver.", examples=["0.00"])]
     lifted: Annotated[
-        Money, Field(description="Owed no more, because its reason is gone.", examples=["0.00"])
+        Money, Field(description="No longer owed, because its reason no longer exists.", examples=["0.00"])
     ]
     restored: Annotated[
         Money,
         Field(
-            description="Part of `written_off` that is no loss any more, because its reason is gone.",
+            description="Part of `written_off` that is no longer a loss, because the reason of the debt no longer exists.",
             examples=["0.00"],
         ),
     ]
     campaign: Annotated[
         Id | None,
         Field(
-            description="The campaign whose pool gets it back. Null where it is owed for a top-up.",
+            description="The campaign whose pool gets recovered money. Null for the debt of a top-up.",
             examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"],
         ),
     ]

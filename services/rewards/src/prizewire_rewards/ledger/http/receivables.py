@@ -1,4 +1,4 @@
-"""``/api/receivables``: what players owe."""
+"""``/api/receivables``: debts of players."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 
 class WriteOffBody(BaseModel):
-    """Why a debt is given up."""
+    """The reason of a write-off."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,14 +37,14 @@ class WriteOffBody(BaseModel):
 
 
 class ReceivableController(Controller):
-    """What players owe: shown to those who look after it, given up by approvers."""
+    """Receivables: operators, approvers and admins list them, approvers write them off."""
 
     path = "/api/receivables"
     tags = ["receivables"]  # noqa: RUF012 - Litestar reads a plain list
 
     @get(
         guards=[require(*_READERS)],
-        summary="What players owe or owed, newest first",
+        summary="Receivables, newest first",
     )
     async def listing(
         self,
@@ -55,7 +55,7 @@ class ReceivableController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[ReceivableAnswer]:
-        """Every debt with what became of it; of one player, or only those that are still open."""
+        """All debts with their recovered, written-off and lifted amounts; of one player, or only open ones."""
         size = page_limit(limit)
         before = BY_TIME_AND_ID.read(cursor)
         found = await context.read(
@@ -72,7 +72,7 @@ class ReceivableController(Controller):
         "/{receivable_id:uuid}/write-off",
         guards=[require(Role.APPROVER)],
         status_code=200,
-        summary="Give up what is still open of a debt",
+        summary="Write off the open amount of a debt",
         refusals=STATUSES.refusals("own_receivable", "receivable_unknown", "receivable_closed"),
     )
     async def give_up(
@@ -84,13 +84,13 @@ class ReceivableController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[ReceivableAnswer]:
-        """Nothing more is taken from the player's credits for it. Nobody gives up their own."""
+        """The player's credits no longer pay it. No one writes off their own debt."""
         actor = request.user.subject
 
         async def give_up(action: _Action) -> tuple[int, ReceivableAnswer]:
             command = WriteOff(receivable_id=receivable_id, actor=actor, reason=data.reason)
-            given_up = await write_off(command, ports=action.unit_of_work, now=action.now)
-            shown = _shown(context.amounts, given_up)
+            written_off = await write_off(command, ports=action.unit_of_work, now=action.now)
+            shown = _shown(context.amounts, written_off)
             await action.record(
                 "receivable.written_off",
                 target=str(receivable_id),

@@ -17,15 +17,15 @@ class FundingAnswer(AnswerModel):
 
     name: _Name
     asset: AssetCode
-    balance: Annotated[Money, Field(description="What it holds.", examples=["4750.00"])]
-    payout_pending: Annotated[Money, Field(description="In its open payouts.", examples=["250.00"])]
+    balance: Annotated[Money, Field(description="The account's balance.", examples=["4750.00"])]
+    payout_pending: Annotated[Money, Field(description="The money in its open payouts.", examples=["250.00"])]
     created_by: Person
     created_at: Moment
 
 
 class OperatorPayoutAnswer(AnswerModel):
-    """A payout out of a funding account, which waits for another person's approval. Payouts hears of it by an event: until
-    then `GET /api/payouts/{payout_id}` answers 404.
+    """A payout out of a funding account, which waits for another person's approval. Until payouts has received its event,
+    `GET /api/payouts/{payout_id}` answers 404.
     """
 
     payout_id: Id
@@ -36,12 +36,12 @@ class OperatorPayoutAnswer(AnswerModel):
 
 
 class WithdrawalAnswer(AnswerModel):
-    """A player's choice for one asset: either `threshold` is set, or `schedule`, `hour_utc` and `minimum`."""
+    """An automatic withdrawal in one asset: either `threshold` is set, or `schedule`, `hour_utc` and `minimum`."""
 
     asset: AssetCode
     threshold: Annotated[
         Money | None,
-        Field(description="As soon as this much is in winnings, all of it goes.", examples=[None]),
+        Field(description="When winnings reach this amount, all of them are requested.", examples=[None]),
     ]
     schedule: Annotated[
         Schedule | None,
@@ -50,7 +50,7 @@ class WithdrawalAnswer(AnswerModel):
     hour_utc: Annotated[int | None, Field(description="The hour of the schedule, UTC.", examples=[6])]
     minimum: Annotated[
         Money | None,
-        Field(description="On the schedule: less than this stays in the wallet.", examples=["10.00"]),
+        Field(description="On the schedule, less than this amount stays in the wallet.", examples=["10.00"]),
     ]
     method_id: Annotated[
         Id | None,
@@ -62,17 +62,12 @@ class WithdrawalAnswer(AnswerModel):
     next_at: Annotated[
         Moment,
         Field(
-            description="The next moment of the schedule; with a threshold, the moment before which nothing is tried "
-            "again.",
+            description="The next time of the schedule; with a threshold, the earliest time of the next attempt.",
         ),
     ]
-    last_payout_id: Annotated[
-        Id | None, Field(description="The payout that was asked for last.", examples=[None])
-    ]
+    last_payout_id: Annotated[Id | None, Field(description="The last requested payout.", examples=[None])]
     note: Annotated[
         str | None,
-        Field(
-            description="Why the last try failed, as a stable code. Null after a success.", examples=[None]
-        ),
+        Field(description="The stable code of the last failure. Null after a success.", examples=[None]),
     ]
-    noted_at: Annotated[Moment | None, Field(description="When the last try failed.", examples=[None])]
+    noted_at: Annotated[Moment | None, Field(description="The time of the last failure.", examples=[None])]

@@ -15,7 +15,7 @@ _STELLAR_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 
 
 class WithdrawalBody(Body):
-    """When winnings of an asset are to be withdrawn: at a threshold, or on a schedule."""
+    """An automatic withdrawal of winnings in one asset: at a threshold, or on a schedule."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -28,7 +28,7 @@ class WithdrawalBody(Body):
     )
 
     threshold: Decimal | None = Field(
-        None, description="As soon as this much is there, all of it goes.", examples=["100.00"]
+        None, description="When winnings reach this amount, all of them are requested.", examples=["100.00"]
     )
     schedule: Literal["daily", "weekly", "monthly"] | None = Field(
         None, description="Every day, on Mondays, or on the first of the month.", examples=["weekly"]
@@ -37,14 +37,14 @@ class WithdrawalBody(Body):
         0, description="The hour of the schedule, UTC.", examples=[6]
     )
     minimum: Decimal | None = Field(
-        None, description="On a schedule: less than this stays in the wallet.", examples=["10.00"]
+        None, description="On a schedule, less than this amount stays in the wallet.", examples=["10.00"]
     )
     method_id: UUID | None = Field(
         None, description="A method of the player; without it, the default one.", examples=[None]
     )
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def _either_threshold_or_schedule(self) -> Self:
         if (self.threshold is None) == (self.schedule is None):
             msg = "name either threshold or schedule"
             raise ValueError(msg)
@@ -55,18 +55,18 @@ class WithdrawalBody(Body):
 
 
 class FundingBody(Body):
-    """A funding account to be made. It begins empty."""
+    """A new funding account."""
 
     name: FundingName = Field(description="Small letters, digits, _ and -.", examples=["marketing"])
     asset: Code = Field(examples=["USDC"])
 
 
 class FundingAmountBody(Body):
-    """Money that came in for a funding account."""
+    """Money from outside for a funding account."""
 
     amount: Decimal = Field(description="In the account's asset.", examples=["5000.00"])
     reference: Line = Field(
-        description="The payment that it came by. An account is funded once under a reference.",
+        description="The payment outside. An account is funded once under a reference.",
         examples=["wire 2026-04-02"],
     )
     repeated_reference: RepeatedReference = False
@@ -80,15 +80,13 @@ class FundingWithdrawalBody(Body):
 
 
 class DestinationBody(Body):
-    """Where an operator's payout goes, in clear."""
+    """The destination of an operator's payout, in clear text."""
 
     type: Literal["stellar"] = Field(description="The type of rail.", examples=["stellar"])
     address: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")] = Field(
         examples=[_STELLAR_EXAMPLE]
     )
-    memo: Memo | None = Field(
-        None, description="Text that must stand on the payment.", examples=["invoice 77"]
-    )
+    memo: Memo | None = Field(None, description="The memo text of the payment.", examples=["invoice 77"])
 
 
 class OperatorPayoutBody(Body):
@@ -97,4 +95,4 @@ class OperatorPayoutBody(Body):
     funding_account: FundingName = Field(examples=["marketing"])
     amount: Decimal = Field(description="In the account's asset.", examples=["250.00"])
     destination: DestinationBody
-    reason: Reason = Field(description="What it is for.", examples=["guest appearance, final"])
+    reason: Reason = Field(description="The purpose of the payout.", examples=["guest appearance, final"])

@@ -1,4 +1,4 @@
-"""``/api/funding-accounts`` and ``/api/payouts/create``: money that operators pay out."""
+"""``/api/funding-accounts`` and ``/api/payouts/create``: funding accounts, and operators' payouts out of them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -50,11 +50,11 @@ _PAYOUT_RULES = STATUSES.refusals(
     *AMOUNT_CODES,
 )
 _PAYOUT_REFUSALS = {**_PAYOUT_RULES, 422: ("funding_unknown", *_PAYOUT_RULES[422])}
-"""The funding account is named by the body."""
+"""The body names the funding account, so an unknown one is 422."""
 
 
 class FundingController(Controller):
-    """Named accounts: made, funded and emptied by admins."""
+    """Funding accounts: admins create, fund and empty them."""
 
     path = "/api/funding-accounts"
     tags = ["funding"]  # noqa: RUF012 - Litestar reads a plain list
@@ -64,18 +64,18 @@ class FundingController(Controller):
         summary="Funding accounts with their balances, newest first",
     )
     async def listing(self, *, context: NamedDependency[_Context]) -> Items[FundingAnswer]:
-        """What each holds, and what its open payouts hold."""
+        """Each account with its balance and the money in its open payouts."""
         found = await context.read(list_fundings)
         return Items(items=[_funding(context.amounts, view) for view in found])
 
     @get("/{name:str}", guards=[require(*_READERS)], summary="One funding account", refusals=_NO_ACCOUNT)
     async def one(self, *, context: NamedDependency[_Context], name: FromPath[str]) -> FundingAnswer:
-        """What it holds, and what its open payouts hold."""
+        """The account with its balance and the money in its open payouts."""
         return _funding(context.amounts, await _view(context, name))
 
     @post(
         guards=[require(Role.ADMIN)],
-        summary="Make a funding account",
+        summary="Create a funding account",
         refusals=STATUSES.refusals("funding_exists", "asset_unknown", "asset_not_redeemable"),
     )
     async def create(
@@ -86,7 +86,7 @@ class FundingController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[FundingAnswer]:
-        """It holds one redeemable asset, and begins empty."""
+        """The account has one redeemable asset and is empty."""
         command = CreateFunding(name=data.name, asset=data.asset, actor=request.user.subject)
 
         async def create(action: _Action) -> tuple[int, FundingAnswer]:
@@ -149,14 +149,14 @@ class FundingController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[FundingAnswer]:
-        """Book money that left without a payout; never more than the account holds."""
+        """Book money that left without a payout, at most the account's balance."""
         return await _move(
             context, name, data, event="withdrawn", move=withdraw_funding, principal=request.user, key=key
         )
 
 
 class OperatorPayoutController(Controller):
-    """Payouts that an operator asks for."""
+    """Payouts that operators request."""
 
     path = "/api/payouts/create"
     tags = ["funding"]  # noqa: RUF012 - Litestar reads a plain list
@@ -175,7 +175,7 @@ class OperatorPayoutController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[OperatorPayoutAnswer]:
-        """Move the money into a payout request to an address in clear. Who files it does not approve it."""
+        """Move the money into a payout request to an address in clear text. The filer may not approve it."""
         view = await _view(context, data.funding_account, status=422)
         amount = context.amounts.minor(context.amounts.asset(view.asset), data.amount)
 

@@ -1,4 +1,4 @@
-"""``/api/wallet/auto-withdraw``: winnings that are paid out by themselves, by the player's choice."""
+"""``/api/wallet/auto-withdraw``: automatic withdrawals of winnings."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ _Action = RewardsAction[PayoutPorts]
 
 
 class WithdrawalController(Controller):
-    """A player's wishes, one for each asset."""
+    """A player's automatic withdrawals, one for each asset."""
 
     path = "/api/wallet/auto-withdraw"
     tags = ["wallet"]  # noqa: RUF012 - Litestar reads a plain list
@@ -38,10 +38,10 @@ class WithdrawalController(Controller):
         request: Request[Principal, Any, Any],
         player: PlayerFilter = None,
     ) -> Items[WithdrawalAnswer]:
-        """When each is due next, and why the last one was not made; operators and admins name a player."""
+        """Each withdrawal with its next due time and its last failure; operators and admins name a player."""
         owner = player_of(request.user, player)
         found = await context.read(lambda tx: list_withdrawals(tx, owner))
-        return Items(items=[_wish(context.amounts, wish) for wish in found])
+        return Items(items=[_shown(context.amounts, withdrawal) for withdrawal in found])
 
     @put(
         "/{asset:str}",
@@ -62,7 +62,7 @@ class WithdrawalController(Controller):
         data: JSONBody[WithdrawalBody],
         request: Request[Principal, Any, Any],
     ) -> WithdrawalAnswer:
-        """In place of what was chosen before for this asset. What is due passes the checks of every payout request."""
+        """Replaces the earlier settings for this asset. A due withdrawal passes the checks of every payout request."""
         known = context.amounts.asset(asset, status=404)
         command = SetWithdrawal(
             player=request.user.player,
@@ -74,19 +74,19 @@ class WithdrawalController(Controller):
             method_id=data.method_id,
         )
 
-        async def ask(action: _Action) -> WithdrawalAnswer:
-            wish = await set_withdrawal(
+        async def change(action: _Action) -> WithdrawalAnswer:
+            withdrawal = await set_withdrawal(
                 command, ports=action.unit_of_work, tools=context.tools, now=action.now
             )
-            return _wish(context.amounts, wish)
+            return _shown(context.amounts, withdrawal)
 
-        return await context.change(ask, actor=request.user)
+        return await context.change(change, actor=request.user)
 
     @delete(
         "/{asset:str}",
         guards=[require(Role.PLAYER)],
         status_code=204,
-        summary="Withdraw by hand from now on",
+        summary="Remove the automatic withdrawal",
         refusals=STATUSES.refusals("withdrawal_unknown"),
     )
     async def drop(
@@ -96,7 +96,7 @@ class WithdrawalController(Controller):
         asset: AssetInPath,
         request: Request[Principal, Any, Any],
     ) -> None:
-        """Forget what was chosen for this asset; payouts that were asked for go on."""
+        """Remove the settings for this asset; requested payouts continue."""
         await context.change(
             lambda action: remove_withdrawal(
                 player=request.user.player, asset=asset, ports=action.unit_of_work
@@ -105,17 +105,19 @@ class WithdrawalController(Controller):
         )
 
 
-def _wish(amounts: Amounts, wish: AutoWithdrawal) -> WithdrawalAnswer:
-    by_threshold = wish.threshold is not None
+def _shown(amounts: Amounts, withdrawal: AutoWithdrawal) -> WithdrawalAnswer:
+    by_threshold = withdrawal.threshold is not None
     return WithdrawalAnswer(
-        asset=wish.asset,
-        threshold=None if wish.threshold is None else amounts.text(wish.asset, wish.threshold),
-        schedule=wish.schedule,
-        hour_utc=None if by_threshold else wish.hour_utc,
-        minimum=None if by_threshold else amounts.text(wish.asset, wish.minimum),
-        method_id=wish.method_id,
-        next_at=wish.next_at,
-        last_payout_id=wish.last_payout,
-        note=wish.note,
-        noted_at=wish.noted_at,
+        asset=withdrawal.asset,
+        threshold=None
+        if withdrawal.threshold is None
+        else amounts.text(withdrawal.asset, withdrawal.threshold),
+        schedule=withdrawal.schedule,
+        hour_utc=None if by_threshold else withdrawal.hour_utc,
+        minimum=None if by_threshold else amounts.text(withdrawal.asset, withdrawal.minimum),
+        method_id=withdrawal.method_id,
+        next_at=withdrawal.next_at,
+        last_payout_id=withdrawal.last_payout,
+        note=withdrawal.note,
+        noted_at=withdrawal.noted_at,
     )

@@ -1,4 +1,4 @@
-"""Transfers and prizes, as the routes answer them."""
+"""Answers about prizes."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from prizewire_rewards.prizes.domain.states import RewardState
 
 
 class RewardAnswer(AnswerModel):
-    """A prize. `credited`, `waiting` and `short` make its `amount`; they are zero once it was taken back, expired or was
+    """A prize. `credited`, `waiting` and `short` sum to its `amount`; they are zero once it was reversed, expired or was
     rejected.
     """
 
@@ -19,27 +19,25 @@ class RewardAnswer(AnswerModel):
     line: Annotated[
         int | None,
         Field(
-            description="The line of the settlement. Null where a correction took the prize away.",
+            description="The line of the settlement. Null where a correction removed the prize.",
             examples=[1],
         ),
     ]
     player: Player
     place: Annotated[int, Field(description="The player's place, from 1.", examples=[1])]
     amount: Money
-    credited: Annotated[Money, Field(description="What of the prize is in winnings.", examples=["30.00"])]
+    credited: Annotated[Money, Field(description="The part that is in winnings.", examples=["30.00"])]
     waiting: Annotated[
         Money,
-        Field(
-            description="What of the prize is pending, held by a rule, or to be claimed.", examples=["0.00"]
-        ),
+        Field(description="The part that is pending, held by a rule, or to be claimed.", examples=["0.00"]),
     ]
     short: Annotated[
-        Money, Field(description="What of the prize waits for money in the pool.", examples=["12.50"])
+        Money, Field(description="The part that waits for money in the pool.", examples=["12.50"])
     ]
     owed: Annotated[
         Money,
         Field(
-            description="What the player still owes of what a correction took back too late.",
+            description="The amount that the player still owes after a correction.",
             examples=["0.00"],
         ),
     ]
@@ -48,20 +46,20 @@ class RewardAnswer(AnswerModel):
     note: Annotated[
         str | None,
         Field(
-            description="A stable code where something keeps the prize from going on, such as the cap that holds it.",
+            description="A stable code that says why the prize does not move on, such as the cap that holds it.",
             examples=[None],
         ),
     ]
     payout_id: Annotated[
         Id | None,
-        Field(description="The payout of a prize that is delivered directly.", examples=[None]),
+        Field(description="The last direct payout of the prize.", examples=[None]),
     ]
     transfer_id: Annotated[
         Id | None,
         Field(
-            description="The transfer that booked the prize last. Null before it has its money.",
+            description="The last transfer of the prize. Null while it has no money.",
             examples=["54a89aab-8bcb-8fed-825e-699161d00001"],
         ),
     ]
     correlation_id: CorrelationId
-    settled_at: Annotated[Moment, Field(description="When the prize's round was settled first.")]
+    settled_at: Annotated[Moment, Field(description="When the prize's round was first settled.")]

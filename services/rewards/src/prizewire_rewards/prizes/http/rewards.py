@@ -1,4 +1,4 @@
-"""``/api/transactions`` and ``/api/rewards``."""
+"""``/api/rewards``: prizes."""
 
 from functools import partial
 from typing import Any, Final
@@ -23,16 +23,16 @@ from prizewire_rewards.prizes.storage.views import list_prizes
 _Context = Context[PrizePorts, PayoutTools]
 _LINE_MAX: Final = 2**31 - 1
 _BY_ROUND_AND_LINE: Final = cursor_key(MOMENT, ID, number(-_LINE_MAX, _LINE_MAX))
-"""The line is negative for a prize that a correction took away."""
+"""The line is negative for a prize that a correction removed."""
 
 
 class RewardController(Controller):
-    """Prizes: one's own, and for operators and admins all."""
+    """Prizes: players see their own, operators and admins all."""
 
     path = "/api/rewards"
     tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require()], summary="Prizes, those of the round that was settled last first")
+    @get(guards=[require()], summary="Prizes, those of the last settled round first")
     async def rewards(
         self,
         *,
@@ -44,7 +44,7 @@ class RewardController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[RewardAnswer]:
-        """The caller's prizes; operators and admins see everybody's. Those of one round are in the order of their lines."""
+        """The caller's prizes; operators and admins see all. Prizes of one round are in the order of their lines."""
         size = page_limit(limit)
         owner = player if request.user.has(*OVERSEERS) else request.user.player
         after = _BY_ROUND_AND_LINE.read(cursor)

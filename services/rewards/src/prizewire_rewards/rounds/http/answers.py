@@ -13,7 +13,7 @@ from prizewire_rewards.rounds.domain.disownments import DisownmentState
 
 
 class RoundAnswer(AnswerModel):
-    """What is booked of a round. Prizes that were taken back do not count."""
+    """The booked sums of a round. Reversed prizes do not count."""
 
     round_id: Id
     settlement_version: Annotated[int, Field(description="From 1.", examples=[1])]
@@ -22,7 +22,8 @@ class RoundAnswer(AnswerModel):
     campaign: Annotated[Id, Field(description="The campaign's id.")]
     asset: AssetCode
     gross: Annotated[
-        Money, Field(description="What the round takes out of the pool, fees included.", examples=["100.00"])
+        Money,
+        Field(description="The amount that the round takes from the pool, with fees.", examples=["100.00"]),
     ]
     prizes: Annotated[int, Field(description="Number of prizes.", examples=[3])]
     prizes_total: Annotated[Money, Field(description="Sum of the prizes.", examples=["85.00"])]
@@ -30,7 +31,7 @@ class RoundAnswer(AnswerModel):
 
 
 class BookedRoundAnswer(AnswerModel):
-    """The head of a booked round, as it came with the settlement that it follows."""
+    """The head of a booked round, with the fields of its latest settlement version."""
 
     round_id: Id
     settlement_version: Annotated[int, Field(description="From 1.", examples=[1])]
@@ -39,35 +40,40 @@ class BookedRoundAnswer(AnswerModel):
     campaign: Annotated[Id, Field(description="The campaign's id.")]
     asset: AssetCode
     gross: Annotated[
-        Money, Field(description="What the round takes out of the pool, fees included.", examples=["100.00"])
+        Money,
+        Field(description="The amount that the round takes from the pool, with fees.", examples=["100.00"]),
     ]
     platform_fee: Annotated[Money, Field(examples=["10.00"])]
     organizer_fee: Annotated[Money, Field(examples=["5.00"])]
     organizer_player: Annotated[
         str | None,
-        Field(description="Who gets the organizer's fee. Null if nobody does.", examples=["org"]),
+        Field(
+            description="The player who gets the organizer's fee. Null if no player does.", examples=["org"]
+        ),
     ]
-    unclaimed: Annotated[Money, Field(description="What no player gets.", examples=["0.00"])]
+    unclaimed: Annotated[
+        Money, Field(description="The rest of the net prize that no player gets.", examples=["0.00"])
+    ]
     digest: Annotated[
         str,
         Field(
-            description="The SHA-256 of the canonical JSON of all lines, as the events of the settlement carried it.",
+            description="The SHA-256 of the canonical JSON of all lines, from the settlement's events.",
             examples=["4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"],
         ),
     ]
-    changed_at: Annotated[Moment, Field(description="When it was booked or last changed.")]
+    changed_at: Annotated[Moment, Field(description="The time of its booking or its last change.")]
 
 
 class AskedPayoutAnswer(AnswerModel):
-    """A payout that was asked for, as it stands here."""
+    """A requested payout with its present state in rewards."""
 
     payout_id: Id
     player: Annotated[Player | None, Field(description="Null for an operator's payout.", examples=["ann"])]
     asset: AssetCode
-    pay_amount: Annotated[Money, Field(description="What is paid out: the player's fee is taken off.")]
+    pay_amount: Annotated[Money, Field(description="The amount to be paid out, without the player's fee.")]
     state: Annotated[PayoutState, Field(examples=["paid"])]
     requested_at: Moment
-    changed_at: Annotated[Moment, Field(description="When it was asked for or last changed.")]
+    changed_at: Annotated[Moment, Field(description="The time of its request or its last change.")]
 
 
 class DisownmentAnswer(AnswerModel):
@@ -93,15 +99,14 @@ class DisownmentAnswer(AnswerModel):
     settlement_voided_at: Annotated[
         Moment | None,
         Field(
-            description="When rewards took in, after the approval, that settlement voided the round. Null as long as it did "
-            "not.",
+            description="When rewards received, after the approval, that settlement voided the round. Null before that.",
             examples=[None],
         ),
     ]
 
 
 class SumAnswer(AnswerModel):
-    """How many there are in one asset, and their sum."""
+    """A count of things in one asset, and their sum."""
 
     asset: AssetCode
     count: Annotated[int, Field(examples=[3])]
@@ -109,91 +114,89 @@ class SumAnswer(AnswerModel):
 
 
 class ReturnedFeeAnswer(AnswerModel):
-    """A fee that came back into the pool."""
+    """A fee that went back to the pool."""
 
-    source: Annotated[FeeSource, Field(description="Whose fee.", examples=["platform"])]
+    source: Annotated[FeeSource, Field(description="The kind of fee.", examples=["platform"])]
     asset: AssetCode
     amount: Money
 
 
 class PooledAnswer(AnswerModel):
-    """What came back into the pool."""
+    """Money that went back to the pool."""
 
     asset: AssetCode
     amount: Money
 
 
 class TakenBackAnswer(AnswerModel):
-    """What an approved disownment has taken back so far. What it did not take back is left out."""
+    """What an approved disownment has taken back so far."""
 
     complete: Annotated[
         bool,
-        Field(description="False while a job has lines or entries of the round left to do.", examples=[True]),
+        Field(description="False while a job has lines or entries of the round to do.", examples=[True]),
     ]
     prizes: Annotated[
         list[SumAnswer],
         Field(
-            description="The prizes that were taken back, with what they were worth. Those that had no money yet count as "
-            "well; what a player no longer had stands under `owed`."
+            description="The prizes that were taken back, with their amounts, also those without money yet. What players no "
+            "longer had is in `owed`."
         ),
     ]
     fees: Annotated[
         list[ReturnedFeeAnswer],
-        Field(description="Fees of a round that was final. Those of another one lay in its reserve."),
+        Field(description="Fees of a final round. The fees of any other round were in its reserve."),
     ]
     entries: Annotated[
-        list[SumAnswer], Field(description="Entries whose fee went back to its player since the approval.")
+        list[SumAnswer], Field(description="Entries whose fee was refunded since the approval.")
     ]
     to_pool: Annotated[
         list[PooledAnswer],
         Field(
-            description="What came back into the campaign's pool: the round's money, but for what is owed."
+            description="Money that went back to the campaign's pool: the round's money except what is owed."
         ),
     ]
     owed: Annotated[
         list[SumAnswer],
-        Field(
-            description="Receivables that were opened, with their amounts at that time: `/api/receivables`."
-        ),
+        Field(description="Opened receivables with their first amounts: `/api/receivables`."),
     ]
     payouts_asked_to_cancel: Annotated[
         list[SumAnswer],
-        Field(description="Payouts of the owing players that were asked to cancel, by what they hold."),
+        Field(
+            description="Payouts of the owing players whose cancellation was requested, with the money they hold."
+        ),
     ]
 
 
 class StepLeftAnswer(AnswerModel):
-    """A step that people have to take in another service."""
+    """An action that a person has to take in another service."""
 
     service: Annotated[Literal["settlement"], Field(examples=["settlement"])]
     route: Annotated[str, Field(examples=["POST /api/rounds/0c2b9cd5-6b6d-5b4d-8f40-7ed0f5b44a3e/resolve"])]
     body: Annotated[
-        dict[str, bool], Field(description="The body, besides a `reason`.", examples=[{"void": True}])
+        dict[str, bool], Field(description="The body, together with a `reason`.", examples=[{"void": True}])
     ]
-    why: Annotated[str, Field(examples=["rewards has not taken in that settlement voided the round"])]
+    why: Annotated[str, Field(examples=["rewards has not received that settlement voided the round"])]
 
 
 class DisownmentDetailAnswer(DisownmentAnswer):
-    """A disownment with what it took back, and the step that is left."""
+    """A disownment with what it took back, and the action that is left to do."""
 
     taken_back: Annotated[TakenBackAnswer | None, Field(description="Null unless it is approved.")]
     left: Annotated[
         StepLeftAnswer | None,
         Field(
-            description="What is left to do after the approval. Null before it, and once rewards took in that settlement "
-            "voided the round."
+            description="The action that is left to do after the approval. Null before it, and once rewards received that "
+            "settlement voided the round."
         ),
     ]
 
 
 class DecidedRewardAnswer(AnswerModel):
-    """Where a prize stands after the decision: as the others of its round, or rejected."""
+    """A prize after the decision: in the state of the others of its round, or rejected."""
 
     reward_id: Id
     state: Annotated[RewardState, Field(examples=["credited"])]
     note: Annotated[
         str | None,
-        Field(
-            description="Of a rejected prize: the rule that had held it, as a stable code.", examples=[None]
-        ),
+        Field(description="For a rejected prize, the stable code of the rule that held it.", examples=[None]),
     ]

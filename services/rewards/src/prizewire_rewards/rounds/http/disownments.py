@@ -1,4 +1,4 @@
-"""``/api/round-disownments``: two admins say that settlement never settled a round, and it is taken back."""
+"""``/api/round-disownments``: two admins disown a round that settlement never settled, and its money is taken back."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -42,20 +42,20 @@ _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 
 class DisownmentBody(Body):
-    """A round that settlement never settled."""
+    """A round that settlement never settled, and the reason."""
 
     round_id: UUID = Field(
         description="The round. Rewards has prizes or entries of it, voided it, or refused an event of it.",
         examples=["0c2b9cd5-6b6d-5b4d-8f40-7ed0f5b44a3e"],
     )
     reason: Line = Field(
-        description="Why settlement never settled it, for people.",
+        description="Why the filer says that settlement never settled it.",
         examples=["verify: settlement never settled the round"],
     )
 
 
 class DisownmentController(Controller):
-    """A forged round is taken back by two persons: an admin files, another one approves."""
+    """Two persons take a forged round back: an admin files a disownment, another one approves it."""
 
     path = "/api/round-disownments"
     tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
@@ -69,7 +69,7 @@ class DisownmentController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[DisownmentAnswer]:
-        """All, or those that are filed, approved or rejected."""
+        """All disownments, or those in one state."""
         size, before = page_limit(limit), BY_TIME_AND_ID.read(cursor)
         found = await context.read(
             lambda tx: disownments(tx, state=disownment_state, limit=size, before=before)
@@ -85,7 +85,7 @@ class DisownmentController(Controller):
     async def one(
         self, *, context: NamedDependency[_Context], disownment_id: FromPath[UUID]
     ) -> DisownmentDetailAnswer:
-        """Who filed it, what became of it, what it took back, and what is left to do."""
+        """The filer, the decision, what it took back, and what is left to do."""
 
         async def read(tx: AsyncConnection) -> DisownmentDetailAnswer | None:
             found = await disownment(tx, disownment_id)
@@ -98,7 +98,7 @@ class DisownmentController(Controller):
 
     @post(
         guards=[require(Role.ADMIN)],
-        summary="Say that settlement never settled a round, for another admin to approve",
+        summary="File a disownment of a round that settlement never settled",
         refusals=STATUSES.refusals("round_unknown", "disownment_exists"),
     )
     async def file(
@@ -109,7 +109,7 @@ class DisownmentController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[DisownmentAnswer]:
-        """Nothing moves yet."""
+        """Nothing moves before another admin approves."""
 
         async def file(action: _Action) -> tuple[int, DisownmentAnswer]:
             disownment = Disownment(
@@ -137,7 +137,7 @@ class DisownmentController(Controller):
         "/{disownment_id:uuid}/approve",
         guards=[require(Role.ADMIN)],
         status_code=200,
-        summary="Approve a disownment: the round is taken back",
+        summary="Approve a disownment: the round's money is taken back",
         refusals=STATUSES.refusals(
             "own_disownment",
             "decider_is_party",
@@ -155,8 +155,8 @@ class DisownmentController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[DisownmentDetailAnswer]:
-        """Prizes and fees go back to the pool, entry fees to their players: `taken_back` says how much, `left` what is to
-        be done after that. Who filed it, has a prize of the round or is a party of it never approves it.
+        """Prizes and fees go back to the pool, entry fees to their players. `taken_back` shows the amounts, `left` what is
+        left to do. The filer, a player with a prize of the round, and a party of it may not approve.
         """
         answer = await _decide(context, disownment_id, request.user, key, reason=None)
         context.release()
@@ -167,7 +167,7 @@ class DisownmentController(Controller):
         "/{disownment_id:uuid}/reject",
         guards=[require(Role.ADMIN)],
         status_code=200,
-        summary="Reject a disownment, or take it back",
+        summary="Reject a disownment, also one's own",
         refusals=STATUSES.refusals("decider_is_party", "disownment_unknown", "disownment_final"),
     )
     async def reject(
@@ -179,14 +179,14 @@ class DisownmentController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[DisownmentDetailAnswer]:
-        """The round stays as it is. It may be filed again."""
+        """The round stays unchanged. It may be filed again."""
         return await _decide(context, disownment_id, request.user, key, reason=data.reason)
 
 
 async def _decide(
     context: _Context, disownment_id: UUID, principal: Principal, key: str | None, *, reason: str | None
 ) -> Response[DisownmentDetailAnswer]:
-    """Approve, or reject for a ``reason``."""
+    """Approve a disownment, or reject it with a ``reason``."""
     what = "approved" if reason is None else "rejected"
     command = DecideDisownment(
         id=disownment_id, approved=reason is None, actor=principal.subject, reason=reason
@@ -275,7 +275,7 @@ def _left(disownment: Disownment) -> StepLeftAnswer | None:
         service="settlement",
         route=f"POST /api/rounds/{disownment.round_id}/resolve",
         body={"void": True},
-        why="rewards has not taken in since the approval that settlement voided the round. Where settlement has the round "
-        f"(GET /api/rounds/{disownment.round_id}) and it is not VOIDED there, an admin voids it, and its match is reported "
-        "under another id. A round that settlement does not have needs no more.",
+        why="since the approval rewards has not received that settlement voided the round. If settlement has the round "
+        f"(GET /api/rounds/{disownment.round_id}) and it is not VOIDED there, void it there, and report its match under "
+        "another id. If settlement does not have the round, nothing is left to do.",
     )

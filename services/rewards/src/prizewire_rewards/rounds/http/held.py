@@ -1,4 +1,4 @@
-"""``POST /api/rewards/{id}/release|reject``: operators decide on prizes that a rule keeps back."""
+"""``POST /api/rewards/{id}/release|reject``: operators decide about held prizes."""
 
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ _DECISION = STATUSES.refusals("reward_unknown", "own_reward", "reward_not_held",
 
 
 class HeldController(Controller):
-    """Prizes whose money stays reserved until somebody has decided."""
+    """Held prizes: their money stays in the reserve until an operator decides."""
 
     path = "/api/rewards"
     tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
@@ -44,7 +44,7 @@ class HeldController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[DecidedRewardAnswer]:
-        """Let it go the way of the others of its round. Nobody decides on their own prize."""
+        """The prize is paid like the others of its round. No one decides about their own prize."""
         return await _decide(context, reward_id, data, request.user, key, release=True)
 
     @post(
@@ -63,7 +63,7 @@ class HeldController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[DecidedRewardAnswer]:
-        """Give its money back to the pool. Nobody decides on their own prize."""
+        """Its money goes back to the pool. No one decides about their own prize."""
         return await _decide(context, reward_id, data, request.user, key, release=False)
 
 

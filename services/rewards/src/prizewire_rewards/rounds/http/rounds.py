@@ -43,7 +43,7 @@ _Ids = Annotated[
 ]
 _Since = Annotated[
     str | None,
-    QueryParameter(description="Only what changed then or later.", schema_extra=dict(MOMENT_SCHEMA)),
+    QueryParameter(description="Only changes at this time or later.", schema_extra=dict(MOMENT_SCHEMA)),
 ]
 
 
@@ -55,10 +55,10 @@ class RoundController(Controller):
 
     @get(
         guards=[require(*OVERSEERS)],
-        summary="What is booked of rounds: state, settlement version, number and sum of their prizes",
+        summary="Booked sums of rounds: state, settlement version, number and sum of their prizes",
     )
     async def sums(self, *, context: NamedDependency[_Context], ids: _Ids) -> Items[RoundAnswer]:
-        """Rounds that were never booked are left out; prizes that were taken back do not count."""
+        """Rounds that were never booked are left out; reversed prizes do not count."""
         wanted = [UUID(one) for one in ids.split(",")]
         found = await context.read(lambda tx: round_sums(tx, wanted))
         return Items(items=[_round(context.amounts, sums) for sums in found])
@@ -77,7 +77,7 @@ class RoundController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[BookedRoundAnswer]:
-        """A round that changes while the pages are read comes to the front, and is not met again."""
+        """A round that changes while the pages are read moves to the first page, and is not on a later page."""
         size = page_limit(limit)
         begin, before = _moment(since), BY_TIME_AND_ID.read(cursor)
         found = await context.read(lambda tx: changed_rounds(tx, since=begin, before=before, limit=size))
@@ -102,7 +102,7 @@ class RoundController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[ChangedEntryAnswer]:
-        """An entry that changes while the pages are read comes to the front, and is not met again."""
+        """An entry that changes while the pages are read moves to the first page, and is not on a later page."""
         size = page_limit(limit)
         begin, before = _moment(since), BY_TIME_AND_ID.read(cursor)
         found = await context.read(lambda tx: changed_entries(tx, since=begin, before=before, limit=size))
@@ -115,14 +115,14 @@ class RoundController(Controller):
 
 
 class AskedPayoutController(Controller):
-    """Payouts that were asked for."""
+    """Requested payouts."""
 
     path = "/api/rewards/payouts"
     tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require(*OVERSEERS)], summary="Payouts that were asked for, by their ids")
+    @get(guards=[require(*OVERSEERS)], summary="Requested payouts, by their ids")
     async def known(self, *, context: NamedDependency[_Context], ids: _Ids) -> Items[AskedPayoutAnswer]:
-        """Payouts that were never asked for are left out."""
+        """Unknown payouts are left out."""
         wanted = [UUID(one) for one in ids.split(",")]
         found = await context.read(lambda tx: requested_payouts(tx, wanted))
         return Items(items=[_asked(context.amounts, one) for one in found])
@@ -130,7 +130,7 @@ class AskedPayoutController(Controller):
     @get(
         "/asked",
         guards=[require(*OVERSEERS)],
-        summary="Payouts that were asked for, the last change first",
+        summary="Requested payouts, the last change first",
         refusals={400: ("period_invalid",)},
     )
     async def asked(
@@ -141,7 +141,7 @@ class AskedPayoutController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[AskedPayoutAnswer]:
-        """A payout that changes while the pages are read comes to the front, and is not met again."""
+        """A payout that changes while the pages are read moves to the first page, and is not on a later page."""
         size = page_limit(limit)
         begin, before = _moment(since), BY_TIME_AND_ID.read(cursor)
         found = await context.read(lambda tx: changed_payouts(tx, since=begin, before=before, limit=size))
