@@ -14,7 +14,7 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.checks import slices as checks
 from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.ledger.domain.accounts import EDGES, Account, Kind, TransferType
-from services.rewards.tests.integration.test_missing_rows import lived
+from services.rewards.tests.integration.test_missing_rows import move_money
 from services.rewards.tests.moves import move_everything
 from services.rewards.tests.rig import Rig
 from services.rewards.tests.sql import insert, open_account
@@ -24,7 +24,7 @@ from services.rewards.tests.sql import insert, open_account
 async def books(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
     """A service with moves of every type."""
     rig = await Rig.open(make_module_database("rewards", migrated=True))
-    await lived(rig)
+    await move_money(rig)
     await move_everything(rig)
     assert await rig.stuck() == []
     yield rig

@@ -1,8 +1,8 @@
-"""The double-entry ledger: kinds of accounts, allowed transfers, and what a set of transfers does to balances.
+"""The double-entry ledger: kinds of accounts, allowed transfers, and the effect of transfers on balances.
 
 A transfer takes ``amount`` from its debit account and gives it to its credit account; a balance is credits minus
 debits. Over all accounts of an asset the balances sum to zero. Sources of money (``external_in``, a player's
-``receivable``) go below zero; places where it rests or ends are at or above it.
+``receivable``) are at or below zero; accounts that hold money or where it ends are at or above zero.
 
 The database holds a literal copy of ``KINDS`` and ``EDGES`` and refuses everything else.
 """
@@ -15,65 +15,65 @@ from uuid import UUID
 
 
 class Bound(StrEnum):
-    """How far a balance may go."""
+    """The bound of a balance."""
 
     FLOOR = "floor"
-    """Never below zero; the balance is kept on the account and moved under its lock."""
+    """Never below zero; the balance is stored with the account and changed under its lock."""
     CEILING = "ceiling"
-    """Never above zero; kept and locked likewise."""
+    """Never above zero; stored and locked in the same way."""
     NONE = "none"
-    """Unbounded; no balance is kept, so nobody queues for a lock: postings are appended and rolled up later."""
+    """Unbounded; no balance is stored, so no transaction waits for a lock: postings are appended and rolled up later."""
 
 
 class Kind(StrEnum):
-    """The kinds of accounts. What follows a colon is the bucket, a kind of its own for the allowlist, so that the
-    database itself keeps the buckets apart.
+    """The kinds of accounts. The part after a colon is the bucket of a wallet. Each bucket is a kind of its own in the
+    allowlist, so that the database keeps the buckets apart.
     """
 
     EXTERNAL_IN = "external_in"
-    """Where funding comes from. Owner: ``world``."""
+    """The source of funding. Owner: ``world``."""
     EXTERNAL_OUT = "external_out"
-    """Where money goes that leaves without a payout. Owner: ``world``."""
+    """The destination of money that leaves without a payout. Owner: ``world``."""
     POOL = "pool"
-    """What a campaign can still grant. Owner: the campaign id."""
+    """The money that a campaign can still grant. Owner: the campaign id."""
     RESERVED = "reserved"
-    """What a round has taken from its pool and not yet given on. Owner: the round id."""
+    """The money that a round has taken from its pool and not paid yet. Owner: the round id."""
     WINNINGS = "wallet:winnings"
     """A player's own money, which can be paid out. Owner: the player."""
     TOPUP = "wallet:topup"
-    """What a player paid in: it pays entry fees and goes back only to its source. Owner: the player."""
+    """Money that a player paid in: it pays entry fees and goes back only to its source. Owner: the player."""
     PENDING = "wallet:pending"
     """Prizes that are not final. Owner: the player."""
     CLAIMABLE = "claimable"
     """Final prizes that their winners have not claimed yet. Owner: the campaign id."""
     PAYOUT_PENDING = "payout_pending"
-    """What one payout request holds until the rail has answered. Owner: the payout id."""
+    """The money of one payout request until its end. Owner: the payout id."""
     FEES = "fees"
-    """Fees kept from prizes. They lead out, or back to the reserve of their own round where it was disowned. Owner:
+    """Fees of prizes and payouts. They leave, or go back to the reserve of their own round where it was disowned. Owner:
     ``platform`` or ``organizer``."""
     ESCROW_WINNINGS = "entry_fee_escrow:winnings"
     """An entry fee paid from winnings, until its match counts. Owner: the entry's id."""
     ESCROW_TOPUP = "entry_fee_escrow:topup"
     """An entry fee paid from a top-up, until its match counts. Owner: the entry's id."""
     ENTRY_FEES = "entry_fees"
-    """Entry fees earned. Revenue: it leads out, and never to a pool; back to its player only where the entry's round was
-    disowned. Owner: ``platform``."""
+    """Earned entry fees: revenue. They leave, and never go to a pool; they go back to their player only where the entry's
+    round was disowned. Owner: ``platform``."""
     FUNDING = "funding"
     """A named account for operators' payouts. Owner: its name."""
     RECEIVABLE = "receivable"
-    """What a player owes (below zero), taken from their next credits. Owner: the player."""
+    """The debts of a player (below zero), recovered from their next credits. Owner: the player."""
     WRITE_OFF = "write_off"
-    """Receivables given up, less what was restored of them. Owner: ``platform``."""
+    """Written-off receivables, less their restored part. Owner: ``platform``."""
     TREASURY = "treasury"
-    """What a rail has paid out. Owner: the rail's name."""
+    """The money that a rail has paid out. Owner: the rail's name."""
     RAIL_FEES = "rail_fees"
-    """What rails charged the platform. Owner: the rail's name."""
+    """The fees that rails charged the platform. Owner: the rail's name."""
     FX = "fx"
-    """The exchange between assets. Owner: ``desk``."""
+    """The exchange between assets. No transfer uses it yet."""
     SUSPENSE = "suspense"
-    """What waits for an explanation. Owner: its name."""
+    """Money that waits for an explanation. Owner: its name."""
     CLEARING = "clearing"
-    """What is owed by players and not recovered yet. Owner: ``receivables``."""
+    """The counterpart of receivables: debts that are not recovered yet. Owner: ``receivables``."""
 
 
 KINDS: Final[Mapping[Kind, Bound]] = {
@@ -102,7 +102,7 @@ KINDS: Final[Mapping[Kind, Bound]] = {
 
 
 class TransferType(StrEnum):
-    """Why money moved."""
+    """The type of a transfer: why money moved."""
 
     CAMPAIGN_FUNDED = "campaign_funded"
     PRIZE_RESERVED = "prize_reserved"
@@ -146,7 +146,7 @@ class TransferType(StrEnum):
 
 
 class Edge(NamedTuple):
-    """One allowed kind of transfer. ``redeemable``: only for assets that may become money outside."""
+    """One allowed kind of transfer. ``redeemable``: only for redeemable assets."""
 
     type: TransferType
     debit: Kind
@@ -221,9 +221,9 @@ OF_DISOWNED: Final = frozenset(
         TransferType.ENTRY_FEE_REVERSED,
     }
 )
-"""What takes fees back with a disowned round. The accounts of fees mix the money of all rounds, so the edges alone do not
-say where a fee came from: the database lets each of these go only where two admins disowned the round, and an entry's
-only to the bucket that paid it.
+"""Types that take the fees of a disowned round back. The accounts of fees mix the money of all rounds, so the edges alone
+do not show the source of a fee: the database allows each of these only for a round that two admins disowned, and an entry's
+fee only to the bucket that paid it.
 """
 EDGE_OF: Final[Mapping[tuple[TransferType, Kind, Kind], Edge]] = {
     (edge.type, edge.debit, edge.credit): edge for edge in EDGES
@@ -231,7 +231,7 @@ EDGE_OF: Final[Mapping[tuple[TransferType, Kind, Kind], Edge]] = {
 
 
 class Account(NamedTuple):
-    """An account by its natural key. What ``owner`` names depends on the kind."""
+    """An account by its natural key. The meaning of ``owner`` depends on the kind."""
 
     kind: Kind
     owner: str
@@ -239,7 +239,7 @@ class Account(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A transfer that was decided and has no id yet. ``ordinal`` tells the moves of one cause and type apart."""
+    """A transfer without an id yet. ``ordinal`` distinguishes the moves of one cause and type."""
 
     type: TransferType
     debit: Account
@@ -265,7 +265,7 @@ class Transfer(NamedTuple):
 
 
 def deltas(moves: Iterable[Move | Transfer]) -> dict[Account, int]:
-    """What the moves together do to each account's balance; accounts that end where they began are left out."""
+    """The change of each account's balance by all moves together; accounts without a change are left out."""
     found: defaultdict[Account, int] = defaultdict(int)
     for move in moves:
         found[move.debit] -= move.amount
@@ -274,7 +274,7 @@ def deltas(moves: Iterable[Move | Transfer]) -> dict[Account, int]:
 
 
 def reachable(*, start: Kind, edges: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Every kind that money can come to from ``start`` over any number of ``(debit, credit)`` edges."""
+    """Every kind that money can reach from ``start`` over any number of ``(debit, credit)`` edges."""
     onward: defaultdict[str, set[str]] = defaultdict(set)
     for debit, credit in edges:
         onward[debit].add(credit)

@@ -1,4 +1,4 @@
-"""The ledger over PostgreSQL. Appending transfers moves balances there (a trigger), so this room only appends."""
+"""The ledger over PostgreSQL. A trigger changes balances when transfers are inserted, so this module only appends."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from prizewire_rewards.ledger.domain.references import EarlierBooking
 
 @lru_cache(maxsize=65_536)
 def account_id(account: Account) -> UUID:
-    """An account's id: the same wherever and whenever it is derived."""
+    """Derive an account's id from its kind, owner and asset."""
     return ids.derive("account", account.kind.value, account.owner, account.asset)
 
 
@@ -27,7 +27,7 @@ class SqlLedger:
         self._tx = tx
 
     async def post(self, transfers: Sequence[Transfer], *, now: datetime) -> None:
-        """Open missing accounts and append the transfers, any number of them at once."""
+        """See the port."""
         accounts = {transfer.debit for transfer in transfers} | {transfer.credit for transfer in transfers}
         by_id = {account_id(account): account for account in accounts}
         order = sorted(by_id, key=lambda key: key.int)
@@ -98,24 +98,24 @@ class SqlLedger:
         return None if row is None else EarlierBooking(id=row.id, amount=row.amount, by=row.actor, at=row.at)
 
     async def lock_balance(self, account: Account) -> int:
-        """A kept balance, its account locked; 0 where there is none."""
+        """See the port."""
         rows = await fetch(self._tx, _LOCK, {"ids": [account_id(account)]})
         return int(rows[0].balance) if rows else 0
 
     async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
-        """Kept balances of accounts that are open, locked in one order."""
+        """See the port."""
         by_id = {account_id(account): account for account in accounts}
         rows = await fetch(self._tx, _LOCK, {"ids": list(by_id)})
         return {by_id[row.id]: int(row.balance) for row in rows}
 
     async def lock_intake(self, asset: str) -> int:
-        """What has come in from outside in this asset, in all; nobody else asks until the transaction ends."""
+        """See the port."""
         await self._tx.execute(_LOCK_INTAKE, {"asset": asset})
         return int((await self._tx.execute(_INTAKE, {"asset": asset})).scalar_one())
 
 
 async def roll_up(tx: AsyncConnection, *, rows_max: int) -> int:
-    """Fold movements of unbounded accounts into their balances; answers how many."""
+    """Roll movements of unbounded accounts up into their balances. Returns their number."""
     return int((await tx.execute(_ROLL_UP, {"rows_max": rows_max})).scalar_one())
 
 
@@ -145,14 +145,14 @@ _DOCUMENT = Write(
     "CAST(:types AS text[]), CAST(:accounts AS uuid[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), "
     "CAST(:references AS text[]), CAST(:causes AS text[]), CAST(:correlations AS text[])) AS u",
 )
-# The first is the one that repeats none: there is at most one.
+# The first booking is the one that repeats none: there is at most one.
 _EARLIER = text(
     "SELECT id, amount, actor, at FROM money_in WHERE account = :account AND reference = :reference "
     "AND repeats IS NULL AND type IN ('campaign_funded', 'funding_added')"
 )
 _LOCK = Read("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
 _LOCK_INTAKE = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.intake'), hashtext(:asset))")
-# A statement of its own: it sees what the lock's last holder left.
+# A separate statement sees what the lock's last holder committed.
 _INTAKE = text(
     "SELECT coalesce(-sum(balance), 0) FROM ledger_balances WHERE kind = 'external_in' AND asset = :asset"
 )

@@ -1,4 +1,4 @@
-"""Every step of every state machine, appended."""
+"""The history of transitions over PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ class SqlHistory:
         self._tx = tx
 
     async def add(self, transitions: Sequence[Transition], *, now: datetime) -> None:
-        """Append steps in their order."""
+        """Append transitions in their order."""
         await later(
             self._tx,
             _ADD,

@@ -1,5 +1,5 @@
-"""``/api/rewards/rounds`` and ``/api/rewards/payouts``: what rewards has booked of rounds and asked to be paid, for whoever
-compares it with other services.
+"""``/api/rewards/rounds`` and ``/api/rewards/payouts``: booked rounds, entries and requested payouts, for comparison with
+other services.
 """
 
 from datetime import datetime

@@ -25,39 +25,39 @@ class SqlDisownments:
         self._tx = tx
 
     async def add(self, disownment: Disownment) -> bool:
-        """Store a new one; False where another one of the round is filed or approved."""
+        """See the port."""
         added = await self._tx.execute(_ADD, {name: getattr(disownment, name) for name in _NAMES})
         return added.one_or_none() is not None
 
     async def newest(self, round_id: UUID) -> Disownment | None:
-        """The one of a round that is filed or approved, else the one that was rejected last."""
+        """See the port."""
         row = (await self._tx.execute(_NEWEST, {"id": round_id})).one_or_none()
         return None if row is None else _disownment(row)
 
     async def lock(self, identifier: UUID) -> Disownment | None:
-        """One, locked."""
+        """See the port."""
         row = (await self._tx.execute(_LOCK, {"id": identifier})).one_or_none()
         return None if row is None else _disownment(row)
 
     async def decide(self, disownment: Disownment) -> None:
-        """Store what became of a locked one."""
+        """See the port."""
         await self._tx.execute(_DECIDE, {name: getattr(disownment, name) for name in ("id", *_DECIDED)})
 
     async def record_void(self, round_id: UUID, *, now: datetime) -> None:
-        """Note that settlement voided a disowned round, unless that is noted already."""
+        """See the port."""
         await self._tx.execute(_RECORD_VOID, {"id": round_id, "now": now})
 
     async def concern(self, round_id: UUID, *, subject: str) -> Concern | None:
-        """Why a person may not decide about a round; None where nothing is known."""
+        """See the port."""
         found = (await self._tx.execute(_CONCERN, {"id": round_id, "subject": subject})).one()
         return next((why for why, yes in zip(Concern, found, strict=True) if yes), None)
 
     async def is_known(self, round_id: UUID) -> bool:
-        """Whether anything is known of a round that was never booked."""
+        """See the port."""
         return bool((await self._tx.execute(_KNOWS, {"id": round_id})).scalar_one())
 
     async def block_new_rounds(self) -> None:
-        """Wait until no other transaction books new rounds; the trigger of ``rounds`` takes the shared lock."""
+        """See the port. The trigger of ``rounds`` takes the same lock, shared."""
         await self._tx.execute(_BLOCK_NEW_ROUNDS)
 
 
@@ -68,20 +68,20 @@ async def disownments(
     limit: int,
     before: tuple[datetime, UUID] | None,
 ) -> list[Disownment]:
-    """Disownments, newest first, those before a (time, id)."""
+    """List disownments, newest first, from those before a (time, id)."""
     at, identifier = before or (None, None)
     rows = await tx.execute(_PAGE, {"state": state, "at": at, "id": identifier, "limit": limit})
     return [_disownment(row) for row in rows]
 
 
 async def disownment(tx: AsyncConnection, identifier: UUID) -> Disownment | None:
-    """One."""
+    """Find a disownment by its id."""
     row = (await tx.execute(_ONE, {"id": identifier})).one_or_none()
     return None if row is None else _disownment(row)
 
 
 async def taken_back(tx: AsyncConnection, disownment: Disownment) -> TakenBack | None:
-    """What came of it so far; None unless it is approved."""
+    """Read what a disownment has taken back so far; None unless it is approved."""
     if disownment.state is not DisownmentState.APPROVED:
         return None
     values = {
@@ -190,7 +190,7 @@ _OWED = text(
     "SELECT asset, count(*) AS number, sum(amount) AS amount FROM receivables "
     "WHERE correlation_id = :correlation AND cause = ANY (CAST(:owed AS text[])) GROUP BY asset"
 )
-# Only payouts of players who owe because of it were asked to cancel.
+# The cancellation was requested only for payouts of players with a debt of this disownment.
 _CANCELS = text(
     "SELECT p.asset, count(*) AS number, sum(p.amount) AS amount FROM payouts p WHERE p.player IN ("
     "SELECT player FROM receivables WHERE correlation_id = :correlation AND cause = ANY (CAST(:owed AS text[]))) "
