@@ -48,7 +48,7 @@ from prizewire_rewards.prizes.ports import StagedHead
 from prizewire_rewards.rounds.domain.disownments import Concern, Disownment, DisownmentState
 from prizewire_rewards.storage import Ports
 from prizewire_rewards.topups.domain import Reversal, Topup
-from prizewire_rewards.wallets.domain.opening import SumKey, source_of
+from prizewire_rewards.wallets.domain.opening import SumKey, intake_account
 
 
 class TransferRefused(Exception):
@@ -815,7 +815,7 @@ class _Openings(_Port):
         return {key: known[key].amount for key in transfers if key in known}
 
     async def totals(self, keys: Iterable[SumKey]) -> dict[SumKey, int]:
-        return {key: -self.store.ledger.balance(source_of(key)) for key in sorted(set(keys))}
+        return {key: -self.store.ledger.balance(intake_account(key)) for key in sorted(set(keys))}
 
 
 class FakeSigner:

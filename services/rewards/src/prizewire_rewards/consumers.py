@@ -1,4 +1,4 @@
-"""Kafka batches: events into commands, commands to a handler, refusals back to the inbox."""
+"""Batches from Kafka: events become commands, handlers apply them, refusals return to the inbox."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -33,9 +33,7 @@ def build_specs(
     clock: Clock,
     work_on: Callable[[], None],
 ) -> list[ConsumerSpec]:
-    """The two consumers: settlements, and payouts with payout methods. ``work_on`` wakes the job that works on large
-    rounds.
-    """
+    """The two consumers: settlements, and payouts with payout methods. ``work_on`` wakes the job for large rounds."""
 
     async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refused] = {}

@@ -1,8 +1,8 @@
-"""What can go wrong by rule.
+"""Errors of rewards.
 
 RewardsError                    code, retryable
 ├── Refused                     an event cannot be applied: its code is one of the contracts' refusal codes
-├── NeverBookable               a settlement that nothing later makes bookable: settlement is told its code
+├── NeverBookable               a settlement that can never be booked: an event reports its code to settlement
 ├── IllegalTransition           illegal_transition
 ├── NotFound                    campaign_unknown | claim_unknown | disownment_unknown | fee_withdrawal_unknown | funding_unknown
 │                               | payout_unknown | player_unknown | receivable_unknown | reward_unknown | round_unknown | transfer_unknown
@@ -10,7 +10,7 @@ RewardsError                    code, retryable
 ├── InvalidRequest              a stable code of its own, with a sentence
 └── InsufficientBalance         insufficient_balance
 
-None of them passes by itself: the same input fails the same way until something else has changed.
+No error is transient: the same input fails again until some state has changed.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class RewardsError(Exception):
 
 
 class Refused(RewardsError):
-    """An event that is not applied. ``park``: it is authentic, so what follows it for its subject waits."""
+    """An event that is not applied. ``park``: later events of its subject wait until it is replayed or discarded."""
 
     def __init__(self, code: str, detail: str, *, park: bool = True) -> None:
         super().__init__(detail)
@@ -40,7 +40,7 @@ class Refused(RewardsError):
 
 
 class NeverBookable(RewardsError):
-    """A settlement that can never be booked, whatever comes later. ``code`` is one of the contract's ``RoundRefusal``."""
+    """A settlement that can never be booked. ``code`` is one of the contract's ``RoundRefusal``."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -48,18 +48,18 @@ class NeverBookable(RewardsError):
 
 
 class IllegalTransition(RewardsError):
-    """A state machine has no such edge."""
+    """The state machine has no such edge."""
 
     code = "illegal_transition"
 
     def __init__(self, *, was: str, to: str) -> None:
-        super().__init__(f"{was} → {to} is not allowed")
+        super().__init__(f"the change from {was} to {to} is not allowed")
         self.was = was
         self.to = to
 
 
 class NotFound(RewardsError):
-    """Nothing has this id, or nothing that the caller may know of."""
+    """There is nothing with this id, or the caller may not see it."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -67,7 +67,7 @@ class NotFound(RewardsError):
 
 
 class InvalidRequest(RewardsError):
-    """A request that a rule forbids. ``members`` are further members of the refusal, for programs."""
+    """A request that a rule forbids. ``members`` become members of the problem details."""
 
     def __init__(self, code: str, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -76,7 +76,7 @@ class InvalidRequest(RewardsError):
 
 
 class InsufficientBalance(RewardsError):
-    """What is there does not cover the amount."""
+    """A balance does not cover the amount."""
 
     code = "insufficient_balance"
 

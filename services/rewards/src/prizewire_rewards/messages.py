@@ -1,4 +1,4 @@
-"""Domain events as contracts, put into the outbox of the same transaction."""
+"""Encodes domain events and adds them to the outbox of the same transaction."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -28,17 +28,17 @@ ENCODERS: Final[Encoders] = {
     **ROUNDS,
     **TOPUPS,
 }
-"""How each event is encoded."""
+"""The encoder of each event."""
 
 
 class OutboxMessages:
-    """Publishes in one transaction."""
+    """The outbox of one transaction."""
 
     def __init__(self, tx: AsyncConnection, *, outbox: Outbox, assets: AssetRegistry) -> None:
         self._tx = tx
         self._writer = EventWriter(outbox, assets)
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Put events into the outbox, in this order, with one statement."""
+        """Add events to the outbox, in this order, with one statement."""
         encoded = [ENCODERS[type(event)](event, self._writer) for event in events]
         await self._writer.outbox.add(self._tx, encoded)

@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes, claims, debts, players, entries, money in and out, exports, imports."""
+"""The HTTP routes of all features."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -33,7 +33,7 @@ class RoutePorts(RoundPorts, WalletPorts, Protocol):
 
 
 def build_routes(context: Context[RoutePorts, RoundTools]) -> Router:
-    """Every route of this service."""
+    """The router with every route of this service."""
     controllers: Sequence[type[Controller]] = (
         CampaignController,
         WalletController,

@@ -1,4 +1,4 @@
-"""What rewards reads from its environment, beyond what every service does."""
+"""The settings of rewards, in addition to those of every service."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from prizewire_chassis.settings import ApiSettings
 
 
 class RewardsSettings(ApiSettings):
-    """Rewards' own settings."""
+    """The settings of rewards."""
 
     stellar_network_passphrase: str = Field(
         min_length=1,
-        description="The network that intents are good for; payouts and the signer hold their own against it.",
+        description="The passphrase of the Stellar network of intents. Payouts and the signer must have the same.",
     )
     intent_lifetime_hours: int = Field(
-        168, ge=1, le=8760, description="How long a payout's intent is good before it must be renewed."
+        168, ge=1, le=8760, description="Hours that a payout's intent is valid before it must be renewed."
     )
     invariants_interval_s: int = Field(
-        300, ge=1, description="Seconds between two runs of the invariants' job."
+        300, ge=1, description="Seconds between two runs of the job that checks invariants."
     )
     payout_rules_file: Path | None = Field(
         None,
@@ -27,12 +27,12 @@ class RewardsSettings(ApiSettings):
     parts_wait_s: int = Field(
         900,
         ge=1,
-        description="Seconds that a part of a settlement may wait for the others before it is an alarm.",
+        description="Seconds that a part of a settlement may wait for the others before an alert.",
     )
     player_hash_key_file: Path = Field(
-        description="64 hex digits (mode 0600) that players' devices and addresses are hashed with."
+        description="A file (mode 0600) with 64 hex digits: the key of the hashes of players' devices and addresses."
     )
     player_sources_file: Path | None = Field(
         None,
-        description="player-sources.yaml: who may tell facts of players by signed events; admins alone if unset.",
+        description="player-sources.yaml: the sources that may report facts of players by signed events. Only admins may if unset.",
     )

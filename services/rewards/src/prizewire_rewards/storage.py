@@ -1,4 +1,4 @@
-"""The ports of one transaction over PostgreSQL, and the order in which it locks."""
+"""The ports of one transaction over PostgreSQL."""
 
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ class Ports:
 
 
 def ports_of(tx: AsyncConnection, *, messages: Messages) -> Ports:
-    """The ports of one transaction."""
+    """The ports over the connection of one transaction."""
     campaigns = SqlCampaigns(tx)
     return Ports(
         ledger=SqlLedger(tx),

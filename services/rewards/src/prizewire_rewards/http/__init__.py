@@ -1,1 +1,1 @@
-"""What the controllers of all features share."""
+"""Shared parts of the controllers of all features."""

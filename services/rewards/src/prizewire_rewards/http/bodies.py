@@ -1,4 +1,4 @@
-"""Request bodies. Unknown members are refused: a misspelt one must not be passed over where money moves."""
+"""Shared parts of request bodies. Unknown members are refused: a misspelt member must not be ignored where money moves."""
 
 from typing import Annotated, Final
 
@@ -23,13 +23,13 @@ Decimal = Annotated[
 
 
 class Body(BaseModel):
-    """Base of them all."""
+    """The base of all bodies."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 def only(*names: str, without: tuple[str, ...]) -> JsonDict:
-    """JSON Schema of an object that has values for ``names``, and none for ``without``."""
+    """JSON Schema of an object that has values for ``names`` and no values for ``without``."""
     kinds: JsonDict = {
         **{name: {"not": {"type": "null"}} for name in names},
         **{name: {"type": "null"} for name in without},
@@ -41,14 +41,14 @@ RepeatedReference = Annotated[
     bool,
     Field(
         strict=True,
-        description="True: this is another payment under a reference that was used already. Without it such a request is "
-        "refused with `reference_used`.",
+        description="True: this is another payment under a used reference. Else such a request is refused with "
+        "`reference_used`.",
         examples=[False],
     ),
 ]
 
 
 class DecisionBody(Body):
-    """Why a claim or a held prize is released or refused; for the record, never for the player."""
+    """The reason for a decision about a claim or a held prize. It is for the audit and not shown to the player."""
 
     reason: Reason = Field(examples=["identity seen on 2024-04-22"])

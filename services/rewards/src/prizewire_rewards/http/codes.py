@@ -1,4 +1,4 @@
-"""The HTTP status of each code that a rule of this service refuses with."""
+"""The HTTP status of each code of refusal."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ STATUSES: Final = ErrorStatuses(
         "amount_malformed": 400,
         "amount_negative": 400,
         "amount_not_a_string": 400,
-        # 403: this person may not.
+        # 403: this person may not do it.
         "decider_is_party": 403,
         "own_claim": 403,
         "own_disownment": 403,
@@ -73,8 +73,8 @@ STATUSES: Final = ErrorStatuses(
     },
     default=422,
 )
-"""Where a code's status depends on the place that names the thing, the route says so: what a body names is 422, what
-the path names 404, and what a filter of a listing names 400.
+"""A route declares another status where the status depends on the place of a name: 422 for a body, 404 for a path, 400 for a
+filter.
 """
 
 AMOUNT_CODES: Final = (
@@ -83,4 +83,4 @@ AMOUNT_CODES: Final = (
     "amount_too_many_decimals",
     "amount_overflow",
 )
-"""What ``Amounts.minor`` refuses."""
+"""The codes that ``Amounts.minor`` refuses with."""

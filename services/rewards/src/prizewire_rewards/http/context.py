@@ -1,4 +1,4 @@
-"""The context of all controllers, and who may see what is another player's."""
+"""The context of all controllers, and the check of the player that a request names."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class Context(HttpContext[Ports, AsyncConnection], Generic[Ports, Tools]):
 
 
 def player_of(principal: Principal, player: str | None) -> str:
-    """The player whose things a request asks for: the caller, or for operators and admins the named ``player``.
+    """The player that a request is about: the caller, or for operators and admins the named ``player``.
 
     Raises:
         Problem: 403 ``forbidden``.
@@ -93,5 +93,7 @@ def player_of(principal: Principal, player: str | None) -> str:
     if player is None or player == principal.player:
         return principal.player
     if not principal.has(*OVERSEERS):
-        raise Problem(status=403, code="forbidden", detail="a player sees only what is theirs")
+        raise Problem(
+            status=403, code="forbidden", detail="only operators and admins may name another player"
+        )
     return player

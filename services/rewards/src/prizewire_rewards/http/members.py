@@ -1,11 +1,11 @@
-"""Members that several answers share."""
+"""Types of members that several answers have."""
 
 from typing import Annotated, Final
 
 from pydantic import Field
 
 DECIMAL: Final = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"
-"""An amount, as a regular expression that Python and JSON Schema read alike."""
+"""An amount, as a regular expression for Python and JSON Schema."""
 
 Money = Annotated[
     str,
@@ -23,11 +23,11 @@ AssetCode = Annotated[
 Player = Annotated[str, Field(description="The player's id.", examples=["ann"])]
 """A player."""
 Person = Annotated[str, Field(description="The subject of this person's token.", examples=["ada"])]
-"""Somebody who did something over HTTP."""
+"""A person who acted over HTTP."""
 CorrelationId = Annotated[
     str,
     Field(
-        description="Joins everything that has the same origin, in all services.",
+        description="The same for all that has one origin, in all services.",
         examples=["811124b0-535e-549c-908c-5154aa27f6f1"],
     ),
 ]

@@ -1,4 +1,4 @@
-"""Parameters that several routes take, with what they accept as JSON Schema."""
+"""Parameters of several routes, with their JSON Schema."""
 
 from typing import Annotated, Final
 
@@ -11,14 +11,14 @@ ASSET_PATTERN: Final = r"^[A-Z][A-Z0-9]{0,11}$"
 
 PlayerFilter = Annotated[
     str | None,
-    QueryParameter(name="player", description="Only this player's. Without it, the caller's own."),
+    QueryParameter(name="player", description="The player. Without it, the caller."),
 ]
-"""Whose things are meant. Only operators and admins may name another player."""
+"""The player that a listing is about. Only operators and admins may name another player."""
 PlayerInPath = Annotated[
     str,
     PathParameter(name="player", schema_extra=TypeAdapter(Name).json_schema()),
 ]
-"""A player. A route that writes refuses what is not a player's name."""
+"""A player. A route that writes refuses an invalid name."""
 AssetInPath = Annotated[
     str,
     PathParameter(name="asset", description="An asset's code.", schema_extra={"pattern": ASSET_PATTERN}),

@@ -1,1 +1,1 @@
-"""What people read of wallets: balances, histories, statements; and opening balances."""
+"""Balances, histories and statements of wallets, and imports of opening balances."""

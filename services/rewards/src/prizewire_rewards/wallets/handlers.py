@@ -1,4 +1,4 @@
-"""Opening balances from an earlier system, booked once however often they are sent."""
+"""Opening balances from an earlier system. Each is booked once, also when it is sent again."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,12 +10,14 @@ from prizewire_rewards.ledger.domain.accounts import TransferType
 from prizewire_rewards.ledger.handlers.parties import credit_parties
 from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
-from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, Refusal, judge, opening_move
+from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, Refusal, classify, opening_move
 from prizewire_rewards.wallets.ports import WalletPorts
 
 
 def transfer_id_of(opening: Opening) -> UUID:
-    """The id of its transfer, by which it is found again: it follows from its key alone, whatever the amount."""
+    """The id of the transfer of an opening balance. It follows from the key alone, not from the amount, so a repetition finds
+    the transfer.
+    """
     return ids.transfer_id(cause=f"{_cause_of(opening)}/{TransferType.OPENING_BALANCE}", index=0)
 
 
@@ -33,10 +35,10 @@ async def import_balances(
     tools: PayoutTools,
     now: datetime,
 ) -> Reconciliation:
-    """Book the openings that are new, or say what would be booked. ``refused`` are rows that could not even be read.
+    """Book new opening balances. A dry run books nothing and returns the same result.
 
-    Each credit is followed up as every other is: what the player owes is taken from it. ``actor`` alone says who
-    gets how much.
+    ``refused`` are rows that could not be read. Debts of a player are recovered from the credit, as from every credit.
+    ``actor`` becomes a party of the money, as importer.
     """
     if not dry_run:
         await ports.openings.lock()
@@ -45,7 +47,7 @@ async def import_balances(
     intake = {
         asset: await ports.ledger.lock_intake(asset) for asset in sorted({one.asset for one in openings})
     }
-    found = judge(openings, booked=booked, intake=intake, assets=tools.assets)
+    found = classify(openings, booked=booked, intake=intake, assets=tools.assets)
     before = await ports.openings.totals({opening.sum_key for opening in openings})
     if not dry_run:
         await _book(found.new, actor=actor, ports=ports, now=now)

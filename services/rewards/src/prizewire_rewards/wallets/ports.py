@@ -1,4 +1,4 @@
-"""Postings, what players owe, and opening balances, as the handlers need them."""
+"""Opening balances, as the handlers need them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -9,18 +9,18 @@ from prizewire_rewards.wallets.domain.opening import SumKey
 
 
 class Openings(Protocol):
-    """Opening balances that imports have booked."""
+    """Opening balances of earlier imports, in one transaction."""
 
     async def lock(self) -> None:
-        """One import at a time, until the transaction ends."""
+        """Wait for other imports, and block them until the transaction ends."""
         ...
 
     async def booked(self, transfers: Sequence[UUID]) -> dict[UUID, int]:
-        """The amounts of those of the transfers that exist."""
+        """The amounts (minor units) of those of these transfers that exist."""
         ...
 
     async def totals(self, keys: Iterable[SumKey]) -> dict[SumKey, int]:
-        """What imports have brought into each of these buckets."""
+        """The sums (minor units) that imports have booked into each of these buckets."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Histories: what they hold, by which filters, and that a page costs the same however long they are."""
+"""Histories: their entries, their filters, and the cost of a page, which does not grow with the history."""
 
 import asyncio
 import csv
@@ -37,7 +37,7 @@ RARE = 10
 async def listed(
     rig: Rig, path: str, *, who: str = "ann", roles: tuple[str, ...] = (), **query: Any
 ) -> list[Any]:
-    """Every item of a listing, over as many pages as it takes."""
+    """Every item of a listing, over all its pages."""
     items: list[Any] = []
     async with rig.client(who, *roles) as client:
         cursor = None
@@ -54,7 +54,7 @@ async def listed(
 async def post(
     rig: Rig, type_: str, debit: Account, credit: Account, amount: int, *, minutes: int = 0
 ) -> None:
-    """A transfer as the service's role writes it."""
+    """Insert a transfer as the service's role."""
     async with rig.db.transaction() as tx:
         await open_account(tx, debit)
         await open_account(tx, credit)
@@ -62,7 +62,7 @@ async def post(
 
 
 async def one_of_each(rig: Rig) -> None:
-    """A history of ann's with an entry of every category that a wallet can show, a minute apart."""
+    """A history of ann with an entry of every category that a wallet can show, a minute apart."""
     winnings, topup, pending = (
         Account(kind, "ann", "USDC") for kind in (Kind.WINNINGS, Kind.TOPUP, Kind.PENDING)
     )
@@ -110,7 +110,7 @@ DEBITS = {"prize_matured", "entry_fee_held", "payout_requested", "topup_reversed
 
 
 async def test_every_category_finds_its_entries(rig: Rig) -> None:
-    """Each of the nine, for the player and for an admin; the organizer's fee is in the wallet, the platform's is not."""
+    """Each of the nine, for the player and for an admin. The organizer's fee is in the wallet, the platform's is not."""
     await one_of_each(rig)
     assert set(OF_ANN) == set(Category)
     for category, wanted in OF_ANN.items():
@@ -125,7 +125,7 @@ async def test_every_category_finds_its_entries(rig: Rig) -> None:
 
 
 def by_bucket(entries: list[dict[str, Any]]) -> dict[tuple[str, str], Decimal]:
-    """What entries, of the listing or the CSV, leave in each bucket of each asset."""
+    """The sums of entries, of the listing or the CSV, by asset and bucket."""
     held: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for one in entries:
         amount = Decimal(one["amount"])
@@ -137,12 +137,12 @@ def by_bucket(entries: list[dict[str, Any]]) -> dict[tuple[str, str], Decimal]:
 
 
 async def every_edge(rig: Rig, asset: str) -> None:
-    """A history of ann's with every kind of transfer that the ledger lets touch a wallet, each of another amount."""
+    """A history of ann with every allowed transfer from or to a wallet, each with another amount."""
 
     def account(kind: Kind) -> Account:
         return Account(kind, "ann" if kind in BUCKETS else "x", asset)
 
-    # What takes back a disowned round needs its approval: see the tests of disownments.
+    # Transfers of a disowned round need its approval: the tests of disownments cover them.
     edges = [
         edge for edge in EDGES if {edge.debit, edge.credit} & set(BUCKETS) and edge.type not in OF_DISOWNED
     ]
@@ -165,8 +165,8 @@ async def every_edge(rig: Rig, asset: str) -> None:
 
 
 async def test_a_history_adds_up_to_the_wallet(rig: Rig) -> None:
-    """By bucket and asset, in the listing, the CSV and the statement, over every transfer that touches a wallet. What
-    moves between two buckets is neither credit nor debit, so that both together make the wallet.
+    """By bucket and asset, in the listing, the CSV and the statement, over every transfer from or to a wallet. A move between
+    two buckets is neither credit nor debit, so that credits less debits are the balance.
     """
     for asset in ("USDC", "EURC"):
         await every_edge(rig, asset)
@@ -210,8 +210,8 @@ async def test_a_history_adds_up_to_the_wallet(rig: Rig) -> None:
 
 
 async def test_every_status_finds_its_entries(rig: Rig) -> None:
-    """Statuses part the history, alone and beside a type; another word is refused. What ``one_of_each`` only pretends
-    waits for something that nobody knows.
+    """Each entry has one status, also together with a type. An unknown status is refused. Entries of ``one_of_each`` without
+    a payout or prize are pending.
     """
     await one_of_each(rig)
     by_status = {
@@ -232,7 +232,7 @@ async def test_every_status_finds_its_entries(rig: Rig) -> None:
 
 
 async def test_time_asset_and_correlation_narrow_a_history(rig: Rig) -> None:
-    """A period is half open; an asset and a correlation id find their own, for player and admin alike."""
+    """A period includes its beginning and excludes its end. Asset and correlation id select, for player and admin alike."""
     await one_of_each(rig)
     period = {
         "from": (START + timedelta(minutes=3)).isoformat(),
@@ -277,7 +277,7 @@ async def test_time_asset_and_correlation_narrow_a_history(rig: Rig) -> None:
 async def test_filtered_pages_together_hold_every_entry_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However small the part that a page looks through: short and empty pages go on where they ended."""
+    """Also where a page reads a small part only: short and empty pages continue where they ended."""
     campaign = await rig.campaign(funded=100_000)
     for number in range(6):
         await rig.settle(Match(campaign, [("ann", "1.00")], final=number % 3 == 0))
@@ -301,15 +301,15 @@ async def test_filtered_pages_together_hold_every_entry_once(
         "WyIyMDI2LTAzLTAxVDAwOjAwOjAwKzAwOjAwIiwtMV0",
     ],
 )
-async def test_a_made_up_cursor_is_refused(rig: Rig, cursor: str) -> None:
-    """Neither another shape nor another type reaches the database."""
+async def test_a_forged_cursor_is_refused(rig: Rig, cursor: str) -> None:
+    """A cursor with another shape or another type is refused before the database."""
     async with rig.client("ann") as ann:
         answer = await ann.get("/api/wallet/transactions", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (400, "cursor_invalid")
 
 
-async def test_a_wallet_tells_what_is_held(rig: Rig) -> None:
-    """Held and claimable prizes are neither winnings nor earned; who has nothing else has them shown all the same."""
+async def test_a_wallet_shows_held_prizes(rig: Rig) -> None:
+    """Held and claimable prizes are neither winnings nor earnings. They are shown also to a player without a wallet account."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "30.00"), ("bob", "20.00")]))
     await as_owner(
@@ -331,7 +331,7 @@ async def test_a_wallet_tells_what_is_held(rig: Rig) -> None:
     assert found["dan"] == []
 
 
-async def test_an_export_holds_what_the_listing_holds(rig: Rig) -> None:
+async def test_an_export_has_the_entries_of_the_listing(rig: Rig) -> None:
     """Same filters, same entries, same order, with a header; for a player and for an admin."""
     await one_of_each(rig)
     for path, who, roles in (
@@ -352,8 +352,8 @@ async def test_an_export_holds_what_the_listing_holds(rig: Rig) -> None:
             assert ("debit_owner" in head) == (who == "boss")
 
 
-async def test_an_export_says_what_is_wrong_before_it_begins(rig: Rig) -> None:
-    """A wrong filter is a problem, not a broken file. An export has no pages."""
+async def test_an_export_with_a_wrong_filter_is_refused(rig: Rig) -> None:
+    """The answer is a problem, not a broken file. An export has no pages."""
     async with rig.client("ann") as ann:
         for query, code in (
             ({"type": "nonsense"}, "type_unknown"),
@@ -372,7 +372,7 @@ async def test_an_export_says_what_is_wrong_before_it_begins(rig: Rig) -> None:
 
 
 async def test_a_player_named_like_a_formula_is_exported_as_text(rig: Rig) -> None:
-    """Quotes and commas are kept by RFC 4180, the formula is disarmed."""
+    """Quotes and commas are kept by RFC 4180. A spreadsheet shows the formula as text."""
     name = '=HYPERLINK("http://x","pay,me")'
     campaign = await rig.campaign(funded=1_000)
     await rig.settle(Match(campaign, [(name, "10.00")]))
@@ -384,7 +384,7 @@ async def test_a_player_named_like_a_formula_is_exported_as_text(rig: Rig) -> No
 
 
 async def test_a_statement_goes_from_opening_to_closing(rig: Rig) -> None:
-    """What the period begins with is what was before it; it closes with what the wallet holds."""
+    """It opens with the balance before the period and closes with the balance of the wallet."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "100.00")]))
     rig.clock.advance(timedelta(days=10))
@@ -425,7 +425,7 @@ async def test_a_statement_goes_from_opening_to_closing(rig: Rig) -> None:
     ],
 )
 async def test_a_wrong_statement_is_refused(rig: Rig, changes: dict[str, str], code: str) -> None:
-    """Each with its code."""
+    """Each error has its code."""
     query = {"asset": "USDC", "from": "2026-03-01T00:00:00Z", "to": "2026-04-01T00:00:00Z", **changes}
     async with rig.client("ann") as ann:
         answer = await ann.get("/api/wallet/statement.pdf", params=query)
@@ -433,7 +433,7 @@ async def test_a_wrong_statement_is_refused(rig: Rig, changes: dict[str, str], c
 
 
 async def test_a_statement_that_is_too_long_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says where the rest is to be had."""
+    """The refusal names the CSV."""
     await one_of_each(rig)
     monkeypatch.setattr("prizewire_rewards.wallets.http.exports.STATEMENT_ENTRIES_MAX", 9)
     query = {"asset": "USDC", "from": "2026-03-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}
@@ -450,7 +450,7 @@ def many(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="module")
 async def long_rig(make_module_database: DatabaseFactory, many: int) -> AsyncIterator[Rig]:
-    """A service in which ann has many entries, a second apart, and bob a few."""
+    """A service where ann has many entries, a second apart, and bob a few."""
     rig = await Rig.open(make_module_database("rewards", migrated=True))
     winnings, topup = (Account(kind, "ann", "USDC") for kind in (Kind.WINNINGS, Kind.TOPUP))
     bob, world = Account(Kind.WINNINGS, "bob", "USDC"), Account(Kind.EXTERNAL_IN, "world", "USDC")
@@ -491,7 +491,7 @@ async def long_rig(make_module_database: DatabaseFactory, many: int) -> AsyncIte
         step=many,
         which="<>",
     )
-    # Each row is of a kind that the domain allows; asking the database a million times takes longer than all else.
+    # All rows are of an allowed kind. The check of a million rows would take most of the time.
     await as_owner(
         rig,
         "ALTER TABLE ledger_transfers DROP CONSTRAINT ledger_transfers_edge",
@@ -506,7 +506,7 @@ async def long_rig(make_module_database: DatabaseFactory, many: int) -> AsyncIte
 
 @contextmanager
 def statements_of(rig: Rig) -> Iterator[list[tuple[str, Any]]]:
-    """Every statement with its values that the service sends meanwhile."""
+    """Every statement, with its values, that the service sends in the block."""
     sent: list[tuple[str, Any]] = []
 
     def record(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
@@ -522,7 +522,7 @@ def statements_of(rig: Rig) -> Iterator[list[tuple[str, Any]]]:
 
 
 def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """(relation, kind of scan, rows read) of every scan in a plan that was run."""
+    """(relation, kind of scan, rows read) of every scan of a plan with ANALYZE."""
     if "Relation Name" in plan or "Index Name" in plan:
         read = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
         yield (
@@ -535,7 +535,7 @@ def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
 
 
 def pages(many: int) -> list[EntryFilter]:
-    """A page of every kind, at the ends of the history and in its middle."""
+    """A page of every kind, at the beginning, in the middle and at the end of the history."""
     middle = START + timedelta(seconds=many // 2)
     return [
         EntryFilter(limit=200, player="ann"),
@@ -564,8 +564,8 @@ def pages(many: int) -> list[EntryFilter]:
 
 
 @pytest.mark.parametrize("page", range(len(pages(1))))
-async def test_every_page_of_a_long_history_is_found_by_index(long_rig: Rig, many: int, page: int) -> None:
-    """No statement reads the ledger from end to end, and none more rows than a page may look through."""
+async def test_every_page_of_a_long_history_uses_indexes(long_rig: Rig, many: int, page: int) -> None:
+    """No statement scans the whole ledger, and none reads more rows than a page may."""
     wanted = pages(many)[page]
     with statements_of(long_rig) as sent:
         async with long_rig.db.transaction() as tx:
@@ -588,7 +588,7 @@ async def test_every_page_of_a_long_history_is_found_by_index(long_rig: Rig, man
 
 
 async def test_a_rare_type_is_found_in_bounded_steps(long_rig: Rig, many: int) -> None:
-    """The pages of a rare type are many and short, and together hold each of its entries once."""
+    """A rare type has many short pages, which together have each of its entries once."""
     found: list[int] = []
     wanted = EntryFilter(limit=200, player="ann", types=frozenset({"topup_credited"}), scan=many // 16)
     looked = 0
@@ -610,7 +610,7 @@ async def test_a_rare_type_is_found_in_bounded_steps(long_rig: Rig, many: int) -
 
 
 async def streamed(rig: Rig, path: str, query: bytes, take: Callable[[bytes], Awaitable[None]]) -> int:
-    """GET as a server sends it, body part by body part; answers the status."""
+    """GET as a server sends it, one part of the body after the other. Returns the status."""
     async with rig.client("ann") as client:
         app = client._transport.app  # type: ignore[attr-defined]  # httpx gathers the body, a server does not
         token = client.headers["authorization"]
@@ -647,7 +647,7 @@ MEMORY_BYTES_MAX = 48 * 2**20
 
 @pytest.mark.timeout(600)
 async def test_a_long_history_is_exported_in_constant_memory(long_rig: Rig, many: int) -> None:
-    """Every row once and in order; the process does not grow with them, and no transaction lasts as long as the export."""
+    """Every row once and in order. Memory does not grow with the rows, and no transaction lasts as long as the export."""
     process = psutil.Process()
     total = rows = peak = reads = 0
     last = ""

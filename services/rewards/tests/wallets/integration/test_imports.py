@@ -23,7 +23,9 @@ async def send(rig: Rig, rows: list[dict[str, str]], *, dry_run: bool = False, k
 
 
 async def test_an_import_from_dry_run_to_second_run(rig: Rig) -> None:
-    """It says what it would do, does it once, says so again, and every invariant holds."""
+    """The dry run, the import and a second import return the same sums. The balances are booked once, and every invariant
+    holds.
+    """
     dry = (await send(rig, ROWS, dry_run=True)).json()
     assert await rig.rows("SELECT 1 AS one FROM ledger_transfers") == []
     assert await rig.rows("SELECT 1 AS one FROM audit_log") == []
@@ -53,8 +55,8 @@ async def test_a_changed_amount_is_refused_and_the_rest_is_booked(rig: Rig) -> N
     assert await rig.winnings("ann") == 12_550
 
 
-async def test_twenty_imports_at_once_book_once(rig: Rig) -> None:
-    """Whoever comes second finds it booked; none fails on the other."""
+async def test_twenty_concurrent_imports_book_once(rig: Rig) -> None:
+    """Later imports find the balances booked, and none fails."""
     answers = await asyncio.gather(*(send(rig, ROWS) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert sorted(answer.json()["imported"] for answer in answers) == [0] * 19 + [3]
@@ -62,7 +64,7 @@ async def test_twenty_imports_at_once_book_once(rig: Rig) -> None:
 
 
 async def test_an_import_needs_a_key_and_bounds_its_rows(rig: Rig) -> None:
-    """Without a key nothing is booked or looked at; more rows than a batch holds are refused as a whole."""
+    """Without a key nothing is booked. A request with too many rows is refused."""
     async with rig.client("boss", "admin") as admin:
         for dry_run in (False, True):
             body = {"rows": ROWS, "dry_run": dry_run}
@@ -74,14 +76,14 @@ async def test_an_import_needs_a_key_and_bounds_its_rows(rig: Rig) -> None:
 
 
 async def test_a_dry_run_does_not_use_up_its_key(rig: Rig) -> None:
-    """The import that follows may have the same key."""
+    """The import after it may have the same key."""
     first, second = [await send(rig, ROWS, dry_run=dry_run, key="import-1") for dry_run in (True, False)]
     assert (first.status_code, second.status_code) == (200, 200)
     assert await rig.winnings("ann") == 12_550
 
 
 async def test_the_same_key_replays_its_answer(rig: Rig) -> None:
-    """A request that is sent again after a lost answer gets that answer."""
+    """A repeated request gets the stored answer."""
     first, second = [await send(rig, ROWS, key="import:run:1") for _ in range(2)]
     assert first.json() == second.json()
     assert second.headers["idempotency-replayed"] == "true"

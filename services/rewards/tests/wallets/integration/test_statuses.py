@@ -1,4 +1,4 @@
-"""What a history says became of payouts, entries and prizes; and what payouts cost."""
+"""The statuses of payouts, entries and prizes in a history, and the fees of payouts."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ HISTORY = "/api/wallet/transactions"
 
 
 async def history(rig: Rig, **query: str) -> dict[str, dict[str, Any]]:
-    """Ann's entries by type, which differ here."""
+    """Ann's entries by type. No type occurs twice here."""
     async with rig.client("ann") as ann:
         answer = await ann.get(HISTORY, params=query)
     assert answer.status_code == 200, answer.text
@@ -32,7 +32,7 @@ async def exported(rig: Rig, **query: str) -> dict[str, dict[str, str]]:
 
 
 async def in_all(rig: Rig, type_: str, status: str) -> None:
-    """An entry has a status, and is found by it and by no other, in the listing, the CSV and the admins' listing."""
+    """An entry has one status and is found by this status only, in the listing, the CSV and the admins' listing."""
     assert (await history(rig))[type_]["status"] == status
     for asked in ("pending", status):
         found = asked == status
@@ -55,8 +55,8 @@ async def request(rig: Rig) -> UUID:
 
 
 @pytest.mark.parametrize("status", ["failed", "rejected", "cancelled"])
-async def test_a_payout_without_effect_says_how_it_ended(rig: Rig, status: str) -> None:
-    """It waits until then; and it cost nothing."""
+async def test_a_payout_without_payment_shows_its_end(rig: Rig, status: str) -> None:
+    """It is pending until it ends, and it costs nothing."""
     payout = await request(rig)
     await in_all(rig, "payout_requested", "pending")
     assert (await history(rig))["payout_requested"]["code"] is None
@@ -84,7 +84,7 @@ async def test_a_payout_without_effect_says_how_it_ended(rig: Rig, status: str) 
 
 
 async def test_a_paid_payout_shows_its_fee_and_who_bears_it(rig: Rig) -> None:
-    """What the recipient bears is taken from what arrives; the listing, the CSV and the statement say the same."""
+    """A fee that the recipient bears reduces what arrives. The listing, the CSV and the statement show the same."""
     payout = await request(rig)
     fee = {"fee": "0.75", "fee_asset": "USDC", "fee_borne_by": "recipient"}
     await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="40.00", **fee))
@@ -104,8 +104,8 @@ async def test_a_paid_payout_shows_its_fee_and_who_bears_it(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(("how", "status"), [(EntryEnd.EARNED, "earned"), (EntryEnd.REFUNDED, "refunded")])
-async def test_an_entry_says_what_became_of_its_fee(rig: Rig, how: EntryEnd, status: str) -> None:
-    """Pending until its round ends."""
+async def test_an_entry_fee_has_the_status_of_its_round(rig: Rig, how: EntryEnd, status: str) -> None:
+    """It is pending until its round ends."""
     await top_up(rig, "ann", "20.00")
     match = Match(await rig.campaign(), [])
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
@@ -115,8 +115,8 @@ async def test_an_entry_says_what_became_of_its_fee(rig: Rig, how: EntryEnd, sta
 
 
 @pytest.mark.parametrize("void", [False, True])
-async def test_a_pending_prize_says_whether_it_counted(rig: Rig, void: bool) -> None:
-    """It is completed once it is final, and reversed by a void."""
+async def test_a_pending_prize_is_completed_or_reversed(rig: Rig, void: bool) -> None:
+    """Finality completes it, and a void reverses it."""
     match = Match(await rig.campaign(funded=10_000), [("ann", "60.00")], final=False)
     await rig.settle(match)
     await in_all(rig, "prize_pending", "pending")
@@ -124,8 +124,8 @@ async def test_a_pending_prize_says_whether_it_counted(rig: Rig, void: bool) -> 
     await in_all(rig, "prize_pending", "reversed" if void else "completed")
 
 
-async def test_a_prize_that_must_be_claimed_waits_for_it(rig: Rig) -> None:
-    """Its finality ends the pending entry and begins that of the claim."""
+async def test_a_prize_to_claim_is_pending_until_the_claim(rig: Rig) -> None:
+    """Finality completes the pending entry and adds the entry of the claim."""
     match = Match(await rig.campaign(funded=10_000, delivery=Delivery.CLAIM), [("ann", "60.00")], final=False)
     await rig.settle(match)
     await rig.feed(rig.settlements, match.finalized())

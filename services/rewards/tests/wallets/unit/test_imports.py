@@ -1,4 +1,4 @@
-"""Opening balances over the ports in memory: booked once, never changed, followed up as every credit is."""
+"""Opening balances over the ports in memory: booked once, never changed, and debts are recovered from them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ def held(store: MemoryStore, player: str, kind: Kind = Kind.WINNINGS, asset: str
 
 
 async def test_an_opening_balance_is_booked_once() -> None:
-    """A second run finds it booked, and changes nothing."""
+    """A second import finds it booked, and changes nothing."""
     store = MemoryStore(ASSETS)
     rows = [opening(), opening("bob", bucket="topup", number=1), opening("cyd", asset="SEASON", number=2)]
     first, second = await run(store, rows), await run(store, rows)
@@ -47,8 +47,8 @@ async def test_an_opening_balance_is_booked_once() -> None:
     assert first.after() == second.before == second.after()
 
 
-async def test_a_dry_run_says_the_same_and_books_nothing() -> None:
-    """What it would import is what the run after it imports."""
+async def test_a_dry_run_returns_the_same_and_books_nothing() -> None:
+    """Its result is the result of the import after it."""
     store = MemoryStore(ASSETS)
     rows = [opening(), opening("bob", amount=0, number=1)]
     dry, wet = await run(store, rows, dry_run=True), await run(store, rows)
@@ -56,8 +56,8 @@ async def test_a_dry_run_says_the_same_and_books_nothing() -> None:
     assert len(store.ledger.transfers) == 1
 
 
-async def test_a_changed_amount_is_a_conflict_that_is_named() -> None:
-    """Neither in a later run nor within one does another amount replace or add to the first."""
+async def test_a_changed_amount_is_refused_with_both_amounts() -> None:
+    """Another amount neither replaces nor adds to the first, in a later import and within one."""
     store = MemoryStore(ASSETS)
     await run(store, [opening()])
     found = await run(
@@ -69,7 +69,7 @@ async def test_a_changed_amount_is_a_conflict_that_is_named() -> None:
 
 
 async def test_another_reference_bucket_or_asset_is_another_balance() -> None:
-    """The key is all of them together, however their texts could be cut."""
+    """The key has all parts, and joined texts cannot collide."""
     store = MemoryStore(ASSETS)
     rows = [
         opening("a/b", reference="c"),
@@ -81,8 +81,8 @@ async def test_another_reference_bucket_or_asset_is_another_balance() -> None:
     assert len({transfer_id_of(row) for row in rows}) == 4
 
 
-async def test_what_may_not_be_booked_is_refused_alone() -> None:
-    """Season points are no top-up, nothing is no balance; the rows beside them are booked."""
+async def test_a_wrong_row_is_refused_alone() -> None:
+    """Season points as a top-up and an amount of zero are refused. The other rows are booked."""
     store = MemoryStore(ASSETS)
     rows = [opening(amount=0), opening(asset="SEASON", bucket="topup", number=1), opening("bob", number=2)]
     found = await run(store, rows)
@@ -93,8 +93,8 @@ async def test_what_may_not_be_booked_is_refused_alone() -> None:
     assert [one.player for one in found.new] == ["bob"]
 
 
-async def test_what_a_player_owes_is_taken_from_an_opening_balance() -> None:
-    """A credit to winnings is a credit to winnings, wherever it comes from."""
+async def test_debts_are_recovered_from_an_opening_balance() -> None:
+    """It is a credit to winnings as any other."""
     store = MemoryStore(ASSETS)
     await open_receivable(
         player="ann",
@@ -112,7 +112,7 @@ async def test_what_a_player_owes_is_taken_from_an_opening_balance() -> None:
 
 
 async def test_sums_are_kept_by_asset_and_bucket() -> None:
-    """They go on from what earlier imports brought in, whatever the players did since."""
+    """They include earlier imports, whatever players did with the money since."""
     store = MemoryStore(ASSETS)
     await run(store, [opening(), opening("bob", bucket="topup", number=1)])
     found = await run(store, [opening("cyd", amount=50), opening("dan", amount=7, number=1)])
@@ -120,8 +120,8 @@ async def test_sums_are_kept_by_asset_and_bucket() -> None:
     assert (found.before, found.imported(), found.after()) == ({key: 500}, {key: 57}, {key: 557})
 
 
-def test_a_row_that_cannot_be_read_is_refused_by_its_place() -> None:
-    """Each with its own code; the others are read."""
+def test_a_row_that_cannot_be_read_is_refused_with_its_number() -> None:
+    """Each has its own code, and the others are read."""
     good = {"player": "ann", "asset": "USDC", "bucket": "winnings", "amount": "1.00", "reference": "r"}
     wrong: list[tuple[Mapping[str, str], str]] = [
         ({"player": ""}, "player_invalid"),
@@ -147,8 +147,8 @@ def test_a_row_that_cannot_be_read_is_refused_by_its_place() -> None:
     assert [(one.number, one.amount) for one in openings] == [(len(wrong), 100)]
 
 
-async def test_what_comes_in_stays_within_64_bits() -> None:
-    """The limit is of an asset, over all rows and all that came in before; who passes it is told it in the unit."""
+async def test_the_intake_of_an_asset_has_a_limit() -> None:
+    """It counts all rows and all earlier intake. The refusal names the limit in units of the asset."""
     store = MemoryStore(ASSETS)
     rows = [
         opening(amount=INTAKE_MAX - 1),

@@ -54,8 +54,8 @@ def text_of(document: bytes) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(document)).pages)
 
 
-def test_a_statement_closes_with_what_its_entries_make() -> None:
-    """Opening and entries make the closing balance by bucket; what moves between buckets is neither in nor out."""
+def test_a_statement_closes_with_the_sum_of_its_entries() -> None:
+    """Opening balance and entries add up to the closing balance by bucket. Moves between buckets are neither credit nor debit."""
     found = statement()
     assert found.closing() == {Kind.WINNINGS: 6_000, Kind.TOPUP: 300, Kind.PENDING: 0}
     assert [(line.credit, line.debit, line.balance) for line in found.lines()] == [
@@ -71,13 +71,13 @@ def test_a_statement_closes_with_what_its_entries_make() -> None:
     }
 
 
-def test_a_transfer_between_two_players_counts_for_the_one_that_is_told() -> None:
-    """Another player's leg of an entry changes nothing here."""
+def test_a_transfer_between_two_players_counts_one_side() -> None:
+    """Another player's side of an entry changes nothing here."""
     other = entry(1, TransferType.PRIZE_CREDITED, POOL, (Kind.WINNINGS, "bob"), 500)
     assert statement(entries=[other]).closing()[Kind.WINNINGS] == 1_000
 
 
-def test_the_document_says_every_sum() -> None:
+def test_the_document_shows_every_sum() -> None:
     """Opening, closing, totals and each entry with its balance can be read back."""
     text = text_of(render_statement(statement(), asset=USDC))
     for words in (
@@ -96,7 +96,7 @@ def test_the_document_says_every_sum() -> None:
 
 
 def test_equal_statements_make_equal_bytes() -> None:
-    """Whoever renders it again gets the same file; another statement makes another."""
+    """The same statement gives the same file, another statement another one."""
     first, again = (render_statement(statement(), asset=USDC) for _ in range(2))
     assert first == again
     assert render_statement(statement(player="bob"), asset=USDC) != first
@@ -116,13 +116,13 @@ def test_equal_statements_make_equal_bytes() -> None:
     ],
 )
 def test_every_name_can_be_written(player: str, shown: str) -> None:
-    """What the font has is shown, what it lacks stands there as code points, and nothing breaks the page."""
+    """Characters of the font are shown, others are written as code points, and no name breaks the page."""
     document = render_statement(statement(player=player), asset=USDC)
     assert shown in text_of(document)
 
 
 def test_a_long_statement_goes_over_pages() -> None:
-    """Every entry is there, and each page is numbered."""
+    """It has every entry, and each page is numbered."""
     many = [
         entry(number, TransferType.PRIZE_CREDITED, POOL, (Kind.WINNINGS, "ann"), 10**15)
         for number in range(1, 201)
@@ -135,13 +135,13 @@ def test_a_long_statement_goes_over_pages() -> None:
     assert all(str(one.id) in text for one in many)
 
 
-def test_a_period_without_entries_is_a_statement_too() -> None:
-    """It says so."""
+def test_a_period_without_entries_has_a_statement() -> None:
+    """The document names the empty period."""
     assert "None in this period." in text_of(render_statement(statement(entries=[]), asset=USDC))
 
 
 def test_no_name_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """What draws the letters keeps them to itself."""
+    """The PDF library logs no letters."""
     caplog.set_level("INFO")
     render_statement(statement(player="Zoë"), asset=USDC)
     assert caplog.records == []

@@ -1,1 +1,1 @@
-"""Entries of a history, statements, opening balances."""
+"""Histories, statements and opening balances."""

@@ -1,4 +1,4 @@
-"""Transfers as their player and operators read them."""
+"""Transfers as players and operators see them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
 
 
 def types_of(name: str) -> frozenset[str] | None:
-    """The transfer types that a filter means: one type by its own name, or all of a category; None if neither."""
+    """The transfer types of a filter: one type by its name, or all types of a category; None for any other name."""
     found = frozenset(type_ for type_ in CATEGORY_OF if type_ == name) or frozenset(
         type_ for type_, category in CATEGORY_OF.items() if category == name
     )
@@ -78,9 +78,10 @@ def types_of(name: str) -> frozenset[str] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletBalance:
-    """A player's money in one asset. ``held`` are prizes that are theirs only once an operator has released them, or
-    they have claimed them; ``lifetime_earnings`` is what was credited of all prizes that ever became final. ``short`` is
-    what prizes wait for because no money was there for it, ``owed`` what the player still owes.
+    """A player's money in one asset (minor units).
+
+    ``held`` is the sum of prizes that wait for a release or a claim. ``lifetime_earnings`` is the sum that was credited of
+    final prizes. ``short`` is what prizes still lack because a pool had no money, ``owed`` what the player owes.
     """
 
     asset: str
@@ -106,8 +107,8 @@ class PayoutFee(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutAmounts:
-    """What a payout's request came to: its own ``fee`` in minor units, what the ``rail`` charged once it is paid, and
-    whether it ``ended`` without effect, which costs nothing, and with which ``code``.
+    """The costs of a payout: its own ``fee`` (minor units), and the fee of the ``rail`` once it is paid. ``ended``: the payout
+    ended without payment, with the ``code``, and costs nothing.
     """
 
     fee: int
@@ -117,8 +118,8 @@ class PayoutAmounts:
 
 
 class MoneyIn(NamedTuple):
-    """The record of money that came in: the bank's ``reference``, who booked it, and the id of the earlier transfer of
-    the same reference that it ``repeats``, if it does.
+    """The record of money that came in: the payment's ``reference``, the person who booked it, and the id of the earlier
+    transfer under the same reference that it ``repeats``, if any.
     """
 
     reference: str
@@ -128,8 +129,8 @@ class MoneyIn(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One transfer, with the names of its accounts and what became of it; of a payout's request, with its fees; of
-    money that came in, with its record.
+    """One transfer with its accounts and its status. ``payout`` is set for a payout request, ``money_in`` for money that came
+    in from outside.
     """
 
     seq: int
@@ -151,21 +152,22 @@ class HistoryEntry:
 
 
 class Position(NamedTuple):
-    """Where an entry stands in a history: by its time, then by its number."""
+    """The position of an entry in a history: its time, then its sequence number."""
 
     at: datetime
     seq: int
 
 
 SCAN_MAX: Final = 2_000
-"""Entries of each account, or of the whole ledger, among which one page of a filtered history is looked for."""
+"""The most entries of each account, or of the whole ledger, that one page of a filtered history reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """Which transfers to list, newest first: only those after ``before`` in that order. ``player`` limits to that
-    player's wallets, and then ``side`` to their credits or debits. Entries of some ``types`` are looked for among the
-    next ``scan`` of each account; a ``status`` comes with the types that can have it.
+    """The transfers to list, newest first, older than ``before``.
+
+    ``player`` selects the wallets of a player, and ``side`` their credits or debits. With ``types``, a page reads the next
+    ``scan`` entries of each account. ``status`` is given together with the types that can have it.
     """
 
     limit: int
@@ -184,7 +186,9 @@ class EntryFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryPage:
-    """A page of a history. ``resume`` is where to go on, None at the end; a page may be short, even empty, before it."""
+    """A page of a history. ``resume`` is the position of the next page, None at the end. Before the end a page may be short or
+    empty.
+    """
 
     entries: Sequence[HistoryEntry]
     resume: Position | None

@@ -1,4 +1,4 @@
-"""Opening balances: what players had in an earlier system, as transfers that are booked once."""
+"""Opening balances: the balances of players in an earlier system, each booked once as a transfer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, Transf
 from prizewire_rewards.ledger.domain.moves import check_intake
 
 OPENING_BUCKETS: Final[Mapping[str, Kind]] = {"winnings": Kind.WINNINGS, "topup": Kind.TOPUP}
-"""Where an opening balance may go, by the name that an import uses."""
+"""The buckets of opening balances, by their names in an import."""
 
 
 class OpeningKey(NamedTuple):
-    """What an opening balance is booked once for."""
+    """The key of an opening balance. Each key is booked once."""
 
     reference: str
     player: str
@@ -23,7 +23,7 @@ class OpeningKey(NamedTuple):
 
 
 class SumKey(NamedTuple):
-    """What is summed up: one bucket of all wallets in one asset."""
+    """The key of a sum: one bucket of all wallets in one asset."""
 
     asset: str
     bucket: str
@@ -31,7 +31,7 @@ class SumKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """One opening balance. ``number`` is its place in what was sent; player, asset, bucket and reference are its key."""
+    """One opening balance. ``number`` is its row in the request. Reference, player, asset and bucket are its key."""
 
     number: int
     player: str
@@ -42,25 +42,25 @@ class Opening:
 
     @property
     def key(self) -> OpeningKey:
-        """What it is booked once for."""
+        """Its key."""
         return OpeningKey(self.reference, self.player, self.asset, self.bucket)
 
     @property
     def sum_key(self) -> SumKey:
-        """The sum that it is part of."""
+        """The key of the sum that it is part of."""
         return SumKey(self.asset, self.bucket)
 
 
 class Refusal(NamedTuple):
-    """A row that cannot be booked, by its place and its stable code."""
+    """A row that cannot be booked, with its number and a stable code."""
 
     number: int
     code: str
     detail: str
 
 
-class Found(NamedTuple):
-    """What becomes of openings: new ones, those that were booked before, and those that nothing becomes of."""
+class ClassifiedOpenings(NamedTuple):
+    """Opening balances by result: new, booked before, or refused."""
 
     new: list[Opening]
     already: list[Opening]
@@ -69,7 +69,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """What an import did, or would do: ``before`` is what all imports had booked until then, by asset and bucket."""
+    """The result of an import or a dry run. ``before`` has the sums of all earlier imports by asset and bucket."""
 
     rows: int
     new: Sequence[Opening] = field(default=())
@@ -78,52 +78,52 @@ class Reconciliation:
     before: Mapping[SumKey, int] = field(default_factory=dict)
 
     def imported(self) -> dict[SumKey, int]:
-        """What is new, by asset and bucket."""
+        """The sums of the new opening balances, by asset and bucket."""
         sums: dict[SumKey, int] = {}
         for opening in self.new:
             sums[opening.sum_key] = sums.get(opening.sum_key, 0) + opening.amount
         return sums
 
     def after(self) -> dict[SumKey, int]:
-        """What all imports have booked with this one."""
+        """The sums of all imports including this one."""
         imported = self.imported()
         return {key: self.before.get(key, 0) + imported.get(key, 0) for key in {**self.before, **imported}}
 
 
 def opening_move(opening: Opening) -> Move:
-    """From outside, out of an account that holds nothing else than what imports brought into this bucket."""
+    """The move from outside, out of the account of imports into this bucket."""
     return Move(
         TransferType.OPENING_BALANCE,
-        source_of(opening.sum_key),
+        intake_account(opening.sum_key),
         Account(OPENING_BUCKETS[opening.bucket], opening.player, opening.asset),
         opening.amount,
     )
 
 
-def source_of(key: SumKey) -> Account:
-    """The account whose balance, turned around, is what imports have brought into a bucket."""
+def intake_account(key: SumKey) -> Account:
+    """The account of imports into a bucket. Its negative balance is the sum of these imports."""
     return Account(Kind.EXTERNAL_IN, f"opening:{key.bucket}", key.asset)
 
 
-def judge(
+def classify(
     openings: Iterable[Opening],
     *,
     booked: Mapping[OpeningKey, int],
     intake: Mapping[str, int],
     assets: AssetRegistry,
-) -> Found:
-    """Part openings into new, already booked and refused. ``booked`` are the amounts of those that were booked before,
-    ``intake`` what has come in from outside so far, by asset.
+) -> ClassifiedOpenings:
+    """Sort opening balances into new, booked before and refused. ``booked`` has the amounts that were booked before,
+    ``intake`` the intake so far by asset (minor units).
 
-    What stands twice in one import counts once; with another amount it is refused, as one that was booked with another
-    amount is: ``amount_changed`` names both.
+    A key that occurs twice in one import counts once. The same key with another amount is refused with
+    ``amount_changed``, which names both amounts.
     """
-    found = Found([], [], [])
+    found = ClassifiedOpenings([], [], [])
     amounts, intakes = dict(booked), dict(intake)
     for opening in openings:
         asset = assets[opening.asset]
         known = amounts.get(opening.key)
-        refusal = _forbidden(opening, asset, intake=intakes[asset.code] if known is None else 0)
+        refusal = _refusal(opening, asset, intake=intakes[asset.code] if known is None else 0)
         if refusal is not None:
             found.refused.append(refusal)
         elif known is None:
@@ -141,11 +141,15 @@ def judge(
     return found
 
 
-def _forbidden(opening: Opening, asset: Asset, *, intake: int) -> Refusal | None:
+def _refusal(opening: Opening, asset: Asset, *, intake: int) -> Refusal | None:
     if opening.amount <= 0:
-        return Refusal(opening.number, "amount_not_positive", "an amount above zero is needed")
+        return Refusal(
+            opening.number,
+            "amount_not_positive",
+            f"the amount is {asset.describe(opening.amount)}: it must be above zero",
+        )
     if opening.bucket == "topup" and not asset.redeemable:
-        detail = f"{asset.code} was never paid for, so it is no top-up"
+        detail = f"{asset.code} is not redeemable, so it cannot be a top-up: use winnings"
         return Refusal(opening.number, "asset_not_redeemable", detail)
     try:
         check_intake(asset, intake=intake, amount=opening.amount)

@@ -1,4 +1,4 @@
-"""A player's statement in one asset over a period: from the opening to the closing balance, to the minor unit."""
+"""A player's statement in one asset over a period, from the opening to the closing balance (minor units)."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +14,8 @@ BUCKETS = (Kind.WINNINGS, Kind.TOPUP, Kind.PENDING)
 
 
 class StatementLine(NamedTuple):
-    """An entry as its wallet sees it: what came in or went out, and what all buckets hold after it. What moves from one
-    bucket to another is neither: both amounts are zero.
+    """An entry of a statement: its credit or debit, and the balance of all buckets after it. A move between two buckets has
+    the credit and the debit zero.
     """
 
     entry: HistoryEntry
@@ -25,7 +25,7 @@ class StatementLine(NamedTuple):
 
 
 class Total(NamedTuple):
-    """What the entries of a category brought and took."""
+    """The sums of credits and debits of a category."""
 
     credit: int
     debit: int
@@ -33,7 +33,7 @@ class Total(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """Entries over ``since`` ≤ time < ``until``, oldest first; ``opening`` is what each bucket held at ``since``."""
+    """Entries over ``since`` ≤ time < ``until``, oldest first; ``opening`` has the balance of each bucket at ``since``."""
 
     player: str
     asset: str
@@ -43,12 +43,12 @@ class Statement:
     entries: Sequence[HistoryEntry]
 
     def closing(self) -> dict[Kind, int]:
-        """What each bucket holds at the end of the period."""
-        held = {bucket: self.opening.get(bucket, 0) for bucket in BUCKETS}
+        """The balance of each bucket at ``until``."""
+        balances = {bucket: self.opening.get(bucket, 0) for bucket in BUCKETS}
         for entry in self.entries:
             for kind, delta in self._legs(entry):
-                held[kind] += delta
-        return held
+                balances[kind] += delta
+        return balances
 
     def lines(self) -> Iterator[StatementLine]:
         """Every entry with the balance after it."""
@@ -59,7 +59,7 @@ class Statement:
             yield StatementLine(entry, max(delta, 0), max(-delta, 0), balance)
 
     def totals(self) -> dict[Category, Total]:
-        """What each category that occurs brought and took, in the order of the categories."""
+        """The totals of each category that occurs, in the order of the categories."""
         sums: defaultdict[Category, list[int]] = defaultdict(lambda: [0, 0])
         for line in self.lines():
             found = sums[CATEGORY_OF[TransferType(line.entry.type)]]
@@ -68,7 +68,7 @@ class Statement:
         return {category: Total(*sums[category]) for category in Category if any(sums.get(category, ()))}
 
     def _legs(self, entry: HistoryEntry) -> Iterator[tuple[Kind, int]]:
-        """What the entry does to each bucket of this wallet."""
+        """The changes of the buckets of this wallet by an entry."""
         for kind, owner, delta in (
             (entry.debit_kind, entry.debit_owner, -entry.amount),
             (entry.credit_kind, entry.credit_owner, entry.amount),

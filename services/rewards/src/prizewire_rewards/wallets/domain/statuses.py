@@ -1,4 +1,4 @@
-"""What a history says became of the money of an entry: one closed list, the same in listings, filters and documents."""
+"""The statuses of history entries: one closed list for listings, filters and documents."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,14 +10,14 @@ from prizewire_rewards.prizes.domain.states import RewardState
 
 
 class Status(StrEnum):
-    """What became of an entry's money. Of the types in ``CHANGING`` it is the present state of the payout, the entry
-    or the prize; of all others it follows from the type and never changes.
+    """The status of an entry's money. For the types in ``CHANGING`` it follows from the state of the payout, the entry into
+    a round or the prize. For all other types it follows from the type and never changes.
     """
 
     PENDING = "pending"
-    """It waits: for its round's finality, for a claim, for the end of a match that was entered, or of a payout."""
+    """The money waits for the finality of its round, for a claim, for the end of an entered round, or for the end of a payout."""
     COMPLETED = "completed"
-    """It is where it was to go."""
+    """The money has arrived."""
     PAID = "paid"
     """A payout that its rail has paid."""
     EARNED = "earned"
@@ -29,13 +29,13 @@ class Status(StrEnum):
     REJECTED = "rejected"
     """A payout or a claim that a person or a rule refused."""
     CANCELLED = "cancelled"
-    """A payout that was called off; its money is back in the wallet."""
+    """A cancelled payout; its money is back in the wallet."""
     RETURNED = "returned"
     """A payout that was paid and came back from its rail."""
     EXPIRED = "expired"
     """A prize that was not claimed in time."""
     REVERSED = "reversed"
-    """A prize that was taken back; and every entry that takes back what an earlier one did."""
+    """A prize that was taken back, and every entry that reverses an earlier one."""
 
 
 CHANGING: Final[Mapping[TransferType, frozenset[Status]]] = {
@@ -55,8 +55,8 @@ CHANGING: Final[Mapping[TransferType, frozenset[Status]]] = {
         {Status.PENDING, Status.COMPLETED, Status.REJECTED, Status.EXPIRED, Status.REVERSED}
     ),
 }
-"""Types whose entries wait for an end, and the statuses that they can come to."""
-_TAKING_BACK: Final = frozenset(
+"""The types whose status changes, and the statuses that they can have."""
+_REVERSING: Final = frozenset(
     {
         TransferType.PRIZE_REVERSED,
         TransferType.PRIZE_RELEASED,
@@ -73,13 +73,13 @@ _TAKING_BACK: Final = frozenset(
     }
 )
 STATUS_OF: Final[Mapping[TransferType, Status]] = {
-    type_: Status.REVERSED if type_ in _TAKING_BACK else Status.COMPLETED
+    type_: Status.REVERSED if type_ in _REVERSING else Status.COMPLETED
     for type_ in TransferType
     if type_ not in CHANGING
 }
-"""The status of types that never change it."""
+"""The status of each type whose status never changes."""
 
-of_payout: Final[Mapping[str, Status]] = {
+PAYOUT_STATUSES: Final[Mapping[str, Status]] = {
     PayoutState.REQUESTED: Status.PENDING,
     PayoutState.CANCEL_REQUESTED: Status.PENDING,
     PayoutState.PAID: Status.PAID,
@@ -88,13 +88,13 @@ of_payout: Final[Mapping[str, Status]] = {
     PayoutState.CANCELLED: Status.CANCELLED,
     PayoutState.RETURNED: Status.RETURNED,
 }
-of_entry: Final[Mapping[str, Status]] = {
+ENTRY_STATUSES: Final[Mapping[str, Status]] = {
     "paid": Status.PENDING,
     "earned": Status.EARNED,
     "closed": Status.EARNED,
     "refunded": Status.REFUNDED,
 }
-of_prize: Final[Mapping[str, Status]] = {
+PRIZE_STATUSES: Final[Mapping[str, Status]] = {
     RewardState.UNFUNDED: Status.PENDING,
     RewardState.PENDING: Status.PENDING,
     RewardState.HELD: Status.PENDING,
@@ -104,17 +104,17 @@ of_prize: Final[Mapping[str, Status]] = {
     RewardState.REJECTED: Status.COMPLETED,
     RewardState.REVERSED: Status.REVERSED,
 }
-"""Of a prize that was pending: what comes after its finality are entries of their own."""
-of_claim: Final[Mapping[str, Status]] = {
-    **of_prize,
+"""The status of a pending prize by the state of the prize. What happens after finality has entries of its own."""
+CLAIM_STATUSES: Final[Mapping[str, Status]] = {
+    **PRIZE_STATUSES,
     RewardState.CLAIMABLE: Status.PENDING,
     RewardState.EXPIRED: Status.EXPIRED,
     RewardState.REJECTED: Status.REJECTED,
 }
-"""Of a prize that was pending and then could be claimed."""
+"""The status of a claim by the state of its prize."""
 
 
 def types_with(status: Status) -> frozenset[str]:
     """The transfer types that can have a status."""
     plain = {type_ for type_, found in STATUS_OF.items() if found is status}
-    return frozenset(plain | {type_ for type_, reached in CHANGING.items() if status in reached})
+    return frozenset(plain | {type_ for type_, statuses in CHANGING.items() if status in statuses})

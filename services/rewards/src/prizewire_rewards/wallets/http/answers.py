@@ -38,7 +38,7 @@ class BalanceAnswer(AnswerModel):
         Money, Field(description="What was credited of all prizes that are final.", examples=["442.50"])
     ]
     short: Annotated[
-        Money, Field(description="What prizes wait for because a pool has no money.", examples=["0.00"])
+        Money, Field(description="What prizes still lack because a pool has no money.", examples=["0.00"])
     ]
     owed: Annotated[
         Money,
@@ -54,7 +54,7 @@ class WalletAnswer(AnswerModel):
 
 
 class PayoutAskedAnswer(AnswerModel):
-    """A payout was requested. Payouts hears of it by an event: until then `GET /api/payouts/{payout_id}` answers 404."""
+    """A payout was requested. Payouts receives it by an event: until then `GET /api/payouts/{payout_id}` answers 404."""
 
     payout_id: Id
     state: State
@@ -63,15 +63,15 @@ class PayoutAskedAnswer(AnswerModel):
 
 
 class PayoutCancelAnswer(AnswerModel):
-    """A payout is to be stopped. It may still be paid, until the cancel is proven."""
+    """A cancel was requested. The payout may still be paid until payouts has proved the cancel."""
 
     payout_id: Id
     state: Annotated[PayoutState, Field(examples=["cancel_requested"])]
 
 
 class PayoutOutcome(AnswerModel):
-    """How a payout ended. Of one that was paid `rail`, the fee, `paid_at` and the proof are set; of any other `code`, and
-    `reason` where somebody gave one.
+    """How a payout ended. A paid payout has `rail`, the fee, `paid_at` and the proof; any other has `code`, and `reason`
+    where a person gave one.
     """
 
     rail: Annotated[str | None, Field(description="The rail that paid.", examples=["stellar-main"])]
@@ -99,7 +99,7 @@ class PayoutOutcome(AnswerModel):
         str | None, Field(description="Why it was not paid: a code of docs/payout-codes.md.", examples=[None])
     ]
     reason: Annotated[
-        str | None, Field(description="Why it was not paid, in a person's words.", examples=[None])
+        str | None, Field(description="Why it was not paid, as a person wrote it.", examples=[None])
     ]
     return_ref: Annotated[
         str | None, Field(description="The rail's reference of the money that came back.", examples=[None])

@@ -10,22 +10,22 @@ from prizewire_rewards.http.bodies import Body, Code, Decimal
 
 
 class PayoutBody(Body):
-    """A payout that the player wants."""
+    """A payout to request."""
 
     asset: Code = Field(examples=["USDC"])
     amount: Decimal = Field(examples=["125.50"])
     method_id: UUID | None = Field(
-        None, description="A method of the player; without it, the default one.", examples=[None]
+        None, description="A payout method of the player. Without it, the default one.", examples=[None]
     )
     pay_asset: Code | None = Field(
         None,
-        description="What is to arrive; another asset than that of the wallet needs a quote.",
+        description="The asset to pay out. Another asset than that of the wallet needs a quote.",
         examples=["USDC"],
     )
 
 
 class CancelBody(Body):
-    """Why a payout should be stopped."""
+    """Why a payout shall be cancelled."""
 
     reason: Reason = Field("cancelled by the player", examples=["the address is wrong"])
 
@@ -35,20 +35,20 @@ Cell = Annotated[str, StringConstraints(max_length=300)]
 
 
 class OpeningRow(Body):
-    """What a player had in an earlier system. Each row is looked at by itself: a wrong one is refused with its code."""
+    """An opening balance. Each row is checked by itself: a wrong row is refused with a code."""
 
     player: Cell = Field(examples=["ann"])
     asset: Cell = Field(examples=["USDC"])
     bucket: Cell = Field(description="winnings or topup.", examples=["winnings"])
     amount: Cell = Field(description="Above zero, as a decimal text.", examples=["125.50"])
     reference: Cell = Field(
-        description="What it is taken over from; with player, asset and bucket it is booked once.",
+        description="The reference of the balance in the earlier system. With player, asset and bucket it is booked once.",
         examples=["arena-2025-12-31"],
     )
 
 
 class OpeningsBody(Body):
-    """Opening balances to be booked, or with ``dry_run`` only to be looked at."""
+    """Opening balances to book, or with `dry_run` only to check."""
 
     rows: Annotated[list[OpeningRow], Field(min_length=1, max_length=1000)] = Field(
         examples=[
@@ -64,5 +64,5 @@ class OpeningsBody(Body):
         ]
     )
     dry_run: bool = Field(
-        True, strict=True, description="Say what would be booked, and book nothing.", examples=[True]
+        True, strict=True, description="Return what would be booked, and book nothing.", examples=[True]
     )

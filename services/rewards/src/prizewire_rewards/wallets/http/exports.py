@@ -1,4 +1,4 @@
-"""Histories as CSV, streamed; and statements as PDF."""
+"""Exports of histories as streamed CSV, and statements as PDF."""
 
 import asyncio
 import csv
@@ -37,18 +37,18 @@ from prizewire_rewards.wallets.http.listing import (
 from prizewire_rewards.wallets.storage.histories import history_page, statement_of
 
 ROWS_PER_READ: Final = 2_000
-"""Rows that are read, written and forgotten at a time, in a transaction of their own: a slow reader at the other end
-holds back neither memory nor the database's vacuum.
+"""Rows of one read, in a transaction of its own. A slow reader must neither fill the memory nor hold back the
+database's vacuum.
 """
 SCAN_PER_READ: Final = 20_000
 STATEMENT_ENTRIES_MAX: Final = 2_000
 _CSV: Final = "text/csv; charset=utf-8; header=present"
 _BEGIN = (
-    "The statement begins here: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "The beginning of the statement: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
     "1970 to 9998."
 )
 _END = (
-    "It ends before this, which is after `from`: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "The end of the statement, exclusive, after `from`: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
     "1970 to 9998."
 )
 
@@ -90,14 +90,14 @@ def _row_of_all(amounts: Amounts, entry: HistoryEntry) -> tuple[str, ...]:
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
-    """Rows by RFC 4180."""
+    """Rows as CSV, by RFC 4180."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows([[safe_cell(cell) for cell in row] for row in rows])
     return text.getvalue().encode()
 
 
 async def _export(context: WalletContext, query: HistoryFilters, *, player: str | None) -> Stream:
-    """Every entry that the filters mean, newest first. What is wrong with the filters is said before the first row.
+    """Every entry that the filters select, newest first. Wrong filters are refused before the first row.
 
     Raises:
         Problem: as ``filter_of``.
@@ -141,14 +141,14 @@ async def _rows(
 
 
 def _rendered(statement: Statement, asset: Asset) -> bytes:
-    # What draws pages takes tens of megabytes, which a service that nobody asks for a document does without.
+    # The PDF library takes tens of megabytes of memory, so it is loaded with the first document.
     from prizewire_rewards.wallets.http.statement_pdf import render_statement  # noqa: PLC0415 - see above
 
     return render_statement(statement, asset=asset)
 
 
 class WalletExportController(Controller):
-    """What a player takes home; operators and admins name a player."""
+    """Exports of one player. Operators and admins may name a player."""
 
     path = "/api/wallet"
     tags = ["wallet"]  # noqa: RUF012 - Litestar reads a plain list
@@ -168,7 +168,7 @@ class WalletExportController(Controller):
         history: HistoryQuery,
         player: PlayerFilter = None,
     ) -> Stream:
-        """All entries that the filters of the listing mean, with a header, by RFC 4180."""
+        """All entries that the filters of the listing select, with a header, by RFC 4180."""
         return await _export(context, history, player=player_of(request.user, player))
 
     @get(
@@ -194,7 +194,7 @@ class WalletExportController(Controller):
         player: PlayerFilter = None,
     ) -> Response[bytes]:
         """Opening balance, entries from the oldest to the newest with the balance after each, closing balance, and totals
-        by category. A longer history is to be had as CSV.
+        by category. Use the CSV for a longer history.
         """
         owner = player_of(request.user, player)
         of = context.amounts.asset(asset, status=400)
@@ -205,7 +205,9 @@ class WalletExportController(Controller):
             )
         )
         if found is None:
-            detail = f"the period has more than {STATEMENT_ENTRIES_MAX} entries: ask for a shorter one, or for the CSV"
+            detail = (
+                f"the period has more than {STATEMENT_ENTRIES_MAX} entries: use a shorter period, or the CSV"
+            )
             raise Problem(status=422, code="statement_too_long", detail=detail)
         document = await asyncio.to_thread(_rendered, found, of)
         name = f"statement-{of.code}-{begin:%Y%m%d}-{end:%Y%m%d}.pdf"
@@ -236,5 +238,5 @@ class TransactionExportController(Controller):
         history: HistoryQuery,
         player: FromQuery[str | None] = None,
     ) -> Stream:
-        """All transfers that the filters of the listing mean, with a header, by RFC 4180."""
+        """All transfers that the filters of the listing select, with a header, by RFC 4180."""
         return await _export(context, history, player=player)

@@ -1,4 +1,4 @@
-"""What ``/api/imports`` answers."""
+"""Answers of ``/api/imports``."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from prizewire_rewards.http.members import AssetCode, Money
 class RefusedRowAnswer(AnswerModel):
     """A row that is not booked."""
 
-    row: Annotated[int, Field(description="Its place, from 0.", examples=[2])]
+    row: Annotated[int, Field(description="Its row in the request, from 0.", examples=[2])]
     code: Annotated[str, Field(description="A stable code.", examples=["asset_unknown"])]
     detail: Annotated[str, Field(description="The code as a sentence.", examples=["there is no asset USDX"])]
 
@@ -27,7 +27,7 @@ class SumAnswer(AnswerModel):
 
 
 class ImportAnswer(AnswerModel):
-    """What was booked, or in a dry run would be."""
+    """What was booked, or what a dry run would book."""
 
     dry_run: Annotated[bool, Field(examples=[True])]
     rows: Annotated[int, Field(description="Rows of the request.", examples=[3])]

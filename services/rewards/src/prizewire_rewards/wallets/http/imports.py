@@ -1,4 +1,4 @@
-"""``/api/imports``: what players bring along from an earlier system."""
+"""``/api/imports``: opening balances from an earlier system."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class ImportController(Controller):
         "/balances",
         guards=[require(Role.ADMIN)],
         status_code=200,
-        summary="Book opening balances, each once; or say what would be booked",
+        summary="Book opening balances, each once, or check them in a dry run",
     )
     async def balances(
         self,
@@ -48,8 +48,8 @@ class ImportController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[ImportAnswer]:
-        """Rows that are wrong, or were booked with another amount, are refused one by one; all others are booked. A dry run
-        changes nothing, so its Idempotency-Key stays unused.
+        """A wrong row, or a row that was booked with another amount, is refused alone; all others are booked. A dry run
+        changes nothing and does not use its Idempotency-Key.
         """
         openings, refused = read_rows(data.rows, assets=context.amounts.assets)
 
@@ -97,7 +97,7 @@ class ImportController(Controller):
 
 
 def read_rows(rows: Sequence[OpeningRow], *, assets: AssetRegistry) -> tuple[list[Opening], list[Refusal]]:
-    """What the rows say, and those that say nothing usable, by their place from 0."""
+    """The opening balances of the rows, and refusals of the rows that cannot be read. Rows are numbered from 0."""
     openings: list[Opening] = []
     refused: list[Refusal] = []
     for number, row in enumerate(rows):
@@ -112,11 +112,11 @@ def read_rows(rows: Sequence[OpeningRow], *, assets: AssetRegistry) -> tuple[lis
 def _read(number: int, row: OpeningRow, *, assets: AssetRegistry) -> Opening | Refusal:
     asset = assets.get(row.asset)
     if not is_name(row.player):
-        return Refusal(number, "player_invalid", "a player is 1 to 128 characters without white space")
+        return Refusal(number, "player_invalid", "a player must have 1 to 128 characters without white space")
     if not _REFERENCE.fullmatch(row.reference) or not is_normal(row.reference):
-        return Refusal(number, "reference_invalid", "a reference is 1 to 128 printable characters")
+        return Refusal(number, "reference_invalid", "a reference must have 1 to 128 printable characters")
     if row.bucket not in OPENING_BUCKETS:
-        return Refusal(number, "bucket_unknown", f"a bucket is one of {', '.join(OPENING_BUCKETS)}")
+        return Refusal(number, "bucket_unknown", f"a bucket must be one of {', '.join(OPENING_BUCKETS)}")
     if asset is None:
         return Refusal(number, "asset_unknown", f"there is no asset {printable(row.asset, length_max=12)}")
     try:

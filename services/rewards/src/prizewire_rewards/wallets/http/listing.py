@@ -1,4 +1,4 @@
-"""Listing transfers: one set of filters for players and admins."""
+"""Listings of transfers, with the same filters for players and admins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,15 +43,15 @@ _BY_TIME_AND_SEQUENCE: Final = cursor_key(MOMENT, number(0, 2**63 - 1))
 
 _BUCKET_OF: dict[str, Bucket] = {Kind.WINNINGS: "winnings", Kind.TOPUP: "topup", Kind.PENDING: "pending"}
 PAGES_SCAN_MAX = 50_000
-"""Entries among which an earlier system's page by number is looked for, where it has a filter."""
+"""The most entries that a filtered page by number reads."""
 PAGE_MAX = 200
-"""The last page by number: of the largest pages it lies within what is looked through. Deeper ones are found by cursor."""
+"""The last page by number. It lies within ``PAGES_SCAN_MAX`` also with the largest pages. Use a cursor for more pages."""
 FILTER_REFUSALS = ("asset_unknown", "type_unknown", "status_unknown", "period_invalid")
-"""What filters are refused with: 400."""
+"""The codes of wrong filters (400)."""
 PAGE_REFUSALS = (*FILTER_REFUSALS, "page_invalid")
 _TYPES = (
-    "A type of transfer or a category. Of one player's, `credit` finds what a bucket gets and `debit` what a bucket "
-    "gives: an entry between two buckets is found by both."
+    "A type of transfer or a category. In the history of one player, `credit` finds what a bucket receives and `debit` "
+    "what a bucket pays: a move between two buckets is found by both."
 )
 _FROM = (
     "No earlier than this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
@@ -65,7 +65,7 @@ _TO = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilters:
-    """Filters of a history. ``type`` is a transfer's type or a category; of a player's, ``credit`` and ``debit`` are
+    """The filters of a history. ``type`` is a transfer type or a category. In a player's history ``credit`` and ``debit`` are
     sides.
     """
 
@@ -79,7 +79,7 @@ class HistoryFilters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPaging:
-    """Which page of a history: by cursor, or by number as earlier systems count."""
+    """The page of a history: by cursor, or by number as in earlier systems."""
 
     cursor: str | None
     limit: int | None
@@ -87,7 +87,7 @@ class HistoryPaging:
 
 
 class WalletSide(NamedTuple):
-    """What a transfer does to one player's wallet."""
+    """The effect of a transfer on one player's wallet."""
 
     direction: Direction
     from_bucket: Bucket | None
@@ -106,7 +106,7 @@ def provide_history(
         str | None,
         QueryParameter(
             name="status",
-            description="What became of the entry's money.",
+            description="The status of the entry's money.",
             schema_extra={"enum": sorted(Status)},
         ),
     ] = None,
@@ -123,7 +123,7 @@ def provide_history(
         QueryParameter(name="to", description=_TO, schema_extra=END_SCHEMA),
     ] = None,
     correlation_id: Annotated[
-        str | None, QueryParameter(name="correlation_id", description="Of one match or payout.")
+        str | None, QueryParameter(name="correlation_id", description="Only entries of one match or payout.")
     ] = None,
 ) -> HistoryFilters:
     """The filters of a request."""
@@ -145,7 +145,7 @@ def provide_paging(
         int | None,
         QueryParameter(
             name="page",
-            description="As earlier systems count, from 1. Further pages are found by cursor.",
+            description="The number of the page, from 1, as in earlier systems. Use a cursor for further pages.",
             schema_extra={"minimum": 1, "maximum": PAGE_MAX},
         ),
     ] = None,
@@ -155,7 +155,7 @@ def provide_paging(
 
 
 def filter_of(amounts: Amounts, query: HistoryFilters, *, player: str | None, limit: int) -> EntryFilter:
-    """What a request asks for, of one player's wallets or of everything, from the beginning of the list.
+    """The filter of a request, for one player's wallets or for all transfers, from the beginning of the list.
 
     Raises:
         Problem: 400 with one of ``FILTER_REFUSALS``.
@@ -169,11 +169,11 @@ def filter_of(amounts: Amounts, query: HistoryFilters, *, player: str | None, li
         types = types_of(query.type)
         if types is None:
             raise Problem(
-                status=400, code="type_unknown", detail=f"there are no entries of type {query.type}"
+                status=400, code="type_unknown", detail=f"there is no type or category {query.type}"
             )
     if query.status is not None:
         if query.status not in set(Status):
-            detail = f"there are no entries of status {query.status}: use {', '.join(Status)}"
+            detail = f"there is no status {query.status}: use {', '.join(Status)}"
             raise Problem(status=400, code="status_unknown", detail=detail)
         status = Status(query.status)
         alike = types_with(status)
@@ -196,8 +196,8 @@ def filter_of(amounts: Amounts, query: HistoryFilters, *, player: str | None, li
 async def player_page(
     context: WalletContext, query: HistoryFilters, paging: HistoryPaging, *, player: str
 ) -> PageOf[PlayerTransferAnswer]:
-    """One page of a player's history, newest first. A page with filters may be short, even empty, before the last: it
-    looks through a bounded part of the history, and its cursor goes on there.
+    """One page of a player's history, newest first. A page with filters may be short or empty before the last: it reads
+    a bounded part of the history, and its cursor continues there.
 
     Raises:
         Problem: 400 ``limit_invalid``, ``cursor_invalid``, or one of ``PAGE_REFUSALS``.
@@ -212,7 +212,7 @@ async def player_page(
 async def ledger_page(
     context: WalletContext, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
 ) -> PageOf[LedgerTransferAnswer]:
-    """One page of transfers with both accounts, newest first: of one player's wallets, or of everything.
+    """One page of transfers with both accounts, newest first: of one player's wallets, or of the whole ledger.
 
     Raises:
         Problem: as ``player_page``.
@@ -231,7 +231,7 @@ async def _page(
     offset = 0
     if paging.page is not None:
         if not 1 <= paging.page <= PAGE_MAX:
-            detail = f"page is between 1 and {PAGE_MAX}: further ones are found by cursor"
+            detail = f"page is between 1 and {PAGE_MAX}: use a cursor for further pages"
             raise Problem(status=400, code="page_invalid", detail=detail)
         offset = (paging.page - 1) * size
     filters = filter_of(context.amounts, query, player=player, limit=size)
@@ -248,7 +248,7 @@ async def _page(
 
 
 def player_transfer(amounts: Amounts, entry: HistoryEntry, *, player: str) -> PlayerTransferAnswer:
-    """A transfer from the side of a player whose wallet it touches."""
+    """A transfer as its player sees it."""
     direction, from_bucket, to_bucket = side_of(entry, player=player)
     return PlayerTransferAnswer(
         **_shown(amounts, entry), direction=direction, from_bucket=from_bucket, to_bucket=to_bucket
@@ -256,7 +256,7 @@ def player_transfer(amounts: Amounts, entry: HistoryEntry, *, player: str) -> Pl
 
 
 def ledger_transfer(amounts: Amounts, entry: HistoryEntry, *, player: str | None) -> LedgerTransferAnswer:
-    """A transfer with both accounts, and the side of a player if one is named."""
+    """A transfer with both accounts, and with the side of ``player`` where one is given."""
     side = None if player is None else side_of(entry, player=player)
     return LedgerTransferAnswer(
         **_shown(amounts, entry),
@@ -273,7 +273,7 @@ def ledger_transfer(amounts: Amounts, entry: HistoryEntry, *, player: str | None
 
 
 def _shown(amounts: Amounts, entry: HistoryEntry) -> dict[str, Any]:
-    """The members that every answer of a transfer has."""
+    """The members of every answer with a transfer."""
     type_ = TransferType(entry.type)
     fees = None
     if entry.payout is not None:
@@ -298,7 +298,7 @@ def _shown(amounts: Amounts, entry: HistoryEntry) -> dict[str, Any]:
 
 
 def fees_of(amounts: Amounts, entry: HistoryEntry) -> list[PayoutFee]:
-    """What a payout costs, and who bears it; nothing for entries that ask for none."""
+    """The fees of a payout request; empty for all other entries."""
     if entry.payout is None:
         return []
     fees = []
@@ -310,8 +310,8 @@ def fees_of(amounts: Amounts, entry: HistoryEntry) -> list[PayoutFee]:
 
 
 def arrives_of(amounts: Amounts, entry: HistoryEntry) -> str | None:
-    """What of a payout arrives, as decimal text: the amount less the fees that its player or recipient bears. None for
-    entries that ask for no payout, and for those that ended without effect.
+    """The amount of a payout that arrives, as decimal text: the amount less the fees that player or recipient bear. None for
+    a payout that ended without payment, and for entries that are no payout request.
     """
     if entry.payout is None or entry.payout.ended:
         return None
@@ -323,7 +323,7 @@ def arrives_of(amounts: Amounts, entry: HistoryEntry) -> str | None:
 
 
 def side_of(entry: HistoryEntry, *, player: str) -> WalletSide:
-    """What an entry does to a player's wallet: it takes its amount from one bucket, gives it to one, or both."""
+    """The effect of an entry on a player's wallet: the bucket that pays and the bucket that receives."""
     from_bucket = _bucket_of(entry.debit_kind) if entry.debit_owner == player else None
     to_bucket = _bucket_of(entry.credit_kind) if entry.credit_owner == player else None
     if from_bucket is not None and to_bucket is not None:
@@ -336,6 +336,6 @@ def _bucket_of(kind: str) -> Bucket | None:
 
 
 HistoryQuery = NamedDependency[HistoryFilters]
-"""What a route with a history asks for, provided by ``provide_history``."""
+"""The filters of a route with a history, provided by ``provide_history``."""
 HistoryPage = NamedDependency[HistoryPaging]
-"""Which page of it, provided by ``provide_paging``."""
+"""The page of a route with a history, provided by ``provide_paging``."""

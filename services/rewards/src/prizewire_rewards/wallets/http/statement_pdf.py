@@ -1,7 +1,7 @@
 """A statement as PDF: the same bytes for the same statement.
 
-The font is embedded, as far as it is used. It has Latin, Greek and Cyrillic; any other character is written as its
-code point, so that a name is never lost or mistaken for another.
+The used part of the font is embedded. The font has Latin, Greek and Cyrillic. Any other character is written as its code
+point, so that two names never look the same.
 """
 
 import logging
@@ -18,7 +18,7 @@ from prizewire_rewards.ledger.domain.accounts import Kind
 from prizewire_rewards.wallets.domain.history import HistoryEntry, PayoutFee
 from prizewire_rewards.wallets.domain.statement import BUCKETS, Statement
 
-# It tells, for each document, which letters are in it: nobody's names belong into a log.
+# The library logs the letters of each document. Names of players must not get into a log.
 logging.getLogger("fontTools").setLevel(logging.WARNING)
 FONT: Final = "roboto"
 PAGES: Final = "{n b}"
@@ -34,7 +34,7 @@ _BALANCES: Final = (60.0, 30.0, 30.0)
 
 
 class _Paper(FPDF):
-    """A4 with a numbered foot on each page."""
+    """A4 pages with a numbered footer."""
 
     def __init__(self, *, made: datetime, foot: str) -> None:
         super().__init__(format="A4", unit="mm")
@@ -48,17 +48,17 @@ class _Paper(FPDF):
         self._known = set(self.fonts[FONT].cmap)  # type: ignore[union-attr]  # a TrueType font, which has one
 
     def footer(self) -> None:
-        """What the page belongs to, and its number."""
+        """The title of the document and the number of the page."""
         self.set_y(-MARGIN_MM)
         self.set_font(FONT, "", 7)
         self.cell(0, LINE_MM, f"{self._foot}  ·  page {self.page_no()} of {PAGES}", align=Align.C)
 
     def written(self, text: str) -> str:
-        """The text with what the font lacks as code points."""
+        """The text, with characters that the font lacks as code points."""
         return "".join(one if ord(one) in self._known else f"[U+{ord(one):04X}]" for one in text)
 
     def row(self, cells: Sequence[str], widths: Sequence[float], *, left: int, bold: bool = False) -> None:
-        """One line of a table; the first ``left`` cells are texts, the others amounts. What is too wide is set smaller."""
+        """One row of a table. The first ``left`` cells are texts, the others amounts. Text that is too wide gets a smaller font."""
         self.set_font(FONT, "B" if bold else "", SIZE_PT)
         for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
             text = self.written(cell)
@@ -81,7 +81,7 @@ class _Paper(FPDF):
 
 
 def render_statement(statement: Statement, *, asset: Asset) -> bytes:
-    """The document. It depends on the statement alone."""
+    """The document. It depends only on the statement."""
 
     def wire(minor: int) -> str:
         return Amount(asset, minor).to_wire()
@@ -142,7 +142,7 @@ def _entries(paper: _Paper, statement: Statement, wire: Callable[[int], str]) ->
 
 
 def _fees(entry: HistoryEntry, wire: Callable[[int], str]) -> Iterator[PayoutFee]:
-    """What a payout costs: a part of its amount where the player bears it, else beside it."""
+    """The fees of a payout as text. A fee that the player bears is part of the amount."""
     if entry.payout is None:
         return
     if entry.payout.fee:

@@ -1,4 +1,4 @@
-"""``/api/transactions`` and ``/api/rewards``."""
+"""``/api/transactions``."""
 
 from typing import Any
 from uuid import UUID
@@ -27,7 +27,7 @@ from prizewire_rewards.wallets.storage.histories import find_entry
 
 
 class TransactionController(Controller):
-    """Transfers: one's own, and for admins all."""
+    """Transfers: a player's own, and for admins all."""
 
     path = "/api/transactions"
     tags = ["transactions"]  # noqa: RUF012 - Litestar reads a plain list
@@ -58,7 +58,7 @@ class TransactionController(Controller):
         paging: HistoryPage,
         player: FromQuery[str | None] = None,
     ) -> PageOf[LedgerTransferAnswer]:
-        """Both accounts of each transfer are named; with `player` also the side of that player."""
+        """Each transfer with both accounts; with `player` also the side of that player."""
         return await ledger_page(context, history, paging, player=player)
 
     @get(
@@ -74,7 +74,7 @@ class TransactionController(Controller):
         transfer_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> PlayerTransferAnswer | LedgerTransferAnswer:
-        """A transfer that touches the caller's wallets, from their side; operators and admins see any, with both accounts."""
+        """A transfer of the caller's wallets, as the player sees it. Operators and admins see every transfer, with both accounts."""
         entry = await context.read(lambda tx: find_entry(tx, transfer_id))
         overseer = request.user.has(*OVERSEERS)
         if entry is None or not (overseer or _concerns(entry, request.user.player)):
@@ -85,7 +85,7 @@ class TransactionController(Controller):
 
 
 def _concerns(entry: HistoryEntry, player: str) -> bool:
-    """Whether one of the two legs is a wallet of the player."""
+    """Whether debit or credit account is a wallet of the player."""
     return any(
         owner == player and kind.startswith("wallet:")
         for kind, owner in (

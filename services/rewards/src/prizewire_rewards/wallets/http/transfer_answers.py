@@ -1,4 +1,4 @@
-"""Transfers and prizes, as the routes answer them."""
+"""Answers with transfers."""
 
 from typing import Annotated, Literal
 
@@ -32,14 +32,12 @@ class PayoutFeeAnswer(AnswerModel):
 
 
 class TransferAnswer(AnswerModel):
-    """What every answer shows of a transfer."""
+    """The members of every answer with a transfer."""
 
     id: Id
     type: Annotated[TransferType, Field(description="Why money moved.", examples=["prize_credited"])]
-    category: Annotated[Category, Field(description="The kind of the type.", examples=["reward"])]
-    status: Annotated[
-        Status, Field(description="What became of the money, as it is now.", examples=["completed"])
-    ]
+    category: Annotated[Category, Field(description="The category of the type.", examples=["reward"])]
+    status: Annotated[Status, Field(description="The present status of the money.", examples=["completed"])]
     asset: AssetCode
     amount: Money
     at: Moment
@@ -49,22 +47,20 @@ class TransferAnswer(AnswerModel):
     ]
     fees: Annotated[
         list[PayoutFeeAnswer] | None,
-        Field(
-            description="Of a payout's request: what it costs. Null for all other transfers.", examples=[None]
-        ),
+        Field(description="The fees of a payout request. Null for all other transfers.", examples=[None]),
     ]
     arrives: Annotated[
         Money | None,
         Field(
-            description="Of a payout's request: what arrives once the fees are taken. Null where it ended without "
-            "effect, and for all other transfers.",
+            description="The amount of a payout request that arrives, less the fees. Null where it ended without "
+            "payment, and for all other transfers.",
             examples=[None],
         ),
     ]
     code: Annotated[
         str | None,
         Field(
-            description="Of a payout's request that ended without payment: why, as a code of docs/payout-codes.md. Null for "
+            description="Why a payout request ended without payment: a code of docs/payout-codes.md. Null for "
             "all other transfers.",
             examples=[None],
         ),
@@ -72,7 +68,7 @@ class TransferAnswer(AnswerModel):
 
 
 class PlayerTransferAnswer(TransferAnswer):
-    """A transfer from the side of one player."""
+    """A transfer as one player sees it."""
 
     direction: Annotated[
         Direction,
@@ -85,15 +81,15 @@ class PlayerTransferAnswer(TransferAnswer):
     from_bucket: Annotated[
         Bucket | None,
         Field(
-            description="The player's bucket that gives the amount. Null where it comes from outside the wallet.",
+            description="The player's bucket that pays the amount. Null where the amount comes from outside the wallet.",
             examples=[None],
         ),
     ]
     to_bucket: Annotated[
         Bucket | None,
         Field(
-            description="The player's bucket that gets the amount. Null where it leaves the wallet. Of a bucket, the "
-            "amounts that it gets less those that it gives are what it holds.",
+            description="The player's bucket that receives the amount. Null where the amount leaves the wallet. The "
+            "balance of a bucket is what it received less what it paid.",
             examples=["winnings"],
         ),
     ]
@@ -112,33 +108,34 @@ class AccountAnswer(AnswerModel):
 class LedgerTransferAnswer(TransferAnswer):
     """A transfer with both accounts."""
 
-    debit: Annotated[AccountAnswer, Field(description="The account that gives.")]
-    credit: Annotated[AccountAnswer, Field(description="The account that gets.")]
+    debit: Annotated[AccountAnswer, Field(description="The account that pays.")]
+    credit: Annotated[AccountAnswer, Field(description="The account that receives.")]
     cause: Annotated[
         str,
         Field(
-            description="What brought the transfer about.",
+            description="The cause of the transfer.",
             examples=["round/67d20d3b-65b1-575d-9ac8-55bf598fbc8d"],
         ),
     ]
     reference: Annotated[
         str | None,
         Field(
-            description="Of money that came in: the reference under which it was booked. Null for all other transfers.",
+            description="The reference of money that came in. Null for all other transfers.",
             examples=[None],
         ),
     ]
     booked_by: Annotated[
         str | None,
         Field(
-            description="Of money that came in: who booked it. Null for all other transfers.", examples=[None]
+            description="The person who booked money that came in. Null for all other transfers.",
+            examples=[None],
         ),
     ]
     repeats: Annotated[
         Id | None,
         Field(
-            description="Of money that came in under a reference that the account had before: the first transfer with "
-            "it. Else null.",
+            description="The first transfer under the same reference into the account, for money that came in under a "
+            "used reference. Else null.",
             examples=[None],
         ),
     ]
@@ -153,14 +150,14 @@ class LedgerTransferAnswer(TransferAnswer):
     from_bucket: Annotated[
         Bucket | None,
         Field(
-            description="In a listing of one player: the bucket that gives the amount, if one does. Else null.",
+            description="In a listing of one player: the bucket that pays the amount, if any. Else null.",
             examples=[None],
         ),
     ]
     to_bucket: Annotated[
         Bucket | None,
         Field(
-            description="In a listing of one player: the bucket that gets the amount, if one does. Else null.",
+            description="In a listing of one player: the bucket that receives the amount, if any. Else null.",
             examples=[None],
         ),
     ]

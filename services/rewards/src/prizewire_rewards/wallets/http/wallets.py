@@ -47,7 +47,7 @@ _Action = RewardsAction[WalletPorts]
 
 
 class WalletController(Controller):
-    """A player's own money; operators and admins name a player."""
+    """A player's own money. Operators and admins may name a player."""
 
     path = "/api/wallet"
     tags = ["wallet"]  # noqa: RUF012 - Litestar reads a plain list
@@ -60,7 +60,7 @@ class WalletController(Controller):
         request: Request[Principal, Any, Any],
         player: PlayerFilter = None,
     ) -> WalletAnswer:
-        """Winnings, top-ups, pending prizes and payouts under way; operators and admins name a player."""
+        """Winnings, top-ups, pending prizes and open payouts. Operators and admins may name a player."""
         owner = player_of(request.user, player)
         found = await context.read(lambda tx: wallet_balances(tx, owner))
         return WalletAnswer(player=owner, balances=[_balance(context.amounts, balance) for balance in found])
@@ -86,7 +86,7 @@ class WalletController(Controller):
     @post(
         "/payout-request",
         guards=[require(Role.PLAYER)],
-        summary="Have winnings paid out",
+        summary="Request a payout of winnings",
         status_code=202,
         refusals=STATUSES.refusals(
             *AMOUNT_CODES,
@@ -110,7 +110,7 @@ class WalletController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[PayoutAskedAnswer]:
-        """Move winnings into a payout request. It is paid by the named method, or by the default one."""
+        """Move winnings into a payout request. It is paid by the named payout method, or by the default one."""
         asset = context.amounts.asset(data.asset)
         amount = context.amounts.minor(asset, data.amount)
 
@@ -154,7 +154,7 @@ class WalletController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[PayoutAnswer]:
-        """Requests with their state and outcome."""
+        """Payout requests with their state and outcome."""
         size = page_limit(limit)
         before = BY_TIME_AND_ID.read(cursor)
         owner = player_of(request.user, player)
@@ -172,7 +172,7 @@ class WalletController(Controller):
         "/payout-requests/{payout_id:uuid}/cancel",
         guards=[require(Role.PLAYER)],
         status_code=202,
-        summary="Ask to stop a payout, while it is still possible",
+        summary="Request the cancel of a payout that is not final",
         refusals=STATUSES.refusals("payout_unknown", "payout_final"),
     )
     async def cancel(
@@ -183,7 +183,7 @@ class WalletController(Controller):
         request: Request[Principal, Any, Any],
         data: JSONBody[CancelBody | None] = None,
     ) -> PayoutCancelAnswer:
-        """Ask payouts to cancel; it decides. The money comes back once the cancel is proven."""
+        """Payouts decides about the cancel. The money comes back after payouts has proved the cancel."""
         command = CancelPayout(
             payout_id=payout_id, player=request.user.player, reason=(data or CancelBody()).reason
         )

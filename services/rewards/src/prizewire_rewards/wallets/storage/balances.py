@@ -26,7 +26,7 @@ async def wallet_balances(tx: AsyncConnection, player: str) -> list[WalletBalanc
     ]
 
 
-# One walk over the player's rewards gives both what is final and what is held; who has but a held prize has no wallet yet.
+# One scan of the player's rewards gives credited and held prizes. A player with only a held prize has no wallet account.
 _BALANCES = text(
     "WITH buckets AS (SELECT asset, "  # noqa: S608 - our own words
     "sum(balance) FILTER (WHERE kind = 'wallet:winnings') AS winnings, "

@@ -1,7 +1,6 @@
-"""The status of a transfer as SQL, derived from what it waits for at the moment of reading, so that it cannot drift.
+"""The status of a transfer as SQL. It is computed from the present state of the payout, the entry or the prize.
 
-Each look-up is one of a primary key, or of the index of prizes by player and round; only types whose status changes need
-one.
+Only types whose status changes need a look-up, by a primary key or by the index of prizes by player and round.
 """
 
 from collections.abc import Mapping
@@ -10,12 +9,12 @@ from typing import Final
 from prizewire_rewards.ledger.domain.accounts import TransferType
 from prizewire_rewards.wallets.domain.statuses import (
     CHANGING,
+    CLAIM_STATUSES,
+    ENTRY_STATUSES,
+    PAYOUT_STATUSES,
+    PRIZE_STATUSES,
     STATUS_OF,
     Status,
-    of_claim,
-    of_entry,
-    of_payout,
-    of_prize,
 )
 
 _UUID: Final = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
@@ -27,12 +26,12 @@ def _case(of: str, known: Mapping[str, Status]) -> str:
 
 
 def _uuid(text: str) -> str:
-    """A text as the id that it is; what is none finds nothing."""
+    """A text as a UUID; NULL where it is none."""
     return f"CASE WHEN {text} ~ {_UUID} THEN CAST({text} AS uuid) END"
 
 
 def _owned(table: str, known: Mapping[str, Status]) -> str:
-    """The state of what owns the credited account."""
+    """The status by the state of the row that owns the credited account."""
     return (
         f"(SELECT {_case('s.state', known)} FROM {table} s WHERE s.id = "  # noqa: S608 - our own words
         f"(SELECT {_uuid('a.owner')} FROM ledger_accounts a WHERE a.id = t.credit_account))"
@@ -40,7 +39,7 @@ def _owned(table: str, known: Mapping[str, Status]) -> str:
 
 
 def _prize(side: str, known: Mapping[str, Status]) -> str:
-    """The state of the prize of the player on one side, in the round that the cause names."""
+    """The status by the state of a prize: of the player of one side, in the round that the cause names."""
     round_id = _uuid("split_part(t.cause, '/', 2)")
     return (
         f"(SELECT {_case('s.state', known)} FROM rewards s WHERE s.round_id = {round_id} AND s.player = "  # noqa: S608 - our own words
@@ -51,16 +50,16 @@ def _prize(side: str, known: Mapping[str, Status]) -> str:
 _PLAIN: Final[Mapping[Status, list[str]]] = {
     status: sorted(str(type_) for type_, found in STATUS_OF.items() if found is status) for status in Status
 }
-_STANDING: Final = " ".join(f"WHEN '{type_}' THEN '{status}'" for type_, status in STATUS_OF.items())
+_FIXED: Final = " ".join(f"WHEN '{type_}' THEN '{status}'" for type_, status in STATUS_OF.items())
 _CHANGING: Final = ", ".join(f"'{type_}'" for type_ in CHANGING)
 STATUS: Final = (
-    f"coalesce(CASE t.type WHEN '{TransferType.PAYOUT_REQUESTED}' THEN {_owned('payouts', of_payout)} "
-    f"WHEN '{TransferType.ENTRY_FEE_HELD}' THEN {_owned('entries', of_entry)} "
-    f"WHEN '{TransferType.PRIZE_PENDING}' THEN {_prize('credit', of_prize)} "
+    f"coalesce(CASE t.type WHEN '{TransferType.PAYOUT_REQUESTED}' THEN {_owned('payouts', PAYOUT_STATUSES)} "
+    f"WHEN '{TransferType.ENTRY_FEE_HELD}' THEN {_owned('entries', ENTRY_STATUSES)} "
+    f"WHEN '{TransferType.PRIZE_PENDING}' THEN {_prize('credit', PRIZE_STATUSES)} "
     f"WHEN '{TransferType.CLAIM_OPENED}' THEN CASE WHEN t.debit_kind = 'wallet:pending' "
-    f"THEN {_prize('debit', of_claim)} ELSE '{Status.COMPLETED}' END {_STANDING} END, '{Status.PENDING}')"
+    f"THEN {_prize('debit', CLAIM_STATUSES)} ELSE '{Status.COMPLETED}' END {_FIXED} END, '{Status.PENDING}')"
 )
-"""The status of the transfer ``t``; what nothing is known of waits."""
+"""The status of the transfer ``t``. It is pending where the row that it depends on does not exist."""
 HAS_STATUS: Final = (
     f"(t.type = ANY (CAST(:plain AS text[])) OR (t.type IN ({_CHANGING}) AND {STATUS} = :status))"
 )
@@ -69,7 +68,7 @@ PAYOUT_OF: Final = (
     "LEFT JOIN LATERAL (SELECT s.state, s.fee, s.amount, CAST(s.outcome AS text) AS outcome FROM payouts s "  # noqa: S608 - our own words
     f"WHERE s.id = {_uuid('c.owner')} LIMIT 1) p ON t.type = '{TransferType.PAYOUT_REQUESTED}'"
 )
-"""The payout that ``t`` asked for, where ``c`` is the account that it credits."""
+"""The payout that ``t`` requests, where ``c`` is the credited account."""
 
 
 def plain_types(status: Status) -> list[str]:
