@@ -2,10 +2,15 @@
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
+from prizewire_chassis.health import Health
+from prizewire_chassis.http import build_app
+from prizewire_chassis.testing import token_reader
 from prizewire_devstack.testing import DatabaseFactory
 from services.payouts.tests.rig import Rig
+from tests.documented import Documented
 
 
 @pytest.fixture
@@ -14,3 +19,13 @@ async def rig(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
     made = Rig(make_database("payouts", migrated=True))
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def client(rig: Rig) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service whose answers are compared with its OpenAPI document."""
+    tokens = token_reader()
+    app = build_app(service="payouts", controllers=rig.controllers, health=Health(), tokens=tokens)
+    transport = httpx.ASGITransport(app=Documented(app))  # type: ignore[arg-type] # Litestar types its scope more narrowly
+    async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as made:
+        yield made

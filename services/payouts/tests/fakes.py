@@ -1,7 +1,8 @@
-"""A rail whose answers a test writes, one after another."""
+"""A rail with prepared answers, and a payout method."""
 
 from collections import deque
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from prizewire_contracts.rails import (
     CancelOutcome,
@@ -13,12 +14,15 @@ from prizewire_contracts.rails import (
     RailType,
 )
 from prizewire_money import Amount
+from prizewire_payouts.methods.domain import Method, MethodState
 
 Said = ProviderResult | Exception
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+METHOD = UUID("33333333-3333-4333-8333-333333333333")
 
 
 class ScriptedProvider:
-    """Answers what was put into ``answers`` (create) and ``looks`` (look-ups); remembers what it was asked."""
+    """Returns the prepared ``answers`` (create) and ``looks`` (look-ups), and stores its calls."""
 
     def __init__(self, *, rail: str = "stellar", rail_type: RailType = RailType.STELLAR) -> None:
         self.answers: deque[Said] = deque()
@@ -64,3 +68,33 @@ def _said(queue: deque[Said]) -> ProviderResult:
     if isinstance(said, Exception):
         raise said
     return said
+
+
+def make_method(
+    *,
+    method_id: UUID = METHOD,
+    sealed: bytes = b"",
+    address: str | None = None,
+    memo: str | None = None,
+    commitment: str | None = None,
+) -> Method:
+    """An active method of ana: a Stellar address, or details behind a commitment."""
+    return Method(
+        method_id=method_id,
+        player="ana",
+        type="stellar" if address else "fake",
+        rail_type="stellar" if address else "fake",
+        version=1,
+        state=MethodState.ACTIVE,
+        verified=False,
+        is_default=True,
+        address=address,
+        memo=memo,
+        commitment=commitment,
+        sealed=sealed,
+        sealed_by="k",
+        destination_mac=b"",
+        registered_by="ana",
+        registered_at=NOW,
+        changed_at=NOW,
+    )

@@ -1,0 +1,25 @@
+"""The waits between retries and between polls."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.payouts.tests.rig import SCHEDULE
+
+
+@given(st.integers(1, 10_000), st.uuids())
+def test_retries_wait_longer_and_not_together(number: int, key: UUID) -> None:
+    """The wait grows to its bound, differs by key within a half, and is never shorter than the rail asks."""
+    wait = SCHEDULE.retry_in(attempt_no=number, provider_key=key)
+    full = min(SCHEDULE.retry_first * 2 ** min(number - 1, 30), SCHEDULE.retry_max)
+    assert full / 2 <= wait <= full
+    assert SCHEDULE.retry_in(attempt_no=number, provider_key=key, at_least_s=900) == timedelta(seconds=900)
+
+
+@given(st.integers(1, 100_000))
+def test_looks_never_come_closer(polls: int) -> None:
+    """The gap between looks never shrinks, and has a bound."""
+    here, next_ = SCHEDULE.look_again_in(polls=polls), SCHEDULE.look_again_in(polls=polls + 1)
+    assert SCHEDULE.poll <= here <= next_ <= SCHEDULE.poll_max
