@@ -31,8 +31,7 @@ from prizewire_payouts.approval.http import ApprovalContext, approvals_controlle
 from prizewire_payouts.approval.storage import ApprovalStorage, PauseStorage
 from prizewire_payouts.checks import CHECKS
 from prizewire_payouts.http.context import STATUSES
-from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
-from prizewire_payouts.methods.adapters.vault import DetailsVault
+from prizewire_payouts.methods.adapters import DetailsVault, stellar_address_kind
 from prizewire_payouts.methods.domain import Method, read_details
 from prizewire_payouts.methods.handlers import register
 from prizewire_payouts.methods.http import MethodContext, methods_controller

@@ -23,8 +23,7 @@ from prizewire_payouts.approval.storage import ApprovalStorage, measure_automati
 from prizewire_payouts.checks import CHECKS
 from prizewire_payouts.http.context import STATUSES
 from prizewire_payouts.lineage import joined
-from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
-from prizewire_payouts.methods.adapters.vault import DetailsVault
+from prizewire_payouts.methods.adapters import DetailsVault, stellar_address_kind
 from prizewire_payouts.methods.http import MethodContext, methods_controller
 from prizewire_payouts.payouts.adapters import SignedIntents
 from prizewire_payouts.payouts.consumers.closures import ExecutionReports

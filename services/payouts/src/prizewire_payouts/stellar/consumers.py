@@ -28,7 +28,7 @@ from prizewire_payouts.stellar.adapters.transactions import attach_signatures
 from prizewire_payouts.stellar.domain.errors import SignaturesRefused
 from prizewire_payouts.stellar.domain.model import Kind
 from prizewire_payouts.stellar.domain.states import TransactionState
-from prizewire_payouts.stellar.handlers.refusals import (
+from prizewire_payouts.stellar.handlers.codes import (
     SIGNER_WAITS,
     SLOT_FULL,
     SLOT_UNSIGNED,

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
-from prizewire_payouts.methods.adapters.vault import DetailsVault
+from prizewire_payouts.methods.adapters import DetailsVault, stellar_address_kind
 from prizewire_payouts.methods.domain import MethodError, mask, read_details
 from prizewire_payouts.methods.ports import OpenedDetails
 from services.payouts.tests.fakes import METHOD, make_method

@@ -17,8 +17,8 @@ from prizewire_payouts.stellar.domain.states import (
     TransactionState,
     check_step,
 )
+from prizewire_payouts.stellar.handlers.codes import NOT_RUN, PAYMENT_CODES, failed_operations
 from prizewire_payouts.stellar.handlers.options import fee_of
-from prizewire_payouts.stellar.handlers.results import NOT_RUN, PAYMENT_CODES, failed_operations
 
 _S = TransactionState
 

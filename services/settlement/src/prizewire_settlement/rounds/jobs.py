@@ -18,7 +18,7 @@ from prizewire_settlement.metrics import (
     ROUNDS_FINALIZED,
     ROUNDS_REFUSED,
 )
-from prizewire_settlement.rounds.handlers.finality import finalize_due
+from prizewire_settlement.rounds.handlers.resolution import finalize_due
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.ports import Queries
 

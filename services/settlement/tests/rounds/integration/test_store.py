@@ -31,8 +31,8 @@ from prizewire_settlement.competitions.storage.competitions import Competitions,
 from prizewire_settlement.competitions.storage.rules import RuleReader
 from prizewire_settlement.rounds.domain.commands import MatchReport
 from prizewire_settlement.rounds.domain.states import RoundState
-from prizewire_settlement.rounds.handlers.finality import finalize_due
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
+from prizewire_settlement.rounds.handlers.resolution import finalize_due
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.ports import RoundStore
 from prizewire_settlement.rounds.storage import writes

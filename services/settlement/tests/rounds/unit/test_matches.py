@@ -13,7 +13,7 @@ from prizewire_settlement.prizes.domain import PlayerResult
 from prizewire_settlement.rounds.domain.acceptance import PARTS_MAX
 from prizewire_settlement.rounds.domain.events import RoundFinalized, RoundProgressed, RoundSettled
 from prizewire_settlement.rounds.domain.states import RoundState
-from prizewire_settlement.rounds.handlers.finality import finalize_due
+from prizewire_settlement.rounds.handlers.resolution import finalize_due
 from services.settlement.tests.fakes import (
     KEY,
     NOW,

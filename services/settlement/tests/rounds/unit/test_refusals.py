@@ -20,13 +20,17 @@ from prizewire_settlement.rounds.domain.events import (
 )
 from prizewire_settlement.rounds.domain.model import Disownment, Refusal, Round
 from prizewire_settlement.rounds.domain.states import RoundState
-from prizewire_settlement.rounds.handlers.finality import finalize_due
 from prizewire_settlement.rounds.handlers.refusals import (
     RecordedRefusals,
     record_disownments,
     record_refusals,
 )
-from prizewire_settlement.rounds.handlers.resolution import Resolved, resettle_round, resolve_round
+from prizewire_settlement.rounds.handlers.resolution import (
+    Resolved,
+    finalize_due,
+    resettle_round,
+    resolve_round,
+)
 from services.settlement.tests.fakes import (
     EURC,
     NOW,

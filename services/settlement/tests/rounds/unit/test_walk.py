@@ -18,8 +18,7 @@ from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.prizes.domain import PlayerResult
 from prizewire_settlement.rounds.domain.events import RoundCorrected, RoundFinalized, RoundSettled
 from prizewire_settlement.rounds.domain.states import EDGES, RoundState
-from prizewire_settlement.rounds.handlers.finality import finalize_due
-from prizewire_settlement.rounds.handlers.resolution import resolve_round
+from prizewire_settlement.rounds.handlers.resolution import finalize_due, resolve_round
 from services.settlement.tests.fakes import (
     EURC,
     NOW,

@@ -1,4 +1,4 @@
-"""Decisions of admins about a round: settle it, correct it, void it, or settle a refused one under another rule."""
+"""The end of a round: decisions of admins (settle, correct, void, resettle), and finality after the dispute window."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from prizewire_settlement.prizes.domain import PlayerResult
 from prizewire_settlement.rounds.domain.acceptance import accept_resolved
 from prizewire_settlement.rounds.domain.changes import RESOLVE, RoundChange
 from prizewire_settlement.rounds.domain.model import Cause, Round
-from prizewire_settlement.rounds.domain.progress import void
+from prizewire_settlement.rounds.domain.progress import finalize, void
 from prizewire_settlement.rounds.domain.settling import correct, resettle, settle
 from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
@@ -179,3 +179,13 @@ async def _let_stand(
         now=now,
         lines_per_part=lines_per_part,
     )
+
+
+async def finalize_due(*, unit_of_work: UnitOfWork, now: datetime, actor: str, limit: int = 500) -> int:
+    """Make at most ``limit`` due rounds final. Returns how many there were."""
+    due = await unit_of_work.rounds.due(now=now, limit=limit)
+    cause = Cause(kind="dispute_window_passed", id=None, actor=actor)
+    for current in due:
+        unit_of_work.add(finalize(current=current, cause=cause, now=now))
+    await unit_of_work.save()
+    return len(due)

@@ -1,6 +1,8 @@
 """``/api/rounds``: rounds with their settlements, and decisions of admins."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -11,10 +13,14 @@ from litestar.response import Stream
 
 from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.cells import safe_cell
 from prizewire_chassis.http.cursors import cursor_key, number
+from prizewire_settlement.competitions.domain.model import Rule
+from prizewire_settlement.competitions.http.answers import money
 from prizewire_settlement.competitions.http.competitions import CAMPAIGN_CODES
 from prizewire_settlement.errors import RoundMissing
 from prizewire_settlement.http import RESULT_CODES, STATUSES, Filter, admins, readers
+from prizewire_settlement.prizes.domain import Line
 from prizewire_settlement.prizes.http import RESULT_BYTES_MAX, LineAnswer, line_answer
 from prizewire_settlement.rounds.domain.model import ResultPart
 from prizewire_settlement.rounds.domain.states import RoundState
@@ -32,11 +38,15 @@ from prizewire_settlement.rounds.http.answers import (
 from prizewire_settlement.rounds.http.bodies import ResettleBody, ResolveBody
 from prizewire_settlement.rounds.http.context import RoundContext
 from prizewire_settlement.rounds.http.decisions import newest_answer, run_resettle, run_resolve
-from prizewire_settlement.rounds.http.sheets import CSV_TYPE, lines_csv
 from prizewire_settlement.rounds.ports import RoundFilter, RoundRecord
 
 NO_ROUND: Final = {404: ("round_unknown",)}
 BY_LINE: Final = cursor_key(number(0, 2**31 - 1))
+
+
+CSV_TYPE: Final = "text/csv; header=present"
+_HEADER: Final = ("round_id", "settlement_version", "line", "place", "player", "asset", "amount")
+_ROWS_AT_ONCE: Final = 2_000
 
 
 def round_controller(context: RoundContext) -> type[Controller]:
@@ -211,3 +221,29 @@ def _waiting(heads: Sequence[ResultPart], *, standing: int | None) -> WaitingAns
         parts=newest.parts,
         missing=[part for part in range(1, newest.parts + 1) if part not in here],
     )
+
+
+async def lines_csv(
+    round_id: UUID, *, version: int, rule: Rule, lines: Sequence[Line]
+) -> AsyncIterator[bytes]:
+    """A header and all lines, some at a time."""
+    yield _rows([_HEADER])
+    for start in range(0, len(lines), _ROWS_AT_ONCE):
+        yield _rows(
+            (
+                str(round_id),
+                str(version),
+                str(line.line),
+                str(line.place),
+                line.player,
+                rule.asset.code,
+                money(rule, line.amount),
+            )
+            for line in lines[start : start + _ROWS_AT_ONCE]
+        )
+
+
+def _rows(rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([[safe_cell(cell) for cell in row] for row in rows])
+    return text.getvalue().encode()

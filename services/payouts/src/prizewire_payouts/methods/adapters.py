@@ -1,14 +1,15 @@
-"""Payout details at rest: encrypted, bound to their method, and findable only with the key.
+"""Sealed details of payout methods, and address formats of chains.
 
-One 32-byte key, read from a file of 64 hex digits, yields two by HKDF: one encrypts (AES-256-GCM with a random
-96-bit nonce, the method id as associated data), the other marks destinations (HMAC-SHA256), so that one of them
-never serves for the other.
+Details are encrypted, bound to their method, and compared only with the key. One 32-byte key, read from a file of 64 hex
+digits, yields two keys by HKDF: one encrypts (AES-256-GCM with a random 96-bit nonce, the method id as associated data), the
+other marks destinations (HMAC-SHA256). So neither key serves for the other's purpose.
 """
 
 import hmac
 import os
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -18,11 +19,31 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from stellar_sdk import MuxedAccount, StrKey
 
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.intents import commitment
 from prizewire_payouts.methods.domain import Method
 from prizewire_payouts.methods.ports import OpenedDetails
+
+
+def stellar_address_kind(address: str, *, own: AbstractSet[str] = frozenset()) -> str | None:
+    """``account`` for G…, ``muxed`` for M…, ``contract`` for C…, None for anything else (SEP-23 strkeys).
+
+    ``own`` for an account in ``own``, plain or muxed: Prizewire's own treasury or channels.
+    """
+    if StrKey.is_valid_ed25519_public_key(address):
+        return "own" if address in own else "account"
+    if StrKey.is_valid_med25519_public_key(address):
+        # checked with the parser of the SDK too: a muxed key holds an account key, which must be valid
+        account = MuxedAccount.from_account(address).account_id
+        if not account:
+            return None
+        return "own" if account in own else "muxed"
+    if StrKey.is_valid_contract(address):
+        return "contract"
+    return None
+
 
 SALT_BYTES = 32
 _NONCE_BYTES = 12
@@ -30,13 +51,13 @@ _HEX_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class DetailsVault:
-    """`prizewire_payouts.methods.ports.Vault` with keys derived from one secret. It never shows itself."""
+    """`prizewire_payouts.methods.ports.Vault` with keys derived from one secret. Its text never has a key."""
 
     def __init__(self, *, key_hex: str) -> None:
         """Take the key as 64 lower-case hex digits.
 
         Raises:
-            ValueError: it is none; the message does not repeat it.
+            ValueError: the text has another form; the message does not repeat it.
         """
         if not _HEX_KEY.fullmatch(key_hex):
             msg = "the method encryption key is not 64 lower-case hex digits"

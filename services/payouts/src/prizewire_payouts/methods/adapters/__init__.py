@@ -1,1 +1,0 @@
-"""Encryption of payout details, and address formats."""
