@@ -7,18 +7,14 @@ signatures, no versions: it is what the shape of two services with an outbox bet
 
 import argparse
 import asyncio
-import contextlib
 import hashlib
-import os
-import signal
 from typing import Any
 
 import asyncpg
 import orjson
-import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from bench.floor import BATCH, IDLE_MS, consumer_of, login
+from bench.floor import BATCH, IDLE_MS, consumer_of, login, run_until_terminated
 
 SCHEMA = """
 CREATE TABLE inbox (source text, event_id text, hash bytea NOT NULL, PRIMARY KEY (source, event_id));
@@ -97,27 +93,16 @@ async def forward(*, database: str, kafka: dict[str, str], topic: str, onward: s
 
 
 def main() -> None:
-    """Run as a process of its own until SIGTERM; then print the processor time that it used."""
+    """Run as a process of its own until SIGTERM, as the services do; credentials come as JSON on standard input."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--onward", required=True)
     options = parser.parse_args()
     given = orjson.loads(input())
-
-    async def run() -> None:
-        work = asyncio.ensure_future(
-            forward(
-                database=given["database"], kafka=given["kafka"], topic=options.topic, onward=options.onward
-            )
-        )
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
-    used = os.times()
-    print(orjson.dumps({"cpu_s": used.user + used.system}).decode())
+    run_until_terminated(
+        forward(database=given["database"], kafka=given["kafka"], topic=options.topic, onward=options.onward)
+    )
+    print(orjson.dumps({}).decode())
 
 
 if __name__ == "__main__":

@@ -138,7 +138,6 @@ def _sides(stack: Stack) -> dict[str, _Side]:
     bare = database_of(stack, "latency_bare", SCHEMA)
     first = database_of(stack, "latency_chain", chain.SCHEMA)
     last = database_of(stack, "latency_onward", floor.SCHEMA)
-    for_ever = str(10**12)
     return {
         "bare": _Side(
             topic=_BARE,
@@ -156,7 +155,7 @@ def _sides(stack: Stack) -> dict[str, _Side]:
             rows=PRIZES,
             loops=[
                 ("bench.chain", ["--topic", _CHAIN, "--onward", _ONWARD], first),
-                ("bench.floor", ["--topic", _ONWARD, "--credits", for_ever], last),
+                ("bench.floor", ["--topic", _ONWARD], last),
             ],
         ),
         "services": _Side(

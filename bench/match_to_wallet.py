@@ -10,12 +10,13 @@ side pays for its start; after each run the books are held to what was sent. Pos
 """
 
 import statistics
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from bench.measuring import Measured
 from bench.messages import DUPLICATES_PERCENT, SOURCE, matches
-from bench.sides import SERVICES, through_chain, through_floor, through_services
+from bench.sides import SERVICES, RawSide, through_services, verify
 from bench.stacks import bench_stack
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.api import Api
@@ -23,6 +24,8 @@ from prizewire_devstack.declarations import make_competition
 from prizewire_devstack.stack import Stack
 
 SIDES = ("floor", "chain", "services")
+START = 1_000_000
+START_MATCHES = 200
 
 
 def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
@@ -63,40 +66,52 @@ def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
             )
 
 
-def measure(*, count: int, prizes: int, runs: int, signed: bool) -> dict[str, Any]:
-    """Measure every side ``runs`` times, each run beginning with another; answers rates, medians and their ratios to
-    the floor's.
+def measure(*, count: int, prizes: int, runs: int, signed: bool, history: int = 0) -> dict[str, Any]:
+    """Measure every side ``runs`` times, each run beginning with another, over ``history`` matches that each side has made
+    the credits of before. Answers figures, medians and the ratios of their rates to the floor's.
     """
     key = MessageKey.from_seed(keyid="bench-1", seed=bytes(range(32)))
     results: list[Measured] = []
     with bench_stack(services=SERVICES) as stack:
         stack.kafka.allow_everybody("bench.")
         prepare(stack, prizes=prizes, key=key)
+        sides: list[Callable[..., Measured]] = [
+            RawSide(stack, side="floor", hops=1).run,
+            partial(through_services, stack),
+            RawSide(stack, side="chain", hops=2).run,
+        ]
+        if history:
+            past = matches(run=-1, count=history, prizes=prizes, key=None)
+            for side in sides:
+                side(values=past, first=_first(-1, prizes=prizes), prizes=prizes)
         for run in range(runs):
             values = matches(run=run, count=count, prizes=prizes, key=key if signed else None)
-            target = count * prizes
-            turns = [
-                partial(through_floor, stack, run=run, values=values, target=target),
-                partial(through_services, stack, values=values, target=target),
-                partial(through_chain, stack, run=run, values=values, target=target),
+            order = sides[run % 3 :] + sides[: run % 3]
+            results += [
+                side(values=values, first=_first(run, prizes=prizes), prizes=prizes) for side in order
             ]
-            turns = turns[run % 3 :] + turns[: run % 3]
-            results += [turn() for turn in turns]
-    sides = {side: [result.figures() for result in results if result.side == side] for side in SIDES}
+        verify(stack)
+    found = {side: [result.figures() for result in results if result.side == side] for side in SIDES}
     medians = {
-        side: {name: statistics.median(one[name] for one in found) for name in found[0]}
-        for side, found in sides.items()
+        side: {name: statistics.median(one[name] for one in figures) for name in figures[0]}
+        for side, figures in found.items()
     }
     return {
         "matches": count,
         "prizes_per_match": prizes,
+        "history": history,
         "duplicates_percent": DUPLICATES_PERCENT,
         "signed_matches": signed,
-        "runs": sides,
+        "runs": found,
         "medians": medians,
         "ratio": _ratio(medians, "services"),
         "chain_ratio": _ratio(medians, "chain"),
     }
+
+
+def _first(run: int, *, prizes: int) -> list[bytes]:
+    """The matches of a side's start."""
+    return matches(run=START + run, count=START_MATCHES, prizes=prizes, key=None)
 
 
 def _ratio(medians: dict[str, dict[str, float]], side: str) -> float:

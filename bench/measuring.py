@@ -1,34 +1,53 @@
-"""What a side of a benchmark cost and how fast it was: processor time, write-ahead log, credits over seconds."""
+"""What a side of a benchmark costs and how fast it is: processor time, write-ahead log, rows, credits over seconds."""
 
 import asyncio
-import contextlib
+import re
+import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import asyncpg
 import psutil
 
+from prizewire_devstack.components.postgres import binaries
 from prizewire_devstack.stack import Stack
 
 LOOK_S = 0.02
 STILL_S = 0.5
-DEADLINE_S = 600.0
+DEADLINE_S = 900.0
+
+
+class LogUse(NamedTuple):
+    """What a stretch of the write-ahead log holds: bytes, bytes of whole pages among them, and what was written.
+
+    ``index_entries`` are new entries of b-trees.
+    """
+
+    bytes: int
+    page_bytes: int
+    rows_inserted: int
+    rows_updated: int
+    index_entries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """One side of one run: credits and the seconds over which they were seen, and what they cost.
 
-    ``cpu_s`` is of this side's processes and PostgreSQL, ``wal_bytes`` of the whole server, both for ``target``
-    credits; batch times reach from the decoded batch to its commit, for the services the slower of the two.
+    ``cpu_s`` is of this side's processes and PostgreSQL, ``log`` of the whole server, all for ``target`` credits
+    and without the start: ``start_cpu_s`` is what the side's processes used until they had made the first credits, which
+    do not count. Batch times reach from the decoded batch to its commit, for the services the slower of the two.
     """
 
     side: str
     credits: int
     seconds: float
     target: int
+    start_cpu_s: float
     cpu_s: float
-    wal_bytes: int
+    log: LogUse
     batch_p50_ms: float
     batch_p99_ms: float
 
@@ -41,35 +60,90 @@ class Measured:
         """What is reported of it."""
         return {
             "credits_per_s": round(self.rate),
-            "cpu_s_per_1000_credits": round(self.cpu_s / self.target * 1000, 3),
-            "wal_bytes_per_credit": round(self.wal_bytes / self.target),
+            "start_cpu_s": round(self.start_cpu_s, 2),
+            "cpu_ms_per_credit": round(self.cpu_s / self.target * 1000, 3),
+            "log_bytes_per_credit": round(self.log.bytes / self.target),
+            "log_page_bytes_per_credit": round(self.log.page_bytes / self.target),
+            "rows_inserted_per_credit": round(self.log.rows_inserted / self.target, 2),
+            "rows_updated_per_credit": round(self.log.rows_updated / self.target, 2),
+            "index_entries_per_credit": round(self.log.index_entries / self.target, 2),
             "batch_p50_ms": round(self.batch_p50_ms, 1),
             "batch_p99_ms": round(self.batch_p99_ms, 1),
         }
 
 
+class Reading(NamedTuple):
+    """What the server and a side's processes have used so far."""
+
+    side_cpu_s: float
+    postgres_cpu_s: float
+    position: str
+    """In the write-ahead log."""
+
+
 class Meter:
-    """Reads what the server and processes have used so far; the difference of two readings is what a side cost."""
+    """Reads what a side has used; the difference of two readings is what it cost in between."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, *, processes: Sequence[int]) -> None:
+        """``processes`` are the ids of the side's processes."""
         self._stack = stack
+        self._processes = processes
 
-    def wal_bytes(self) -> int:
-        """Bytes of write-ahead log since the server was made."""
-        return int(self._stack.postgres.run_sql("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"))
+    def read(self) -> Reading:
+        """Read everything now."""
+        return Reading(
+            side_cpu_s=sum(_cpu_s(pid) for pid in self._processes),
+            postgres_cpu_s=_cpu_s(self._stack.supervisor.pid("postgres")),
+            position=self._stack.postgres.run_sql("SELECT pg_current_wal_flush_lsn()"),
+        )
 
-    def cpu_s(self, *parts: str) -> float:
-        """Processor seconds of these parts with their children, ended ones included."""
-        total = 0.0
-        for part in parts:
-            process = psutil.Process(self._stack.supervisor.pid(part))
-            own = process.cpu_times()
-            total += own.user + own.system + own.children_user + own.children_system
-            for child in process.children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    used = child.cpu_times()
-                    total += used.user + used.system
-        return total
+    def log_between(self, before: Reading, after: Reading) -> LogUse:
+        """What the write-ahead log holds from one reading to another."""
+        done = subprocess.run(
+            (
+                str(binaries() / "pg_waldump"),
+                *("--path", str(self._stack.postgres.data_dir / "pg_wal"), "--stats=record"),
+                *("--start", before.position, "--end", after.position),
+            ),
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        return parse_log(done.stdout)
+
+
+# Columns: kind, number of records, bytes of records, bytes of whole pages, each with its share in parentheses.
+_RECORD = re.compile(r"^(\S+/\S+)\s+(\d+) \(.*?\)\s+(\d+) \(.*?\)\s+(\d+) \(", re.MULTILINE)
+
+
+def parse_log(text: str) -> LogUse:
+    """What ``pg_waldump --stats=record`` printed."""
+    found = [(name, int(count), int(size), int(pages)) for name, count, size, pages in _RECORD.findall(text)]
+
+    def count_of(*kinds: str) -> int:
+        return sum(count for name, count, _, _ in found if name.partition("+")[0] in kinds)
+
+    return LogUse(
+        bytes=sum(size + pages for _, _, size, pages in found),
+        page_bytes=sum(pages for _, _, _, pages in found),
+        rows_inserted=count_of("Heap/INSERT"),
+        rows_updated=count_of("Heap/UPDATE", "Heap/HOT_UPDATE"),
+        index_entries=count_of("Btree/INSERT_LEAF", "Btree/INSERT_POST", "Btree/SPLIT_L", "Btree/SPLIT_R"),
+    )
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor seconds of a process and its children, ended ones included."""
+    process = psutil.Process(pid)
+    own = process.cpu_times()
+    total = own.user + own.system + own.children_user + own.children_system
+    for child in process.children(recursive=True):
+        try:
+            used = child.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += used.user + used.system
+    return float(total)
 
 
 async def watch(database: str, *, progress: str, credits_query: str, target: int) -> tuple[int, float]:

@@ -7,6 +7,7 @@ import asyncio
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -32,46 +33,90 @@ FLOOR_SUM = "SELECT sum(balance) - 1000000000000000 FROM balances"
 CONSUMERS = ("settlement.matches", "rewards.settlements")
 
 
-def through_services(stack: Stack, *, values: list[bytes], target: int) -> Measured:
-    """Preload while both services are stopped, then start them and watch the credits come."""
+def through_services(stack: Stack, *, values: list[bytes], first: list[bytes], prizes: int) -> Measured:
+    """Restart both services, let them make the ``first`` credits, then send ``values`` and watch the credits come."""
     database = stack.database("rewards").runtime
-    meter = Meter(stack)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(stack.stop, SERVICES))
-    base = asyncio.run(count(database, COUNT_CREDITS))
-    send(stack, MATCHES.name, values)
-    stack.postgres.run_sql("CHECKPOINT")
-    cpu_s, wal_bytes = meter.cpu_s("postgres"), meter.wal_bytes()
     for service in SERVICES:
         stack.supervisor.restart(service)
-    made, seconds = asyncio.run(
-        watch(database, progress=PROGRESS, credits_query=COUNT_CREDITS, target=base + target)
-    )
     for service in SERVICES:
         stack.wait_ready(service)
-    p50_ms, p99_ms = batch_quantiles(stack)
-    measured = Measured(
+    meter = Meter(stack, processes=[stack.supervisor.pid(service) for service in SERVICES])
+    return _measure(
+        stack,
+        meter,
         side="services",
+        database=database,
+        topic=MATCHES.name,
+        values=values,
+        first=first,
+        prizes=prizes,
+        progress=PROGRESS,
+        credits_query=COUNT_CREDITS,
+        batches=lambda: batch_quantiles(stack),
+    )
+
+
+def _measure(
+    stack: Stack,
+    meter: Meter,
+    *,
+    side: str,
+    database: str,
+    topic: str,
+    values: list[bytes],
+    first: list[bytes],
+    prizes: int,
+    progress: str,
+    credits_query: str,
+    batches: Callable[[], tuple[float, float]],
+) -> Measured:
+    """Send ``first`` and wait for its credits, which count as the start; then send ``values`` and measure.
+
+    Raises:
+        AssertionError: there are not as many credits as prizes, or a duplicate had an effect.
+    """
+    base = asyncio.run(count(database, credits_query)) + credits_of(first, prizes=prizes)
+    send(stack, topic, first)
+    asyncio.run(watch(database, progress=progress, credits_query=credits_query, target=base))
+    stack.postgres.run_sql("CHECKPOINT")
+    before = meter.read()
+    target = credits_of(values, prizes=prizes)
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send, stack, topic, values)
+        made, seconds = asyncio.run(
+            watch(database, progress=progress, credits_query=credits_query, target=base + target)
+        )
+        sending.result()
+    after = meter.read()
+    found = asyncio.run(count(database, credits_query))
+    assert found == base + target, f"{side}: {found} credits for {base + target} prizes"
+    p50_ms, p99_ms = batches()
+    return Measured(
+        side=side,
         credits=made,
         seconds=seconds,
         target=target,
-        cpu_s=meter.cpu_s("postgres", *SERVICES) - cpu_s,
-        wal_bytes=meter.wal_bytes() - wal_bytes,
+        start_cpu_s=before.side_cpu_s,
+        cpu_s=after.side_cpu_s - before.side_cpu_s + after.postgres_cpu_s - before.postgres_cpu_s,
+        log=meter.log_between(before, after),
         batch_p50_ms=p50_ms,
         batch_p99_ms=p99_ms,
     )
-    verify(stack, credits_total=base + target)
-    return measured
 
 
-def verify(stack: Stack, *, credits_total: int) -> None:
-    """Hold the books to what was sent: as many credits as prizes, duplicates without effect, every invariant.
+def credits_of(values: list[bytes], *, prizes: int) -> int:
+    """How many credits these messages make: duplicates make none."""
+    return len(set(values)) * prizes
+
+
+def verify(stack: Stack) -> None:
+    """Check every invariant of both services.
 
     Raises:
-        AssertionError: the services were fast, but wrong.
+        AssertionError: one is broken.
     """
-    found = asyncio.run(count(stack.database("rewards").runtime, COUNT_CREDITS))
-    assert found == credits_total, f"{found} credits for {credits_total} prizes"
     with Api(base_url=stack.url, token=stack.token("admin", subject="bench")) as api:
         for service in SERVICES:
             for check in api.get(f"/api/services/{service}/checks")["checks"]:
@@ -124,73 +169,62 @@ def start(stack: Stack, module: str, *arguments: str, database: str) -> subproce
     return process
 
 
-def _told(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What a raw loop says of itself when it ends."""
+def _report_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a raw loop prints when it ends."""
     with process:
         assert process.stdout is not None
-        told: dict[str, Any] = orjson.loads(process.stdout.read())
-    return told
+        report: dict[str, Any] = orjson.loads(process.stdout.read())
+    return report
 
 
-def through_floor(stack: Stack, *, run: int, values: list[bytes], target: int) -> Measured:
-    """The same messages on a topic of their own, drained by one process into its own tables."""
-    topic = f"bench.floor.{run}"
-    stack.kafka.create_topics({topic: PARTITIONS})
-    database = database_of(stack, f"floor_{run}", floor.SCHEMA)
-    return _raw(stack, side="floor", first=None, topic=topic, database=database, values=values, target=target)
+class RawSide:
+    """A raw loop with topics and databases of its own, which grow from run to run as those of the services do."""
 
+    def __init__(self, stack: Stack, *, side: str, hops: int) -> None:
+        """``hops`` is 1, or 2 with a process and an outbox before the loop that makes the credits."""
+        self._stack = stack
+        self._side = side
+        self._topics = [f"bench.{side}.{hop}" for hop in range(hops)]
+        stack.kafka.create_topics(dict.fromkeys(self._topics, PARTITIONS))
+        self._database = database_of(stack, side, floor.SCHEMA)
+        self._outbox = database_of(stack, f"{side}_outbox", chain.SCHEMA) if hops > 1 else None
 
-def through_chain(stack: Stack, *, run: int, values: list[bytes], target: int) -> Measured:
-    """The same messages, moved by a first process through an outbox to a second topic, and drained there."""
-    topic, onward = f"bench.chain.{run}", f"bench.onward.{run}"
-    stack.kafka.create_topics({topic: PARTITIONS, onward: PARTITIONS})
-    before = database_of(stack, f"chain_{run}", chain.SCHEMA)
-    database = database_of(stack, f"onward_{run}", floor.SCHEMA)
-    return _raw(
-        stack,
-        side="chain",
-        first=(before, topic),
-        topic=onward,
-        database=database,
-        values=values,
-        target=target,
-    )
+    def run(self, *, values: list[bytes], first: list[bytes], prizes: int) -> Measured:
+        """Start the processes, let them make the ``first`` credits, then send ``values`` and watch the credits come.
 
+        Raises:
+            AssertionError: the sums of the book are wrong.
+        """
+        loop = start(
+            self._stack,
+            "bench.floor",
+            *("--topic", self._topics[-1]),
+            database=self._database,
+        )
+        processes = [loop]
+        if self._outbox is not None:
+            forward = ("--topic", self._topics[0], "--onward", self._topics[1])
+            processes.append(start(self._stack, "bench.chain", *forward, database=self._outbox))
 
-def _raw(
-    stack: Stack,
-    *,
-    side: str,
-    first: tuple[str, str] | None,
-    topic: str,
-    database: str,
-    values: list[bytes],
-    target: int,
-) -> Measured:
-    """Drain ``topic`` by the floor's loop; ``first`` is the database and the topic of a hop before it."""
-    meter = Meter(stack)
-    send(stack, topic if first is None else first[1], values)
-    stack.postgres.run_sql("CHECKPOINT")
-    cpu_s, wal_bytes = meter.cpu_s("postgres"), meter.wal_bytes()
-    last = start(stack, "bench.floor", "--topic", topic, "--credits", str(target), database=database)
-    before = first and start(stack, "bench.chain", "--topic", first[1], "--onward", topic, database=first[0])
-    made, seconds = asyncio.run(
-        watch(database, progress=PROGRESS_FLOOR, credits_query=COUNT_FLOOR, target=target)
-    )
-    told = _told(last)
-    if before:
-        before.terminate()
-        told["cpu_s"] += _told(before)["cpu_s"]
-    assert asyncio.run(count(database, COUNT_FLOOR)) == target
-    assert asyncio.run(count(database, FLOOR_SUM)) == 0
-    batches = sorted(told["batch_seconds"])
-    return Measured(
-        side=side,
-        credits=made,
-        seconds=seconds,
-        target=target,
-        cpu_s=meter.cpu_s("postgres") - cpu_s + told["cpu_s"],
-        wal_bytes=meter.wal_bytes() - wal_bytes,
-        batch_p50_ms=statistics.median(batches) * 1000,
-        batch_p99_ms=batches[int(len(batches) * 0.99)] * 1000,
-    )
+        def batches() -> tuple[float, float]:
+            for process in processes:
+                process.terminate()
+            report, *_ = [_report_of(process) for process in processes]
+            seconds = sorted(report["batch_seconds"])
+            return statistics.median(seconds) * 1000, seconds[int(len(seconds) * 0.99)] * 1000
+
+        measured = _measure(
+            self._stack,
+            Meter(self._stack, processes=[process.pid for process in processes]),
+            side=self._side,
+            database=self._database,
+            topic=self._topics[0],
+            values=values,
+            first=first,
+            prizes=prizes,
+            progress=PROGRESS_FLOOR,
+            credits_query=COUNT_FLOOR,
+            batches=batches,
+        )
+        assert asyncio.run(count(self._database, FLOOR_SUM)) == 0
+        return measured
