@@ -26,8 +26,8 @@ from prizewire_chassis.settings import ServiceSettings
 from prizewire_contracts.decode import SENT_BYTES_MAX
 
 BATCH_RECORDS_MAX = 500
-_BATCH_TIMEOUT_MS = 40
-"""An empty poll waits this long twice (once in aiokafka, once in FastStream)."""
+_BATCH_TIMEOUT_MS = 100
+"""How long a poll waits for messages, in milliseconds. The first message ends the wait."""
 _COMMIT_MAX_S = 5.0
 """How long a commit of offsets may take, in seconds. The client retries while its broker is away, and a stop must not wait
 for that.

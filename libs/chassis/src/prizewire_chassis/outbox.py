@@ -184,6 +184,9 @@ class Relay:
     async def _relay_on(self, connection: Connection) -> None:
         # a process that hangs between two batches must lose the lock
         await connection.execute(f"SET idle_session_timeout = {round(_SILENT_MAX_S * 1000)}")
+        # This connection commits only which events were sent. If PostgreSQL crashes before such a commit is on disk, the
+        # events are sent a second time, which has no effect.
+        await connection.execute("SET synchronous_commit = off")
         while not await self._lock(connection):
             if self._stopping:
                 return

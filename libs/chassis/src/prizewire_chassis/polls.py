@@ -55,16 +55,20 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka's cons
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """As aiokafka's."""
-        try:
-            found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
-                *partitions, timeout_ms=timeout_ms, max_records=max_records
-            )
-        except Exception:
-            self.polls.raised()
-            raise
-        self.polls.ended()
-        return found
+        """As aiokafka's, but it polls again until there are messages: after an empty poll FastStream sleeps as long as the
+        poll took, and a message that arrives then waits.
+        """
+        while True:
+            try:
+                found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
+                    *partitions, timeout_ms=timeout_ms, max_records=max_records
+                )
+            except Exception:
+                self.polls.raised()
+                raise
+            self.polls.ended()
+            if found:
+                return found
 
 
 def _age_of_polls(subscriber: Subscribed) -> float:

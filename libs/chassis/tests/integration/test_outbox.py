@@ -84,6 +84,29 @@ async def test_events_leave_only_with_their_transaction(db, outbox, events, cloc
     assert await waiting(db) == 0
 
 
+async def test_only_the_relay_commits_before_the_log_is_on_disk(db, outbox, events, clock, monkeypatch):
+    """A lost mark of what was sent leads to a second send. Every other commit is on disk when it returns, as the server is
+    configured: servers of tests are configured otherwise.
+    """
+    seen: list[tuple[str, str]] = []
+    batch = Relay._batch
+
+    async def note(self, connection):
+        seen.append(tuple(await connection.fetchrow(setting)))
+        return await batch(self, connection)
+
+    setting = "SELECT setting, source IN ('session', 'client') FROM pg_settings WHERE name = 'synchronous_commit'"
+    monkeypatch.setattr(Relay, "_batch", note)
+    relay = Relay(db=db, outbox=outbox, producer=FakeProducer(), clock=clock)
+    relay.start()
+    await eventually(lambda: bool(seen), deadline_s=10)
+    await relay.stop()
+    assert seen[0] == ("off", True)
+    for seeking in (False, True):
+        async with db.transaction(seeking=seeking) as tx:
+            assert (await tx.execute(text(setting))).one()[1] is False
+
+
 async def test_logs_name_what_was_recorded(db, outbox, events):
     """A line for each event with its correlation id, and none for a transaction that was rolled back."""
     logging.getLogger("prizewire_chassis.outbox").setLevel(logging.INFO)

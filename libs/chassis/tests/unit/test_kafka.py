@@ -589,3 +589,26 @@ async def test_a_consumer_whose_polls_raise_is_not_ready(settings, monkeypatch):
     clock.now += POLL_AGE_MAX_S + 1
     assert await health.failing() == {"consumer rewards.raising": "ConsumerStalled"}
     consumer._closed = True
+
+
+async def test_a_message_after_an_empty_poll_does_not_wait(settings, monkeypatch):
+    """After an empty poll FastStream would sleep: the consumer polls again instead."""
+    polls: list[dict[TopicPartition, list[SimpleNamespace]]] = [{}, {}, {TopicPartition("t", 0): records((0, 1))}]
+
+    async def fetched(partitions, timeout, *, max_records):
+        return polls.pop(0)
+
+    broker = build_broker(settings)
+    spec = ConsumerSpec("rewards.payouts", PAYOUTS, None)
+    subscribe(broker, spec, SimpleNamespace(stopping=False))
+    (subscriber,) = broker.subscribers
+    await broker.connect()
+    consumer = subscriber.builder(group_id=spec.name)
+    monkeypatch.setattr(consumer, "_coordinator", SimpleNamespace(check_errors=lambda: None))
+    monkeypatch.setattr(consumer, "_fetcher", SimpleNamespace(fetched_records=fetched))
+    slept = AsyncMock()
+    monkeypatch.setattr("anyio.sleep", slept)
+    found = await subscriber.get_msg(consumer)
+    assert [record.offset for record in found] == [1]
+    slept.assert_not_called()
+    consumer._closed = True

@@ -25,7 +25,12 @@ POOL_WAIT_S = 30
 """How long a request waits for a free connection, in seconds."""
 TRANSACTION_MAX_S = 120.0
 """The longest that a transaction may take, in seconds. PostgreSQL then ends it and its connection."""
-_SEEK = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_SEEK = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 _UNLIMITED = text("SET LOCAL transaction_timeout = 0")
 _CALLBACKS = "prizewire.after_commit"
 _CONFLICTS = frozenset({"40001", "40P01"})
@@ -53,7 +58,8 @@ class Database:
         self.engine = self._engine(pool_size, {})
         self.seeking = self._engine(SEEKING_POOL_SIZE, _SEEK)
         """Connections for batches, jobs and the relay, whose statements find rows by their keys. Plans that scan whole tables
-        are disabled: a plan that was made while tables were small would stay in use until the next ANALYZE.
+        are disabled: a plan that was made while tables were small would stay in use until the next ANALYZE. A statement is
+        planned once for all values: PostgreSQL would plan the first five executions, and often all, for their values.
         """
 
     def _engine(self, pool_size: int, settings: Mapping[str, str]) -> AsyncEngine:
