@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from bench.measuring import Measured
+from bench.measuring import Measured, keep_log
 from bench.messages import DUPLICATES_PERCENT, SOURCE, matches
 from bench.sides import SERVICES, RawSide, through_services, verify
 from bench.stacks import bench_stack
@@ -74,6 +74,7 @@ def measure(*, count: int, prizes: int, runs: int, signed: bool, history: int = 
     results: list[Measured] = []
     with bench_stack(services=SERVICES) as stack:
         stack.kafka.allow_everybody("bench.")
+        keep_log(stack)
         prepare(stack, prizes=prizes, key=key)
         sides: list[Callable[..., Measured]] = [
             RawSide(stack, side="floor", hops=1).run,

@@ -72,6 +72,12 @@ class Measured:
         }
 
 
+def keep_log(stack: Stack) -> None:
+    """Let PostgreSQL keep the write-ahead log of a whole run, also behind a checkpoint."""
+    stack.postgres.run_sql("ALTER SYSTEM SET wal_keep_size = '8GB'")
+    stack.postgres.run_sql("SELECT pg_reload_conf()")
+
+
 class Reading(NamedTuple):
     """What the server and a side's processes have used so far."""
 
