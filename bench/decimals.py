@@ -29,7 +29,7 @@ CLIENTS = 2
 
 _WIDER = """
 SET ROLE rewards_owner;
-DROP VIEW ledger_balances;
+DROP VIEW ledger_balances, ledger_journal;
 ALTER TABLE ledger_accounts ALTER COLUMN balance TYPE numeric(38);
 ALTER TABLE ledger_transfers ALTER COLUMN amount TYPE numeric(38);
 ALTER TABLE ledger_deltas ALTER COLUMN delta TYPE numeric(38);
@@ -43,7 +43,8 @@ END $$;
 """
 _POST = Write(
     "ledger_transfers",
-    ledger.POST.parts[0].replace("CAST(:amounts AS bigint[])", "CAST(:amounts AS numeric[])"),
+    ledger.POST.parts[0],
+    ledger.POST.parts[1].replace("CAST(:amounts AS bigint[])", "CAST(:amounts AS numeric[])"),
 )
 _WIDTH = "SELECT pg_table_size('ledger_transfers') / count(*) FROM ledger_transfers"
 _SUMS = """
@@ -60,8 +61,7 @@ async def _bring(database: str, *, side: str) -> None:
     moves = ((TransferType.CAMPAIGN_FUNDED, world, pool), (TransferType.PRIZE_RESERVED, pool, hot))
     for number, (type_, debit, credit) in enumerate(moves):
         identifier = ids.transfer_id(cause=f"bench/bring/{number}", index=0)
-        group = ids.derive("group", "bench/bring")
-        transfer = Transfer(identifier, group, type_, debit, credit, FUNDS[side], "bench/bring", "bench")
+        transfer = Transfer(identifier, type_, debit, credit, FUNDS[side], "bench/bring", "bench")
         async with db.transaction() as tx:
             await ledger.SqlLedger(tx).post([transfer], now=datetime.now(UTC))
     await db.close()

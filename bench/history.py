@@ -26,11 +26,12 @@ _INDEXES = (
 # Triggers rest while the past is written: what they would have made of it is written beside it.
 _PAST = """
 SET session_replication_role = replica;
-INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, credit_kind, asset, amount,
-    cause, correlation_id, at)
+INSERT INTO ledger_groups (no, cause, correlation_id) OVERRIDING SYSTEM VALUE
+SELECT n + 1000000, 'round/' || md5('r' || n)::uuid || '/1', md5('c' || n)::uuid::text
+FROM generate_series({first} / 8, {last} / 8) AS n;
+INSERT INTO ledger_transfers (id, group_no, type, debit_account, debit_kind, credit_account, credit_kind, asset, amount, at)
 SELECT overlay(overlay(md5('t' || n / 8)::text placing lpad(to_hex(n % 8), 5, '0') from 28) placing '8' from 13)::uuid,
-    md5('g' || n / 8)::uuid, 'prize_credited', hot.id, 'reserved', w.id, 'wallet:winnings', 'USDC', 100,
-    'round/' || md5('r' || n / 8)::uuid || '/1', md5('c' || n / 8)::uuid::text,
+    n / 8 + 1000000, 'prize_credited', hot.id, 'reserved', w.id, 'wallet:winnings', 'USDC', 100,
     timestamptz '2026-01-01' + n * interval '1 second'
 FROM generate_series({first}, {last}) AS n
 JOIN (SELECT id, row_number() OVER (ORDER BY owner) AS place FROM ledger_accounts WHERE kind = 'wallet:winnings') w
@@ -39,6 +40,7 @@ CROSS JOIN (SELECT id FROM ledger_accounts WHERE kind = 'reserved') hot
 """
 _BALANCES = """
 SET session_replication_role = replica;
+SELECT setval(pg_get_serial_sequence('ledger_groups', 'no'), greatest(max(no), 1)) FROM ledger_groups;
 UPDATE ledger_accounts a SET balance = t.balance FROM (
     SELECT account, sum(delta)::bigint AS balance FROM (
         SELECT debit_account AS account, -amount AS delta FROM ledger_transfers

@@ -41,8 +41,8 @@ DEADLINE_S = 60.0
 SCHEMA = "CREATE TABLE seen (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text NOT NULL)"
 SEEN = "SELECT id, pg_xact_commit_timestamp(xmin) AS at FROM seen WHERE seq > $1"
 CREDITED = (
-    "SELECT split_part(cause, '/', 2) AS id, max(pg_xact_commit_timestamp(xmin)) AS at FROM ledger_transfers "
-    "WHERE seq > $1 AND type = 'prize_credited' GROUP BY 1"
+    "SELECT split_part(g.cause, '/', 2) AS id, max(pg_xact_commit_timestamp(t.xmin)) AS at FROM ledger_transfers t "
+    "JOIN ledger_groups g ON g.no = t.group_no WHERE t.seq > $1 AND t.type = 'prize_credited' GROUP BY 1"
 )
 CHAINED = "SELECT event_id AS id, max(pg_xact_commit_timestamp(xmin)) AS at FROM transfers WHERE seq > $1 GROUP BY 1"
 PRIZES = 8

@@ -191,10 +191,9 @@ def transfers_of(*, run: int, targets: list[int], start: int) -> list[Transfer]:
     for first in range(start, end, PER_ROUND):
         cause = f"bench/{run}/{first}"
         share = targets[first : min(first + PER_ROUND, end)]
-        group = ids.derive("group", cause)
         for target, made in zip(share, ids.transfer_ids(cause=cause, indexes=range(len(share))), strict=True):
             wallet = Account(Kind.WINNINGS, f"p-{target}", ASSET)
-            found.append(Transfer(made, group, TransferType.PRIZE_CREDITED, hot, wallet, 100, cause, cause))
+            found.append(Transfer(made, TransferType.PRIZE_CREDITED, hot, wallet, 100, cause, cause))
     return found
 
 
@@ -203,13 +202,12 @@ async def fund(database: str) -> None:
     db = Database(database, application_name="bench")
     world, pool = Account(Kind.EXTERNAL_IN, "world", ASSET), Account(Kind.POOL, "hot", ASSET)
     hot = Account(Kind.RESERVED, "hot", ASSET)
-    group = ids.derive("group", "bench/fund")
     moves = ((TransferType.CAMPAIGN_FUNDED, world, pool), (TransferType.PRIZE_RESERVED, pool, hot))
     async with db.transaction() as tx:
         ledger = SqlLedger(tx)
         for number, (type_, debit, credit) in enumerate(moves):
             identifier = ids.transfer_id(cause=f"bench/fund/{number}", index=0)
-            transfer = Transfer(identifier, group, type_, debit, credit, FUNDS, "bench/fund", "bench")
+            transfer = Transfer(identifier, type_, debit, credit, FUNDS, "bench/fund", "bench")
             await ledger.post([transfer], now=datetime.now(UTC))
     await ours(database, run=-1, targets=list(range(1, WALLETS + 1)), clients=1)
     await db.close()

@@ -24,6 +24,8 @@ from prizewire_devstack.stack import Stack
 
 SERVICES = ("settlement", "rewards")
 PARTITIONS = 4
+CHECKS_WITHIN_S = 600
+"""How long the checks of a service may take over a long history, in seconds."""
 COUNT_CREDITS = "SELECT count(*) FROM ledger_transfers WHERE type = 'prize_credited'"
 COUNT_FLOOR = "SELECT count(*) FROM transfers"
 PROGRESS = "SELECT coalesce(max(seq), 0) FROM ledger_transfers"
@@ -93,7 +95,7 @@ def _measure(
     found = asyncio.run(count(database, credits_query))
     assert found == base + target, f"{side}: {found} credits for {base + target} prizes"
     p50_ms, p99_ms = batches()
-    return Measured(
+    measured = Measured(
         side=side,
         credits=made,
         seconds=seconds,
@@ -104,6 +106,8 @@ def _measure(
         batch_p50_ms=p50_ms,
         batch_p99_ms=p99_ms,
     )
+    print(f"{side} over {base:,} credits: {measured.figures()}", file=sys.stderr, flush=True)
+    return measured
 
 
 def credits_of(values: list[bytes], *, prizes: int) -> int:
@@ -117,7 +121,8 @@ def verify(stack: Stack) -> None:
     Raises:
         AssertionError: one is broken.
     """
-    with Api(base_url=stack.url, token=stack.token("admin", subject="bench")) as api:
+    token = stack.token("admin", subject="bench")
+    with Api(base_url=stack.url, token=token, timeout_s=CHECKS_WITHIN_S) as api:
         for service in SERVICES:
             for check in api.get(f"/api/services/{service}/checks")["checks"]:
                 assert check["ok"], f"{service}: {check}"

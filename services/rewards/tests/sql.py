@@ -48,7 +48,6 @@ async def insert(
     """Insert one transfer. Returns its id."""
     values: dict[str, Any] = {
         "id": uuid4(),
-        "group": uuid4(),
         "type": type_,
         "debit": account_id(debit),
         "debit_kind": debit.kind,
@@ -63,9 +62,10 @@ async def insert(
     }
     await tx.execute(
         text(
-            "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, "
-            "credit_kind, asset, amount, cause, correlation_id, at) VALUES (:id, :group, :type, :debit, "
-            ":debit_kind, :credit, :credit_kind, :asset, :amount, :cause, :correlation, :at)"
+            "WITH made AS (INSERT INTO ledger_groups (cause, correlation_id) VALUES (:cause, :correlation) RETURNING no) "
+            "INSERT INTO ledger_transfers (id, group_no, type, debit_account, debit_kind, credit_account, credit_kind, "
+            "asset, amount, at) SELECT :id, no, :type, :debit, :debit_kind, :credit, :credit_kind, :asset, :amount, :at "
+            "FROM made"
         ),
         values,
     )

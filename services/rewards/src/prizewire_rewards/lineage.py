@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import LineageEntry
 from prizewire_money import Amount, AssetRegistry
+from prizewire_rewards.ledger.storage.accounts import group_id
 
 SERVICE = "rewards"
 ENTRIES_MAX = 5_000
@@ -82,7 +83,7 @@ def _transfer(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
         "credit": f"{row.credit_kind} {row.credit_owner}",
         "asset": row.asset,
         "amount": _wire(row, row.amount, assets),
-        "group": str(row.group_id),
+        "group": str(group_id(row.cause)),
     }
     summary = f"{row.type}: {detail['amount']} {row.asset} from {detail['debit']} to {detail['credit']}"
     yield LineageEntry(row.at, SERVICE, "transfer", str(row.id), summary, detail)
@@ -266,7 +267,7 @@ _STEPS = text(
 )
 _TRANSFERS = text(
     "SELECT t.*, d.owner AS debit_owner, c.owner AS credit_owner FROM ("
-    "SELECT * FROM ledger_transfers WHERE correlation_id = :id ORDER BY seq LIMIT :limit) t "
+    "SELECT * FROM ledger_journal WHERE correlation_id = :id ORDER BY seq LIMIT :limit) t "
     "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account "
     "ORDER BY t.seq"
 )
@@ -289,7 +290,7 @@ _OWED_LESS = text(
     "SELECT s.*, r.player, r.asset, r.amount - CAST(sum(CASE s.what WHEN 'receivable_restored' THEN 0 "
     "ELSE s.amount END) OVER (PARTITION BY r.id ORDER BY s.seq) AS bigint) AS left_open FROM ("
     "SELECT min(t.type) AS what, max(t.amount) AS amount, t.cause, min(t.at) AS at, min(t.seq) AS seq, "
-    "CAST(split_part(t.cause, '/', 2) AS uuid) AS id FROM ledger_transfers t "
+    "CAST(split_part(t.cause, '/', 2) AS uuid) AS id FROM ledger_journal t "
     "WHERE t.correlation_id = :id AND t.type IN ('receivable_recovered', 'receivable_settled', "
     "'receivable_written_off', 'receivable_restored') GROUP BY t.cause) s "
     "JOIN receivables r ON r.id = s.id ORDER BY s.seq LIMIT :limit"

@@ -50,6 +50,10 @@ BROKEN: dict[str, tuple[str, dict[Invariant, str]]] = {
         "DELETE FROM payouts WHERE id = '{failed_payout}'",
         {_DOCUMENTED: "(payout_given_back, 3.00 USDC"},
     ),
+    "the group of a payout's transfer": (
+        "DELETE FROM ledger_groups WHERE cause = 'payout/{paid_payout}'",
+        {_DOCUMENTED: "(rail_fee, 0.0000100 XLM"},
+    ),
     "the player of a payout": (
         "UPDATE payouts SET player = 'attacker' WHERE id = '{open_payout}'",
         {_DOCUMENTED: "there is no payout with this amount, asset and owner"},

@@ -18,6 +18,7 @@ GROWING = (
     "entries",
     "inbox",
     "ledger_accounts",
+    "ledger_groups",
     "ledger_transfers",
     "outbox",
     "payout_methods",
@@ -224,11 +225,11 @@ async def test_a_sequential_scan_is_counted(grown: DatabaseUrls) -> None:
     """The counters tell of a sequential scan: without the index that it needs, a look-up is one."""
     before = await counters(grown)
     connection = await asyncpg.connect(grown.migration)
-    await connection.execute("DROP INDEX ledger_transfers_correlation")
-    await connection.fetch("SELECT 1 FROM ledger_transfers WHERE correlation_id = 'x'")
+    await connection.execute("DROP INDEX ledger_groups_correlation")
+    await connection.fetch("SELECT 1 FROM ledger_groups WHERE correlation_id = 'x'")
     await connection.close()
 
     async def seen() -> bool:
-        return (await counters(grown))["ledger_transfers"].scans > before["ledger_transfers"].scans
+        return (await counters(grown))["ledger_groups"].scans > before["ledger_groups"].scans
 
     await eventually(seen)

@@ -53,16 +53,23 @@ _OTHER = (
     "UPDATE ledger_transfers SET {side}_account = (SELECT a.id FROM ledger_accounts a JOIN ledger_accounts o "
     "ON o.id = {side}_account AND a.kind = o.kind AND a.asset = o.asset WHERE a.owner = 'attacker') WHERE id = :id"
 )
+_GROUP = (
+    "WITH own AS (INSERT INTO ledger_groups (cause, correlation_id) SELECT {cause}, {correlation} FROM ledger_journal "
+    "WHERE id = :id RETURNING no) UPDATE ledger_transfers SET group_no = (SELECT no FROM own) WHERE id = :id"
+)
+"""The transfer alone gets another cause or correlation id."""
 CHANGES: Final[dict[str, str]] = {
     "amount": "UPDATE ledger_transfers SET amount = amount + 1 WHERE id = :id",
     "asset": "UPDATE ledger_transfers SET asset = 'EURC' WHERE id = :id",
     "debit": _OTHER.format(side="debit"),
     "credit": _OTHER.format(side="credit"),
-    "cause": (
-        "UPDATE ledger_transfers SET cause = regexp_replace(cause, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', "
-        "CAST(gen_random_uuid() AS text)) WHERE id = :id"
+    "cause": _GROUP.format(
+        cause=(
+            "regexp_replace(cause, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', CAST(gen_random_uuid() AS text))"
+        ),
+        correlation="correlation_id",
     ),
-    "correlation": "UPDATE ledger_transfers SET correlation_id = 'other' WHERE id = :id",
+    "correlation": _GROUP.format(cause="cause", correlation="'other'"),
 }
 """The figures of a transfer that are changed. An account is replaced by an attacker's account of the same kind and
 asset.

@@ -64,6 +64,7 @@ async def change_rows(rig: Rig, *statements: str) -> None:
     """Change rows without any guard, as only a superuser of the database can."""
     tables = (
         "ledger_accounts",
+        "ledger_groups",
         "ledger_transfers",
         "rewards",
         "payouts",
@@ -108,7 +109,8 @@ BREAKS = [
     (Invariant.MONEY_IS_DOCUMENTED, "UPDATE topups SET correlation_id = 'other'"),
     (
         Invariant.MONEY_IS_DOCUMENTED,
-        "UPDATE ledger_transfers SET cause = 'round/x/1' WHERE type = 'prize_reserved'",
+        "UPDATE ledger_groups SET cause = 'round/x/1' "
+        "WHERE no IN (SELECT group_no FROM ledger_transfers WHERE type = 'prize_reserved')",
     ),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE payouts SET state = 'failed'"),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE entries SET state = 'earned'"),

@@ -19,7 +19,7 @@ DISOWNMENT_QUESTION: Final[tuple[str, str, str]] = (
                coalesce(sum(t.amount) FILTER (WHERE t.type IN ('platform_fee_reversed', 'organizer_fee_reversed')), 0)
                + coalesce((SELECT sum(v.amount) FROM receivables v WHERE v.correlation_id = r.correlation_id
                            AND v.reference = format('%s/organizer-fee', r.id)), 0) AS back
-        FROM ledger_transfers t
+        FROM ledger_journal t
         WHERE t.correlation_id = r.correlation_id AND split_part(t.cause, '/', 2) = CAST(r.id AS text)
     ) f
     CROSS JOIN LATERAL (

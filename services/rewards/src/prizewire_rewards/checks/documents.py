@@ -24,7 +24,7 @@ DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
     f"""
     SELECT t.id, format('transfer %s (%s) of %s to %s of %s, caused by %s: %s', t.id, t.type,
                         {amount_sql("t.amount", "t.asset")}, t.credit_kind, c.owner, t.cause, w.wrong)
-    FROM ledger_transfers t
+    FROM ledger_journal t
     JOIN ledger_accounts c ON c.id = t.credit_account
     JOIN ledger_accounts d ON d.id = t.debit_account
     CROSS JOIN LATERAL (
@@ -55,7 +55,7 @@ DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
             THEN format('the payout of %s is %s over %s, and %s came back', coalesce(p.player, p.funding_account),
                         p.state, {amount_sql("p.amount", "p.asset")}, {amount_sql("p.returned", "p.asset")})
             WHEN t.type = 'payout_returned' AND EXISTS (
-                SELECT 1 FROM ledger_transfers o WHERE o.correlation_id = t.correlation_id AND o.type = t.type
+                SELECT 1 FROM ledger_journal o WHERE o.correlation_id = t.correlation_id AND o.type = t.type
                 AND o.cause = t.cause AND o.id <> t.id)
             THEN 'it came back more than once' END
         WHEN t.type = 'prize_reserved' THEN CASE

@@ -37,7 +37,7 @@ MONEY_QUESTIONS: Final[dict[Invariant, tuple[str, str, str]]] = {
                             {amount_sql("b.least", "w.asset")})
         FROM fee_withdrawals w
         CROSS JOIN LATERAL (
-            SELECT coalesce(sum(amount), 0) AS gone FROM ledger_transfers
+            SELECT coalesce(sum(amount), 0) AS gone FROM ledger_journal
             WHERE correlation_id = CAST(w.id AS text) AND type IN ('fee_withdrawn', 'entry_fee_withdrawn')
         ) l
         CROSS JOIN LATERAL (
@@ -65,7 +65,7 @@ MONEY_QUESTIONS: Final[dict[Invariant, tuple[str, str, str]]] = {
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(amount) FILTER (WHERE type = 'topup_credited'), 0) AS credited,
                    coalesce(sum(amount) FILTER (WHERE type = 'topup_reversed'), 0) AS taken
-            FROM ledger_transfers WHERE correlation_id = t.correlation_id AND split_part(cause, '/', 2) = CAST(t.id AS text)
+            FROM ledger_journal WHERE correlation_id = t.correlation_id AND split_part(cause, '/', 2) = CAST(t.id AS text)
         ) l
         WHERE t.id = ANY (CAST(:ids AS uuid[]))
           AND (t.reversed <> v.total OR t.reversed > t.credited OR l.taken <> v.taken

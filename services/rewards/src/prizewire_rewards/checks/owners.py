@@ -159,7 +159,7 @@ _DOCUMENTED: Final = f"""
                         coalesce(d.owner, 'an account that is missing'), t.credit_kind,
                         coalesce(c.owner, 'an account that is missing'), t.cause,
                         {_by_type({types: f"'{document}'" for types, document, _ in _TYPES}, otherwise="'document'")})
-    FROM ledger_transfers t
+    FROM ledger_journal t
     LEFT JOIN ledger_accounts d ON d.id = t.debit_account LEFT JOIN ledger_accounts c ON c.id = t.credit_account
     WHERE t.id = ANY (CAST(:ids AS uuid[])) AND (d.id IS NULL OR c.id IS NULL
         OR ({_by_type({types: exists for types, _, exists in _TYPES}, otherwise="true")}) IS NOT TRUE)

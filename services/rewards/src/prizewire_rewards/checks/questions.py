@@ -50,7 +50,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(t.amount) FILTER (WHERE t.type = 'campaign_funded'), 0) AS total,
                    coalesce(sum(t.amount) FILTER (WHERE t.type = 'campaign_withdrawn'), 0) AS out
-            FROM ledger_transfers t WHERE t.correlation_id = CAST(c.id AS text) AND (
+            FROM ledger_journal t WHERE t.correlation_id = CAST(c.id AS text) AND (
                 (t.type = 'campaign_funded' AND t.credit_account = c.pool)
                 OR (t.type = 'campaign_withdrawn' AND t.debit_account = c.pool))
         ) f
@@ -142,7 +142,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                 UNION ALL
                 SELECT g.owner, 0, 0, 0, CASE g.kind WHEN 'wallet:winnings' THEN l.delta ELSE 0 END,
                        CASE g.kind WHEN 'wallet:pending' THEN l.delta ELSE 0 END
-                FROM ledger_transfers t
+                FROM ledger_journal t
                 CROSS JOIN LATERAL (VALUES (t.credit_account, t.amount), (t.debit_account, -t.amount)) l(account, delta)
                 JOIN ledger_accounts g ON g.id = l.account AND g.kind IN ('wallet:winnings', 'wallet:pending')
                 WHERE t.correlation_id = r.correlation_id
@@ -236,7 +236,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(amount) FILTER (WHERE type = 'payout_paid'), 0) AS paid,
                    coalesce(sum(amount) FILTER (WHERE type = 'payout_fee'), 0) AS fee
-            FROM ledger_transfers WHERE p.round_id IS NULL AND correlation_id = p.correlation_id AND debit_account = a.id
+            FROM ledger_journal WHERE p.round_id IS NULL AND correlation_id = p.correlation_id AND debit_account = a.id
         ) t
         WHERE p.id = ANY (CAST(:ids AS uuid[]))
           AND (coalesce(a.balance, 0) <>

@@ -458,10 +458,10 @@ async def long_rig(make_module_database: DatabaseFactory, many: int) -> AsyncIte
         for account in (winnings, topup, bob, world):
             await open_account(tx, account)
     row = (
-        "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, credit_kind, "
-        "asset, amount, cause, correlation_id, at) SELECT CAST('{mark}' || lpad(to_hex(n), 31, '0') AS uuid), "
-        f"CAST(lpad(to_hex(n), 32, '0') AS uuid), '{{type}}', '{account_id(world)}', 'external_in', '{{to}}', '{{kind}}', "
-        f"'USDC', 1, 'import/' || n, 'c' || n, CAST('{START.isoformat()}' AS timestamptz) + n * interval '1 second' "
+        "INSERT INTO ledger_transfers (id, group_no, type, debit_account, debit_kind, credit_account, credit_kind, "
+        "asset, amount, at) SELECT CAST('{mark}' || lpad(to_hex(n), 31, '0') AS uuid), "
+        f"n, '{{type}}', '{account_id(world)}', 'external_in', '{{to}}', '{{kind}}', "
+        f"'USDC', 1, CAST('{START.isoformat()}' AS timestamptz) + n * interval '1 second' "
         "FROM generate_series(1, {many}) AS n WHERE n % {step} {which} 0"
     )
     plain = row.format(
@@ -491,14 +491,15 @@ async def long_rig(make_module_database: DatabaseFactory, many: int) -> AsyncIte
         step=many,
         which="<>",
     )
-    # All rows are of an allowed kind. The check of a million rows would take most of the time.
     await as_owner(
         rig,
-        "ALTER TABLE ledger_transfers DROP CONSTRAINT ledger_transfers_edge",
+        "INSERT INTO ledger_groups (cause, correlation_id) SELECT 'import/' || n, 'c' || n "
+        f"FROM generate_series(1, {many}) AS n ORDER BY n",
         plain,
         rare,
         few,
         "ANALYZE ledger_transfers",
+        "ANALYZE ledger_groups",
     )
     yield rig
     await rig.close()

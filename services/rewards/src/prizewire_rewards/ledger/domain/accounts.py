@@ -251,11 +251,10 @@ class Move(NamedTuple):
 class Transfer(NamedTuple):
     """One posting: ``amount`` (minor units, above zero) from ``debit`` to ``credit``.
 
-    ``group`` holds the transfers of one compound move together; ``cause`` says what brought it about.
+    ``cause`` names what brought it about. The transfers of one cause in one transaction are a group.
     """
 
     id: UUID
-    group: UUID
     type: TransferType
     debit: Account
     credit: Account

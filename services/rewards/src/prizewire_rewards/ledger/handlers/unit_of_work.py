@@ -63,13 +63,12 @@ class UnitOfWork:
         ``credited_by`` are the parties of what the moves credit to wallets.
         """
         moves = list(moves)
-        group = ids.derive("group", cause)
         found: list[UUID] = []
         for type_, run in groupby(moves, key=_TYPE):
             alike = list(run)
             added = ids.transfer_ids(cause=f"{cause}/{type_}", indexes=[move.ordinal for move in alike])
             self._transfers += [
-                Transfer(transfer_id, group, type_, debit, credit, amount, cause, correlation_id)
+                Transfer(transfer_id, type_, debit, credit, amount, cause, correlation_id)
                 for transfer_id, (_, debit, credit, amount, _) in zip(added, alike, strict=True)
             ]
             found += added

@@ -20,6 +20,11 @@ def account_id(account: Account) -> UUID:
     return ids.derive("account", account.kind.value, account.owner, account.asset)
 
 
+def group_id(cause: str) -> UUID:
+    """The id by which people know the transfers of one cause."""
+    return ids.derive("group", cause)
+
+
 class SqlLedger:
     """Postings and locked balances in one transaction."""
 
@@ -44,12 +49,16 @@ class SqlLedger:
             },
         )
         found = {account: key for key, account in by_id.items()}
+        causes = dict.fromkeys((transfer.cause, transfer.correlation_id) for transfer in transfers)
+        groups = {group: number for number, group in enumerate(causes, 1)}
         await later(
             self._tx,
             POST,
             {
+                "causes": [cause for cause, _ in groups],
+                "correlations": [correlation_id for _, correlation_id in groups],
+                "groups": [groups[transfer.cause, transfer.correlation_id] for transfer in transfers],
                 "ids": [transfer.id for transfer in transfers],
-                "groups": [transfer.group for transfer in transfers],
                 "types": [transfer.type for transfer in transfers],
                 "debits": [found[transfer.debit] for transfer in transfers],
                 "debit_kinds": [transfer.debit.kind for transfer in transfers],
@@ -57,8 +66,6 @@ class SqlLedger:
                 "credit_kinds": [transfer.credit.kind for transfer in transfers],
                 "assets": [transfer.debit.asset for transfer in transfers],
                 "amounts": [transfer.amount for transfer in transfers],
-                "causes": [transfer.cause for transfer in transfers],
-                "correlations": [transfer.correlation_id for transfer in transfers],
                 "now": now,
             },
         )
@@ -129,14 +136,20 @@ _OPEN = Write(
     "WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = u.id) ORDER BY u.n "
     "ON CONFLICT (id) DO NOTHING",
 )
+# The numbers of new groups rise in their order, so the array has them as ``:groups`` counts them.
 POST = Write(
     "ledger_transfers",
-    "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, credit_kind, asset, "
-    "amount, cause, correlation_id, at) "
-    "SELECT u.*, CAST(:now AS timestamptz) FROM unnest(CAST(:ids AS uuid[]), CAST(:groups AS uuid[]), "
-    "CAST(:types AS text[]), CAST(:debits AS uuid[]), CAST(:debit_kinds AS text[]), CAST(:credits AS uuid[]), "
-    "CAST(:credit_kinds AS text[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), CAST(:causes AS text[]), "
-    "CAST(:correlations AS text[])) AS u",
+    "INSERT INTO ledger_groups (cause, correlation_id) SELECT u.cause, u.correlation_id "
+    "FROM unnest(CAST(:causes AS text[]), CAST(:correlations AS text[])) WITH ORDINALITY AS u(cause, correlation_id, n) "
+    "ORDER BY u.n RETURNING no",
+    "INSERT INTO ledger_transfers (group_no, id, type, debit_account, debit_kind, credit_account, credit_kind, asset, "
+    "amount, at) SELECT g.numbers[u.group_n], u.id, u.type, u.debit_account, u.debit_kind, u.credit_account, "
+    "u.credit_kind, u.asset, u.amount, CAST(:now AS timestamptz) "
+    "FROM (SELECT array_agg(no ORDER BY no) AS numbers FROM {0}) AS g, "
+    "unnest(CAST(:groups AS integer[]), CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:debits AS uuid[]), "
+    "CAST(:debit_kinds AS text[]), CAST(:credits AS uuid[]), CAST(:credit_kinds AS text[]), CAST(:assets AS text[]), "
+    "CAST(:amounts AS bigint[])) WITH ORDINALITY AS u(group_n, id, type, debit_account, debit_kind, credit_account, "
+    "credit_kind, asset, amount, n) ORDER BY u.n",
 )
 _DOCUMENT = Write(
     "money_in",

@@ -173,12 +173,12 @@ _PRIZES_BACK = text(
     "WHERE round_id = :id AND line > 0 AND state = 'reversed' GROUP BY asset"
 )
 _FEES_BACK = text(
-    "SELECT split_part(type, '_', 1) AS source, asset, sum(amount) AS amount FROM ledger_transfers "
+    "SELECT split_part(type, '_', 1) AS source, asset, sum(amount) AS amount FROM ledger_journal "
     "WHERE correlation_id = :correlation AND type IN ('platform_fee_reversed', 'organizer_fee_reversed') "
     "AND split_part(cause, '/', 2) = CAST(CAST(:id AS uuid) AS text) GROUP BY 1, 2 ORDER BY 1 DESC"
 )
 _TO_POOL = text(
-    "SELECT asset, count(*) AS number, sum(amount) AS amount FROM ledger_transfers "
+    "SELECT asset, count(*) AS number, sum(amount) AS amount FROM ledger_journal "
     "WHERE correlation_id = :correlation AND type = 'prize_released' "
     "AND cause LIKE 'round/' || CAST(CAST(:id AS uuid) AS text) || '/%/void' GROUP BY asset"
 )

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.ledger.domain.accounts import Account
-from prizewire_rewards.ledger.storage.accounts import account_id
+from prizewire_rewards.ledger.storage.accounts import account_id, group_id
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.wallets.domain.history import (
     EntryFilter,
@@ -176,7 +176,7 @@ async def _of_correlation(tx: AsyncConnection, wanted: EntryFilter, *, wallets: 
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     # OFFSET 0 keeps the planner from walking another index in the hope of meeting this correlation id soon.
     found = (
-        "SELECT t.* FROM (SELECT * FROM ledger_transfers WHERE correlation_id = :correlation_id OFFSET 0) t "  # noqa: S608 - fixed words
+        "SELECT t.* FROM (SELECT * FROM ledger_journal WHERE correlation_id = :correlation_id OFFSET 0) t "  # noqa: S608 - fixed words
         f"{where}{order} LIMIT :limit OFFSET :offset"
     )
     return await _page(tx, found, order, values, wanted=wanted, end=None)
@@ -240,7 +240,7 @@ def _entry_of(row: Any) -> HistoryEntry:
     return HistoryEntry(
         seq=row.seq,
         id=row.id,
-        group=row.group_id,
+        group=group_id(row.cause),
         type=row.type,
         asset=row.asset,
         amount=row.amount,
@@ -271,12 +271,12 @@ def _amounts_of(row: Any) -> PayoutAmounts:
 _BY_TIME: Final = "ORDER BY t.at DESC, t.seq DESC"
 _BY_NUMBER: Final = "ORDER BY t.seq DESC"
 _COLUMNS: Final = (
-    "SELECT t.seq, t.id, t.group_id, t.type, t.asset, t.amount, t.debit_kind, d.owner AS debit_owner, "
-    f"t.credit_kind, c.owner AS credit_owner, t.cause, t.correlation_id, t.at, {STATUS} AS status, "
+    "SELECT t.seq, t.id, t.type, t.asset, t.amount, t.debit_kind, d.owner AS debit_owner, "
+    f"t.credit_kind, c.owner AS credit_owner, g.cause, g.correlation_id, t.at, {STATUS} AS status, "
     "p.state AS payout_state, p.fee, p.outcome, m.reference, m.actor AS booked_by, m.repeats"
 )
 _JOINS: Final = (
-    "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account "
+    "JOIN ledger_groups g ON g.no = t.group_no JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account "
     f"{PAYOUT_OF} LEFT JOIN money_in m ON m.id = t.id"
 )
 _WITHOUT_EFFECT: Final = frozenset({PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED})

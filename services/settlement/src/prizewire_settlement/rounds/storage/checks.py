@@ -146,7 +146,7 @@ SELECT format('round %s: step %s from %s to %s does not follow', t.round_id, t.s
     AS breach
 FROM (
     SELECT *, lag(to_state) OVER steps AS before, lag(seq) OVER steps AS before_seq
-    FROM round_transitions WINDOW steps AS (PARTITION BY round_id ORDER BY seq)
+    FROM round_steps WINDOW steps AS (PARTITION BY round_id ORDER BY seq)
 ) t
 LEFT JOIN round_transitions_allowed a ON a.from_state = t.from_state AND a.to_state = t.to_state
 WHERE a.from_state IS NULL OR t.seq <> coalesce(t.before_seq, 0) + 1

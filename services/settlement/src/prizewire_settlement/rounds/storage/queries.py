@@ -234,7 +234,7 @@ _RULES_OF = text(
     "WHERE s.round_id = ANY(CAST(:ids AS uuid[]))"
 )
 _STEPS_OF = text(
-    "SELECT * FROM round_transitions WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, seq"
+    "SELECT * FROM round_steps WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, seq"
 )
 _PARTS_OF = text(
     f"SELECT {PART_COLUMNS} FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[])) "  # noqa: S608 - see above

@@ -1,7 +1,9 @@
 """Rounds in PostgreSQL. A batch costs a fixed number of statements, whatever its size."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,7 +15,14 @@ from prizewire_settlement.competitions.storage.rules import COMPETITION_COLUMNS,
 from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import Line, PlayerResult
 from prizewire_settlement.rounds.domain.documents import results_of
-from prizewire_settlement.rounds.domain.model import Disownment, Refusal, ResultPart, Round, Settlement
+from prizewire_settlement.rounds.domain.model import (
+    Disownment,
+    Refusal,
+    ResultPart,
+    Round,
+    Settlement,
+    Transition,
+)
 from prizewire_settlement.rounds.ports import RoundChanges
 from prizewire_settlement.rounds.storage.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
 from prizewire_settlement.rounds.storage.writes import (
@@ -146,17 +155,19 @@ class Rounds:
         await later(self._tx, REFUSALS, columns(refusals, REFUSAL))
 
     async def _save_transitions(self, changes: RoundChanges) -> None:
-        steps = changes.transitions
-        if not steps:
+        paths = [list(steps) for _, steps in groupby(changes.transitions, key=_CAUSED)]
+        if not paths:
             return
+        steps = [path[-1] for path in paths]
         await later(
             self._tx,
             TRANSITIONS,
             {
                 "rounds": [step.round_id for step in steps],
                 "seqs": [step.seq for step in steps],
-                "befores": [step.before.value for step in steps],
+                "befores": [path[0].before.value for path in paths],
                 "afters": [step.after.value for step in steps],
+                "throughs": [_through(path) for path in paths],
                 "causes": [step.cause.kind for step in steps],
                 "cause_ids": [step.cause.id for step in steps],
                 "actors": [step.cause.actor for step in steps],
@@ -199,6 +210,14 @@ class Rounds:
                 },
             )
 
+
+def _through(path: Sequence[Transition]) -> str | None:
+    """The states between the first and the last of a path as an array's text, None where there are none."""
+    return f"{{{','.join(step.after.value for step in path[:-1])}}}" if len(path) > 1 else None
+
+
+_CAUSED = attrgetter("round_id", "cause", "at")
+"""What the steps of one row have in common. The steps of a change follow each other."""
 
 # The SQL below is put together from the literals above; every value is bound.
 _COMPETITIONS = Read(

@@ -75,7 +75,7 @@ def disownment_of(row: Any) -> Disownment:
 
 
 def transition_of(row: Any) -> Transition:
-    """The step of a row of ``round_transitions``."""
+    """The step of a row of ``round_steps``."""
     return Transition(
         row.round_id,
         row.seq,

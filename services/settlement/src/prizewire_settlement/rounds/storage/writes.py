@@ -107,11 +107,12 @@ def _rows(columns: tuple[_Column, ...]) -> str:
 TRANSITIONS = Write(
     "round_transitions",
     "INSERT INTO round_transitions "
-    "(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at, reason) "
-    "SELECT * FROM unnest(CAST(:rounds AS uuid[]), CAST(:seqs AS int[]), CAST(:befores AS text[]), "
-    "CAST(:afters AS text[]), CAST(:causes AS text[]), CAST(:cause_ids AS text[]), CAST(:actors AS text[]), "
+    "(round_id, seq, from_state, to_state, through, cause, cause_id, actor, correlation_id, at, reason) "
+    "SELECT u.round_id, u.seq, u.from_state, u.to_state, CAST(u.through AS text[]), u.cause, u.cause_id, u.actor, "
+    "u.correlation_id, u.at, u.reason FROM unnest(CAST(:rounds AS uuid[]), CAST(:seqs AS int[]), CAST(:befores AS text[]), "
+    "CAST(:afters AS text[]), CAST(:throughs AS text[]), CAST(:causes AS text[]), CAST(:cause_ids AS text[]), CAST(:actors AS text[]), "
     "CAST(:correlations AS text[]), CAST(:ats AS timestamptz[]), CAST(:reasons AS text[])) "
-    "AS u(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at, reason) "
+    "AS u(round_id, seq, from_state, to_state, through, cause, cause_id, actor, correlation_id, at, reason) "
     "ORDER BY u.round_id, u.seq",
     raced=["round_transitions_pkey"],
 )
