@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.measuring import Measured, keep_log
 from bench.messages import DUPLICATES_PERCENT, SOURCE, matches
-from bench.sides import SERVICES, RawSide, through_services, verify
+from bench.sides import SERVICES, RawSide, settle_down, through_services, verify
 from bench.stacks import bench_stack
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.api import Api
@@ -85,6 +85,7 @@ def measure(*, count: int, prizes: int, runs: int, signed: bool, history: int = 
             past = matches(run=-1, count=history, prizes=prizes, key=None)
             for side in sides:
                 side(values=past, first=_first(-1, prizes=prizes), prizes=prizes)
+            settle_down(stack)
         for run in range(runs):
             values = matches(run=run, count=count, prizes=prizes, key=key if signed else None)
             order = sides[run % 3 :] + sides[: run % 3]

@@ -21,6 +21,7 @@ from bench.messages import send
 from prizewire_contracts.topics import MATCHES
 from prizewire_devstack.api import Api
 from prizewire_devstack.stack import Stack
+from prizewire_devstack.waiting import eventually
 
 SERVICES = ("settlement", "rewards")
 PARTITIONS = 4
@@ -126,6 +127,25 @@ def verify(stack: Stack) -> None:
         for service in SERVICES:
             for check in api.get(f"/api/services/{service}/checks")["checks"]:
                 assert check["ok"], f"{service}: {check}"
+
+
+def settle_down(stack: Stack) -> None:
+    """Do at once what PostgreSQL and the services do in the background for a history, so that no run is measured with it."""
+    with asyncio.Runner() as runner:
+        database = stack.database("rewards").runtime
+        runner.run(eventually(lambda: _summed_up(database), deadline_s=CHECKS_WITHIN_S))
+    for name in stack.postgres.run_sql("SELECT datname FROM pg_database WHERE datallowconn").splitlines():
+        stack.postgres.run_sql("VACUUM (ANALYZE)", database=name)
+
+
+async def _summed_up(database: str) -> bool:
+    """Whether the ledger's checkpoint has reached its last transfer."""
+    return (
+        await count(
+            database, "SELECT max(t.seq) - c.seq FROM ledger_transfers t, ledger_checkpoint c GROUP BY c.seq"
+        )
+        == 0
+    )
 
 
 def batch_quantiles(stack: Stack) -> tuple[float, float]:

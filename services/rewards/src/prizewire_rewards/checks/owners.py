@@ -96,9 +96,9 @@ _ROUND: Final = f"""
         AND (t.type = 'organizer_fee'
              OR (t.type = 'organizer_fee_reversed' AND d.owner IN (r.organizer_player, 'organizer'))
              OR ((t.debit_kind NOT LIKE 'wallet:%'
-                  OR EXISTS (SELECT 1 FROM rewards w WHERE w.round_id = r.id AND w.player = d.owner))
+                  OR EXISTS (SELECT 1 FROM rewards w WHERE w.round_id = r.id AND w.settled_at = r.settled_at AND w.player = d.owner))
                  AND (t.credit_kind NOT LIKE 'wallet:%'
-                      OR EXISTS (SELECT 1 FROM rewards w WHERE w.round_id = r.id AND w.player = c.owner))))
+                      OR EXISTS (SELECT 1 FROM rewards w WHERE w.round_id = r.id AND w.settled_at = r.settled_at AND w.player = c.owner))))
         AND (t.type NOT IN ('claim_paid', 'claim_expired', 'claim_rejected')
              OR EXISTS (SELECT 1 FROM claims k WHERE k.reward_id = {_uuid("split_part(t.cause, '/', 4)")}
                         AND k.round_id = r.id)))

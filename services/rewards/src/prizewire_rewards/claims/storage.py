@@ -188,7 +188,8 @@ _RECENT = text(
 _SHARING = text(
     "SELECT o.player FROM players me JOIN players o ON o.player <> me.player "
     "AND (o.device_hash = me.device_hash OR o.address_hash = me.address_hash) "
-    "JOIN rewards w ON w.player = o.player AND w.round_id = :round_id "
+    "JOIN rounds r ON r.id = :round_id "
+    "JOIN rewards w ON w.player = o.player AND w.settled_at = r.settled_at AND w.round_id = r.id "
     "WHERE me.player = :player ORDER BY o.player LIMIT :limit"
 )
 _WAITING = text(

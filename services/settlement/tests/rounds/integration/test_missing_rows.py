@@ -47,13 +47,17 @@ BROKEN: dict[str, tuple[str, dict[str, str]]] = {
     "a step's number": (
         "UPDATE round_transitions SET seq = 9 WHERE to_state = 'SETTLED'",
         {
-            _PATH: "step 9 from RESOLVED to SETTLED does not follow",
+            _PATH: "step 7 from OPEN to CLOSED does not follow",
             _PATH_END: "ends with SETTLED after 9 steps",
         },
     ),
     "a step's beginning": (
-        "UPDATE round_transitions SET from_state = 'SETTLED' WHERE to_state = 'RESOLVED'",
-        {_PATH: "from SETTLED to RESOLVED does not follow"},
+        "UPDATE round_transitions SET from_state = 'SETTLED' WHERE to_state = 'SETTLED'",
+        {_PATH: "from SETTLED to CLOSED does not follow"},
+    ),
+    "a state between two others": (
+        "UPDATE round_transitions SET through = '{CLOSED}' WHERE to_state = 'SETTLED'",
+        {_PATH: "from CLOSED to SETTLED does not follow"},
     ),
     "a step that is not allowed": (
         "DELETE FROM round_transitions_allowed WHERE to_state = 'RESOLVED'",

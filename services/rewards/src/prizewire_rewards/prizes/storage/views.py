@@ -48,10 +48,14 @@ async def list_prizes(
         if after is not None:
             of_prize += ["(x.settled_at, x.round_id) <= (:at, :after)", _LATER]
         if round_id is not None:
-            of_prize.append("x.round_id = :round_id")
+            of_prize += [
+                "x.settled_at = (SELECT r.settled_at FROM rounds r WHERE r.id = :round_id)",
+                "x.round_id = :round_id",
+            ]
         if correlation_id is not None:
             of_prize.append(
-                "x.round_id IN (SELECT r.id FROM rounds r WHERE r.correlation_id = :correlation_id)"
+                "(x.settled_at, x.round_id) IN (SELECT r.settled_at, r.id FROM rounds r "
+                "WHERE r.correlation_id = :correlation_id)"
             )
         found = f"SELECT x.* FROM rewards x WHERE {' AND '.join(of_prize)} {_ORDER} LIMIT :limit"  # noqa: S608 - fixed words
     else:

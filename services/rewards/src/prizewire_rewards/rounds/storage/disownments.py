@@ -145,7 +145,8 @@ _PAGE = text(
 _BLOCK_NEW_ROUNDS = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.round_births'))")
 # In the order of ``Concern``.
 _CONCERN = text(
-    "SELECT EXISTS (SELECT 1 FROM rewards WHERE round_id = :id AND player = :subject), "
+    "SELECT EXISTS (SELECT 1 FROM rounds r JOIN rewards w ON w.player = :subject AND w.settled_at = r.settled_at "
+    "AND w.round_id = r.id WHERE r.id = :id), "
     "EXISTS (SELECT 1 FROM rounds WHERE id = :id AND organizer_player = :subject), "
     "EXISTS (SELECT 1 FROM entries WHERE round_id = :id AND player = :subject AND state <> 'refused'), "
     "EXISTS (SELECT 1 FROM rounds r CROSS JOIN LATERAL jsonb_array_elements(r.parties) p "

@@ -42,7 +42,9 @@ def _prize(side: str, known: Mapping[str, Status]) -> str:
     """The status by the state of a prize: of the player of one side, in the round that the cause names."""
     round_id = _uuid("(SELECT split_part(g.cause, '/', 2) FROM ledger_groups g WHERE g.no = t.group_no)")
     return (
-        f"(SELECT {_case('s.state', known)} FROM rewards s WHERE s.round_id = {round_id} AND s.player = "  # noqa: S608 - our own words
+        f"(SELECT {_case('s.state', known)} FROM rounds r "  # noqa: S608 - our own words
+        "JOIN rewards s ON s.settled_at = r.settled_at AND s.round_id = r.id "
+        f"WHERE r.id = {round_id} AND s.player = "
         f"(SELECT a.owner FROM ledger_accounts a WHERE a.id = t.{side}_account))"
     )
 
