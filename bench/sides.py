@@ -131,9 +131,8 @@ def verify(stack: Stack) -> None:
 
 def settle_down(stack: Stack) -> None:
     """Do at once what PostgreSQL and the services do in the background for a history, so that no run is measured with it."""
-    with asyncio.Runner() as runner:
-        database = stack.database("rewards").runtime
-        runner.run(eventually(lambda: _summed_up(database), deadline_s=CHECKS_WITHIN_S))
+    database = stack.database("rewards").runtime
+    asyncio.run(eventually(lambda: _summed_up(database), deadline_s=CHECKS_WITHIN_S))
     for name in stack.postgres.run_sql("SELECT datname FROM pg_database WHERE datallowconn").splitlines():
         stack.postgres.run_sql("VACUUM (ANALYZE)", database=name)
 

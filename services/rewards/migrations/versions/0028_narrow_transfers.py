@@ -64,10 +64,14 @@ TRANSFERS = (
     "-- squawk-ignore ban-drop-table\nDROP TABLE ledger_transfers",
     "-- squawk-ignore renaming-table\nALTER TABLE ledger_transfers_narrow RENAME TO ledger_transfers",
     "-- squawk-ignore renaming-object\nALTER SEQUENCE ledger_transfers_narrow_seq_seq RENAME TO ledger_transfers_seq_seq",
-    "-- squawk-ignore constraint-missing-not-valid, adding-serial-primary-key-field\n"
-    "ALTER TABLE ledger_transfers ADD CONSTRAINT ledger_transfers_pkey PRIMARY KEY (id)",
-    "-- squawk-ignore constraint-missing-not-valid, disallowed-unique-constraint\n"
-    "ALTER TABLE ledger_transfers ADD CONSTRAINT ledger_transfers_seq_key UNIQUE (seq)",
+    (
+        "-- squawk-ignore constraint-missing-not-valid, adding-serial-primary-key-field\n"
+        "ALTER TABLE ledger_transfers ADD CONSTRAINT ledger_transfers_pkey PRIMARY KEY (id)"
+    ),
+    (
+        "-- squawk-ignore constraint-missing-not-valid, disallowed-unique-constraint\n"
+        "ALTER TABLE ledger_transfers ADD CONSTRAINT ledger_transfers_seq_key UNIQUE (seq)"
+    ),
     "CREATE INDEX ledger_transfers_group ON ledger_transfers (group_no)",
     """
     CREATE INDEX ledger_transfers_wallet_credits ON ledger_transfers (credit_account, at, seq)

@@ -109,8 +109,10 @@ BREAKS = [
     (Invariant.MONEY_IS_DOCUMENTED, "UPDATE topups SET correlation_id = 'other'"),
     (
         Invariant.MONEY_IS_DOCUMENTED,
-        "UPDATE ledger_groups SET cause = 'round/x/1' "
-        "WHERE no IN (SELECT group_no FROM ledger_transfers WHERE type = 'prize_reserved')",
+        (
+            "UPDATE ledger_groups SET cause = 'round/x/1' "
+            "WHERE no IN (SELECT group_no FROM ledger_transfers WHERE type = 'prize_reserved')"
+        ),
     ),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE payouts SET state = 'failed'"),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE entries SET state = 'earned'"),
