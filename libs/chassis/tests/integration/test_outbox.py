@@ -95,7 +95,9 @@ async def test_only_the_relay_commits_before_the_log_is_on_disk(db, outbox, even
         seen.append(tuple(await connection.fetchrow(setting)))
         return await batch(self, connection)
 
-    setting = "SELECT setting, source IN ('session', 'client') FROM pg_settings WHERE name = 'synchronous_commit'"
+    setting = (
+        "SELECT setting, source IN ('session', 'client') FROM pg_settings WHERE name = 'synchronous_commit'"
+    )
     monkeypatch.setattr(Relay, "_batch", note)
     relay = Relay(db=db, outbox=outbox, producer=FakeProducer(), clock=clock)
     relay.start()

@@ -593,7 +593,11 @@ async def test_a_consumer_whose_polls_raise_is_not_ready(settings, monkeypatch):
 
 async def test_a_message_after_an_empty_poll_does_not_wait(settings, monkeypatch):
     """After an empty poll FastStream would sleep: the consumer polls again instead."""
-    polls: list[dict[TopicPartition, list[SimpleNamespace]]] = [{}, {}, {TopicPartition("t", 0): records((0, 1))}]
+    polls: list[dict[TopicPartition, list[SimpleNamespace]]] = [
+        {},
+        {},
+        {TopicPartition("t", 0): records((0, 1))},
+    ]
 
     async def fetched(partitions, timeout, *, max_records):
         return polls.pop(0)
