@@ -599,7 +599,7 @@ async def test_a_message_after_an_empty_poll_does_not_wait(settings, monkeypatch
         {TopicPartition("t", 0): records((0, 1))},
     ]
 
-    async def fetched(partitions, timeout, *, max_records):
+    async def fetched(*places, max_records):
         return polls.pop(0)
 
     broker = build_broker(settings)
