@@ -25,8 +25,10 @@ GROUPS = (
 
 # Written whole, because a dropped column would cost each later row some bytes. ``ledger_apply`` checks the edges.
 TRANSFERS = (
+    "-- squawk-ignore renaming-table\nALTER TABLE ledger_transfers RENAME TO ledger_transfers_wide",
+    "-- squawk-ignore renaming-object\nALTER SEQUENCE ledger_transfers_seq_seq RENAME TO ledger_transfers_wide_seq",
     """
-    CREATE TABLE ledger_transfers_narrow (
+    CREATE TABLE ledger_transfers (
         seq bigint GENERATED ALWAYS AS IDENTITY,
         group_no bigint NOT NULL,
         amount bigint NOT NULL CONSTRAINT ledger_transfers_amount CHECK (amount > 0),
@@ -43,27 +45,25 @@ TRANSFERS = (
     """,
     """
     WITH found AS MATERIALIZED (
-        SELECT cause, correlation_id, at, row_number() OVER (ORDER BY min(seq)) AS n FROM ledger_transfers
+        SELECT cause, correlation_id, at, row_number() OVER (ORDER BY min(seq)) AS n FROM ledger_transfers_wide
         GROUP BY cause, correlation_id, at
     ), made AS (
         INSERT INTO ledger_groups (cause, correlation_id) SELECT cause, correlation_id FROM found ORDER BY n RETURNING no
     ), numbered AS (
         SELECT no, row_number() OVER (ORDER BY no) AS n FROM made
     )
-    INSERT INTO ledger_transfers_narrow (seq, group_no, amount, at, id, debit_account, credit_account, type, debit_kind,
+    INSERT INTO ledger_transfers (seq, group_no, amount, at, id, debit_account, credit_account, type, debit_kind,
         credit_kind, asset) OVERRIDING SYSTEM VALUE
     SELECT t.seq, m.no, t.amount, t.at, t.id, t.debit_account, t.credit_account, t.type, t.debit_kind, t.credit_kind, t.asset
-    FROM ledger_transfers t
+    FROM ledger_transfers_wide t
     JOIN found f ON (f.cause, f.correlation_id, f.at) = (t.cause, t.correlation_id, t.at)
     JOIN numbered m ON m.n = f.n ORDER BY t.seq
     """,
     """
-    SELECT setval(pg_get_serial_sequence('ledger_transfers_narrow', 'seq'), max(seq)) FROM ledger_transfers_narrow
+    SELECT setval(pg_get_serial_sequence('ledger_transfers', 'seq'), max(seq)) FROM ledger_transfers
     HAVING max(seq) IS NOT NULL
     """,
-    "-- squawk-ignore ban-drop-table\nDROP TABLE ledger_transfers",
-    "-- squawk-ignore renaming-table\nALTER TABLE ledger_transfers_narrow RENAME TO ledger_transfers",
-    "-- squawk-ignore renaming-object\nALTER SEQUENCE ledger_transfers_narrow_seq_seq RENAME TO ledger_transfers_seq_seq",
+    "-- squawk-ignore ban-drop-table\nDROP TABLE ledger_transfers_wide",
     (
         "-- squawk-ignore constraint-missing-not-valid, adding-serial-primary-key-field\n"
         "ALTER TABLE ledger_transfers ADD CONSTRAINT ledger_transfers_pkey PRIMARY KEY (id)"
