@@ -122,7 +122,7 @@ def discard_parked(scene: Scene, match_id: str) -> None:
                 assert reasons(scene, match_id) == []
 
 
-def test_what_is_not_json_is_kept_whole(scene: Scene) -> None:
+def test_bytes_that_are_no_json_are_stored_whole(scene: Scene) -> None:
     """Bytes that are no JSON are listed with the bytes, and stop nothing."""
     send_raw(scene, b"\xff\xfenot json", key=b"same-partition")
     good_id, players = scene.match(200)
@@ -250,7 +250,7 @@ def test_a_refused_event_can_be_replayed_once_the_reason_is_gone(full_stack: Sta
     assert reasons(scene, match_id) == []
 
 
-def test_what_a_pool_cannot_cover_is_held_whole_and_paid_in_order(full_stack: Stack) -> None:
+def test_prizes_beyond_the_pool_wait_whole_and_are_paid_in_order(full_stack: Stack) -> None:
     """A round beyond the pool is unfunded as a whole, later ones queue behind it, and funding pays them in order."""
     scene = Scene(full_stack, "short", 6, delivery="wallet", funding="150.00")
     scene.set_up()

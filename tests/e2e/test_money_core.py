@@ -151,7 +151,7 @@ def test_entry_fees_are_taken_and_given_back(full_stack: Stack) -> None:
     assert crowd.breaches() == []
 
 
-def test_what_was_spent_is_owed_and_recovered(full_stack: Stack) -> None:
+def test_spent_prizes_are_owed_and_recovered(full_stack: Stack) -> None:
     """An admin corrects a final round whose winner has spent the prize: the rest is a debt, paid by the next prize."""
     crowd = make(full_stack, "debt", gross_prize="100.00")
     match_id, players = crowd.match(0)

@@ -63,7 +63,7 @@ def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
     assert crowd.breaches() == []
 
 
-def test_what_no_provider_signed_is_refused(full_stack: Stack) -> None:
+def test_an_unsigned_webhook_is_refused(full_stack: Stack) -> None:
     """Through the gateway: the route needs no token, and refuses everything without the rail's own signature."""
     with httpx.Client(base_url=full_stack.url, trust_env=False, timeout=30) as anybody:
         forged = anybody.post(HOOK, content=b"{}", headers={"authorization": "Basic dXNlcjp3b3Jk"})

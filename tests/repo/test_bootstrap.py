@@ -30,14 +30,14 @@ def run(clone: Path, *command: str, **environment: str) -> subprocess.CompletedP
     )
 
 
-def test_missing_python_is_said(clone: Path) -> None:
+def test_missing_python_is_reported(clone: Path) -> None:
     """Without the named Python make says which version to install."""
     done = run(clone, "make", "test", "PYTHON=no-such-python")
     assert done.returncode != 0
     assert "Install Python 3.11 or newer" in done.stderr
 
 
-def test_old_python_is_said(clone: Path) -> None:
+def test_old_python_is_reported(clone: Path) -> None:
     """A Python that is too old is named with its version, and how to choose another."""
     old = clone / "old-python"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
@@ -48,7 +48,7 @@ def test_old_python_is_said(clone: Path) -> None:
     assert "make PYTHON=" in done.stderr
 
 
-def test_missing_venv_is_said(clone: Path) -> None:
+def test_missing_venv_is_reported(clone: Path) -> None:
     """Where a distribution leaves ensurepip out, the package to install is named."""
     (clone / "lean").mkdir()
     (clone / "lean/ensurepip.py").write_text("raise ImportError\n")
@@ -57,7 +57,7 @@ def test_missing_venv_is_said(clone: Path) -> None:
     assert f"python{sys.version_info.major}.{sys.version_info.minor}-venv" in done.stderr
 
 
-def test_full_disk_is_said(clone: Path) -> None:
+def test_full_disk_is_reported(clone: Path) -> None:
     """With too little space left nothing is started, and the space needed is said."""
     done = run(clone, sys.executable, "-c", STARVED + RUN)
     assert done.returncode == 1
@@ -65,7 +65,7 @@ def test_full_disk_is_said(clone: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
-def test_failed_download_is_said(clone: Path) -> None:
+def test_failed_download_is_reported(clone: Path) -> None:
     """When a download fails, the sentence names network, proxy and certificates, and make may run again."""
     done = run(clone, sys.executable, "scripts/bootstrap.py", "lock", PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert done.returncode == 1

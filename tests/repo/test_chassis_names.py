@@ -42,7 +42,7 @@ def test_chassis_names_nothing_of_the_domain(repository: Repository) -> None:
     assert found == {}
 
 
-def test_the_rule_sees_what_it_looks_for(tmp_path: Path) -> None:
+def test_the_rule_finds_domain_names(tmp_path: Path) -> None:
     """Names in every spelling are found, and calls of builtin functions are not."""
     module = tmp_path / "sample.py"
     module.write_text(

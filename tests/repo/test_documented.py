@@ -52,7 +52,7 @@ async def client():
 
 
 @pytest.mark.parametrize("name", ["good", "thing_not_found"])
-async def test_what_is_documented_passes(client, name):
+async def test_a_documented_answer_passes(client, name):
     """A success, and a declared problem."""
     assert (await client.get(f"/things/{name}")).status_code in {200, 404}
     assert (await client.head(f"/things/{name}")).status_code in {200, 404}
@@ -71,7 +71,7 @@ async def test_what_is_documented_passes(client, name):
         ("conflict", "409 is not documented"),
     ],
 )
-async def test_what_is_not_documented_fails(client, name, fault):
+async def test_an_undocumented_answer_fails(client, name, fault):
     """Members, types, status, media type and problem codes."""
     with pytest.raises(AssertionError, match=fault):
         await client.get(f"/things/{name}")

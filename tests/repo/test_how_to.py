@@ -85,6 +85,6 @@ def test_paths_are_found_among_other_words(text: str, found: list[tuple[str, str
         ("tests/repo/test_how_to.py", "test_the_index", True),
     ],
 )
-def test_what_is_missing_is_seen(repository: Repository, path: str, test: str, wrong: bool) -> None:
+def test_missing_files_and_tests_are_found(repository: Repository, path: str, test: str, wrong: bool) -> None:
     """A wrong file, a wrong folder before a placeholder and a wrong test are each found."""
     assert missing(repository.root, path, test) is wrong

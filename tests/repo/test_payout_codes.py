@@ -27,6 +27,6 @@ def test_every_code_has_one_row(rows: list[tuple[str, str]]) -> None:
     assert sorted(code for code, _ in rows) == sorted(PayoutCode)
 
 
-def test_what_follows_is_what_the_table_of_decisions_says(rows: list[tuple[str, str]]) -> None:
+def test_the_page_agrees_with_the_table_of_decisions(rows: list[tuple[str, str]]) -> None:
     """Retry, look-up, hold, wait, or the end."""
     assert dict(rows) == {str(code): WORDS[decision] for code, decision in PAYOUT_DECISIONS.items()}

@@ -144,7 +144,7 @@ def test_clean_folders_have_no_stop_words(repository: Repository) -> None:
         ("hardest shortest outdoors", []),
     ],
 )
-def test_the_list_finds_what_it_names(line: str, stops: list[str]) -> None:
+def test_the_list_finds_its_words(line: str, stops: list[str]) -> None:
     """Words are found within names and sentences, and not within other words."""
     assert list(stop_words(line)) == stops
 

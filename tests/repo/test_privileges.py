@@ -59,7 +59,7 @@ def unnamed(found: list[str], tables: Mapping[str, Rights]) -> list[str]:
     return missing
 
 
-def test_what_the_chassis_makes_stands_in_its_table_of_privileges() -> None:
+def test_tables_of_the_chassis_are_in_its_table_of_privileges() -> None:
     """Each version of its schema."""
     found = [text for schema in SCHEMAS.values() for text in schema.STATEMENTS]
     assert len(found) > 10
@@ -69,7 +69,7 @@ def test_what_the_chassis_makes_stands_in_its_table_of_privileges() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_migrations_make_stands_in_the_table_of_privileges(repository: Repository, service: str) -> None:
+def test_tables_of_migrations_are_in_the_table_of_privileges(repository: Repository, service: str) -> None:
     """A new table is named, and so is a new column of a table whose rows change: the database grants nothing else."""
     folder = repository.root / "services" / service
     tables = read_privileges(folder / "migrations" / FILE).tables

@@ -86,7 +86,7 @@ def unexplained(line: str) -> bool:
         ("x = 1  # type: " + "ignore[arg-type]  # the library has no types", False),
     ],
 )
-def test_the_rule_on_ignores_sees_what_it_looks_for(line: str, wrong: bool) -> None:
+def test_the_rule_on_ignores_finds_unexplained_ones(line: str, wrong: bool) -> None:
     """Codes alone are no reason; a word behind them is the least."""
     assert unexplained(line) is wrong
 
@@ -129,7 +129,7 @@ def silent_ignores(text: str) -> list[int]:
     return silent
 
 
-def test_the_rule_on_configuration_sees_what_it_looks_for() -> None:
+def test_the_rule_on_configuration_finds_unexplained_ignores() -> None:
     """Lists, tables and single keys are recognized, and a comment on the line or above it is a reason."""
     text = """
 [tool.ruff.lint]

@@ -73,7 +73,7 @@ def test_a_larger_weight_never_gets_less_and_equal_ones_are_served_in_order(
         (1, [True]),
     ],
 )
-def test_refuses_what_cannot_be_shared(total: Any, weights: Any) -> None:
+def test_refuses_weights_that_cannot_be_shared(total: Any, weights: Any) -> None:
     """Negative numbers, floats, bools and absent weights are refused with a stable code."""
     with pytest.raises(InvalidAllocation) as refusal:
         allocate(total, weights)
@@ -99,7 +99,7 @@ def test_refuses_basis_points_out_of_range(bps: Any) -> None:
 @pytest.mark.parametrize(
     ("amount", "code"), [(-1, "amount_negative"), (1.0, "amount_malformed"), (True, "amount_malformed")]
 )
-def test_refuses_fees_on_what_is_no_amount(amount: Any, code: str) -> None:
+def test_refuses_fees_on_other_values_than_amounts(amount: Any, code: str) -> None:
     """Fees are taken from non-negative integers only."""
     with pytest.raises(InvalidAmount) as refusal:
         split_fees(amount, platform_bps=1, organizer_bps=1)

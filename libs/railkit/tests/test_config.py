@@ -12,7 +12,7 @@ def options(**values: Any) -> Options:
     return Options(rail="tremendous", values=values)
 
 
-def test_what_nobody_reads_is_refused() -> None:
+def test_unknown_members_are_refused() -> None:
     """A misspelt option stops the service and is named with those that exist."""
     found = options(timeout_s=5, timout=5)
     assert found.integer("timeout_s") == 5
@@ -27,7 +27,7 @@ def test_integers_are_integers(value: Any) -> None:
         options(n=value).integer("n", most=100)
 
 
-def test_a_missing_option_is_said() -> None:
+def test_a_missing_option_is_reported() -> None:
     """An option without default must be there."""
     with pytest.raises(RailMisconfigured, match="base_url is missing"):
         options().text("base_url")

@@ -124,7 +124,7 @@ async def test_a_payment_can_come_back() -> None:
     assert back.return_ref
 
 
-async def test_the_book_outlives_the_rail(tmp_path: Path) -> None:
+async def test_the_journal_survives_the_rail(tmp_path: Path) -> None:
     """A book in a file keeps its payments and effects for the next process."""
     options = {"journal": str(tmp_path / "books" / "fake.sqlite")}
     wanted = instruction("lost_answer+ana")

@@ -227,7 +227,7 @@ async def test_each_change_of_a_payment_sends_a_webhook(receiver: Receiver, tmp_
     assert {account: sorted(receiver.types(key)) for account, key in keys.items()} == expected
 
 
-async def test_a_webhook_that_nobody_takes_is_sent_again(receiver: Receiver, tmp_path: Path) -> None:
+async def test_a_webhook_without_an_answer_is_sent_again(receiver: Receiver, tmp_path: Path) -> None:
     """A receiver that fails for a while gets it later; the payment waits for none of it."""
     receiver.failures = 2
     rail = build(rail_context(tmp_path, webhook_url=receiver.url))

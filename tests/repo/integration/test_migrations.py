@@ -72,7 +72,7 @@ def revisions(statements: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_functions_say_where_they_look(
+async def test_functions_have_a_search_path(
     repository: Repository, make_database: DatabaseFactory, name: str
 ) -> None:
     """No function reads a session's temporary table in place of the table that it names."""

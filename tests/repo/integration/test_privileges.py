@@ -51,7 +51,7 @@ def granted(privileges: Privileges, columns: dict[str, list[str]]) -> Iterator[t
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_services_role_may_do_what_its_table_says(
+async def test_the_rights_of_a_role_equal_its_table(
     repository: Repository, make_database: DatabaseFactory, service: str
 ) -> None:
     """Every table, column, function and right of the role is looked at in the migrated database."""
@@ -103,9 +103,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-async def test_the_role_of_rewards_is_refused_what_it_does_not_need(
-    make_database: DatabaseFactory, what: str
-) -> None:
+async def test_the_role_of_rewards_has_no_further_rights(make_database: DatabaseFactory, what: str) -> None:
     """With the password of the service's role one cannot create an asset or funds, or delete rows of the inbox."""
     connection = await asyncpg.connect(make_database("rewards", migrated=True).runtime)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):

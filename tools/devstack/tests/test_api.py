@@ -109,7 +109,7 @@ def test_a_request_to_a_frozen_service_may_be_applied(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("status", "known"), [(502, False), (504, False), (503, True), (409, True)])
-def test_what_a_gateway_answers_for_a_service_says_nothing_of_a_post(
+def test_after_a_gateways_answer_it_is_unknown_whether_a_post_was_applied(
     service: Service, api: Api, status: int, *, known: bool
 ) -> None:
     """The service may have applied it; a service that answers itself did not."""
@@ -153,7 +153,7 @@ def test_a_document_that_takes_long_is_waited_for(service: Service, api: Api) ->
     assert service.asked >= 3
 
 
-def test_a_service_that_freezes_over_a_long_document_is_given_up(
+def test_the_wait_ends_if_a_service_freezes_over_a_long_document(
     service: Service, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client stops waiting when the service answers no other request."""
@@ -163,7 +163,7 @@ def test_a_service_that_freezes_over_a_long_document_is_given_up(
         api.get_long("rewards", CHECKS, within_s=LONG_S)
 
 
-def test_a_service_that_is_gone_over_a_long_document_is_given_up(service: Service, api: Api) -> None:
+def test_the_wait_ends_if_a_service_ends_over_a_long_document(service: Service, api: Api) -> None:
     """The gateway reports it for the liveness request first."""
     service.hanging.add(CHECKS)
     service.statuses[LIFE] = 502

@@ -183,7 +183,7 @@ def test_a_sum_that_does_not_match_is_reported(
         (False, "import the file again"),
     ],
 )
-def test_a_service_that_freezes_says_what_is_not_known(
+def test_an_import_into_a_frozen_service_reports_what_is_unknown(
     run: Any, service: FakeService, monkeypatch: pytest.MonkeyPatch, *, freezes_when_dry: bool, said: str
 ) -> None:
     """After a real batch it is unknown whether it was booked; a dry run books nothing."""

@@ -193,7 +193,7 @@ def test_another_payment_funds_once_more(installation: Installation) -> None:
     assert installation.campaigns["id-cup"]["funded"] == 1500
 
 
-def test_what_another_admin_booked_is_not_booked_again(installation: Installation) -> None:
+def test_a_funding_by_another_admin_is_not_booked_again(installation: Installation) -> None:
     """The same reference with the same amount is the same payment, whichever admin booked it; with another amount it is refused."""
     apply(installation, DOCUMENT)
     installation.change_person()
@@ -274,7 +274,7 @@ def test_an_unknown_field_is_refused(place: str, entry: dict[str, Any], said: st
 
 
 @pytest.mark.parametrize("place", ["campaigns", "funding", "competitions"])
-def test_what_is_declared_twice_is_refused(place: str, tmp_path: Path) -> None:
+def test_a_repeated_declaration_is_refused(place: str, tmp_path: Path) -> None:
     """Two payments under one reference would be booked as one."""
     document = copy.deepcopy(DOCUMENT)
     declared = document["campaigns"][0]["funding"] if place == "funding" else document[place]

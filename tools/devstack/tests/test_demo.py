@@ -103,7 +103,7 @@ class Refusing(Webhooks):
         raise ApiError(status=502, code="bad_gateway", detail="gone", path=path)
 
 
-def test_what_went_wrong_is_not_hidden_by_the_end_of_the_subscription() -> None:
+def test_the_first_failure_is_not_hidden_by_the_end_of_the_subscription() -> None:
     """The first failure is raised; a note says that the subscription was not ended."""
     failing = pytest.raises(DevstackError, match="the real reason")
     with failing as caught, subscribed(cast("Api", Refusing())):

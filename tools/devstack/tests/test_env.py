@@ -73,7 +73,7 @@ def test_nothing_that_a_service_requires_is_missing(service: str, home: Home) ->
     assert printed == {name: value for name, value in given.items() if name not in PASSED_ON}
 
 
-def test_a_shell_reads_exactly_what_was_meant(home: Home) -> None:
+def test_a_shell_reads_the_values_unchanged(home: Home) -> None:
     """Blanks, quotes and dollars in a path survive `eval`."""
     lines = env(home, "rewards").stdout
     done = subprocess.run(

@@ -124,7 +124,7 @@ def test_wiping_keeps_the_lock_that_is_held(home: Home) -> None:
             pass
 
 
-def test_state_of_another_version_is_left_alone_and_named(home: Home) -> None:
+def test_state_of_another_version_is_refused_unchanged(home: Home) -> None:
     """State of an earlier version is neither used nor removed; state of this version is used again."""
     home.claim()
     (home.root / "postgres").mkdir()
@@ -157,7 +157,7 @@ def test_a_command_that_needs_the_stack_says_so(home: Home) -> None:
         home.running()
 
 
-def test_ports_are_remembered_unless_somebody_took_them() -> None:
+def test_free_ports_of_the_last_start_are_used_again() -> None:
     """Free ports are used again, so bookmarks and configured clients stay valid."""
     taken: set[int] = set()
     free, busy = choose(taken=taken), choose(taken=taken)

@@ -123,7 +123,7 @@ def test_pauses_grow_until_the_part_stays(stack: Running) -> None:
     assert pauses[-1] == 1
 
 
-def test_a_part_that_was_stopped_on_purpose_stays_away(stack: Running) -> None:
+def test_a_part_that_was_stopped_on_purpose_is_not_restarted(stack: Running) -> None:
     """A part that a test stops is not restarted by the keeper."""
     stack.supervisor.kill("kafka")
     stack.supervisor.stop("rewards")

@@ -41,7 +41,7 @@ async def test_a_runtime_role_cannot_create_tables(ledger_database: DatabaseUrls
         await execute(ledger_database.runtime, "CREATE TABLE loot (id int)")
 
 
-async def test_what_the_owner_creates_is_writable_for_the_runtime_role(ledger_database: DatabaseUrls) -> None:
+async def test_tables_of_the_owner_are_writable_for_the_runtime_role(ledger_database: DatabaseUrls) -> None:
     """Migrations need no GRANT: default privileges cover tables and sequences."""
     await execute(ledger_database.migration, "CREATE TABLE entries (id bigserial, note text)")
     await execute(ledger_database.runtime, "INSERT INTO entries (note) VALUES ('kept')")
@@ -58,7 +58,7 @@ async def test_a_migration_may_take_update_back(ledger_database: DatabaseUrls) -
         await execute(ledger_database.runtime, "UPDATE journal SET id = 2")
 
 
-async def test_the_runtime_role_cannot_alter_what_it_uses(ledger_database: DatabaseUrls) -> None:
+async def test_the_runtime_role_cannot_alter_its_tables(ledger_database: DatabaseUrls) -> None:
     """The role may not disable a trigger of the owner's table."""
     await execute(ledger_database.migration, "CREATE TABLE transfers (id int)")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -74,7 +74,7 @@ async def test_a_service_cannot_enter_another_services_database(make_database: D
 
 
 @pytest.mark.parametrize("database", ["postgres", "template1"])
-async def test_a_service_has_no_way_into_the_servers_own_databases(
+async def test_a_service_cannot_connect_to_the_servers_own_databases(
     make_database: DatabaseFactory, database: str
 ) -> None:
     """Neither of its two roles may connect to the databases that every server has."""

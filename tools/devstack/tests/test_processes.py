@@ -67,7 +67,7 @@ def test_a_part_that_ends_while_it_starts_says_why(tmp_path: Path) -> None:
     supervisor.stop_all()
 
 
-def test_a_part_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
+def test_the_wait_for_a_part_that_is_never_ready_ends(tmp_path: Path) -> None:
     """A deadline ends the wait."""
     supervisor = Supervisor()
     supervisor.start(spec(tmp_path, SLEEP))
@@ -76,7 +76,7 @@ def test_a_part_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
     supervisor.stop_all()
 
 
-def test_a_part_that_comes_on_gets_longer(tmp_path: Path) -> None:
+def test_a_part_with_progress_gets_more_time(tmp_path: Path) -> None:
     """On a slow machine a growing log, or processor time, is progress; silence is none."""
     for work in ("print('.', flush=True); time.sleep(0.05)", "sum(range(20_000))"):
         code = (
@@ -136,7 +136,7 @@ time.sleep(600)
     child.wait(10)
 
 
-def test_what_a_killed_run_left_is_ended_by_its_record(tmp_path: Path) -> None:
+def test_processes_of_a_killed_run_are_ended_by_its_record(tmp_path: Path) -> None:
     """The next start cleans up even where the reaper was killed as well; a reused pid is left alone."""
     left = subprocess.Popen((sys.executable, "-c", SLEEP), stdout=subprocess.DEVNULL)
     record = record_of(left.pid)

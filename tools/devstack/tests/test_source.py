@@ -75,7 +75,7 @@ def test_events_are_signed(tmp_path: Path, key_file: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "[1]", '"x"'])
-def test_what_is_no_event_is_refused(key_file: Path, text: str) -> None:
+def test_input_without_an_event_is_refused(key_file: Path, text: str) -> None:
     """The error is one sentence."""
     run("keygen", str(key_file), "--keyid", "chess-1")
     assert isinstance(run("sign", "-", "--key", str(key_file), stdin=text).exception, DevstackError)

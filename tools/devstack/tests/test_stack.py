@@ -22,7 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return Home(root=tmp_path_factory.mktemp("stack"))
 
 
-def test_a_stopped_stack_comes_back_as_it_was(home: Home) -> None:
+def test_a_stopped_stack_starts_with_its_former_state(home: Home) -> None:
     """Ports, chain accounts and keys are kept; nothing keeps running in between."""
     with Stack(home=home, options=NO_SERVICES) as first:
         ports = first.ports

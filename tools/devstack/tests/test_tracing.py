@@ -150,7 +150,7 @@ def test_a_trace_is_in_the_order_of_time_and_names_the_signer() -> None:
     assert services_named(steps) == ("settlement", "rewards", "payouts", "webhooks", "signer")
 
 
-def test_a_service_that_is_down_hides_nobody_elses_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_service_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other services' steps are shown, the missing service is named, and the exit code is 1."""
     code, out, err = run(monkeypatch, Lineages("rewards"), "trace", "c-1")
     assert code == 1
@@ -162,7 +162,7 @@ def test_a_service_that_is_down_hides_nobody_elses_part(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("command", [("trace", "c-1"), ("stuck", "list")])
-def test_a_frozen_service_hides_nobody_elses_part(
+def test_a_frozen_service_does_not_hide_the_others(
     monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     """It is named as one that does not answer; if no service answers, the error is about the installation."""
@@ -205,7 +205,7 @@ def test_a_replay_that_is_refused_again_says_why(monkeypatch: pytest.MonkeyPatch
         ),
     ],
 )
-def test_a_discard_says_what_is_known_of_the_money(
+def test_a_discard_prints_advice_about_money(
     monkeypatch: pytest.MonkeyPatch, event: dict[str, Any], said: str
 ) -> None:
     """The advice depends on the type of the event, and names what to check."""
@@ -236,7 +236,7 @@ def test_stuck_events_of_the_others_are_listed(monkeypatch: pytest.MonkeyPatch) 
     assert run(monkeypatch, Lineages(), "stuck", "list")[:2] == (0, "Nothing is stuck.\n")
 
 
-def test_what_the_signer_refused_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals_of_the_signer_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The signer serves no HTTP: its sums by kind come from payouts, which stores them; without payouts they are missing."""
     code, out, _ = run(monkeypatch, Lineages(refused=True), "stuck", "list")
     assert code == 0
@@ -258,7 +258,7 @@ def test_what_the_signer_refused_is_listed(monkeypatch: pytest.MonkeyPatch) -> N
     assert (code, "payouts, signer (asked through payouts) do not answer" in err) == (1, True)
 
 
-def test_a_refusal_is_not_taken_for_silence() -> None:
+def test_a_refusal_is_not_reported_as_a_missing_answer() -> None:
     """A 403 is raised as a refusal."""
 
     class Forbidden(Lineages):

@@ -699,7 +699,7 @@ def test_a_full_comparison_keeps_the_marks_of_comparisons_left_out(tmp_path: Pat
     assert [after.read(name) for name in ("compared", "left out", "not sound")] == [newer, mark, None]
 
 
-def test_the_command_keeps_what_it_found(run: Any, installation: Installation, tmp_path: Path) -> None:
+def test_the_command_stores_its_marks(run: Any, installation: Installation, tmp_path: Path) -> None:
     """The named file stores the marks; without it, and with `--all`, everything is compared; an invalid file is refused."""
     kept = tmp_path / "kept.json"
     assert run("--memory", str(kept))[0] == 0

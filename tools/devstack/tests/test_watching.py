@@ -62,7 +62,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     made.supervisor.stop_all()
 
 
-def test_a_disk_that_fills_up_is_said_before_anything_ends(machine: Machine, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_is_reported_before_a_part_ends(machine: Machine, tmp_path: Path) -> None:
     """The warning comes once, with advice; again only after there was free space in between."""
     watcher = machine.start("", wait_for=tmp_path / "never")
     watcher.look()

@@ -52,7 +52,7 @@ def test_immutable_flags() -> None:
     assert codes(net, options(clear=AUTH_IMMUTABLE)) == ["SET_OPTIONS_CANT_CHANGE"]
 
 
-def test_sets_what_is_given() -> None:
+def test_sets_given_options() -> None:
     """Flags, weights, thresholds, domain and inflation destination change where given, and only there."""
     net = world()
     assert codes(net, options(add=3, domain=b"prizewire.example", inflation=BOB, low=1)) == [

@@ -97,7 +97,7 @@ async def test_a_replay_is_admitted_again(db, processor, handler, guarded, make_
     assert (await stuck.replay(ids[1], actor="op")).state == "dead"
 
 
-async def test_what_came_in_before_is_a_duplicate_whatever_is_said_of_it_now(
+async def test_a_stored_event_is_a_duplicate_even_if_admission_refuses_it_now(
     db, processor, guarded, admission, outbox
 ):
     """An applied event that is delivered again after its key was taken out has no effect and is not stuck."""

@@ -63,7 +63,7 @@ async def test_a_check_may_take_longer_than_other_transactions(urls, db):
     assert breaches("long") == 1
 
 
-async def test_a_check_that_takes_long_rests_long(db, monkeypatch):
+async def test_a_slow_check_waits_longer_before_it_runs_again(db, monkeypatch):
     """One that took a while is not asked again at the next turn; a quick one is."""
     asked = []
 

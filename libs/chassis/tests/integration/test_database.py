@@ -152,7 +152,7 @@ async def test_a_transaction_that_takes_too_long_is_ended_and_may_be_tried_again
     await attempt(brief, "SELECT 1")
 
 
-async def test_what_reads_whole_tables_may_take_longer(brief):
+async def test_reads_of_whole_tables_may_take_longer(brief):
     """A transaction without limit outlasts it, and the next one on its connection has the limit again."""
     async with brief.transaction(limited=False) as tx:
         await tx.execute(text("SELECT pg_sleep(1)"))
@@ -299,7 +299,7 @@ async def test_a_refused_copy_has_its_sqlstate(db, owner):
     assert await count(db) == 0
 
 
-async def test_a_temporary_table_stands_in_for_no_edges(guarded, owner):
+async def test_a_temporary_table_does_not_replace_the_edges(guarded, owner):
     """A guard reads the schema's table of edges, not one of the same name that a session has made."""
     await attempt(guarded, "INSERT INTO things VALUES (2, 'old')")
     shadow = "CREATE TEMPORARY TABLE things_state_edges AS VALUES ('', 'done'), ('old', 'done')"
@@ -330,7 +330,7 @@ async def test_a_function_of_a_former_migration_learns_where_to_look(db, owner):
         assert found.scalar_one() == ["enable_seqscan=off", "search_path=pg_catalog, public, pg_temp"]
 
 
-async def test_what_was_written_does_not_stand_in_errors(db):
+async def test_errors_do_not_repeat_the_input(db):
     """A failing statement's error, which is logged and shown to people, holds none of its parameters."""
     with pytest.raises(Exception, match="syntax error") as raised:
         async with db.transaction() as tx:

@@ -147,7 +147,7 @@ async def test_hostile_text_is_stored(db, processor, make_spec):
         ("subject", "a\u0000b", "dead"),
     ],
 )
-async def test_a_malformed_attribute_is_set_aside_and_stops_nobody(
+async def test_a_malformed_attribute_is_stored_and_stops_no_other_message(
     db, processor, make_spec, outbox, clock, name, value, state
 ):
     """A moment outside the calendar, or a NUL where a name should be, is set aside at once; the batch goes on. Only what
@@ -218,7 +218,7 @@ async def test_each_consumer_remembers_for_itself(db, processor, make_spec, outb
     assert await effects(db) == [event.event_id] * 2
 
 
-async def test_what_was_applied_cannot_be_forgotten(db, processor, make_spec, outbox):
+async def test_an_applied_message_stays_in_the_inbox(db, processor, make_spec, outbox):
     """The service's role deletes nothing from its inbox; its one function lets go of a row only in the transaction that
     made it, or while its message lies parked.
     """

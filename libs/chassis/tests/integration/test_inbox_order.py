@@ -135,7 +135,7 @@ async def test_nothing_of_a_batch_is_applied_past_a_refusal(
     assert len(await stuck_rows(db)) == 2
 
 
-async def test_what_has_no_effect_moves_no_version(db, processor, handler, make_spec, outbox):
+async def test_an_event_without_effect_changes_no_version(db, processor, handler, make_spec, outbox):
     """A refused event does not use up its version: the authentic one with the same version is applied."""
     payout, spec = uuid4(), make_spec(VersionRule.HIGHEST)
     refused, later = held(outbox, payout, 5), held(outbox, payout, 4)
@@ -181,7 +181,7 @@ async def test_a_type_of_no_concern_leaves_no_trace(db, processor, handler, make
 
 
 @pytest.mark.parametrize("rule", [VersionRule.STRICT, VersionRule.HIGHEST, VersionRule.NONE])
-async def test_what_its_producer_signed_and_nobody_can_read_holds_back_its_subject(
+async def test_an_authentic_unreadable_event_parks_its_subject(
     db, processor, make_spec, make_stuck, outbox, clock, monkeypatch, rule
 ):
     """It is a breach, nothing newer goes past it, other subjects go on; once its consumer can read it, all are applied."""

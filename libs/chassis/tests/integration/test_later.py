@@ -76,7 +76,7 @@ async def test_a_part_reads_what_an_earlier_one_returned(db):
         assert (await tx.execute(text("SELECT id, note FROM notes"))).all() == [("a", "from a")]
 
 
-async def test_a_rollback_takes_them_along(db):
+async def test_a_rollback_drops_waiting_writes(db):
     """What waits when a transaction fails is never sent, and what was sent is gone."""
     with pytest.raises(ZeroDivisionError):
         async with db.transaction() as tx:
@@ -153,7 +153,7 @@ async def test_a_connection_without_a_transaction_of_ours_is_refused(db):
             await fetch(connection, NOTES, {"ids": ["a"]})
 
 
-async def test_rows_are_read_after_what_waits(db):
+async def test_rows_are_read_after_waiting_writes(db):
     """Columns are attributes; what was handed in before is seen."""
     async with db.transaction() as tx:
         await later(tx, NOTE, {"ids": ["a", "b"], "note": "x"})
@@ -178,7 +178,7 @@ async def test_errors_of_the_driver_are_raised_as_sqlalchemy_errors(db):
             assert await effects(tx) == [], "and the pool never gives that connection again"
 
 
-async def test_a_database_that_was_away_is_missed_once(db):
+async def test_an_outage_of_the_database_is_reported_once(db):
     """Every connection of the pool is lost, and its end is known or not: one transaction fails, and none after it."""
     everybody = asyncio.Barrier(4)
     drivers = []
@@ -214,7 +214,7 @@ async def test_errors_of_sqlalchemy_are_raised_unchanged(db):
         assert await effects(tx) == []
 
 
-async def test_a_connection_whose_end_is_known_is_given_up(db):
+async def test_a_closed_connection_is_dropped(db):
     """The driver refuses to begin anything on it."""
     async with db.transaction() as tx:
         driver = tx.driver

@@ -156,7 +156,7 @@ async def test_an_offset_that_was_raised_within_the_log_loses_nothing(db, spec, 
     assert wrong(spec) == {"other_message" if hash_ == "last_hash" else "no_hash": 1}
 
 
-async def test_a_restart_takes_in_nothing_twice(db, processor, spec, send, took, consuming):
+async def test_a_restart_processes_nothing_twice(db, processor, spec, send, took, consuming):
     """The message that is compared counts as nothing that came."""
     events = await send(3)
     await took(events)
@@ -168,7 +168,7 @@ async def test_a_restart_takes_in_nothing_twice(db, processor, spec, send, took,
     assert counted("prizewire_events_total", consumer=spec.name, outcome="applied") == len(events)
 
 
-async def test_a_restart_behind_a_batch_that_cannot_be_read_takes_in_nothing_twice(
+async def test_a_restart_after_an_unreadable_batch_processes_nothing_twice(
     db, kafka_server, topic, spec, send, took, consuming
 ):
     """What stands for the batch is the same when it is read again."""

@@ -180,7 +180,7 @@ async def test_a_failed_send_stops_the_batch_and_is_sent_again(db, outbox, event
     assert producer.sent == [event.value for event in batch]
 
 
-async def test_what_follows_a_failed_send_is_sent_again_behind_it(db, outbox, events, clock):
+async def test_events_after_a_failed_send_are_sent_again_in_order(db, outbox, events, clock):
     """An event that the broker refused is not overtaken for good: what was sent after it is sent once more, in order,
     and the trouble is said.
     """
@@ -359,7 +359,7 @@ async def test_a_broker_that_never_answers_does_not_keep_the_service(db, outbox,
     assert await waiting(db) == 2
 
 
-async def test_what_is_committed_is_sent_before_the_end(db, outbox, events, clock):
+async def test_committed_events_are_sent_before_the_end(db, outbox, events, clock):
     """A relay that is stopped sends every batch that is there, however many they are."""
     producer = FakeProducer()
     relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
@@ -435,7 +435,7 @@ async def test_purging_reads_no_more_than_it_may_delete(db, owner):
     assert "Seq Scan on outbox " not in plan
 
 
-async def test_what_was_sent_is_not_read_again(db, owner, outbox, events, clock):
+async def test_sent_events_are_not_read_again(db, owner, outbox, events, clock):
     """Sending what waits costs the same behind 20,000 events that were sent before."""
     async with owner.transaction() as tx:
         await tx.execute(

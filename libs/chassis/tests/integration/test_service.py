@@ -220,7 +220,7 @@ async def test_a_batch_that_was_not_applied_is_delivered_again(
         assert await applied() == [event.event_id for event in events]
 
 
-async def test_a_group_whose_offsets_were_moved_misses_nothing(settings, db, handler, kafka_server, outbox):
+async def test_a_group_with_moved_offsets_misses_no_message(settings, db, handler, kafka_server, outbox):
     """A person with the login of a service may join its group, read and commit. The service starts at the offset of its
     database, processes all messages, and reports how far Kafka was ahead.
     """
@@ -256,7 +256,7 @@ async def test_a_group_whose_offsets_were_moved_misses_nothing(settings, db, han
     assert REGISTRY.get_sample_value("prizewire_consumer_rewound_total", {"consumer": group}) >= len(events)
 
 
-async def test_what_the_last_run_of_a_job_records_is_sent(settings, db, kafka_server):
+async def test_events_of_the_last_run_of_a_job_are_sent(settings, db, kafka_server):
     """A job that is under way when the stop comes is finished, and its events leave before the end."""
     begun, stopping = asyncio.Event(), asyncio.Event()
     async with open_runtime(settings, service="rewards") as runtime:

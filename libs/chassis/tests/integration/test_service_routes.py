@@ -193,7 +193,7 @@ async def test_a_changed_audit_record_is_a_breach_of_every_service(client, db, o
         ("uuid", "no uuid"),
     ],
 )
-async def test_what_the_database_takes_for_no_value_is_the_callers_mistake(db, kind, value):
+async def test_a_value_that_the_database_refuses_is_a_400(db, kind, value):
     """Wherever a value is bound that PostgreSQL or its driver cannot take, the answer is 400."""
 
     @get("/bound")
@@ -345,7 +345,7 @@ async def test_an_unreadable_event_counts_as_its_version_only_where_its_producer
 @pytest.mark.parametrize(
     "body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "a\x00b"}, {"reason": "x" * 501}]
 )
-async def test_a_discard_says_why(client, processor, handler, spec, outbox, body):
+async def test_a_discard_has_a_reason(client, processor, handler, spec, outbox, body):
     """Without a reason that can be kept, nothing is given up."""
     await parked(processor, spec, handler, held(outbox, uuid4(), 1))
     (entry,) = await listed(client)

@@ -141,7 +141,7 @@ def server(tmp_path: Path) -> Iterator[PostgresServer]:
     supervisor.stop_all()
 
 
-async def test_a_database_that_comes_later_is_waited_for(place: Place, server: PostgresServer) -> None:
+async def test_a_service_waits_for_a_database_that_starts_later(place: Place, server: PostgresServer) -> None:
     """Migration and service say what they wait for, are not ready, and go on when the server is there."""
     passwords = RolePasswords(runtime="runtime-password", owner="owner-password")
     await asyncio.to_thread(server.start)

@@ -199,7 +199,7 @@ async def test_a_forged_message_stays_dead_when_it_is_sent_again(
     assert await effects(db) == []
 
 
-async def test_a_consumer_that_is_gone_is_said(db, processor, make_spec, make_stuck):
+async def test_an_ended_consumer_is_reported(db, processor, make_spec, make_stuck):
     """A stuck event of a consumer that no longer exists is kept, and cannot be sent again."""
     spec = make_spec()
     await processor.process(spec, records(b"{", topic=TOPIC))
@@ -245,7 +245,7 @@ async def test_a_parked_event_is_a_breach_until_it_is_applied(
         assert await parked(stuck, tx) == []
 
 
-async def test_what_waits_for_a_passing_reason_is_a_breach_once_it_is_old(
+async def test_an_event_parked_for_a_transient_reason_is_a_breach_once_it_is_old(
     db, processor, handler, make_spec, make_stuck, outbox, clock
 ):
     """A gap in versions, or what the consumer names, may fill by itself for a while."""

@@ -51,7 +51,7 @@ def waiting(make_spec, ready: Ready) -> ConsumerSpec:
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_what_a_head_waits_for_overtakes_it(
+async def test_the_event_that_a_head_waits_for_overtakes_it(
     db, processor, handler, waiting, make_stuck, ready, outbox, together
 ):
     """In its batch and in a later one; other followers wait. Once it is ready it goes on, and they behind it."""
@@ -73,7 +73,7 @@ async def test_what_a_head_waits_for_overtakes_it(
     assert {state for state, _ in await stuck_rows(db)} == {"replayed"}
 
 
-async def test_what_others_sent_again_meanwhile_is_left_alone(
+async def test_an_event_that_another_process_replayed_is_skipped(
     db, processor, handler, waiting, make_stuck, ready, outbox
 ):
     """A head that is gone, or no head any more, does not keep the others from being released."""

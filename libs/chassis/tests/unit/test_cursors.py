@@ -15,7 +15,7 @@ BY_TIME_AND_NAME = cursor_key(MOMENT, TEXT)
 BY_TIME_ID_AND_LINE = cursor_key(MOMENT, number(-5, 5), number(0, 9))
 
 
-def test_a_key_comes_back_as_it_went() -> None:
+def test_a_key_is_read_back_unchanged() -> None:
     """Moments, ids, texts and numbers keep their values and types."""
     assert BY_TIME_AND_ID.read(BY_TIME_AND_ID.write((AT, ROW_ID))) == (AT, ROW_ID)
     assert BY_TIME_AND_NAME.read(BY_TIME_AND_NAME.write((AT, "spring cup"))) == (AT, "spring cup")
@@ -70,7 +70,7 @@ def test_a_number_out_of_range_is_refused(value) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "!!!", "e30", "é", "bnVsbA"])
-def test_what_is_no_cursor_is_refused(cursor) -> None:
+def test_an_invalid_cursor_is_refused(cursor) -> None:
     """Text that is not the base64 of a JSON array is a 400."""
     with pytest.raises(Problem, match="cursor_invalid"):
         BY_TIME_AND_ID.read(cursor)

@@ -48,7 +48,7 @@ STATUSES = ErrorStatuses(
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
-def test_the_code_goes_before_the_class(error, status) -> None:
+def test_the_status_of_a_code_wins_over_its_class(error, status) -> None:
     """The status is that of the code, else that of the nearest class."""
     assert STATUSES.problem(error).status == status
 

@@ -151,7 +151,7 @@ async def test_a_longer_body_is_refused(client, chunked):
 @pytest.mark.parametrize(
     ("path", "status", "code"), [("/broken", 500, "internal_error"), ("/away", 503, "unavailable")]
 )
-async def test_a_failure_says_nothing_of_its_cause(client, path, status, code):
+async def test_an_unexpected_failure_hides_its_cause(client, path, status, code):
     """A bug, or an unavailable database, is answered with its code; the cause is only in the log."""
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -115,7 +115,7 @@ async def test_an_unknown_parameter_is_named_with_the_known_ones(client):
 
 
 @pytest.mark.parametrize("name", ["idempotency-key", "authorization", "content-type", "x-request-id"])
-async def test_a_header_that_decides_something_stands_once(client, name):
+async def test_a_security_header_may_be_given_once(client, name):
     """Two of them could be read one way by a proxy and another way here."""
     answer = await client.get("/things/a", headers=[(name, "a"), (name, "b")])
     assert (answer.status_code, answer.json()["code"]) == (400, "header_repeated")
@@ -187,7 +187,7 @@ async def test_an_address_without_a_token_has_a_limit():
         assert (await opened.get("/things/a")).json()["code"] == "rate_limited"
 
 
-async def test_an_address_whose_tokens_fail_is_not_listened_to():
+async def test_an_address_with_many_wrong_tokens_is_refused():
     """After so many refused tokens not even a good one is looked at for the rest of the minute."""
     read: list[str] = []
 
@@ -233,7 +233,7 @@ def test_many_names_fill_no_memory():
     assert window.count("newest") == 2
 
 
-async def test_a_body_that_takes_too_long_is_given_up():
+async def test_a_body_that_takes_too_long_is_refused():
     """One deadline holds for the whole body, however often a little of it comes."""
     from asyncio import Event
 

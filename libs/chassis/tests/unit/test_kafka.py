@@ -113,7 +113,7 @@ async def test_offsets_are_committed_together_and_only_of_assigned_partitions():
     assert len(consumer.committed) == 1, "nothing new came"
 
 
-async def test_a_broker_that_is_away_holds_nobody_up(monkeypatch):
+async def test_an_unavailable_broker_delays_no_request(monkeypatch):
     """A commit that never ends is given up: a stop must not wait for it."""
     monkeypatch.setattr("prizewire_chassis.kafka._COMMIT_MAX_S", 0.001)
     consumer = FakeConsumer(0)
@@ -137,7 +137,7 @@ async def test_an_offset_that_kafka_does_not_take_is_no_failure():
 
 
 @pytest.mark.parametrize("stopping", [False, True])
-async def test_a_batch_counts_once_it_was_taken_in(settings, stopping):
+async def test_a_batch_is_counted_after_it_was_processed(settings, stopping):
     """One that failed is delivered again from its first record of each partition, and its offset is not committed; the offset
     of the last one before a stop is committed at once.
     """
@@ -400,7 +400,7 @@ async def test_another_message_before_a_stored_offset_is_another_log(world, star
     assert await start.checked(again) == again
 
 
-async def test_what_comes_of_other_partitions_compares_nothing(world, start):
+async def test_messages_of_other_partitions_are_not_compared(world, start):
     """The same offset in another partition is another message."""
     world.failures = {}
     await start.on_partitions_assigned(world.assignment())
@@ -411,7 +411,7 @@ async def test_what_comes_of_other_partitions_compares_nothing(world, start):
     assert await start.checked(mine) == mine[1:]
 
 
-async def test_a_new_assignment_forgets_what_was_to_be_compared(world, start):
+async def test_a_new_assignment_drops_the_former_comparison(world, start):
     """The database was restored meanwhile, and knows nothing of the partition: its log is read from its beginning."""
     world.failures = {}
     await start.on_partitions_assigned(world.assignment())
@@ -456,7 +456,7 @@ async def test_an_offset_of_kafka_ahead_of_the_database_is_logged_and_not_used(w
 
 
 @pytest.mark.parametrize("what", ["beginning_offsets", "end_offsets", "committed"])
-async def test_a_broker_that_does_not_answer_holds_up_no_assignment(world, start, monkeypatch, what):
+async def test_a_broker_that_does_not_answer_delays_no_assignment(world, start, monkeypatch, what):
     """It is asked again, and what it is only asked for a warning is left out."""
     monkeypatch.setattr("prizewire_chassis.assignment._ASK_MAX_S", 0.01)
     world.failures = {}

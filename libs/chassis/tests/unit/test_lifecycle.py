@@ -63,7 +63,7 @@ def test_an_unknown_role_is_refused(capsys):
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_missing_key_is_said(capsys):
+def test_a_missing_key_is_reported(capsys):
     """Without its message key a service says so and ends."""
     assert run("serve") == 2
     assert "the key file key cannot be read" in capsys.readouterr().err

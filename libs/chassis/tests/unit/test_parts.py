@@ -63,7 +63,7 @@ async def test_a_failing_job_goes_on_and_a_woken_one_runs_at_once():
     await runner.stop()
 
 
-async def test_a_job_that_stands_back_runs_when_woken_and_not_at_a_stop():
+async def test_a_waiting_job_runs_when_woken_and_not_at_a_stop():
     """The first run waits, unless the job is woken; a stop before that runs nothing."""
     runs: list[str] = []
 
@@ -84,7 +84,7 @@ async def test_a_job_that_stands_back_runs_when_woken_and_not_at_a_stop():
     assert len(runs) == 2
 
 
-async def test_readiness_names_what_is_missing():
+async def test_readiness_names_the_missing_part():
     """Not ready while starting, while a probe fails, and while stopping; ready in between."""
     health = Health()
     assert await health.failing() == {"service": "starting"}

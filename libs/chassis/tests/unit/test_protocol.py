@@ -126,7 +126,7 @@ async def test_a_slow_body_that_nobody_reads_is_ended_too():
         assert answer.startswith(b"HTTP/1.1 200")
 
 
-async def test_what_is_no_http_is_refused_as_a_problem():
+async def test_a_request_that_is_no_http_is_refused_as_a_problem():
     """Malformed requests and headers that are too long get problem details like all others."""
     async with serving() as connect:
         for sent in (b"\x00\x01\x02 nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000):

@@ -81,7 +81,7 @@ def test_valid_batches_are_read(codec):
 
 
 @pytest.mark.parametrize("codec", COMPRESS)
-def test_what_is_allowed_is_unpacked_whole(codec):
+def test_a_batch_within_bounds_is_unpacked_whole(codec):
     """Up to the last byte, of data that packs well and of data that does not."""
     for data in (b"\0" * MIB, bytes(cramjam.zstd.compress(bytes(range(256)) * 9)) * 50, b"x"):
         packed = memoryview(COMPRESS[codec](data))
@@ -117,7 +117,7 @@ def test_corrupt_data_is_refused(codec):
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_a_bomb_is_one_record_and_what_follows_is_read(codec):
+def test_a_bomb_is_one_record_and_later_batches_are_read(codec):
     """It stands at the last offset of its batch; the fetch ends there, and the next one brings what is behind it."""
     bomb = batch(*[b"\0" * (3 * MIB)] * 6, codec=codec, base=5)
     behind = batch(b"behind", codec=codec, base=11)
@@ -183,7 +183,7 @@ WHY = {
 
 
 @pytest.mark.parametrize("kind", unreadable())
-def test_what_cannot_be_read_stops_nothing(kind):
+def test_an_unreadable_batch_stops_no_other(kind):
     """Whatever a batch holds: nothing is raised, one record says so, and the reader goes on."""
     Batches._doubted.clear()
     raw = unreadable()[kind]

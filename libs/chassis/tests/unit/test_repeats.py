@@ -53,7 +53,7 @@ def test_of_a_flood_few_lines_are_written_and_all_are_summed() -> None:
     assert not repeats.holding
 
 
-def test_what_is_held_when_a_flood_ends_is_written_when_it_is_due() -> None:
+def test_the_last_sum_of_a_flood_is_written_when_it_is_due() -> None:
     """The last sum does not wait for another line of its kind."""
     repeats = Repeats()
     assert repeats.take(record("away"), now_s=0) is not None

@@ -74,7 +74,7 @@ async def test_a_refusal_that_stays_ends_the_start(error: Exception) -> None:
     assert server.pings == 1
 
 
-async def test_a_database_that_goes_away_between_two_questions_is_waited_for() -> None:
+async def test_a_service_waits_for_a_database_that_ends_between_two_queries() -> None:
     """What is asked after the first answer is part of the waiting."""
     answered = iter((None, ConnectionResetError("Connection reset by peer"), None, None))
     asked: list[str] = []
@@ -90,7 +90,7 @@ async def test_a_database_that_goes_away_between_two_questions_is_waited_for() -
     assert asked == ["is it there", "does it know the assets"] * 2
 
 
-async def test_what_the_database_says_of_the_configuration_ends_the_start() -> None:
+async def test_a_permanent_error_of_the_database_ends_the_start() -> None:
     """The sentence is handed on as it is."""
     refusal = ConfigurationError("assets.yaml changed EURC")
     with pytest.raises(ConfigurationError) as refused:

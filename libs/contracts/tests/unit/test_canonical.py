@@ -35,7 +35,7 @@ def test_equals_the_reference_library(value):
         ({"a": b"x"}, "type_refused"),
     ],
 )
-def test_refuses_what_is_ambiguous(value, code):
+def test_refuses_ambiguous_texts(value, code):
     """Floats, numbers past 2^53, foreign keys and types are refused with a stable code."""
     with pytest.raises(NotCanonical) as refused:
         canonical_bytes(value)

@@ -54,7 +54,7 @@ def test_every_type_is_on_one_topic_and_has_a_committed_schema():
     assert schemas.main(["--check"]) == 0
 
 
-def test_what_we_send_satisfies_its_own_schema():
+def test_sent_events_satisfy_their_own_schema():
     """A consumer in another language that validates by our JSON Schema accepts our bytes."""
     schema = json.loads(schemas.render()["prizewire.payout.held.v1.json"])
     Draft202012Validator(schema).validate(orjson.loads(held().value))
@@ -296,7 +296,7 @@ def test_keys_do_not_show_themselves():
     assert "0000" not in repr(KEY)
 
 
-def test_what_the_signer_serves_needs_its_tombstone():
+def test_payouts_over_the_signers_rails_need_a_tombstone():
     """Money of a payout that could go out on a chain comes back only with the signer's word; a type left out here
     would be given back while its signature may live.
     """

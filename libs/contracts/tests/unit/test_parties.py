@@ -27,7 +27,7 @@ R = PartyRole
     ],
     ids=lambda value: "-".join(f"{role}={who}" for role, who in value) if isinstance(value, list) else None,
 )
-def test_one_person_is_named_only_where_nobody_else_decided(
+def test_one_person_is_named_only_if_no_other_person_decided(
     parties: list[tuple[PartyRole, str]], alone: str | None
 ) -> None:
     """A funder is no second person, nor is a second writer; a game server is one, and so is the person who released the prize."""

@@ -67,7 +67,7 @@ def test_an_identifier_that_is_not_in_form_c_is_refused():
 
 
 @pytest.mark.parametrize("value", ["", "a b", "a\u00a0b", "a" * 129, "a\x00"])
-def test_what_is_no_name(value):
+def test_invalid_names(value):
     """The function says of a plain text what the type says of a field."""
     assert not is_name(value)
     with pytest.raises(ValidationError):
@@ -89,7 +89,7 @@ def test_right_to_left_writing_and_emoji_are_taken():
         assert TypeAdapter(Reason).validate_python(value) == unicodedata.normalize("NFC", value)
 
 
-def test_what_a_machine_says_is_made_printable():
+def test_texts_of_machines_are_made_printable():
     """A record that must be written is written: refused characters are replaced, what is too long is cut."""
     assert printable("a\x00b\ud800") == "a\ufffdb\ufffd"
     assert printable("x" * 600, length_max=10) == "x" * 9 + "…"

@@ -214,7 +214,7 @@ class RailConformance:
             assert found.outcome is Outcome.NO_EFFECT
             assert await stage.effects(wanted.payout_id) == 0
 
-    async def test_what_was_paid_cannot_be_cancelled(self) -> None:
+    async def test_a_paid_payout_cannot_be_cancelled(self) -> None:
         """A cancel after the payment is too late, or not supported; the payment stays."""
         stage = await self.make_stage()
         wanted = stage.instruction()

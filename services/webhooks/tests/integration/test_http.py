@@ -303,7 +303,7 @@ async def test_a_rotated_secret_still_verifies(client: httpx.AsyncClient):
     ).status_code == 200
 
 
-async def test_what_is_refused_leaves_nothing(world: World, client: httpx.AsyncClient):
+async def test_a_refused_request_stores_nothing(world: World, client: httpx.AsyncClient):
     """Unknown rails, changed bytes, unusable names and oversize bodies are refused without a trace."""
     body = call()
     unknown = await client.post("/api/payments/webhook/nothing", content=body)

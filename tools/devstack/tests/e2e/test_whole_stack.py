@@ -276,7 +276,7 @@ def test_a_service_stays_small(service: str, demonstration: Demonstration) -> No
     assert memory < 140 * 2**20
 
 
-def test_a_service_that_ended_comes_back_and_another_terminal_restarts_it(full_stack: Stack) -> None:
+def test_an_ended_service_is_restarted_also_from_another_terminal(full_stack: Stack) -> None:
     """`prizewire up` checks every second: it reports the end, and the service is ready again on its port."""
     said: list[str] = []
     requests = Requests(full_stack.home)

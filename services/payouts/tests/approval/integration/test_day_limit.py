@@ -61,7 +61,7 @@ HELD = ("held", "above_day_limit")
 APPROVED = ("approved", None)
 
 
-async def test_what_would_pass_the_limit_of_the_day_is_held(rig: Rig) -> None:
+async def test_a_payout_above_the_limit_of_the_day_is_held(rig: Rig) -> None:
     """Over all rails together, in one batch and over several; what is smaller and fits still goes."""
     fake, chain = await rig.method(), await rig.method(kind="stellar", address=ADDRESS)
     batch = [
@@ -84,7 +84,7 @@ async def test_what_would_pass_the_limit_of_the_day_is_held(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_what_a_person_approves_uses_up_nothing(rig: Rig) -> None:
+async def test_an_approval_by_a_person_does_not_count(rig: Rig) -> None:
     """A hold of any kind is released by an approver, and the allowance stays what it was."""
     method = await rig.method()
     large = await rig.request(method, amount="5000.00")
@@ -102,7 +102,7 @@ async def test_what_a_person_approves_uses_up_nothing(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_what_ends_without_effect_is_not_given_back(rig: Rig) -> None:
+async def test_the_count_of_a_day_is_not_reduced(rig: Rig) -> None:
     """A cancelled payout keeps its part of the day: the count only rises."""
     method = await rig.method()
     payout_id = await rig.request(method, amount="100.00")
@@ -112,7 +112,7 @@ async def test_what_ends_without_effect_is_not_given_back(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_what_is_held_for_another_reason_uses_up_nothing(rig: Rig) -> None:
+async def test_a_payout_held_for_another_reason_does_not_count(rig: Rig) -> None:
     """A request whose intent has expired already needs a person, and leaves the day's allowance alone."""
     method = await rig.method()
     now = int(rig.clock.now().timestamp())

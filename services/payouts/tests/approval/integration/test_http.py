@@ -20,7 +20,7 @@ PARTIES = {
 }
 
 
-async def test_a_method_of_the_staff_waits_for_somebody_else(rig: Rig, client: Client) -> None:
+async def test_a_method_of_the_staff_waits_for_another_person(rig: Rig, client: Client) -> None:
     """Below the automatic limit too; the player sees it, and its registrant does not approve."""
     body = {"type": "fake", "details": {"account": "x"}, "player": "bob"}
     made = (await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))).json()
@@ -70,7 +70,7 @@ async def test_a_renewed_intent_lifts_no_hold(rig: Rig, client: Client) -> None:
     assert (own.status_code, own.json()["code"]) == (403, "approver_is_reporter")
 
 
-async def test_an_approver_is_nobody_concerned(rig: Rig, client: Client) -> None:
+async def test_no_party_approves(rig: Rig, client: Client) -> None:
     """Nobody behind the money, its request or its payee approves or rejects, nor does a role that may not."""
     intent = rig.intent(await rig.method(), amount="5000.00")
     method = (await rig.rows("SELECT method_id FROM payout_methods"))[0].method_id

@@ -19,7 +19,7 @@ from services.payouts.tests.rig import ASSETS, EURC, POLICY
         (1_000_001, ("above_automatic_limit", 2)),
     ],
 )
-def test_limits_decide_who_must_agree(minor: int, wanted: tuple[str, int] | None) -> None:
+def test_limits_decide_the_number_of_approvers(minor: int, wanted: tuple[str, int] | None) -> None:
     """Up to a limit nobody, above it one, above the second limit two; the limits themselves still pass."""
     found = POLICY.decide(amount=Amount(EURC, minor))
     assert (None if found is None else (found.reason, found.approvers)) == wanted
@@ -52,7 +52,7 @@ def test_without_a_limit_nothing_goes_by_itself() -> None:
 
 
 @given(st.integers(0, 200), st.lists(st.integers(1, 120)))
-def test_a_day_lets_out_no_more_than_its_limit(used: int, amounts: list[int]) -> None:
+def test_the_limit_of_a_day_is_never_exceeded(used: int, amounts: list[int]) -> None:
     """What fits is taken, in order, and what does not fit leaves room for what is smaller."""
     allowance = DayAllowance(most={"EURC": Amount(EURC, 100)}, used={"EURC": Amount(EURC, used)})
     left = 100 - used

@@ -150,7 +150,7 @@ async def test_a_player_confirms_a_method_of_the_staff(rig: Rig, client: Client)
     assert [row.action for row in audited] == ["payout_method.registered", "payout_method.confirmed"]
 
 
-async def test_a_removed_method_is_gone(rig: Rig, client: Client) -> None:
+async def test_a_removed_method_is_not_listed(rig: Rig, client: Client) -> None:
     """The event of a removal has the whole state, and no default is left; the destination may be registered again."""
     made = (await create(client)).json()
     gone = await client.delete(f"/api/payout-methods/{made['id']}", headers=as_("ana"))

@@ -210,7 +210,7 @@ async def test_a_payment_is_published_as_it_was_made(rig: Rig, client: Client) -
 
 
 @pytest.mark.parametrize("make", [held, approved, submitting, pending, unknown, waits_for_the_signer])
-async def test_what_has_not_ended_has_no_end_to_tell(rig: Rig, client: Client, make: Made) -> None:
+async def test_a_payout_that_has_not_ended_is_not_announced(rig: Rig, client: Client, make: Made) -> None:
     """It is refused with the state, publishes nothing and is not audited; an unknown payout has no end."""
     payout_id = await make(rig, client)
     before = await rig.event_types(payout_id)

@@ -103,7 +103,7 @@ async def test_a_refused_close_must_be_proved_first(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_refused_close_is_asked_again_when_the_signer_says(rig: Rig) -> None:
+async def test_a_refused_close_is_requested_again_at_the_signers_time(rig: Rig) -> None:
     """Where the signer says from when on it may close, the payout is looked at then, and not by its polls."""
     payout_id = await failed(rig)
     moment = int(rig.clock.now().timestamp()) + 150

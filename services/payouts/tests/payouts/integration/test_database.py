@@ -148,7 +148,7 @@ async def test_the_database_counts_approvals(rig: Rig) -> None:
         assert "permission denied" in await refused(rig, f"UPDATE payouts SET {column} {where}")
 
 
-async def test_what_was_closed_is_not_sent_without_its_approvals(rig: Rig) -> None:
+async def test_a_closed_payout_is_not_sent_without_its_approvals(rig: Rig) -> None:
     """The way over a close that was refused leads to no rail either."""
     payout_id = await rig.request(await rig.method(), amount="10000.01")
     where = f"WHERE payout_id = '{payout_id}'"

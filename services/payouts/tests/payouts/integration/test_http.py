@@ -108,7 +108,7 @@ async def test_payouts_are_listed_by_their_ids(rig: Rig, client: Client) -> None
         """intent || '{"debit_amount": "12.49"}'""",
     ],
 )
-async def test_a_payout_whose_intent_was_changed_hides_no_other(
+async def test_a_payout_with_a_changed_intent_does_not_hide_others(
     rig: Rig, client: Client, intent: str
 ) -> None:
     """In lists, by its id, and for who decides: what its row says is shown, what only its intent says is not."""

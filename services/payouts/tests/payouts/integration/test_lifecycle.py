@@ -247,7 +247,7 @@ async def test_a_hopeless_failure_ends_at_once(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_a_code_that_nobody_knows_proves_nothing(rig: Rig) -> None:
+async def test_an_unknown_code_proves_nothing(rig: Rig) -> None:
     """A rail that claims no effect with a code out of the table is not believed: no retry, no give-back."""
     payout_id = await on_chain(rig)
     rig.chain.answers.append(said(Outcome.NO_EFFECT, "moon_phase"))
@@ -318,7 +318,7 @@ async def test_a_look_at_the_rail_is_no_change(rig: Rig) -> None:
         "intent = 'null'",
     ],
 )
-async def test_what_rewards_did_not_sign_is_not_paid(rig: Rig, change: str) -> None:
+async def test_a_payout_without_an_intent_of_rewards_is_not_paid(rig: Rig, change: str) -> None:
     """The rail is not called for a payout whose row somebody wrote, with approvals or without."""
     other = await rig.method("eve")
     await rig.request(other)

@@ -151,7 +151,7 @@ async def test_an_unsigned_or_forged_event_is_dead(rig: Rig) -> None:
     assert await rig.stuck() == [("dead", "key_not_trusted")]
 
 
-async def test_neighbours_of_a_refused_request_are_taken(rig: Rig) -> None:
+async def test_other_requests_of_a_batch_are_accepted(rig: Rig) -> None:
     """One forged request among many does not hold the others."""
     method = await rig.method()
     good = [rig.intent(method) for _ in range(3)]
@@ -220,7 +220,7 @@ async def test_cancel_before_anything_was_sent(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("code", ["cancelled_by_player", "winnings_taken_back", None])
-async def test_a_cancelled_payout_says_who_wanted_it(rig: Rig, code: str | None) -> None:
+async def test_a_cancelled_payout_names_its_requester(rig: Rig, code: str | None) -> None:
     """The code of the wish is the code of the payout, and travels with its reason; a wish without one is the player's."""
     method = await rig.method()
     payout_id = await rig.request(method)

@@ -23,7 +23,7 @@ def test_an_intent_allows_a_method_only_whole(way: AllowedDestination, fits: boo
     assert not allows(allowed=[], method=make_method(address=ADDRESS, memo="7"))
 
 
-def test_a_commitment_stands_for_details() -> None:
+def test_an_intent_allows_details_by_their_commitment() -> None:
     """Off-chain methods are named by their commitment, and by nothing else."""
     found = make_method(commitment="c" * 64)
     assert allows(

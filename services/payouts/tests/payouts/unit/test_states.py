@@ -59,7 +59,7 @@ def test_nothing_is_sent_but_from_approved() -> None:
     assert before_paid == {PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN}
 
 
-def test_unknown_never_goes_back_to_a_person_alone() -> None:
+def test_unknown_never_becomes_held_without_proof() -> None:
     """There is no way from unknown to held or submitting: no button sends it again."""
     after = {new for old, new in PAYOUT_EDGES if old is PayoutState.UNKNOWN}
     assert not after & {PayoutState.HELD, PayoutState.SUBMITTING, PayoutState.REQUESTED}

@@ -44,7 +44,7 @@ def written(folder: Path, text: str) -> Path:
         ("rails: [{name: a, type: fake}, {name: a, type: fake}]", "one name to two rails"),
     ],
 )
-def test_a_wrong_file_is_said(tmp_path: Path, text: str, said: str) -> None:
+def test_a_wrong_file_is_reported(tmp_path: Path, text: str, said: str) -> None:
     """Whatever is wrong in the file gets a sentence that names it."""
     with pytest.raises(RailMisconfigured, match=said):
         read_rails(written(tmp_path, text))
@@ -75,7 +75,7 @@ def test_rails_keep_the_order_of_the_file(tmp_path: Path) -> None:
     assert [rail.name for rail in build(tmp_path, text)] == ["b", "stellar", "a"]
 
 
-def test_unknown_options_and_types_without_a_package_are_said(tmp_path: Path) -> None:
+def test_unknown_options_and_types_without_a_package_are_reported(tmp_path: Path) -> None:
     """A misspelt option and a type that nobody serves stop the start."""
     with pytest.raises(RailMisconfigured, match="unknown option 'latency'"):
         build(tmp_path, "rails: [{name: a, type: fake, latency: 5}]")

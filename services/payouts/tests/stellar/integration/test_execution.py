@@ -501,7 +501,7 @@ async def test_signature_of_an_unknown_key_is_parked(world: World) -> None:
     assert [(one.state, one.reason) for one in stuck] == [("parked", "event_mismatch")]
 
 
-async def test_what_the_signer_refused_is_kept_and_shown(world: World) -> None:
+async def test_refusals_of_the_signer_are_stored_and_shown(world: World) -> None:
     """The signer's sums of refused messages are stored like its other words; a lineage shows the newest only."""
     correlation = str(ids.refusals_id("signer"))
     for version, count in ((1, 3), (2, 43)):

@@ -245,7 +245,7 @@ async def test_ledger_that_remembers_is_above_the_evidence(office: Office) -> No
     assert await world.breaches() == []
 
 
-async def test_who_may_not_decide(office: Office) -> None:
+async def test_persons_who_may_not_decide(office: Office) -> None:
     """The same person twice, a party, a player, an operator as second person, and who says something else."""
     _, foreign = await robbed(office)
     review_id = (await office.in_review())["review_id"]
@@ -284,7 +284,7 @@ async def test_who_may_not_decide(office: Office) -> None:
     assert (late.status_code, late.json()["code"]) == (409, "not_in_review")
 
 
-async def test_nobody_decides_while_a_node_is_away_or_too_early(office: Office) -> None:
+async def test_no_decision_while_a_node_is_unavailable_or_too_early(office: Office) -> None:
     """Without an answer of every node, or while a transaction of the slot might just have been applied, it waits."""
     _, foreign = await robbed(office)
     review_id = (await office.in_review())["review_id"]

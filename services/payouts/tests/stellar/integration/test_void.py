@@ -103,7 +103,7 @@ async def test_void_that_dies_is_followed_by_another(narrow_world: World) -> Non
     assert await world.breaches() == []
 
 
-async def test_slot_with_nobody_left_is_voided(hasty_world: World) -> None:
+async def test_slot_without_payments_is_voided(hasty_world: World) -> None:
     """A payment that was signed for, died and was then refused is bound to a slot that nobody else consumes."""
     world = hasty_world
     made = await never_applied(world, 1)
@@ -159,7 +159,7 @@ async def test_cancelled_newcomer_leaves_no_bound_slot_behind(hasty_world: World
     assert world.paid() == []
 
 
-async def test_signers_own_cap_is_heeded(hasty_world: World) -> None:
+async def test_the_signers_cap_is_respected(hasty_world: World) -> None:
     """A signer that signs fewer revisions than we would says so: the slot is voided at once, nobody is failed_operationsd."""
     world = hasty_world
     world.signer.digests_max = 1

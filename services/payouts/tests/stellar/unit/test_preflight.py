@@ -81,7 +81,7 @@ def test_room_is_used_up_by_those_before() -> None:
     assert found.bad == {second.provider_key: PayoutCode.LINE_FULL}
 
 
-def test_what_the_treasury_cannot_cover_waits_and_smaller_ones_go() -> None:
+def test_payments_beyond_the_treasury_wait_and_smaller_ones_are_sent() -> None:
     """Being short of money ends nobody's payment; what fits is paid."""
     poor = account(spendable=50)
     large, small = pay(stroops=60), pay(stroops=50)

@@ -130,7 +130,7 @@ def test_evidence_leaves_filed_once() -> None:
     assert {new for _, new in EVIDENCE_EDGES} == {EvidenceState.CONFIRMED, EvidenceState.REFUSED}
 
 
-def test_two_persons_word_counts_where_nobody_remembers() -> None:
+def test_two_persons_decide_if_no_node_has_the_transaction() -> None:
     """The nodes' memory is too short: the transaction in review paid what it holds."""
     found = settle(_O.SUCCEEDED, MINE, word())
     assert (found.result, found.tx_hash, found.ledger, found.seen) == ("succeeded", MINE, 42, False)
@@ -139,13 +139,13 @@ def test_two_persons_word_counts_where_nobody_remembers() -> None:
     assert (lost.tx_hash, lost.paid) == (FOREIGN, {ONE: 0, TWO: 1})
 
 
-def test_what_the_ledger_shows_is_taken_from_it() -> None:
+def test_the_outcome_is_read_from_the_ledger() -> None:
     """Ledger and fee come from the ledger, whatever the evidence leaves open."""
     found = settle(_O.SUCCEEDED, MINE, word({MINE: look_up(LookUpStatus.SUCCESS)}))
     assert (found.ledger, found.fee_charged, found.seen, found.paid) == (42, 200, True, {ONE: 0, TWO: 1})
 
 
-def test_failure_by_nobody_known() -> None:
+def test_a_failure_without_a_known_cause() -> None:
     """A foreign transaction, or one that nobody can name, consumed the slot: none of ours did."""
     assert settle(_O.FAILED, None, word()).result == "expired"
     named = settle(_O.FAILED, FOREIGN, word())
@@ -196,7 +196,7 @@ def test_void_that_was_applied_frees_all() -> None:
     assert (found.result, found.paid) == ("succeeded", {})
 
 
-def test_transaction_that_we_lost_is_known_by_what_it_paid() -> None:
+def test_a_lost_transaction_is_recognized_by_its_payments() -> None:
     """A transaction whose hash we do not have is matched by its operations, in whatever order they stand."""
     turned = TxContents(source=CHANNEL, sequence=5, memo="seven", payments=(fact(2), fact(1)))
     found = settle(_O.SUCCEEDED, FOREIGN, word({FOREIGN: look_up(LookUpStatus.SUCCESS, contents=turned)}))
@@ -308,7 +308,7 @@ def test_decided_evidence_is_stale(state: EvidenceState) -> None:
     assert confirmation(replace(REVIEW, evidence=(filed(state=state),))) == "evidence_not_open"
 
 
-def test_what_has_left_review_is_decided() -> None:
+def test_a_transaction_after_its_review_is_decided() -> None:
     """Neither filing nor confirming touches what is no longer in review."""
     over = replace(REVIEW, state=TransactionState.FAILED, evidence=(filed(),))
     assert confirmation(over) == "not_in_review"

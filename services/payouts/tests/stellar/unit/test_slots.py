@@ -34,7 +34,9 @@ _O = NextAction
         (0, 4, 1, "unsigned", _O.IDLE),
     ],
 )
-def test_what_follows_on_a_slot(held: int, digests: int, voids: int, said: str, expected: NextAction) -> None:
+def test_the_next_step_of_a_slot(
+    held: int, digests: int, voids: int, said: str, expected: NextAction
+) -> None:
     """Each row of the table."""
     use = SlotUse(held=held, digests=digests, voids=voids, full=said == "full", unsigned=said == "unsigned")
     assert next_action(use=use, digests_max=4) is expected
@@ -59,7 +61,7 @@ def test_voids_are_tried_at_once_and_then_ever_more_rarely() -> None:
     assert sum(pauses, timedelta()) > timedelta(hours=20)
 
 
-def test_refusals_that_are_nobodys_fault_end_no_payout() -> None:
+def test_refusals_without_a_faulty_payout_end_no_payout() -> None:
     """A limit of the day is waited for and an expired intent held; every other refusal gives the payout up."""
     assert decision_for(code_of("day_over_limit")) is RetryDecision.WAIT
     assert decision_for(code_of("intent_expired")) is RetryDecision.HOLD

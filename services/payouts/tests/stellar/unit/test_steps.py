@@ -197,7 +197,7 @@ async def test_not_found_past_max_time_is_checked_first(setting: Setting) -> Non
     assert setting.state is _S.CHECKING
 
 
-async def test_node_that_is_away_moves_nothing(setting: Setting) -> None:
+async def test_an_unavailable_node_changes_nothing(setting: Setting) -> None:
     """Without an answer every step waits where it is."""
     for index, state in enumerate((_S.SIGNED, _S.SENT, _S.CHECKING, _S.BUILT, _S.LEASED), start=1):
         setting.attempt(state, attempt_id=index)

@@ -117,7 +117,7 @@ async def test_earlier_and_unstored_rules_can_be_asked(service: Service) -> None
     assert (unheard.status_code, unheard.json()["competition"]) == (200, "new")
 
 
-async def test_a_rule_that_breaks_ties_and_spreads_comes_back_and_pays(service: Service) -> None:
+async def test_a_rule_that_breaks_ties_and_spreads_is_stored_and_pays(service: Service) -> None:
     """Put, read and previewed: the tie is broken by its score, and the fifth place is spread over the four."""
     body = rule_body(
         template={"name": "top5"},
@@ -227,7 +227,7 @@ async def test_a_published_competition_cut_after_its_first_five_players(service:
         ({"surprise": 1, "results": results("ann")}, 400, "invalid_request"),
     ],
 )
-async def test_what_would_be_refused_is_a_problem(
+async def test_a_preview_of_a_refused_result_is_a_problem(
     service: Service, body: dict[str, Any], status: int, code: str
 ) -> None:
     """The refusal's own code, as 422; bodies that cannot be read are 400."""

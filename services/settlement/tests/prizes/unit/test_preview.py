@@ -86,7 +86,7 @@ def test_a_rule_that_is_not_stored_is_checked_first() -> None:
     assert invalid.value.code == "amount_negative"
 
 
-def test_what_would_be_refused_is_refused() -> None:
+def test_a_preview_refuses_like_a_report() -> None:
     """The reason is the same as for a report."""
     with pytest.raises(ReportRefused) as refused:
         preview(rule=make_rule(), results=(*placed("ann"), *placed("ann")))

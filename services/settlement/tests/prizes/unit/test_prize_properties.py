@@ -136,7 +136,7 @@ def fields(draw: st.DrawFn) -> list[PlayerResult]:
 
 
 @given(rule=rules(), field=fields())
-def test_nobody_is_a_unit_away_from_the_exact_share(rule: Rule, field: list[PlayerResult]) -> None:
+def test_every_share_is_within_a_unit_of_the_exact_one(rule: Rule, field: list[PlayerResult]) -> None:
     """Every line is its exact fraction, rounded up or down; places and players equal those found by counting."""
     prizes = settle_result(rule=rule, results=field)
     net = prizes.fees.net
@@ -199,7 +199,7 @@ def test_the_order_of_a_result_decides_nothing(
 
 
 @given(rule=rules(), field=fields())
-def test_a_spread_takes_from_nobody(rule: Rule, field: list[PlayerResult]) -> None:
+def test_a_spread_reduces_no_prize(rule: Rule, field: list[PlayerResult]) -> None:
     """Each player who is paid without a spread gets at least as much with it; places stay."""
     values = {name: getattr(rule, name) for name in ("gross", "places", "rank_by", "ties", "tie_break")}
     kept, spread = (

@@ -98,7 +98,7 @@ def test_a_tie_break_below_zero_is_a_score_like_others() -> None:
     }
 
 
-def test_players_who_are_equal_after_the_break_split() -> None:
+def test_players_who_are_equal_after_the_tie_break_split() -> None:
     """Three on one place, two of them with an equal tie-break: the two share the sum of their two places."""
     results = field(ann=(1, 9), cyd=(1, 4), bob=(1, 4))
     prizes = settle_result(rule=make_rule(**BROKEN, gross=10_001), results=results)
@@ -134,7 +134,7 @@ def test_a_missing_tie_break_is_refused_tie_or_not() -> None:
     assert "buchholz" in refused.value.detail
 
 
-def test_what_nobody_took_is_spread_in_proportion() -> None:
+def test_unclaimed_prizes_are_spread_in_proportion() -> None:
     """Two players under top3: the third prize of 20.00 goes 5 to 3 to the two."""
     prizes = settle_result(rule=make_rule(**SPREAD), results=placed("ann", "bob"))
     assert (paid(prizes.lines), prizes.unclaimed) == ({"ann": 6_250, "bob": 3_750}, 0)
@@ -152,7 +152,7 @@ def test_a_gap_in_stated_places_is_spread_too() -> None:
     assert paid(prizes.lines) == {"ann": 7_143, "bob": 2_857}
 
 
-def test_what_the_table_never_offered_is_not_spread() -> None:
+def test_the_rest_outside_the_table_is_not_spread() -> None:
     """Percentages below 100 leave a rest on purpose: it stays unclaimed."""
     places = (
         PlaceRange(first=1, last=1, percent_total=60 * PERCENT),

@@ -100,7 +100,7 @@ async def test_a_result_is_read_again_only_when_it_is_whole(service: Service) ->
     assert len(await service.events()) == 1
 
 
-async def test_a_part_that_never_comes_is_seen(service: Service) -> None:
+async def test_a_missing_part_is_reported(service: Service) -> None:
     """After the time of the setting there are a gauge with its age, one warning, a breached check and a listing, until the
     part arrives.
     """

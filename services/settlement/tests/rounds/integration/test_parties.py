@@ -54,7 +54,7 @@ async def test_every_reporter_of_a_result_in_parts_is_named(service: Service) ->
     assert parties_of(settled) == [("rule_writer", "olga"), ("reporter", "ada"), ("reporter", "bob")]
 
 
-async def test_who_replaces_a_part_is_its_reporter(service: Service) -> None:
+async def test_the_sender_of_a_replaced_part_is_its_reporter(service: Service) -> None:
     """The sender of the replaced part is no reporter any more."""
 
     def part(number: int, player: str) -> bytes:
@@ -88,7 +88,7 @@ async def test_a_round_names_every_writer_up_to_its_rule_version(service: Servic
     assert parties_of(new) == [("rule_writer", "eve"), ("rule_writer", "olga")]
 
 
-async def test_who_takes_keys_out_of_the_rule_answers_for_what_is_let_in(service: Service) -> None:
+async def test_an_admin_who_removes_keys_reports_the_results_that_this_admits(service: Service) -> None:
     """A match begins under a rule with keys; another admin takes them out, and an unsigned result is accepted."""
     await service.take(match_event("opened"), match_event("opened", "m2"))
     changed = await service.client.put(

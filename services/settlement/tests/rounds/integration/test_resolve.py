@@ -149,7 +149,7 @@ async def test_the_same_request_is_answered_again(service: Service) -> None:
         ({"reason": "x", "results": [{"player": "ann", "scores": {"points": "1"}}]}, "score_missing"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(service: Service, body: dict[str, Any], code: str) -> None:
+async def test_invalid_input_is_refused(service: Service, body: dict[str, Any], code: str) -> None:
     """Each has its code, and nothing is stored, not even the key."""
     await service.take(match_event("opened"))
     answer = await resolve(service, body)

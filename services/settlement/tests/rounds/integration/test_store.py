@@ -258,7 +258,7 @@ async def transaction(
         yield Rounds(tx, rules=reader, consumer="settlement.matches"), Competitions(tx, rules=reader)
 
 
-async def test_of_two_who_begin_a_round_one_decides_again(open_service: Opener) -> None:
+async def test_one_of_two_transactions_that_begin_a_round_is_retried(open_service: Opener) -> None:
     """Neither found a round; the second one waits for the first, fails as a serialization failure, and is retried."""
     service: Service = await open_service()
     async with transaction(service) as (_, keeper):

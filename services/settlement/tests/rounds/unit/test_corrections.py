@@ -43,7 +43,7 @@ async def finalize(world: FakeWorld, after: timedelta = HOUR) -> int:
     )
 
 
-async def test_a_correction_re_ranks_and_says_all_lines(world: FakeWorld) -> None:
+async def test_a_correction_ranks_again_and_publishes_all_lines(world: FakeWorld) -> None:
     """SETTLED, RESOLVED, SETTLED, with the reason; settlement version 2, its end of the window that of version 1."""
     await apply(world, completed())
     later = NOW + timedelta(minutes=30)

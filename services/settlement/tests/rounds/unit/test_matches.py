@@ -76,7 +76,7 @@ async def test_closed_alone_implies_opened(world: FakeWorld) -> None:
     assert (event.state, event.at) == (RoundState.CLOSED, NOW - timedelta(seconds=3))
 
 
-async def test_what_was_implied_already_changes_nothing(world: FakeWorld) -> None:
+async def test_an_implied_step_changes_nothing(world: FakeWorld) -> None:
     """Opened and closed after the result, and each of them twice, have no effect."""
     await apply(world, opened(), opened(event_id="again"), closed(), closed(event_id="again"), completed())
     before = (list(world.steps), list(world.published))
@@ -365,7 +365,7 @@ KEYED = Source(source=SOURCE, keys=(source_key(KEY),))
 OPEN = Source(source=SOURCE)
 
 
-async def test_who_lets_a_result_in_for_a_match_that_has_begun_answers_for_it(world: FakeWorld) -> None:
+async def test_an_admin_whose_change_admits_a_result_reports_it(world: FakeWorld) -> None:
     """The rule's keys are taken out after the match was opened: the writer of that version is a rule writer, and the one
     who reported the unsigned result. Who only renames the competition afterwards is neither.
     """
@@ -410,7 +410,7 @@ async def test_who_lets_a_result_in_for_a_match_that_has_begun_answers_for_it(wo
         ),
     ],
 )
-async def test_the_version_since_which_a_result_is_admitted_names_who_answers(
+async def test_the_version_that_admits_a_result_names_its_reporter(
     world: FakeWorld,
     later: list[tuple[Source, str]],
     signed_by: Any,
@@ -428,7 +428,7 @@ async def test_the_version_since_which_a_result_is_admitted_names_who_answers(
     assert settled.rule.writers == writers
 
 
-async def test_who_lets_in_a_source_is_a_writer_beside_its_reporter(world: FakeWorld) -> None:
+async def test_an_admin_who_admits_a_source_is_a_writer_beside_its_reporter(world: FakeWorld) -> None:
     """A token's issuer stays the reporter; with the same person as later writer, one person alone reported."""
     world.add(make_competition(make_rule(sources=(KEYED,))))
     await apply(world, opened(signed_by=KEY))
@@ -438,7 +438,7 @@ async def test_who_lets_in_a_source_is_a_writer_beside_its_reporter(world: FakeW
     assert (settled.rule.writers, settled.reporters) == (("mallory", "olga"), ("ada",))
 
 
-async def test_parts_keep_who_let_them_in(world: FakeWorld) -> None:
+async def test_parts_keep_their_admitters(world: FakeWorld) -> None:
     """A part that was let in while the keys were out, and another after they stand again: both in one result."""
     world.add(make_competition(make_rule(sources=(KEYED,))))
     await apply(world, opened(signed_by=KEY))
@@ -451,7 +451,7 @@ async def test_parts_keep_who_let_them_in(world: FakeWorld) -> None:
     assert (settled.rule.writers, settled.reporters) == (("ada", "mallory", "olga"), ("mallory",))
 
 
-async def test_a_correction_is_let_in_as_a_result_is(world: FakeWorld) -> None:
+async def test_a_correction_is_admitted_like_a_result(world: FakeWorld) -> None:
     """Its writers and reporter are those of the correction's own admission."""
     world.add(make_competition(make_rule(sources=(KEYED,), dispute_window=timedelta(hours=1))))
     await apply(world, completed(signed_by=KEY))

@@ -143,7 +143,7 @@ async def test_a_refused_round_is_resettled_under_the_rule_in_force(
     ]
 
 
-async def test_what_follows_keeps_the_mended_rule(world: FakeWorld) -> None:
+async def test_later_changes_keep_the_new_rule(world: FakeWorld) -> None:
     """A correction is an ordinary one again, under the rule that the round has now; finality comes by itself."""
     await apply(world, completed())
     await refuse(world)
@@ -260,7 +260,7 @@ async def test_a_refusal_does_not_mark_a_voided_round(world: FakeWorld) -> None:
     assert [refusal.version for refusal in world.refusals] == [1]
 
 
-async def test_who_reported_the_result_stays_a_party(world: FakeWorld) -> None:
+async def test_the_reporter_of_the_result_stays_a_party(world: FakeWorld) -> None:
     """A resettled round names the reporter of its result beside the person who resettled it."""
     await apply(world, completed(reporter="ben"))
     await refuse(world)

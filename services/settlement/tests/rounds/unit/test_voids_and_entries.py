@@ -132,7 +132,7 @@ async def test_without_a_fee_nobody_enters(world: FakeWorld) -> None:
     }
 
 
-async def test_opened_says_the_fee(world: FakeWorld) -> None:
+async def test_round_opened_has_the_fee(world: FakeWorld) -> None:
     """round.opened has the entry fee; a report of opening after an entry changes nothing."""
     await apply(world, opened("m1"))
     (event,) = world.published

@@ -237,7 +237,7 @@ async def test_a_delivery_is_leased_to_one_worker(world: World):
     assert len(leased) == len(set(leased)) == 150
 
 
-async def test_what_is_not_public_is_not_kept(world: World):
+async def test_events_that_are_not_public_are_not_stored(world: World):
     """An event type that is not on offer is neither stored nor delivered."""
     await world.subscribe()
     payout = uuid4()
@@ -325,7 +325,7 @@ async def test_gone_disables_the_subscription(world: World):
     assert await world.breaches() == []
 
 
-async def test_after_three_days_it_is_given_up(world: World):
+async def test_after_three_days_it_is_dead(world: World):
     """An endpoint that fails for three days gets its deliveries no more; those behind die with the probe."""
     await world.subscribe()
     world.receiver.answer = lambda _: (503, {}, b"")
@@ -375,7 +375,7 @@ async def test_a_claim_whose_worker_died_is_sent_again_under_its_id(world: World
     assert await world.breaches() == []
 
 
-async def test_a_worker_whose_clock_is_behind_breaks_no_order(world: World):
+async def test_a_worker_with_a_late_clock_keeps_the_order(world: World):
     """A claim that has seen the end before it is in order, though its time was read before that end's."""
     await world.subscribe()
     await world.publish(paid_event(correlation_id="c"), paid_event(correlation_id="c"))
@@ -409,7 +409,7 @@ async def test_an_open_head_that_was_overtaken_is_seen(world: World):
     assert await world.breaches() == ["delivery 2 was sent before delivery 1 had ended"]
 
 
-async def test_a_batch_beside_another_does_not_come_to_stand_before_what_was_sent(world: World):
+async def test_concurrent_batches_keep_the_order_of_sent_events(world: World):
     """While one batch is matched, the next one's deliveries of the same lane cannot be seen, nor sent, before it."""
     await world.subscribe()
     first, second = paid_event(correlation_id="c"), paid_event(correlation_id="c")
@@ -439,7 +439,7 @@ async def test_a_batch_beside_another_does_not_come_to_stand_before_what_was_sen
     assert await world.breaches() == []
 
 
-async def test_what_a_dead_worker_left_for_an_ended_subscription_is_dropped(world: World):
+async def test_a_lease_of_a_dead_worker_for_an_ended_subscription_is_dropped(world: World):
     """A leased delivery of a removed subscription does not stay open for ever."""
     subscription, _ = await world.subscribe()
     await world.publish(paid_event(correlation_id="c"))

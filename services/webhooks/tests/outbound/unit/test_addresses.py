@@ -23,7 +23,7 @@ OUTSIDE = ["1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "::ffff:1.1.1.1",
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_addresses_inside_somebodys_network_are_refused(address):
+def test_addresses_of_private_networks_are_refused(address):
     """Private, local, metadata, multicast, reserved and embedded addresses are refused."""
     assert is_refused(address, allow_loopback=False)
 
@@ -122,7 +122,7 @@ def test_the_development_flag_opens_loopback_only(address):
         "http://[::1/", "gopher://example.com", "http://example.com/" + "a" * 2048,
     ],
 )  # fmt: skip
-def test_what_is_no_address_for_deliveries(url):
+def test_invalid_addresses_for_deliveries(url):
     """Other schemes, missing hosts, credentials, fragments, odd characters and lengths are refused."""
     with pytest.raises(UrlRefused):
         parse_url(url)

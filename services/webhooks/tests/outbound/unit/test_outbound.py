@@ -179,7 +179,7 @@ async def test_a_long_answer_is_not_read(sender, receiver):
     assert len(answer.excerpt) <= 500
 
 
-async def test_nobody_listening(sender, receiver):
+async def test_no_receiver(sender, receiver):
     """A refused connection and a refused address have codes of their own."""
     answer = await sender.send(task_for("http://127.0.0.1:1/"), now=datetime.now(UTC))
     assert (answer.status, answer.code) == (None, "connect_failed")
