@@ -1,1 +1,1 @@
-"""Entry fees: taken when a player enters a round, held until it ends."""
+"""Entry fees: taken when a player enters a round, and held in escrow until it ends."""

@@ -51,7 +51,7 @@ class Context(HttpContext[Ports, AsyncConnection], Generic[Ports, Tools]):
         actor: Principal,
         key: str | None,
     ) -> Response[Model]:
-        """Release or reject a held prize, once and audited. ``on`` says what it is held as: ``claim`` or ``reward``.
+        """Release or reject a held prize, once and audited. ``on`` names it in the route and in the audit: ``claim`` or ``reward``.
 
         ``do`` returns the answer and the correlation id for the audit record. A rejected prize may pay for rounds that
         wait for money, so the job that books them is woken.

@@ -27,7 +27,7 @@ Person = Annotated[str, Field(description="The subject of this person's token.",
 CorrelationId = Annotated[
     str,
     Field(
-        description="The same for all that has one origin, in all services.",
+        description="The same in all services for everything with the same origin.",
         examples=["811124b0-535e-549c-908c-5154aa27f6f1"],
     ),
 ]

@@ -1,4 +1,4 @@
-"""Top-ups: credited once, reversed at most as far as they were credited, restored when a dispute is won."""
+"""Top-ups: credited once, reversed at most up to the credit, restored when a dispute is won."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What the routes of campaigns answer."""
+"""Answers of the routes of campaigns."""
 
 from typing import Annotated
 
@@ -58,7 +58,7 @@ class RiskAnswer(AnswerModel):
     collusion_winners: Annotated[
         int | None,
         Field(
-            description="So many winners of one round who share a device or an address are held.",
+            description="Winners of one round are held where at least this many share a device or an address.",
             examples=[2],
         ),
     ]
@@ -91,7 +91,7 @@ class CampaignAnswer(SettingsAnswer):
     delivery: Annotated[
         Delivery,
         Field(
-            description="What follows once a prize is final. `wallet`: it stays in the wallet; `direct`: it is paid out "
+            description="What happens with a prize that is final. `wallet`: it stays in the wallet; `direct`: it is paid out "
             "at once; `claim`: the player claims it before it expires.",
             examples=["claim"],
         ),
@@ -103,9 +103,14 @@ class CampaignAnswer(SettingsAnswer):
         Money, Field(description="Reserved for rounds that are not final.", examples=["85.00"])
     ]
     granted: Annotated[
-        Money, Field(description="What rounds took from the pool for prizes and fees.", examples=["12000.00"])
+        Money,
+        Field(
+            description="The sum that rounds took from the pool for prizes and fees.", examples=["12000.00"]
+        ),
     ]
-    withdrawn: Annotated[Money, Field(description="What admins withdrew from the pool.", examples=["0.00"])]
+    withdrawn: Annotated[
+        Money, Field(description="The sum that admins withdrew from the pool.", examples=["0.00"])
+    ]
     settings_version: Annotated[int, Field(description="From 1.", examples=[1])]
     unfunded_rounds: Annotated[int, Field(description="Rounds that wait for money.", examples=[0])]
     created_at: Moment
@@ -128,7 +133,7 @@ class BalanceSheetAnswer(AnswerModel):
     wallets: Annotated[
         Money,
         Field(
-            description="What the campaign put into wallets. What players did with it since is not followed.",
+            description="Money of the campaign that wallets received, whatever their players did with it since.",
             examples=["9500.00"],
         ),
     ]

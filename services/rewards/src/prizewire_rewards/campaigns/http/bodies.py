@@ -62,7 +62,7 @@ class RiskBody(Body):
     )
     collusion_winners: Annotated[int, Field(strict=True, ge=2, le=COUNT_MAX)] | None = Field(
         None,
-        description="So many winners of one round who share a device or an address are held.",
+        description="Winners of one round are held where at least this many share a device or an address.",
         examples=[2],
     )
     kyc_above: Decimal | None = Field(
@@ -120,7 +120,7 @@ class FundBody(Body):
 
     amount: Decimal = Field(description="The amount in the campaign's asset.", examples=["48000.00"])
     reference: Line = Field(
-        description="The payment that it came by. A pool is funded once under a reference.",
+        description="The payment by which the money came. A pool is funded once under a reference.",
         examples=["wire 2024-04-02"],
     )
     repeated_reference: RepeatedReference = False

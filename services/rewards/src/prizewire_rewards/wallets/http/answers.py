@@ -10,12 +10,12 @@ from prizewire_rewards.payouts.domain.model import PayoutState
 
 State = Annotated[PayoutState, Field(examples=["requested"])]
 Arrives = Annotated[
-    Money, Field(description="What is paid out: `debit_amount` less `player_fee`.", examples=["125.00"])
+    Money, Field(description="The amount to pay out: `debit_amount` less `player_fee`.", examples=["125.00"])
 ]
 Fee = Annotated[
     Money,
     Field(
-        description="What a payout rule takes out of `debit_amount`. It is not the rail's fee.",
+        description="The fee that a payout rule takes from `debit_amount`. It is not the rail's fee.",
         examples=["0.50"],
     ),
 ]
@@ -25,8 +25,10 @@ class BalanceAnswer(AnswerModel):
     """A player's money in one asset."""
 
     asset: AssetCode
-    winnings: Annotated[Money, Field(description="What can be paid out.", examples=["317.00"])]
-    topup: Annotated[Money, Field(description="What was paid in: it pays entry fees.", examples=["20.00"])]
+    winnings: Annotated[Money, Field(description="Money that can be paid out.", examples=["317.00"])]
+    topup: Annotated[
+        Money, Field(description="Money that was paid in. It pays entry fees.", examples=["20.00"])
+    ]
     pending: Annotated[Money, Field(description="Prizes that are not final.", examples=["42.50"])]
     held: Annotated[
         Money, Field(description="Prizes that a rule holds, or that are to be claimed.", examples=["0.00"])
@@ -35,14 +37,15 @@ class BalanceAnswer(AnswerModel):
         Money, Field(description="Payouts that were requested and have not ended.", examples=["125.50"])
     ]
     lifetime_earnings: Annotated[
-        Money, Field(description="What was credited of all prizes that are final.", examples=["442.50"])
+        Money, Field(description="The sum that was credited of final prizes.", examples=["442.50"])
     ]
     short: Annotated[
-        Money, Field(description="What prizes still lack because a pool has no money.", examples=["0.00"])
+        Money,
+        Field(description="The sum that prizes still lack because a pool has no money.", examples=["0.00"]),
     ]
     owed: Annotated[
         Money,
-        Field(description="What the player owes: it is taken from later credits.", examples=["0.00"]),
+        Field(description="The player's debt. It is recovered from later credits.", examples=["0.00"]),
     ]
 
 
@@ -76,7 +79,7 @@ class PayoutOutcome(AnswerModel):
 
     rail: Annotated[str | None, Field(description="The rail that paid.", examples=["stellar-main"])]
     fee: Annotated[
-        Money | None, Field(description="What the rail charged, in `fee_asset`.", examples=["0.0000100"])
+        Money | None, Field(description="The fee of the rail, in `fee_asset`.", examples=["0.0000100"])
     ]
     fee_asset: Annotated[AssetCode | None, Field(examples=["XLM"])]
     fee_borne_by: Annotated[
@@ -112,7 +115,7 @@ class PayoutAnswer(AnswerModel):
     payout_id: Id
     player: Player
     asset: AssetCode
-    debit_amount: Annotated[Money, Field(description="What left the wallet.", examples=["125.50"])]
+    debit_amount: Annotated[Money, Field(description="The amount that left the wallet.", examples=["125.50"])]
     player_fee: Fee
     pay_amount: Arrives
     state: Annotated[PayoutState, Field(examples=["paid"])]
