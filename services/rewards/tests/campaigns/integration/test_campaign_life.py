@@ -49,8 +49,8 @@ async def test_the_rest_of_a_pool_is_withdrawn(rig: Rig) -> None:
     assert (part.json()["withdrawn"], part.json()["available"]) == ("10.00", "50.00")
     rest = await withdraw(rig, campaign, None)
     assert (rest.json()["withdrawn"], rest.json()["available"]) == ("60.00", "0.00")
-    told = [event["data"] for event in await rig.events("campaign.withdrawn")]
-    assert [(one["amount"], one["withdrawn_total"]) for one in told] == [
+    published = [event["data"] for event in await rig.events("campaign.withdrawn")]
+    assert [(one["amount"], one["withdrawn_total"]) for one in published] == [
         ("10.00", "10.00"),
         ("50.00", "60.00"),
     ]

@@ -64,14 +64,14 @@ def test_pool_low_is_emitted_once_until_the_pool_has_risen() -> None:
     """At the mark the pool is not low. Below the mark the event is emitted once. After the pool reached the mark it can be
     emitted again.
     """
-    at_mark, told = check_level(campaign(100))
-    assert (at_mark.low, told) == (False, None)
-    below, told = check_level(replace(at_mark, available=99))
-    assert told is not None
-    assert (told.campaign.version, below.version) == (1, 1)
+    at_mark, event = check_level(campaign(100))
+    assert (at_mark.low, event) == (False, None)
+    below, event = check_level(replace(at_mark, available=99))
+    assert event is not None
+    assert (event.campaign.version, below.version) == (1, 1)
     assert check_level(replace(below, available=5)) == (replace(below, available=5), None)
-    risen, told = check_level(replace(below, available=100))
-    assert (risen.low, told) == (False, None)
+    risen, event = check_level(replace(below, available=100))
+    assert (risen.low, event) == (False, None)
     assert check_level(replace(risen, available=0))[1] is not None
 
 

@@ -68,10 +68,10 @@ async def test_the_fee_is_taken_from_top_ups_first(rig: Rig, match: Match) -> No
     entry = entry_of(match, "ann")
     assert await rig.balance(Kind.ESCROW_TOPUP, entry) == 300
     assert await rig.balance(Kind.ESCROW_WINNINGS, entry) == 200
-    [told] = await rig.events("entry.paid")
-    data = told["data"]
+    [event] = await rig.events("entry.paid")
+    data = event["data"]
     assert (data["amount"], data["from_topup"], data["from_winnings"]) == ("5.00", "3.00", "2.00")
-    assert (told["subject"], told["correlationid"], told["aggregateversion"]) == (
+    assert (event["subject"], event["correlationid"], event["aggregateversion"]) == (
         str(entry),
         match.correlation_id,
         1,
@@ -109,8 +109,8 @@ async def test_a_wallet_that_does_not_cover_the_fee_pays_nothing(rig: Rig, match
     assert await rig.stuck() == []
     assert await wallet(rig, "ann") == (399, 100)
     assert await state_of(rig, match, "ann") == ("refused", "insufficient_balance")
-    [told] = await rig.events("entry.refused")
-    assert (told["data"]["code"], told["data"]["from_topup"]) == ("insufficient_balance", "0.00")
+    [event] = await rig.events("entry.refused")
+    assert (event["data"]["code"], event["data"]["from_topup"]) == ("insufficient_balance", "0.00")
     assert await rig.breaches() == []
 
 
@@ -303,8 +303,8 @@ async def test_a_void_refunds_the_buckets_that_paid(rig: Rig, match: Match) -> N
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     assert await end(rig, match, EntryEnd.REFUNDED) == {"refunded": 1}
     assert await wallet(rig, "ann") == (300, 1_000)
-    [told] = await rig.events("entry.refunded")
-    assert (told["data"]["from_topup"], told["data"]["from_winnings"]) == ("3.00", "2.00")
+    [event] = await rig.events("entry.refunded")
+    assert (event["data"]["from_topup"], event["data"]["from_winnings"]) == ("3.00", "2.00")
     assert await rig.balance(Kind.ENTRY_FEES, "platform") == 0
     assert await rig.breaches() == []
 
@@ -359,8 +359,8 @@ async def test_points_are_never_refunded(rig: Rig) -> None:
     assert await end(rig, match, EntryEnd.REFUNDED) == {"closed": 1}
     assert await rig.winnings("ann", "SEASON") == 30
     assert await rig.balance(Kind.ENTRY_FEES, "platform", "SEASON") == 20
-    [told] = await rig.events("entry.closed")
-    assert (told["data"]["state"], told["data"]["code"]) == ("closed", "not_refundable")
+    [event] = await rig.events("entry.closed")
+    assert (event["data"]["state"], event["data"]["code"]) == ("closed", "not_refundable")
     assert await rig.breaches() == []
 
 

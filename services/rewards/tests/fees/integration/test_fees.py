@@ -62,12 +62,12 @@ async def test_fees_leave_when_another_person_approves(earned: Rig) -> None:
     assert await earned.balance(Kind.EXTERNAL_OUT, "world") == 700
     [kept] = (await read(earned, ROUTE))["items"]
     assert kept == done.json() == await read(earned, f"{ROUTE}/{identifier}")
-    told = await read(earned, f"/api/services/rewards/lineage/{identifier}")
-    assert [(entry["kind"], entry["summary"].split(" fees ")[-1]) for entry in told["entries"][:2]] == [
+    lineage = await read(earned, f"/api/services/rewards/lineage/{identifier}")
+    assert [(entry["kind"], entry["summary"].split(" fees ")[-1]) for entry in lineage["entries"][:2]] == [
         ("fee_withdrawal", "filed by ada"),
         ("fee_withdrawal_approved", "approved by boris"),
     ]
-    assert [entry["kind"] for entry in told["entries"][2:]] == ["transfer"]
+    assert [entry["kind"] for entry in lineage["entries"][2:]] == ["transfer"]
     audited = await earned.rows(
         "SELECT action, actor FROM audit_log WHERE target = :id ORDER BY sequence", id=identifier
     )

@@ -34,7 +34,7 @@ def test_every_fact_belongs_to_a_group() -> None:
 def test_sources_are_read_with_their_keys(tmp_path: Path) -> None:
     """A key has the form that `prizewire source keygen` prints."""
     [(name, found)] = load_player_sources(written(tmp_path, {"sources": [SOURCE]})).items()
-    assert (name, found.source, found.tells) == ("/kyc/checked", "/kyc/checked", {FactGroup.IDENTITY})
+    assert (name, found.source, found.groups) == ("/kyc/checked", "/kyc/checked", {FactGroup.IDENTITY})
     assert [(key.keyid, key.not_before) for key in found.keys] == [
         ("kyc-1", datetime(2026, 1, 1, tzinfo=UTC))
     ]
@@ -43,7 +43,7 @@ def test_sources_are_read_with_their_keys(tmp_path: Path) -> None:
 def test_the_local_stacks_file_is_read(keyring: Keyring) -> None:
     """It has one source that may report every fact."""
     [found] = load_player_sources(keyring.player_sources_file).values()
-    assert found.tells == set(FactGroup)
+    assert found.groups == set(FactGroup)
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,8 @@ async def test_a_won_dispute_restores_a_written_off_debt(rig: Rig) -> None:
     assert await rig.balance(Kind.CLEARING, "receivables") == 0
     [row] = await rig.rows("SELECT written_off, restored, lifted, version FROM receivables")
     assert row == {"written_off": 1_500, "restored": 1_500, "lifted": 0, "version": 3}
-    [told] = await rig.events("wallet.receivable_restored")
-    assert (told["data"]["amount"], told["data"]["open"]) == ("15.00", "0.00")
+    [event] = await rig.events("wallet.receivable_restored")
+    assert (event["data"]["amount"], event["data"]["open"]) == ("15.00", "0.00")
     assert (await rig.stuck(), await rig.breaches()) == ([], [])
 
 

@@ -32,9 +32,9 @@ def statement(
     player: str = "ann", entries: Sequence[HistoryEntry] | None = None, **opening: int
 ) -> Statement:
     winnings, pending = (Kind.WINNINGS, player), (Kind.PENDING, player)
-    told = entries
-    if told is None:
-        told = [
+    listed = entries
+    if listed is None:
+        listed = [
             entry(1, TransferType.PRIZE_PENDING, POOL, pending, 5_000),
             entry(2, TransferType.PRIZE_MATURED, pending, winnings, 5_000),
             entry(3, TransferType.PAYOUT_REQUESTED, winnings, (Kind.PAYOUT_PENDING, "p"), 2_000),
@@ -46,7 +46,7 @@ def statement(
         since=START,
         until=START + timedelta(days=30),
         opening={Kind.WINNINGS: 1_000, Kind.TOPUP: 300, Kind.PENDING: 0},
-        entries=told,
+        entries=listed,
     )
 
 

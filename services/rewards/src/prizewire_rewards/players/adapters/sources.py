@@ -25,7 +25,7 @@ class _Key(_Document):
 
 class _Source(_Document):
     source: _Visible
-    tells: Annotated[list[FactGroup], Field(min_length=1)]
+    groups: Annotated[list[FactGroup], Field(alias="tells", min_length=1)]
     keys: Annotated[list[_Key], Field(min_length=1)]
 
 
@@ -54,7 +54,7 @@ def load_player_sources(path: Path) -> dict[str, PlayerSource]:
         if one.source in found:
             raise ValueError(f"the source {one.source} is there twice: merge the two")
         found[one.source] = PlayerSource(
-            source=one.source, tells=frozenset(one.tells), keys=_keys(one.source, one.keys)
+            source=one.source, groups=frozenset(one.groups), keys=_keys(one.source, one.keys)
         )
     return found
 

@@ -37,10 +37,10 @@ class SourceKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayerSource:
-    """A source that may report facts of the groups ``tells``. It has at least one key: each of its events is signed."""
+    """A source that may report the facts of ``groups``. It has at least one key: each of its events is signed."""
 
     source: str
-    tells: frozenset[FactGroup]
+    groups: frozenset[FactGroup]
     keys: tuple[SourceKey, ...]
 
 
@@ -63,7 +63,7 @@ def signing_key(
     known = sources.get(source)
     if known is None:
         raise _refused("source_not_allowed", f"{source} may not report facts of players")
-    forbidden = sorted(fact for fact in facts if GROUPS[fact] not in known.tells)
+    forbidden = sorted(fact for fact in facts if GROUPS[fact] not in known.groups)
     if forbidden:
         raise _refused("source_not_allowed", f"{source} may not report {', '.join(forbidden)}")
     if keyid is None:
