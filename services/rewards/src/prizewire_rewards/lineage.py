@@ -1,7 +1,7 @@
 """Rewards' steps of a correlation id: entries, top-ups, rounds and their corrections, transfers, debts, payout requests,
 state changes.
 
-Every step says what happened at its time. What may have changed since stands in its detail under ``now``.
+Every step shows what happened at its time. The present state is in its detail under ``now``.
 """
 
 from collections.abc import Iterator
@@ -17,27 +17,29 @@ from prizewire_rewards.ledger.storage.accounts import group_id
 
 SERVICE = "rewards"
 ENTRIES_MAX = 5_000
-"""Entries of one kind: a round of a hundred thousand prizes is not told prize by prize."""
+"""The most entries of one kind. A round of a hundred thousand prizes is not shown prize by prize."""
 
 
 async def lineage_of(
     tx: AsyncConnection, correlation_id: str, *, assets: AssetRegistry, entries_max: int = ENTRIES_MAX
 ) -> list[LineageEntry]:
-    """Every step in order of time; within one moment rounds come before the transfers and payouts they caused.
+    """Every step, in the order of time. Rounds come before the transfers and payouts of the same time.
 
-    Of each kind the first ``entries_max`` rows are told; where there are more, the last entry, of the kind ``more``, says
-    of what.
+    Of each kind the first ``entries_max`` rows are shown. Where there are more, the last entry has the kind ``more`` and
+    names their kinds.
     """
     entries: list[tuple[datetime, int, LineageEntry]] = []
     cut: list[str] = []
-    for rank, (plural, statement, told) in enumerate(_KINDS):
+    for rank, (plural, statement, entries_of) in enumerate(_KINDS):
         rows = (await tx.execute(statement, {"id": correlation_id, "limit": entries_max + 1})).all()
         if len(rows) > entries_max:
             cut.append(plural)
-        entries.extend((entry.at, rank, entry) for row in rows[:entries_max] for entry in told(row, assets))
+        entries.extend(
+            (entry.at, rank, entry) for row in rows[:entries_max] for entry in entries_of(row, assets)
+        )
     found = [entry for _, _, entry in sorted(entries, key=lambda item: (item[0], item[1]))]
     if cut:
-        summary = f"there are more {' and '.join(cut)} than the first {entries_max} told here"
+        summary = f"there are more {' and '.join(cut)} than the first {entries_max} shown here"
         detail = {"cut": cut, "told_of_each": entries_max}
         found.append(LineageEntry(found[-1].at, SERVICE, "more", correlation_id, summary, detail))
     return found
@@ -70,7 +72,7 @@ def _round(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
 
 
 def _step(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
-    del assets  # a step has no amount
+    del assets  # a state change has no amount
     summary = f"{row.machine} {row.from_state or 'new'} → {row.to_state}"
     detail = {"from": row.from_state, "to": row.to_state, "cause": row.cause}
     yield LineageEntry(row.at, SERVICE, f"{row.machine}_state", str(row.subject), summary, detail)
@@ -166,7 +168,7 @@ def _correction(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
 
 
 def _refusal(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
-    del assets  # nothing of it moved
+    del assets  # no amount moved
     detail = {
         "settlement_version": row.settlement_version,
         "part": row.part,
@@ -197,9 +199,9 @@ def _receivable(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
 
 
 def _owed_less(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
-    """One step of a receivable, with what of it was open after it."""
+    """One step of a receivable, with the open amount after it."""
     amount, left = _wire(row, row.amount, assets), _wire(row, row.left_open, assets)
-    said = {
+    summary = {
         "receivable_recovered": f"{amount} {row.asset} of what {row.player} owes recovered",
         "receivable_settled": f"{amount} {row.asset} of what {row.player} owes lifted",
         "receivable_written_off": f"{amount} {row.asset} of what {row.player} owes written off",
@@ -207,7 +209,7 @@ def _owed_less(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     }[row.what]
     kind = "receivable_lifted" if row.what == "receivable_settled" else row.what
     detail = {"player": row.player, "asset": row.asset, "amount": amount, "open": left, "cause": row.cause}
-    yield LineageEntry(row.at, SERVICE, kind, str(row.id), f"{said}, {left} open", detail)
+    yield LineageEntry(row.at, SERVICE, kind, str(row.id), f"{summary}, {left} open", detail)
 
 
 def _cancel_requested(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
@@ -239,7 +241,7 @@ def _fee_withdrawal(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEnt
 
 
 def _disownment(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
-    del assets  # it names no amount
+    del assets  # a disownment has no amount
     detail = {"round_id": str(row.round_id), "reason": row.reason, "filed_by": row.filed_by}
     summary = f"disownment of the round filed by {row.filed_by}: {row.reason}"
     yield LineageEntry(row.filed_at, SERVICE, "disownment", str(row.id), summary, detail)
@@ -285,7 +287,7 @@ _REFUSALS = text(
 _RECEIVABLES = text(
     "SELECT * FROM receivables WHERE correlation_id = :id ORDER BY opened_at, id LIMIT :limit"
 )
-# The transfers of each step of a receivable have a cause of their own: its id and its version after the step.
+# The transfers of a step of a receivable have a cause of their own: the receivable's id and its version after the step.
 _OWED_LESS = text(
     "SELECT s.*, r.player, r.asset, r.amount - CAST(sum(CASE s.what WHEN 'receivable_restored' THEN 0 "
     "ELSE s.amount END) OVER (PARTITION BY r.id ORDER BY s.seq) AS bigint) AS left_open FROM ("
@@ -295,7 +297,7 @@ _OWED_LESS = text(
     "'receivable_written_off', 'receivable_restored') GROUP BY t.cause) s "
     "JOIN receivables r ON r.id = s.id ORDER BY s.seq LIMIT :limit"
 )
-# Whose payout is asked to cancel, owes the round something: so the payouts are found by their players.
+# A payout is asked to cancel where its player owes the round money, so payouts are found by these players.
 _CANCELS_ASKED = text(
     "SELECT t.id, t.at, t.cause, p.id AS payout_id, p.player, p.asset, p.amount FROM payouts p "
     "JOIN transitions t ON t.subject = p.id AND t.to_state = 'cancel_requested' "

@@ -1,4 +1,4 @@
-"""The question whether disowned rounds are gone, as (of what, subjects, breaches)."""
+"""The query about disowned rounds, as (name of the subjects, subjects, breaches)."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The question whether transfers are explained by their documents, as (of what, subjects, breaches).
+"""The query about transfers and their documents, as (name of the subjects, subjects, breaches).
 
 A transfer's cause names its document: ``fund/ID``, ``funding/ID``, ``opening/ID`` a record of ``money_in`` (which has the
 id of the transfer), ``topup/ID``, ``payout/ID``, ``round/ID``, ``entry/ID`` the row of that id. What a document's own

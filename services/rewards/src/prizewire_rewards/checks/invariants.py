@@ -1,4 +1,4 @@
-"""What must always hold, by name; the storage room counts the breaches of each (correctness, invariants 1, 2, 6, 7)."""
+"""The invariants of rewards by name. ``slices`` finds the breaches of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,61 +6,57 @@ from enum import StrEnum
 
 
 class Invariant(StrEnum):
-    """Each is checked on its own over HTTP and by a job."""
+    """The invariants. HTTP and a job check each of them."""
 
     BALANCES_ARE_SUMS = "balances_are_sums_of_transfers"
     """Every account's balance is its credits minus its debits."""
     ASSETS_SUM_TO_ZERO = "assets_sum_to_zero"
     """Over all accounts, each asset sums to zero."""
     BOUNDS_HOLD = "bounds_hold"
-    """No pool, wallet or other floored account is below zero, no receivable above it."""
+    """No pool, wallet or other account with a lower bound is negative, and no account of receivables is positive."""
     GRANTED_WITHIN_FUNDED = "granted_within_funded"
-    """What a campaign was funded with was granted, withdrawn, or is in its pool, and its counters agree with the
-    ledger."""
+    """The money of a campaign was granted, withdrawn, or is in its pool. Its counters agree with the ledger."""
     CLAIMS_CONSISTENT = "claims_consistent"
-    """A prize is claimable exactly as long as its claim is open or held, and ends as its claim does."""
+    """A prize is claimable exactly while its claim is open or held, and ends in the state of its claim."""
     CAPS_ADD_UP = "caps_add_up"
-    """What is counted for the caps of a campaign is the sum of the prizes that count."""
+    """The counts for the caps of a campaign are the sums of the prizes that count."""
     ROUNDS_ADD_UP = "rounds_add_up"
-    """A round's reserve is its held lines, with its fees until it is final; its lines and unclaimed make its net prize,
-    and stand in states that fit the round's. While it is being booked its reserve holds at least the rest.
+    """A round's reserve is its held lines, with its fees until it is final; its lines and unclaimed add up to its net
+    prize, and the states of the lines fit the state of the round. While it is booked, its reserve is at least the rest.
     """
     CLAIMABLE_IS_OWED = "claimable_is_owed"
-    """What a campaign's winners can claim is what their claimable prizes with an open or held claim make."""
+    """The account of claimable money is the sum of the claimable prizes with an open or held claim."""
     RECEIVABLES_ADD_UP = "receivables_add_up"
-    """What a player owes by the ledger is the sum of their open receivables, and clearing holds what was opened and
-    neither recovered, lifted nor restored.
+    """A player's debt in the ledger is the sum of their open receivables. The account ``clearing`` is the sum of all
+    receivables, less what was recovered, lifted or restored.
     """
     PRIZES_AS_BOOKED = "prizes_as_booked"
-    """What a round's prizes are said to have, credited and pending, is what the ledger gave to wallets for the round, less
-    what could not be taken back and is a debt: for the round and for each player of it.
+    """The credited and pending amounts of a round's prizes are what the ledger moved to wallets for the round, less what is
+    a debt because it could not be taken back. This holds for the round and for each of its players.
     """
     PARTS_COME = "parts_come"
-    """No part of a settlement waits for the others longer than it may."""
+    """No part of a settlement waits for the others longer than allowed."""
     ONE_PAYOUT_PER_REWARD = "one_payout_per_reward"
-    """A reward is requested directly once, and once more for each time that something came to it later: each payout is
-    of its player, round and asset, and of no more than the prize while no correction has changed it.
+    """A prize with direct delivery has one payout, and one more for each later addition. Each payout has the player, the round
+    and the asset of the prize, and at most its amount unless a correction changed it.
     """
     PAYOUTS_CONSISTENT = "payouts_consistent"
-    """An open payout holds exactly its amount, a closed one nothing; what was paid went to its rail, and its fee to the
-    fees. It is a player's or a funding account's."""
+    """An open payout holds exactly its amount, an ended one nothing. A paid amount went to its rail, and its fee to the fees.
+    A payout belongs to a player or to a funding account."""
     ENTRIES_IN_ESCROW = "entries_in_escrow"
-    """A paid entry holds in escrow what each bucket paid of it, any other nothing; rounds that have ended hold none but
-    those that are being closed."""
+    """A paid entry has in escrow what each bucket paid, any other entry nothing. Rounds that have ended have no paid entries,
+    except while the job closes them."""
     TOPUPS_ADD_UP = "topups_add_up"
-    """A top-up was credited once; what was reversed of it is the sum of its refunds and disputes less those won, and
-    the ledger says the same."""
+    """A top-up was credited once. Its reversed amount is the sum of its refunds and disputes, less won disputes, and agrees
+    with the ledger."""
     FEES_ADD_UP = "fees_add_up"
-    """Each withdrawal of fees that was approved has left once, by its amount, and none that was not; no fees are below
-    zero."""
+    """Each approved withdrawal of fees has left once with its amount, and no other has left. No fees are negative."""
     DISOWNED_GONE = "disowned_rounds_are_gone"
-    """A round that two admins disowned is voided, but for the lines that are still taken back; its fees went back as they
-    had been taken, but for what an organizer owes; and none of its entries is paid, nor earned in a redeemable asset. A fee
-    goes back for a disowned round only."""
+    """A disowned round is voided, except for lines that are still taken back. Its fees went back, except for what an organizer
+    owes. None of its entries is paid, or earned in a redeemable asset. Fees go back for disowned rounds only."""
     MONEY_IS_DOCUMENTED = "money_is_documented"
-    """What came in from outside, back from a rail, out of a pool, or back to whoever had paid it, is explained by its
-    document: the record of a person, a top-up, a payout, a round or an entry, which says the same; and every record of a
-    person was booked."""
+    """Money from outside, from a rail or from a pool, and money that went back to its payer, agrees with its document: the
+    record of a person, a top-up, a payout, a round or an entry. Every record of a person was booked."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
     """The history of every campaign, round, payout, claim and entry ends in its present state."""
     ACCOUNTS_OWNED = "accounts_owned"
@@ -75,8 +71,8 @@ class Invariant(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a look at an invariant found: its breaches as sentences, and what it covered, in words and as the number
-    of things that were looked at. ``whole`` says that with this look everything has been seen once more.
+    """The result of one run of a watch: the breaches as sentences, what it covered as text, and the number of items that it
+    checked. ``whole``: this run completes a check of all items.
     """
 
     breaches: Sequence[str]

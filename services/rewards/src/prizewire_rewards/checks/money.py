@@ -1,4 +1,4 @@
-"""Questions about entries and top-ups, as (of what, subjects, breaches)."""
+"""Queries about entries and top-ups, as (name of the subjects, subjects, breaches)."""
 
 from typing import Final
 

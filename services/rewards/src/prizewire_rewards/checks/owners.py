@@ -1,5 +1,5 @@
-"""Questions that begin with the ledger and the histories, and ask for the rows behind them, as (of what, subjects,
-breaches). A row that was deleted cannot be asked about: what it left in the ledger can.
+"""Queries from accounts, transfers and histories to the rows that they belong to, as (name of the subjects, subjects,
+breaches). They find deleted rows by what is left in the ledger.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ def _uuid(value: str) -> str:
 _NAMED: Final = _uuid("split_part(t.cause, '/', 2)")
 """The document that a transfer's cause names: ``round/ID/…``, ``payout/ID``, ``topup/ID/…`` and so on."""
 
-# Wallets need no row: a player is whoever was paid. The other kinds that are not named have fixed owners.
+# Wallets need no row: every player may have one. The other kinds that are not named have fixed owners.
 _OWNED: Final = f"""
     SELECT a.id, format('%s of %s holds %s, and there is no %s with this id in %s', a.kind, a.owner,
                         {amount_sql("coalesce(a.balance, 0)", "a.asset")}, CASE a.kind
@@ -86,7 +86,7 @@ _RECEIVABLE: Final = f"""
                             AND (t.credit_kind <> 'pool' OR c.owner = CAST(r.campaign AS text))
                         WHEN 'receivable_restored' THEN true ELSE c.owner = r.player END)
 """
-# The amounts of a player's prizes are held against the ledger by ``prizes_as_booked``; here, that there is a prize.
+# ``prizes_as_booked`` compares the amounts of a player's prizes with the ledger. This query checks that there is a prize.
 _ROUND: Final = f"""
     EXISTS (SELECT 1 FROM rounds r WHERE r.id = {_NAMED} AND r.asset = t.asset
         AND (t.debit_kind <> 'reserved' OR d.owner = CAST(r.id AS text))

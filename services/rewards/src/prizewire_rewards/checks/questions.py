@@ -1,4 +1,4 @@
-"""The invariants that are asked about slices of their subjects, as SQL."""
+"""The invariants that are checked slice by slice, as SQL."""
 
 from typing import Final, NamedTuple
 
@@ -11,8 +11,8 @@ from prizewire_rewards.checks.owners import OWNER_QUESTIONS
 
 
 class Question(NamedTuple):
-    """An invariant. ``subjects`` selects (id, weight) of what it is about, ``of`` says what those are;
-    ``breaches`` selects (id, sentence) among the ``:ids``.
+    """An invariant. ``subjects`` selects (id, weight) of its subjects, and ``of`` is their name. ``breaches`` selects
+    (id, sentence) of the subjects ``:ids``.
     """
 
     of: str
@@ -36,7 +36,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
           AND ((bound = 'floor' AND balance < 0) OR (bound = 'ceiling' AND balance > 0))
         """,
     ),
-    # What funds a campaign has the campaign's id as correlation id.
+    # Fundings have the campaign's id as correlation id.
     Invariant.GRANTED_WITHIN_FUNDED: Question(
         "campaigns",
         "SELECT id, 1 AS weight FROM campaigns",
@@ -118,7 +118,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         WHERE c.id = ANY (CAST(:ids AS uuid[])) AND c.delivery = 'claim' AND coalesce(a.balance, 0) <> x.total
         """,
     ),
-    # Every transfer of a round has "round/ID" at the beginning of its cause, those of its claims too. A player whose sums
+    # The cause of every transfer of a round and of its claims begins with "round/ID". A player whose sums
     # agree is left out, so a round has a row for each player who was changed.
     Invariant.PRIZES_AS_BOOKED: Question(
         "rounds",
@@ -155,7 +155,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         WHERE r.id = ANY (CAST(:ids AS uuid[]))
         """,
     ),
-    # An account of what players owe is looked at with its player; that of clearing with all that was ever opened.
+    # An account of receivables is checked with its player, the account ``clearing`` with all receivables.
     Invariant.RECEIVABLES_ADD_UP: Question(
         "accounts of debts",
         "SELECT id, 1 AS weight FROM ledger_accounts WHERE kind IN ('receivable', 'clearing')",

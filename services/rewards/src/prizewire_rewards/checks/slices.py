@@ -1,7 +1,7 @@
-"""The invariants as questions to the database: each answers its breaches as sentences.
+"""The checks and the watches of the invariants. Each query returns breaches as sentences.
 
-Tables grow for ever, so every question is asked about a slice of its subjects, each found by an index. A check asks
-slice after slice until it has seen all; a watch asks one slice at each look and goes on from there at the next.
+Tables grow without limit, so a query reads a slice of its subjects by an index. A check reads slice after slice until the
+end. A watch reads one slice in each run, and the next run continues after it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,24 +22,24 @@ from prizewire_rewards.rounds.domain.views import StagedSeen
 
 BREACHES_MAX = 50
 SLICE_WEIGHT = 20_000
-"""Subjects of one slice; a round counts as many as it has lines."""
+"""The most subjects of one slice. A round counts its lines."""
 TAIL_MAX = 500_000
-"""Transfers after the checkpoint that one look sums up by itself."""
+"""The most transfers after the checkpoint that one run of a watch adds up."""
 STRIDE = 500_000
-"""Transfers that a check of the whole ledger sums up with one statement."""
+"""The transfers that one statement of the check of the whole ledger adds up."""
 FIRST = UUID(int=0)
 PARTS_WAIT_S = 900
-"""How long a part may wait for the others, unless a setting says otherwise."""
+"""The default of the setting ``parts_wait_s``, in seconds."""
 
 
-# A sum over all accounts; what moved is not read.
+# A sum over the balances of all accounts. Transfers are not read.
 _ASSETS = f"""
     SELECT NULL AS id, format('all accounts in %s sum to %s', b.asset, {amount_sql("b.total", "b.asset")})
     FROM (SELECT asset, sum(balance) AS total FROM ledger_balances GROUP BY asset HAVING sum(balance) <> 0) b
 """
 
-# One statement, so that sums, checkpoint, transfers after it and balances are of one moment. Accounts that moved after
-# the checkpoint are always among those that are looked at.
+# One statement, so that sums, checkpoint, later transfers and balances are of one snapshot. Accounts with transfers after
+# the checkpoint are always checked.
 _SINCE_CHECKPOINT = f"""
     WITH tail AS MATERIALIZED (
         SELECT leg.account, sum(leg.delta) AS total FROM (
@@ -68,14 +68,14 @@ _TOP = text("SELECT coalesce(max(seq), 0) FROM ledger_transfers")
 _BALANCES = text(
     "SELECT id, kind, owner, asset, balance FROM ledger_balances WHERE id = ANY (CAST(:ids AS uuid[]))"
 )
-_TELL = text(f"SELECT {amount_sql('CAST(:amount AS numeric)', 'CAST(:asset AS text)')}")
+_DESCRIBE = text(f"SELECT {amount_sql('CAST(:amount AS numeric)', 'CAST(:asset AS text)')}")
 _SUM_UP = text("SELECT summed, behind FROM ledger_sum_up(:rows_max)")
-# A plan that was made while the tables were small must not turn into scans.
+# A plan that was made while the tables were small must not scan whole tables later.
 _BY_INDEX = text("SET LOCAL enable_seqscan = off")
 
 
 class Slice(NamedTuple):
-    """Subjects in the order of their ids; ``last`` when none follows."""
+    """Subjects in the order of their ids. ``last``: there are no more."""
 
     ids: list[UUID]
     last: bool
@@ -104,7 +104,7 @@ async def _ask(tx: AsyncConnection, sql: str, **values: Any) -> list[tuple[UUID 
 
 
 async def _check_slices(tx: AsyncConnection, *, question: Question) -> list[str]:
-    """Ask about all subjects, slice after slice."""
+    """The breaches of all subjects, read slice after slice."""
     await tx.execute(_BY_INDEX)
     found: list[str] = []
     after, last = FIRST, False
@@ -120,9 +120,9 @@ async def _check_assets(tx: AsyncConnection) -> list[str]:
 
 
 async def _check_balances(tx: AsyncConnection, *, stride: int = STRIDE) -> list[str]:
-    """Add up every transfer there ever was, and hold every balance against its sum: the whole ledger, at one moment.
+    """Add up all transfers, and compare every balance with its sum, in one snapshot of the whole ledger.
 
-    What is kept in memory are the sums that are not zero, so about one for each player who has money.
+    The memory holds the sums that are not zero: about one for each player with money.
     """
     await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     await tx.execute(_BY_INDEX)
@@ -141,7 +141,7 @@ async def _check_balances(tx: AsyncConnection, *, stride: int = STRIDE) -> list[
         for row in await tx.execute(_BALANCES, {"ids": ids}):
             total = sums.pop(row.id, 0)
             if row.balance != total:
-                holds, makes = [await _tell(tx, amount, row.asset) for amount in (row.balance, total)]
+                holds, makes = [await _describe(tx, amount, row.asset) for amount in (row.balance, total)]
                 found.append(f"{row.kind} of {row.owner} holds {holds}, its transfers make {makes}")
                 if len(found) == BREACHES_MAX:
                     return found
@@ -152,9 +152,9 @@ async def _check_balances(tx: AsyncConnection, *, stride: int = STRIDE) -> list[
     return found[:BREACHES_MAX]
 
 
-async def _tell(tx: AsyncConnection, amount: int, asset: str) -> str:
-    """An amount of minor units as people read it."""
-    return str((await tx.execute(_TELL, {"amount": amount, "asset": asset})).scalar_one())
+async def _describe(tx: AsyncConnection, amount: int, asset: str) -> str:
+    """An amount as text, with its asset."""
+    return str((await tx.execute(_DESCRIBE, {"amount": amount, "asset": asset})).scalar_one())
 
 
 _LATE = """
@@ -175,7 +175,7 @@ async def _check_parts(tx: AsyncConnection, *, wait_s: int) -> list[str]:
 
 
 async def staged_seen(tx: AsyncConnection, *, now: datetime, wait_s: int) -> StagedSeen:
-    """Which settlements have been waiting for parts longer than ``wait_s`` seconds, and what is to be worked on."""
+    """The settlements that have waited for parts longer than ``wait_s`` seconds, and the number of steps of round work."""
     rows = (await tx.execute(_STAGED)).all()
     late = [
         {
@@ -193,7 +193,7 @@ async def staged_seen(tx: AsyncConnection, *, now: datetime, wait_s: int) -> Sta
 
 
 def build_checks(*, parts_wait_s: int = PARTS_WAIT_S) -> list[Check]:
-    """One check for each invariant, of everything that there is: for people, and as long as it takes."""
+    """One check for each invariant. A check reads all items, however long it takes."""
     runs = {name: partial(_check_slices, question=question) for name, question in QUESTIONS.items()}
     whole: dict[Invariant, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
         Invariant.BALANCES_ARE_SUMS: _check_balances,
@@ -212,12 +212,13 @@ def build_checks(*, parts_wait_s: int = PARTS_WAIT_S) -> list[Check]:
 
 
 async def _count(tx: AsyncConnection, *, subjects: str) -> int:
-    """How many there are; by then most were looked at."""
+    """The number of subjects."""
     return int((await tx.execute(text(f"SELECT count(*) FROM ({subjects}) s"))).scalar_one())
 
 
 async def sum_up(tx: AsyncConnection, *, rows_max: int) -> tuple[int, int]:
-    """Move the checkpoint on by at most ``rows_max`` transfers; answers how many, and how many are behind it still.
+    """Move the checkpoint by at most ``rows_max`` transfers. Returns their number, and the number of transfers after the
+    checkpoint.
 
     The transaction must not have written before.
     """
@@ -226,9 +227,11 @@ async def sum_up(tx: AsyncConnection, *, rows_max: int) -> tuple[int, int]:
 
 
 @dataclass(slots=True)
-class _Rota:
-    """Whose turn it is, and who is looked at again at every turn because a breach was found there. While there may be more
-    breaches than are named, the turn goes to the same ones again: none is passed unseen.
+class _Progress:
+    """The next slice of a watch, and the subjects with known breaches, which every run checks again.
+
+    After a run that found the most breaches that it may name, the next run checks the same slice again, so that no breach
+    is missed.
     """
 
     of: str
@@ -238,22 +241,24 @@ class _Rota:
     began: UUID = FIRST
     broken: tuple[UUID, ...] = ()
 
-    async def turn(self, tx: AsyncConnection) -> tuple[list[UUID], bool, str]:
-        """The ids of this turn, whether all have had theirs with it, and what to say of it."""
+    async def next_slice(self, tx: AsyncConnection) -> tuple[list[UUID], bool, str]:
+        """The ids to check, whether this completes a check of all, and a text for the log."""
         began = self.began = self.after
         ids, last = await _slice(tx, self.subjects, after=began, weight=self.weight)
         self.after = FIRST if last else ids[-1]
         if began == FIRST and last:
-            said = f"all {len(ids)} {self.of}"
+            covered = f"all {len(ids)} {self.of}"
         else:
-            said = f"{len(ids)} {self.of} by id, {'from the first' if began == FIRST else f'after {began}'}"
-            said += " to the last" if last else f" to {ids[-1]}"
+            covered = (
+                f"{len(ids)} {self.of} by id, {'from the first' if began == FIRST else f'after {began}'}"
+            )
+            covered += " to the last" if last else f" to {ids[-1]}"
         if self.broken:
-            said += f", and again {len(self.broken)} that were broken"
-        return [*ids, *self.broken], last, said
+            covered += f", and again {len(self.broken)} that were broken"
+        return [*ids, *self.broken], last, covered
 
     def keep(self, found: Sequence[tuple[UUID | None, str]]) -> tuple[list[str], bool]:
-        """Remember where breaches were found; answers their sentences, and whether they are all that there are."""
+        """Store the subjects of breaches. Returns the sentences, and whether they are complete."""
         self.broken = tuple(dict.fromkeys(subject for subject, _ in found if subject is not None))
         complete = len(found) < BREACHES_MAX
         if not complete:
@@ -262,58 +267,60 @@ class _Rota:
 
 
 class SliceWatch:
-    """One slice of an invariant's subjects at each look."""
+    """Checks one slice of an invariant's subjects in each run."""
 
     def __init__(self, name: Invariant, question: Question, *, weight: int) -> None:
         self.name = name
         self._sql = question.breaches
-        self._rota = _Rota(question.of, question.subjects, weight)
+        self._progress = _Progress(question.of, question.subjects, weight)
 
     async def look(self, tx: AsyncConnection) -> Seen:
-        """Look at the next slice."""
+        """Check the next slice."""
         await tx.execute(_BY_INDEX)
-        ids, whole, said = await self._rota.turn(tx)
-        breaches, complete = self._rota.keep(await _ask(tx, self._sql, ids=ids))
-        return Seen(breaches=breaches, covered=said, looked_at=len(set(ids)), whole=whole and complete)
+        ids, whole, covered = await self._progress.next_slice(tx)
+        breaches, complete = self._progress.keep(await _ask(tx, self._sql, ids=ids))
+        return Seen(breaches=breaches, covered=covered, looked_at=len(set(ids)), whole=whole and complete)
 
 
 class BalanceWatch:
-    """Balances of one slice of accounts, and of all that moved lately, against the sums up to the checkpoint and the
-    transfers since.
+    """Compares the balances of one slice of accounts, and of all accounts with transfers after the checkpoint, with the sums up
+    to the checkpoint and the later transfers.
     """
 
     name = Invariant.BALANCES_ARE_SUMS
 
     def __init__(self, *, weight: int, tail_max: int) -> None:
-        self._rota = _Rota("accounts", ACCOUNTS, weight)
+        self._progress = _Progress("accounts", ACCOUNTS, weight)
         self._tail_max = tail_max
         self._breaches: list[str] = []
 
     async def look(self, tx: AsyncConnection) -> Seen:
-        """Look at the next slice, unless the checkpoint lies too far behind to add up the rest."""
+        """Check the next slice, unless too many transfers are after the checkpoint."""
         await tx.execute(_BY_INDEX)
         lag = (await tx.execute(_LAG)).one()
         if lag.behind > self._tail_max:
-            said = f"nothing: {lag.behind} transfers are still to be summed up"
-            return Seen(breaches=self._breaches, covered=said, looked_at=0, whole=False)
-        ids, whole, said = await self._rota.turn(tx)
-        self._breaches, complete = self._rota.keep(await _ask(tx, _SINCE_CHECKPOINT, ids=ids))
-        said += f", and all that moved by the {lag.behind} transfers after number {lag.seq}"
-        return Seen(breaches=self._breaches, covered=said, looked_at=len(set(ids)), whole=whole and complete)
+            covered = f"nothing: {lag.behind} transfers are still to be summed up"
+            return Seen(breaches=self._breaches, covered=covered, looked_at=0, whole=False)
+        ids, whole, covered = await self._progress.next_slice(tx)
+        self._breaches, complete = self._progress.keep(await _ask(tx, _SINCE_CHECKPOINT, ids=ids))
+        covered += f", and all that moved by the {lag.behind} transfers after number {lag.seq}"
+        return Seen(
+            breaches=self._breaches, covered=covered, looked_at=len(set(ids)), whole=whole and complete
+        )
 
 
 class AssetsWatch:
-    """The sums of all balances."""
+    """Checks the sums of all balances."""
 
     name = Invariant.ASSETS_SUM_TO_ZERO
 
     async def look(self, tx: AsyncConnection) -> Seen:
-        """Look at all."""
+        """Check all of them."""
         return Seen(breaches=await _check_assets(tx), covered="all assets", looked_at=1, whole=True)
 
 
 class PartsWatch:
-    """Parts that wait for others."""
+    """Checks the parts that wait for others."""
 
     name = Invariant.PARTS_COME
 
@@ -321,7 +328,7 @@ class PartsWatch:
         self._wait_s = wait_s
 
     async def look(self, tx: AsyncConnection) -> Seen:
-        """Look at all."""
+        """Check all of them."""
         breaches = await _check_parts(tx, wait_s=self._wait_s)
         return Seen(breaches=breaches, covered="all staged parts", looked_at=1, whole=True)
 
@@ -329,8 +336,8 @@ class PartsWatch:
 def build_watches(
     *, weight: int = SLICE_WEIGHT, tail_max: int = TAIL_MAX, parts_wait_s: int = PARTS_WAIT_S
 ) -> "list[BalanceWatch | AssetsWatch | PartsWatch | SliceWatch]":
-    """One watch for each invariant, to be asked again and again: each look costs about the same, however much there
-    is, and says what it saw.
+    """One watch for each invariant. Each run of a watch costs about the same, whatever the size of the tables, and reports
+    what it covered.
     """
     sliced = [SliceWatch(name, question, weight=weight) for name, question in QUESTIONS.items()]
     parts = PartsWatch(wait_s=parts_wait_s)

@@ -1,4 +1,4 @@
-"""Campaigns and their balance sheets, read."""
+"""Queries of campaigns and their balance sheets."""
 
 from datetime import datetime
 from typing import Any
@@ -30,8 +30,8 @@ def _campaign_of(row: Any) -> CampaignView:
     )
 
 
-# A round has a reserve while its window is open or its lines are being booked, and after that for what of it is held:
-# nearly all rounds are past both, and are not looked at.
+# A round has a reserve until it is final and booked, and later for its held lines. Nearly all rounds have none, and are
+# not read.
 _CAMPAIGNS = text(
     "WITH shown AS (SELECT c.* FROM campaigns c WHERE (CAST(:one AS uuid) IS NULL OR c.id = :one) "
     "AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
@@ -48,10 +48,10 @@ _CAMPAIGNS = text(
 )
 
 
-# Which transfers are a campaign's: those whose cause is one of its rounds, or a payout that one of its prizes asked
-# for. Both are found by their correlation ids; the cause ("round/ID/…", "payout/ID…") tells them from others of the
-# same id; what is recovered of a debt is that of whose prize it was. The pool, the reserves and what payouts hold are the kept balances, not sums of the same transfers, so that
-# a sheet whose sum is off shows when one of the two is wrong.
+# The transfers of a campaign have one of its rounds, or a payout of one of its prizes, as their cause. They are found by
+# correlation id and selected by cause ("round/ID/…", "payout/ID…"). A recovered debt belongs to the campaign of the prize.
+# Pool, reserves and held payouts are balances of accounts, not sums of these transfers: a wrong balance or a wrong transfer
+# makes the sums of the sheet differ.
 _SHEET = text(
     "WITH own AS (SELECT CAST(r.id AS text) AS id, r.correlation_id FROM rounds r WHERE r.campaign = :id "
     "UNION ALL SELECT CAST(b.id AS text), b.correlation_id FROM payouts b WHERE b.campaign = :id "
@@ -100,7 +100,7 @@ async def find_campaign(tx: AsyncConnection, campaign_id: UUID) -> CampaignView 
 
 
 async def balance_sheet(tx: AsyncConnection, campaign_id: UUID) -> BalanceSheet | None:
-    """Where a campaign's money is, by the ledger."""
+    """The balance sheet of a campaign, by the ledger; None where there is no campaign."""
     row = (await tx.execute(_SHEET, {"id": campaign_id})).one_or_none()
     if row is None:
         return None
