@@ -1,4 +1,4 @@
-"""Plans of the hot statements, over tables that have grown: whatever a batch looks up, it finds by an index."""
+"""Plans of frequent statements over large tables: every look-up of a batch uses an index."""
 
 from typing import NamedTuple
 from uuid import uuid4
@@ -27,7 +27,7 @@ GROWING = (
     "rounds",
     "transitions",
 )
-"""Tables that grow with every match, player or payout: reading one of them whole gets slower with each."""
+"""Tables that grow with every match, player or payout. A sequential scan of them gets slower and slower."""
 PAST = (
     (
         "INSERT INTO applied_versions (consumer, source, subject, version) "
@@ -55,7 +55,7 @@ PAST = (
         "FROM generate_series(1, 40000) n"
     ),
 )
-"""More of the past, in tables that matches alone do not fill."""
+"""Rows of tables that matches alone do not fill."""
 BATCHES = 30
 MATCHES = 60
 WALLETS = 5_000
@@ -63,13 +63,12 @@ PLAYED = 80
 LISTED_MAX = 100
 """Rows that may be found through a table's indexes for a page of three prizes."""
 FOUND_MAX = 500
-"""Rows that may be found through a table's indexes for one match of eight prizes; a walk over the past finds some thousand
-."""
+"""Rows that may be found through a table's indexes for one match of eight prizes. A scan of old rows finds thousands."""
 
 
 @pytest.fixture
 async def grown(make_database: DatabaseFactory) -> DatabaseUrls:
-    """A database with a past: 1,800 matches of eight prizes."""
+    """A database with 1,800 matches of eight prizes."""
     urls = make_database("rewards", migrated=True)
     rig = await Rig.open(urls)
     campaign = await rig.campaign(funded=10**12)
@@ -91,7 +90,7 @@ def played(campaign: object, number: int, *, final: bool = True) -> Match:
 
 
 class Counted(NamedTuple):
-    """What was done to a table so far: scans of the whole, rows added, rows found through its indexes."""
+    """Statistics of a table: sequential scans, inserted rows, rows found through its indexes."""
 
     scans: int
     added: int
@@ -99,7 +98,7 @@ class Counted(NamedTuple):
 
 
 async def counters(urls: DatabaseUrls) -> dict[str, Counted]:
-    """What PostgreSQL has counted, by table."""
+    """Read PostgreSQL's statistics, by table."""
     connection = await asyncpg.connect(urls.migration)
     rows = await connection.fetch(
         "SELECT relname, seq_scan, n_tup_ins, (SELECT coalesce(sum(i.idx_tup_read), 0)::bigint "
@@ -109,9 +108,9 @@ async def counters(urls: DatabaseUrls) -> dict[str, Counted]:
     return {row["relname"]: Counted(row["seq_scan"], row["n_tup_ins"], row["found"]) for row in rows}
 
 
-async def test_nothing_that_grows_is_read_whole(grown: DatabaseUrls) -> None:
-    """A batch of settled rounds, their finality, a direct prize and its payment, and then a look at all campaigns, scan no
-    growing table, and walk along none of its indexes.
+async def test_no_growing_table_is_scanned(grown: DatabaseUrls) -> None:
+    """Batches of settled rounds, their finality, a direct prize with its payment, and a listing of all campaigns need no
+    scan of a growing table or of one of its indexes.
     """
     before = await counters(grown)
     rig = await Rig.open(grown)
@@ -119,12 +118,12 @@ async def test_nothing_that_grows_is_read_whole(grown: DatabaseUrls) -> None:
     async with rig.client("olga", "operator") as olga:
         assert len((await olga.get("/api/campaigns")).json()["items"]) == 3
     await rig.close()
-    await nothing_walked(grown, before)
+    await check_no_scans(grown, before)
 
 
-async def test_plans_made_when_tables_were_small_hold(make_database: DatabaseFactory) -> None:
-    """A service that has planned its statements for large batches over next to nothing asks no more of what has come
-    since, though nobody has gathered statistics.
+async def test_plans_made_over_small_tables_stay_good(make_database: DatabaseFactory) -> None:
+    """Plans that a service made over nearly empty tables still read few rows when the tables have grown, also without new
+    statistics.
     """
     urls = make_database("rewards", migrated=True)
     rig = await Rig.open(urls)
@@ -138,7 +137,7 @@ async def test_plans_made_when_tables_were_small_hold(make_database: DatabaseFac
     before = await counters(urls)
     await play(rig)
     await rig.close()
-    await nothing_walked(urls, before)
+    await check_no_scans(urls, before)
 
 
 async def play(rig: Rig) -> None:
@@ -158,15 +157,15 @@ async def play(rig: Rig) -> None:
     assert await rig.balance(Kind.PAYOUT_PENDING, payout) == 0
 
 
-async def nothing_walked(urls: DatabaseUrls, before: dict[str, Counted]) -> None:
-    """No growing table was scanned since, nor one of its indexes."""
+async def check_no_scans(urls: DatabaseUrls, before: dict[str, Counted]) -> None:
+    """Check that no growing table was scanned since, and none of its indexes was scanned for many rows."""
 
-    async def told() -> bool:
-        """Sessions report what they did when they end."""
+    async def reported() -> bool:
+        """A session reports its statistics when it ends."""
         now = await counters(urls)
         return now["ledger_transfers"].added - before["ledger_transfers"].added > PLAYED * 8
 
-    await eventually(told)
+    await eventually(reported)
     after = await counters(urls)
     scanned = {
         name: after[name].scans - before[name].scans
@@ -175,13 +174,13 @@ async def nothing_walked(urls: DatabaseUrls, before: dict[str, Counted]) -> None
     }
     assert scanned == {}
     found = {name: after[name].found - before[name].found for name in GROWING}
-    walked = {name: count for name, count in found.items() if count > PLAYED * FOUND_MAX}
-    assert walked == {}, "an index was walked where a few rows were asked for"
+    scanned_much = {name: count for name, count in found.items() if count > PLAYED * FOUND_MAX}
+    assert scanned_much == {}, "an index was scanned for more rows than the queries need"
 
 
 async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> None:
-    """The newest prizes of everybody and of one player, rounds and payouts by their last change, and what follows a
-    cursor: however many there are.
+    """Pages of prizes of all players and of one, and of rounds and payouts by their last change, read a bounded number of
+    rows, however long the listing is.
     """
     before = await counters(grown)
     rig = await Rig.open(grown)
@@ -209,12 +208,12 @@ async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> Non
                 place = {"cursor": page["next_cursor"]}
     await rig.close()
 
-    async def told() -> bool:
-        """Sessions report what they did when they end."""
+    async def reported() -> bool:
+        """A session reports its statistics when it ends."""
         now = await counters(grown)
         return now["rounds"].found - before["rounds"].found >= asked
 
-    await eventually(told)
+    await eventually(reported)
     after = await counters(grown)
     for name in ("rewards", "rounds", "entries", "payouts"):
         assert after[name].scans == before[name].scans, name
@@ -222,7 +221,7 @@ async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> Non
 
 
 async def test_a_sequential_scan_is_counted(grown: DatabaseUrls) -> None:
-    """The counters tell of a sequential scan: without the index that it needs, a look-up is one."""
+    """Without its index a look-up is a sequential scan, and the statistics count it."""
     before = await counters(grown)
     connection = await asyncpg.connect(grown.migration)
     await connection.execute("DROP INDEX ledger_groups_correlation")

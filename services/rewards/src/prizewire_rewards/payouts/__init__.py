@@ -1,1 +1,1 @@
-"""Payouts that players and operators ask for, and what the payouts service says of them."""
+"""Payouts that players and operators request, and their outcomes by events of the payouts service."""

@@ -1,1 +1,1 @@
-"""What settlement says of rounds: settled, final, corrected, voided; and rounds that two admins disowned."""
+"""Settled rounds: book, finalize, correct, void and disown them."""

@@ -22,7 +22,7 @@ class ClaimState(StrEnum):
     """The state of a claim; the values are those in events and answers."""
 
     OPEN = "open"
-    """Nobody has claimed the prize yet; it expires at the deadline."""
+    """Not claimed yet; it expires at the deadline."""
     HELD = "held"
     """ClaimResult, and under review; a decision is due at the deadline."""
     APPROVED = "approved"
@@ -43,7 +43,7 @@ class ClaimCode(StrEnum):
     CORRECTED = "corrected"
     """A correction of the result took the prize away."""
     NOT_CLAIMED = "not_claimed"
-    """Nobody claimed the prize in time."""
+    """The prize was not claimed in time."""
 
 
 CLAIM_START: Final = frozenset({ClaimState.OPEN})
@@ -53,26 +53,26 @@ CLAIM_LIVE: Final = frozenset({ClaimState.OPEN, ClaimState.HELD})
 
 
 CLAIM_EDGES: Final[Mapping[tuple[ClaimState, ClaimState], str]] = {
-    (ClaimState.OPEN, ClaimState.APPROVED): "claimed, and no risk rule found anything",
-    (ClaimState.OPEN, ClaimState.HELD): "claimed, and a risk rule asks for a person",
-    (ClaimState.OPEN, ClaimState.REJECTED): "claimed and refused by a rule, or taken back by a correction",
+    (ClaimState.OPEN, ClaimState.APPROVED): "claimed, and no risk rule has a finding",
+    (ClaimState.OPEN, ClaimState.HELD): "claimed, and a risk rule requires a person",
+    (ClaimState.OPEN, ClaimState.REJECTED): "claimed and refused by a risk rule, or a correction took the prize back",
     (ClaimState.OPEN, ClaimState.EXPIRED): "not claimed in time",
     (
         ClaimState.HELD,
         ClaimState.APPROVED,
-    ): "an operator released it, or the campaign's rule did at the deadline",
+    ): "released by an operator, or by the campaign's setting at the deadline",
     (
         ClaimState.HELD,
         ClaimState.REJECTED,
-    ): "an operator refused it, the campaign's rule did at the deadline, or a correction took it back",
+    ): "refused by an operator, or by the campaign's setting at the deadline, or a correction took the prize back",
     (
         ClaimState.APPROVED,
         ClaimState.OPEN,
-    ): "a correction took the prize back, and a further one gives it again",
+    ): "a correction took the prize back, and a later one gives it again",
     (
         ClaimState.REJECTED,
         ClaimState.OPEN,
-    ): "a correction took the prize back, and a further one gives it again",
+    ): "a correction took the prize back, and a later one gives it again",
 }
 
 

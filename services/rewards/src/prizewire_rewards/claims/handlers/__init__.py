@@ -1,1 +1,1 @@
-"""Opening, judging, deciding and expiring claims."""
+"""Open, judge, decide and expire claims."""

@@ -28,16 +28,16 @@ PAYOUT_EDGES: Final[Mapping[tuple[PayoutState, PayoutState], str]] = {
     (
         PayoutState.REQUESTED,
         PayoutState.CANCEL_REQUESTED,
-    ): "the player asked to cancel, or a correction took the prize back",
+    ): "the player requested its cancellation, or a correction or disownment took money back",
     (PayoutState.REQUESTED, PayoutState.PAID): "the rail paid",
-    (PayoutState.REQUESTED, PayoutState.FAILED): "proven without effect",
-    (PayoutState.REQUESTED, PayoutState.REJECTED): "an approver refused",
+    (PayoutState.REQUESTED, PayoutState.FAILED): "proved to have no effect",
+    (PayoutState.REQUESTED, PayoutState.REJECTED): "an approver rejected it",
     (PayoutState.REQUESTED, PayoutState.CANCELLED): "cancelled by an operator",
-    (PayoutState.CANCEL_REQUESTED, PayoutState.PAID): "the cancel came too late",
-    (PayoutState.CANCEL_REQUESTED, PayoutState.FAILED): "proven without effect",
-    (PayoutState.CANCEL_REQUESTED, PayoutState.REJECTED): "an approver refused",
-    (PayoutState.CANCEL_REQUESTED, PayoutState.CANCELLED): "cancelled as asked",
-    (PayoutState.PAID, PayoutState.RETURNED): "the rail gave it back",
+    (PayoutState.CANCEL_REQUESTED, PayoutState.PAID): "it was paid before the cancellation",
+    (PayoutState.CANCEL_REQUESTED, PayoutState.FAILED): "proved to have no effect",
+    (PayoutState.CANCEL_REQUESTED, PayoutState.REJECTED): "an approver rejected it",
+    (PayoutState.CANCEL_REQUESTED, PayoutState.CANCELLED): "cancelled as requested",
+    (PayoutState.PAID, PayoutState.RETURNED): "the rail returned it",
 }
 
 

@@ -21,7 +21,7 @@ def check_settlement(settlement: Settlement, lines: Iterable[Line], *, digest: s
     lines = list(lines)
     check_lines(lines, first=1)
     if len({line.player for line in lines}) != len(lines):
-        raise Refused("event_mismatch", "a player stands on two lines")
+        raise Refused("event_mismatch", "a player is on two lines")
     check_sums(settlement, lines=len(lines), total=sum(line.amount for line in lines), digest=digest)
 
 

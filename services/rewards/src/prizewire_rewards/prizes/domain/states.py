@@ -43,24 +43,24 @@ ROUND_START: Final = frozenset(
 
 
 ROUND_EDGES: Final[Mapping[tuple[RoundState, RoundState], str]] = {
-    (RoundState.UNFUNDED, RoundState.RESERVED): "money came, the dispute window is open",
-    (RoundState.UNFUNDED, RoundState.FINAL): "money came, the dispute window has passed",
+    (RoundState.UNFUNDED, RoundState.RESERVED): "the pool covers it, and the dispute window is open",
+    (RoundState.UNFUNDED, RoundState.FINAL): "the pool covers it, and the dispute window has passed",
     (RoundState.RESERVED, RoundState.FINAL): "the dispute window has passed",
     (
         RoundState.UNFUNDED,
         RoundState.BOOKING,
-    ): "money came, and its many lines are booked one chunk after the other",
-    (RoundState.UNFUNDED, RoundState.VOIDED): "it does not count; it held nothing",
-    (RoundState.RESERVED, RoundState.VOIDED): "it does not count; everything goes back to the pool",
-    (RoundState.RESERVED, RoundState.BOOKING): "its many lines mature, change or go back in chunks",
+    ): "the pool covers it, and its lines are booked in chunks",
+    (RoundState.UNFUNDED, RoundState.VOIDED): "the match does not count; the round had no money",
+    (RoundState.RESERVED, RoundState.VOIDED): "the match does not count; its money goes back to the pool",
+    (RoundState.RESERVED, RoundState.BOOKING): "its lines mature, change or are taken back in chunks",
     (
         RoundState.FINAL,
         RoundState.BOOKING,
-    ): "a late correction changes its many lines in chunks, or a disownment takes them back",
-    (RoundState.FINAL, RoundState.VOIDED): "two admins disowned it; everything goes back to the pool",
-    (RoundState.BOOKING, RoundState.RESERVED): "the last chunk is booked, the dispute window is open",
-    (RoundState.BOOKING, RoundState.FINAL): "the last chunk is booked, the dispute window has passed",
-    (RoundState.BOOKING, RoundState.VOIDED): "the last chunk went back",
+    ): "a late correction changes its lines in chunks, or a disownment takes them back",
+    (RoundState.FINAL, RoundState.VOIDED): "two admins disowned it; its money goes back to the pool",
+    (RoundState.BOOKING, RoundState.RESERVED): "the last chunk is booked, and the dispute window is open",
+    (RoundState.BOOKING, RoundState.FINAL): "the last chunk is booked, and the dispute window has passed",
+    (RoundState.BOOKING, RoundState.VOIDED): "the last chunk is taken back",
 }
 
 
@@ -79,7 +79,7 @@ REWARD_EDGES: Final[Mapping[tuple[RewardState, RewardState], str]] = {
     (RewardState.UNFUNDED, RewardState.PENDING): "its round was funded",
     (RewardState.UNFUNDED, RewardState.CREDITED): "its round was funded and is final",
     (RewardState.PENDING, RewardState.CREDITED): "its round is final",
-    (RewardState.UNFUNDED, RewardState.HELD): "its round was funded, and a rule keeps it back",
+    (RewardState.UNFUNDED, RewardState.HELD): "its round was funded, and a rule holds it",
     (
         RewardState.UNFUNDED,
         RewardState.CLAIMABLE,
@@ -93,9 +93,9 @@ REWARD_EDGES: Final[Mapping[tuple[RewardState, RewardState], str]] = {
     (
         RewardState.HELD,
         RewardState.REJECTED,
-    ): "an operator refused it, or the campaign's rule did at the deadline",
+    ): "an operator refused it",
     (RewardState.HELD, RewardState.REVERSED): "a correction or a void took it back",
-    (RewardState.CLAIMABLE, RewardState.CREDITED): "claimed, and the risk rules or an operator agreed",
+    (RewardState.CLAIMABLE, RewardState.CREDITED): "claimed, and approved by the risk rules or an operator",
     (RewardState.CLAIMABLE, RewardState.EXPIRED): "not claimed in time",
     (RewardState.CLAIMABLE, RewardState.REJECTED): "the claim was refused",
     (RewardState.CLAIMABLE, RewardState.REVERSED): "a correction or a disownment took it back",
@@ -103,11 +103,11 @@ REWARD_EDGES: Final[Mapping[tuple[RewardState, RewardState], str]] = {
     (
         RewardState.REVERSED,
         RewardState.UNFUNDED,
-    ): "a further correction gives it again, and the pool is short",
-    (RewardState.REVERSED, RewardState.PENDING): "a further correction gives it again",
-    (RewardState.REVERSED, RewardState.HELD): "a further correction gives it again, and a rule keeps it back",
-    (RewardState.REVERSED, RewardState.CLAIMABLE): "a further correction gives it again",
-    (RewardState.REVERSED, RewardState.CREDITED): "a further correction gives it again",
+    ): "a later correction gives it again, and the pool does not cover it",
+    (RewardState.REVERSED, RewardState.PENDING): "a later correction gives it again",
+    (RewardState.REVERSED, RewardState.HELD): "a later correction gives it again, and a rule holds it",
+    (RewardState.REVERSED, RewardState.CLAIMABLE): "a later correction gives it again",
+    (RewardState.REVERSED, RewardState.CREDITED): "a later correction gives it again",
 }
 
 

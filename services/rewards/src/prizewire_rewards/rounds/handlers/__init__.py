@@ -1,1 +1,1 @@
-"""Settling, making final, correcting, voiding and disowning rounds."""
+"""Settle, finalize, correct, void and disown rounds."""

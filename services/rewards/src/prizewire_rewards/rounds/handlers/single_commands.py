@@ -301,4 +301,4 @@ class SingleCommand:
             total += sum(line.amount for line in lines)
         check_sums(head, lines=count, total=total, digest=digest.hexdigest())
         if await rounds.staged_players(key) != count:
-            raise Refused("event_mismatch", "a player stands on two lines")
+            raise Refused("event_mismatch", "a player is on two lines")
