@@ -235,9 +235,9 @@ class FakeWorld:
         for one in changes.disownments:
             self.disownments.setdefault(one.round_id, one)
         for key in changes.new & self.disownments.keys():
-            at, born = self.disownments[key].at, self.held[key]
-            refused_at = born.refused_at if born.state is RoundState.VOIDED else at
-            self.held[key] = replace(born, refused_at=refused_at, disowned_at=at)
+            at, round_ = self.disownments[key].at, self.held[key]
+            refused_at = round_.refused_at if round_.state is RoundState.VOIDED else at
+            self.held[key] = replace(round_, refused_at=refused_at, disowned_at=at)
 
     async def publish(self, events: Sequence[RoundEvent]) -> None:
         self.calls.append("publish")

@@ -189,7 +189,7 @@ async def attempt(db, *statements: str) -> None:
 
 
 async def test_a_state_moves_along_its_edges(guarded):
-    """Births in a start state, moves along an edge and changes beside the state are let through."""
+    """Inserts in a first state, moves along an edge and changes of other columns are accepted."""
     await attempt(
         guarded,
         "INSERT INTO things VALUES (1, 'new'), (2, 'old'), (3, 'new')",
@@ -217,7 +217,7 @@ async def test_a_state_moves_along_its_edges(guarded):
     ],
 )
 async def test_a_state_moves_along_no_other_edge(guarded, statement):
-    """A birth elsewhere, a move without an edge, a state that is none: refused by the database, whole."""
+    """The database refuses an insert in another state, a move without an edge, and an unknown state."""
     await attempt(guarded, "INSERT INTO things VALUES (1, 'new'), (2, 'old')")
     with pytest.raises(DBAPIError) as refused:
         await attempt(guarded, statement)

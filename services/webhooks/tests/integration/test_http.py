@@ -121,10 +121,10 @@ async def test_from_subscription_to_history(world: World, client: httpx.AsyncCli
     assert await world.breaches() == []
 
 
-async def test_a_repeated_wish_makes_one_subscription_and_shows_no_secret(
+async def test_a_repeated_request_makes_one_subscription_and_shows_no_secret(
     world: World, client: httpx.AsyncClient
 ):
-    """The answer is the same but for the secret, which is shown once and not kept; another wish is a conflict."""
+    """The answer is the same except for the secret, which is shown once and not stored; another body is a conflict."""
     headers = {**auth("admin"), "idempotency-key": "w-1"}
     first = await client.post("/api/webhooks", json=subscription_body(world), headers=headers)
     again = await client.post("/api/webhooks", json=subscription_body(world), headers=headers)
@@ -197,7 +197,7 @@ async def test_pages_of_subscriptions(world: World, client: httpx.AsyncClient):
         ({"description": "x" * 501}, "invalid_request"),
     ],
 )
-async def test_wishes_that_are_refused(world: World, client: httpx.AsyncClient, changes, code):
+async def test_requests_that_are_refused(world: World, client: httpx.AsyncClient, changes, code):
     """Wrong addresses, unpublished types and unknown members are refused with a stable code and store nothing."""
     answer = await client.post(
         "/api/webhooks", json=subscription_body(world, **changes), headers=auth("admin")

@@ -122,8 +122,8 @@ async def publish(kafka_server, keyring):
 
 async def test_from_kafka_to_the_subscriber(service: Service, publish, receiver: Receiver):
     """A subscription over HTTP, payout.paid on Kafka: the subscriber verifies it; lineage and checks show it."""
-    wish = {"url": receiver.url, "event_types": ["payout.paid"]}
-    made = (await service.client.post("/api/webhooks", json=wish)).json()
+    subscription = {"url": receiver.url, "event_types": ["payout.paid"]}
+    made = (await service.client.post("/api/webhooks", json=subscription)).json()
     lane = f"lane-{uuid4()}"
     sent = [await publish(lane) for _ in range(5)]
     await eventually(lambda: len([r for r in receiver.seen if r.event_id in sent]) == 5, deadline_s=30)
@@ -162,8 +162,8 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
     """The subscriber saw a request whose sender was killed: once the lease ends it comes again, same webhook-id."""
     import asyncio
 
-    wish = {"url": receiver.url, "event_types": ["payout.paid"]}
-    made = (await service.client.post("/api/webhooks", json=wish)).json()
+    subscription = {"url": receiver.url, "event_types": ["payout.paid"]}
+    made = (await service.client.post("/api/webhooks", json=subscription)).json()
     forever = asyncio.Event()
 
     async def never_answer(_):

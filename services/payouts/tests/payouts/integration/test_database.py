@@ -54,7 +54,7 @@ async def test_a_second_open_attempt_is_refused(rig: Rig) -> None:
 
 
 async def test_states_move_only_along_edges(rig: Rig) -> None:
-    """No update skips a state, leaves a final one, or is born elsewhere than at the start."""
+    """No update skips a state or leaves a final one, and no row begins in another than a first state."""
     await rig.request(await rig.method())
     await rig.submit()
     assert "paid -> approved is not allowed" in await refused(rig, "UPDATE payouts SET state = 'approved'")

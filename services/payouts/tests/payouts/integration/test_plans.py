@@ -69,7 +69,7 @@ async def test_every_filter_of_a_list_is_answered_through_an_index(rig: Rig) -> 
     """A page never reads the table, however rare what is asked for; a cursor far back costs no more than the first page."""
     rare = await grow(rig)
     back = (START - timedelta(days=10), UUID(int=7))
-    wishes = [
+    filters = [
         PayoutFilter(),
         PayoutFilter(before=back),
         PayoutFilter(asset="EURC", before=back),
@@ -86,7 +86,7 @@ async def test_every_filter_of_a_list_is_answered_through_an_index(rig: Rig) -> 
         PayoutFilter(since=START - timedelta(days=9), until=START - timedelta(days=8)),
         PayoutFilter(until=START - timedelta(days=299)),
     ]
-    queries = {str(wanted): listing(wanted) for wanted in wishes}
+    queries = {str(wanted): listing(wanted) for wanted in filters}
     for since, before in ((None, None), (START - timedelta(days=9), None), (None, back)):
         queries[f"stored from {since}, before {before}"] = changed_listing(
             since=since, before=before, limit=50

@@ -221,7 +221,7 @@ async def test_cancel_before_anything_was_sent(rig: Rig) -> None:
 
 @pytest.mark.parametrize("code", ["cancelled_by_player", "winnings_taken_back", None])
 async def test_a_cancelled_payout_names_its_requester(rig: Rig, code: str | None) -> None:
-    """The code of the wish is the code of the payout, and travels with its reason; a wish without one is the player's."""
+    """The payout gets the code and the reason of the request; a request without a code is the player's."""
     method = await rig.method()
     payout_id = await rig.request(method)
     said = {} if code is None else {"code": code}
@@ -255,7 +255,7 @@ async def test_request_and_cancel_in_one_batch(rig: Rig) -> None:
 
 
 async def test_a_cancel_that_comes_too_late_changes_nothing(rig: Rig) -> None:
-    """A wish that arrives after the payment is no fault and has no effect."""
+    """A request after the payment has no effect and is no error."""
     method = await rig.method()
     payout_id = await rig.request(method)
     await rig.submit()

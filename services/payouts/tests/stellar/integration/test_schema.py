@@ -58,7 +58,7 @@ FORBIDDEN: dict[str, str] = {
         "SELECT gen_random_uuid(), payout_id, 2, rail, asset, amount_minor, stroops, destination, account, memo, "
         "'queued', false, 0, 0, due_at, queued_at, changed_at FROM stellar_payments"
     ),
-    "evidence that is born confirmed": (
+    "evidence that begins as confirmed": (
         "INSERT INTO stellar_evidence (evidence_id, attempt_id, state, outcome, found, reason, filed_by, filed_at, "
         "decided_by, decided_at) SELECT gen_random_uuid(), attempt_id, 'confirmed', 'failed', 'x', 'x', 'olga', "
         "leased_at, 'paul', leased_at FROM stellar_attempts"

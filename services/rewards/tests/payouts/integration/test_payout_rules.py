@@ -210,7 +210,7 @@ async def test_a_wrong_file_stops_the_start(make_database: DatabaseFactory, tmp_
 # automatic withdrawal
 
 
-async def wish(rig: Rig, **body: Any) -> Any:
+async def set_auto_withdrawal(rig: Rig, **body: Any) -> Any:
     async with rig.client("ann") as ann:
         return await ann.put("/api/wallet/auto-withdraw/USDC", json=body)
 
@@ -243,7 +243,7 @@ async def winning(rig: Rig, amount: str) -> None:
 async def test_winnings_are_requested_at_the_threshold(rig: Rig) -> None:
     """At the threshold the whole balance is requested like any other payout; below it nothing happens."""
     await rig.feed(rig.payouts, method_event("ann"))
-    assert (await wish(rig, threshold="100.00")).status_code == 200
+    assert (await set_auto_withdrawal(rig, threshold="100.00")).status_code == 200
     await winning(rig, "99.99")
     assert await due(rig) == []
     await winning(rig, "0.01")
@@ -261,7 +261,7 @@ async def test_winnings_are_requested_at_the_threshold(rig: Rig) -> None:
 
 async def test_a_failed_withdrawal_is_noted_and_retried_the_next_day(rig: Rig) -> None:
     """Without a payout method nothing is requested: the player sees the code, and the job waits for the next day."""
-    await wish(rig, threshold="100.00")
+    await set_auto_withdrawal(rig, threshold="100.00")
     await winning(rig, "150.00")
     assert await due(rig) == ["no_payout_method"]
     assert await due(rig) == []
@@ -280,7 +280,7 @@ async def test_a_failed_withdrawal_is_noted_and_retried_the_next_day(rig: Rig) -
 async def test_a_schedule_requests_once_at_each_due_time(rig: Rig) -> None:
     """A payout is requested at each scheduled hour if the balance is enough; missed times are skipped."""
     await rig.feed(rig.payouts, method_event("ann"))
-    await wish(rig, schedule="daily", hour_utc=18, minimum="10.00")
+    await set_auto_withdrawal(rig, schedule="daily", hour_utc=18, minimum="10.00")
     await winning(rig, "9.99")
     assert await due(rig) == []
     rig.clock.advance(timedelta(hours=6))
@@ -299,7 +299,7 @@ async def test_a_withdrawal_keeps_to_the_rules(ruled: Rig) -> None:
     """Each request has the most that the rules allow, until the day's limit is used; the next one follows on the next
     day.
     """
-    await wish(ruled, threshold="50.00")
+    await set_auto_withdrawal(ruled, threshold="50.00")
     assert await due(ruled) == [None, None, "daily_limit_exceeded"]
     asked = [event["data"]["intent"] for event in await ruled.events("payout.requested")]
     assert [intent["debit_amount"] for intent in asked] == ["500.00", "300.00"]
@@ -313,7 +313,7 @@ async def test_a_withdrawal_keeps_to_the_rules(ruled: Rig) -> None:
 async def test_concurrent_jobs_request_once(rig: Rig) -> None:
     """Several instances run the job at the same time; one due time has one payout."""
     await rig.feed(rig.payouts, method_event("ann"))
-    await wish(rig, schedule="daily", hour_utc=13)
+    await set_auto_withdrawal(rig, schedule="daily", hour_utc=13)
     await winning(rig, "150.00")
     rig.clock.advance(timedelta(hours=2))
     tries = await asyncio.gather(*(due(rig) for _ in range(6)))
@@ -325,8 +325,8 @@ async def test_a_withdrawal_can_be_changed_and_removed(rig: Rig) -> None:
     """The last settings apply; without settings nothing is requested."""
     await rig.feed(rig.payouts, method_event("ann"))
     await winning(rig, "150.00")
-    await wish(rig, threshold="100.00")
-    await wish(rig, schedule="monthly", hour_utc=3)
+    await set_auto_withdrawal(rig, threshold="100.00")
+    await set_auto_withdrawal(rig, schedule="monthly", hour_utc=3)
     item = await shown(rig)
     assert (item["threshold"], item["schedule"], item["next_at"]) == (
         None,
@@ -374,7 +374,7 @@ async def test_a_wrong_withdrawal_is_refused(
 
 async def test_a_player_sees_only_their_own_withdrawals(rig: Rig) -> None:
     """Operators have to name a player."""
-    await wish(rig, threshold="100.00")
+    await set_auto_withdrawal(rig, threshold="100.00")
     async with rig.client("bob") as bob, rig.client("olga", "operator") as olga:
         assert (await bob.get("/api/wallet/auto-withdraw")).json()["items"] == []
         assert (await bob.get("/api/wallet/auto-withdraw", params={"player": "ann"})).status_code == 403

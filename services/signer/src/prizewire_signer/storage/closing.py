@@ -75,7 +75,7 @@ class SqlClosingStore:
         if known:
             await self._tx.execute(_SLOT_CLOSE, parameters)
         else:
-            await self._tx.execute(_SLOT_BORN_CLOSED, parameters)
+            await self._tx.execute(_SLOT_INSERT_CLOSED, parameters)
         await add_transitions(
             self._tx,
             machine="slot",
@@ -107,12 +107,12 @@ class SqlClosingStore:
         """Tombstone every payout without a usable signature; returns the outcome for each."""
         ids = sorted({request.payout_id for request in requests})
         # Inserted first: so this transaction waits for a row that another one is about to commit, and does not miss it.
-        born = {row.payout_id for row in await self._tx.execute(_TOMBSTONES_INSERT, {"ids": ids})}
+        inserted = {row.payout_id for row in await self._tx.execute(_TOMBSTONES_INSERT, {"ids": ids})}
         released = await free_due(self._tx, ids, now=now)
         rows = (await self._tx.execute(_PAYOUTS_LOCK, {"ids": ids})).all()
         freed = {row.payout_id for row in rows if row.state == PayoutState.FREE}
         await self._tx.execute(_TOMBSTONES_SET, {"ids": sorted(freed)})
-        await self._remember(requests, born, set(released), freed, now)
+        await self._remember(requests, inserted, set(released), freed, now)
         return {
             row.payout_id: Tombstone(
                 state=PayoutState.TOMBSTONED if row.payout_id in freed else PayoutState(row.state),
@@ -127,19 +127,19 @@ class SqlClosingStore:
     async def _remember(
         self,
         requests: Sequence[CloseRequest],
-        born: set[UUID],
+        inserted: set[UUID],
         released: set[UUID],
         freed: set[UUID],
         now: datetime,
     ) -> None:
         for request in {one.payout_id: one for one in requests}.values():
-            if request.payout_id not in born and request.payout_id not in freed:
+            if request.payout_id not in inserted and request.payout_id not in freed:
                 continue
             subject = str(request.payout_id)
             edges: list[tuple[str, str, str]] = []
             if request.payout_id in released:
                 edges.append((subject, PayoutState.BOUND, PayoutState.FREE))
-            was = "" if request.payout_id in born else PayoutState.FREE
+            was = "" if request.payout_id in inserted else PayoutState.FREE
             edges.append((subject, was, PayoutState.TOMBSTONED))
             await add_transitions(
                 self._tx,
@@ -168,7 +168,7 @@ _SLOT_DIGESTS = text(
 _SLOT_CLOSE = text(
     "UPDATE slots SET state = :state, consumed_by = :consumed_by, ledger = :ledger WHERE slot_id = :slot"
 )
-_SLOT_BORN_CLOSED = text(
+_SLOT_INSERT_CLOSED = text(
     "INSERT INTO slots (slot_id, chain, account, sequence, state, consumed_by, ledger) "
     "VALUES (:slot, :chain, :account, :sequence, :state, :consumed_by, :ledger)"
 )

@@ -41,8 +41,8 @@ def consumer_specs(
 
     async def take_in(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
         events = [public_event(item) for item in batch]
-        born = await deliveries.take_in(events, store=unit_of_work(tx).deliveries, now=clock.now())
-        if born:
+        created = await deliveries.take_in(events, store=unit_of_work(tx).deliveries, now=clock.now())
+        if created:
             after_commit(tx, wake)
         return {}
 

@@ -41,7 +41,7 @@ _P = PaymentState
 
 ATTEMPT_START: frozenset[TransactionState] = frozenset({_S.LEASED})
 PAYMENT_START: frozenset[PaymentState] = frozenset({_P.QUEUED, _P.NO_EFFECT})
-"""A payment may be born without effect: refused before it was queued, or a tombstone against a late repetition."""
+"""A payment may begin as without effect: refused before it was queued, or a tombstone against a late repetition."""
 
 HOLDING: frozenset[TransactionState] = frozenset(
     {_S.LEASED, _S.BUILT, _S.EXPORTED, _S.SIGNED, _S.SENT, _S.CHECKING, _S.REVIEW}

@@ -55,7 +55,10 @@ CLAIM_LIVE: Final = frozenset({ClaimState.OPEN, ClaimState.HELD})
 CLAIM_EDGES: Final[Mapping[tuple[ClaimState, ClaimState], str]] = {
     (ClaimState.OPEN, ClaimState.APPROVED): "claimed, and no risk rule has a finding",
     (ClaimState.OPEN, ClaimState.HELD): "claimed, and a risk rule requires a person",
-    (ClaimState.OPEN, ClaimState.REJECTED): "claimed and refused by a risk rule, or a correction took the prize back",
+    (
+        ClaimState.OPEN,
+        ClaimState.REJECTED,
+    ): "claimed and refused by a risk rule, or a correction took the prize back",
     (ClaimState.OPEN, ClaimState.EXPIRED): "not claimed in time",
     (
         ClaimState.HELD,

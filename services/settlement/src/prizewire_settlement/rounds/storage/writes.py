@@ -117,13 +117,13 @@ TRANSITIONS = Write(
     raced=["round_transitions_pkey"],
 )
 # Rewards may have disowned a round before its first report: then its first row is disowned already.
-_BORN: Final = {
+_FIRST_VALUES: Final = {
     "refused_at": "CASE WHEN u.state = 'VOIDED' THEN u.refused_at ELSE coalesce(u.refused_at, x.at) END",
     "disowned_at": "x.at",
 }
 ROUNDS_INSERT = Write(
     "rounds",
-    f"INSERT INTO rounds ({_names(ROUND)}) SELECT {', '.join(_BORN.get(name, f'u.{name}') for name, _, _ in ROUND)} "  # noqa: S608 - see above
+    f"INSERT INTO rounds ({_names(ROUND)}) SELECT {', '.join(_FIRST_VALUES.get(name, f'u.{name}') for name, _, _ in ROUND)} "  # noqa: S608 - see above
     f"FROM {_rows(ROUND)} LEFT JOIN round_disownments x ON x.round_id = u.id ORDER BY u.id",
     raced=["rounds_pkey", "rounds_one_per_match"],
 )

@@ -49,7 +49,7 @@ _OVERTAKEN = (
 
 
 def _broken(machine: str, table: str, key: str) -> str:
-    """Rows whose history has a gap, does not begin with a birth, or ends in another state than the row's."""
+    """Rows whose history has a gap, does not begin with a first state, or ends in another state than the row's."""
     return (
         "WITH steps AS (SELECT subject, from_state, to_state, lag(to_state, 1, '') OVER chain AS before, "  # noqa: S608 - constants
         f"lead(id) OVER chain AS following FROM transitions WHERE machine = '{machine}' "

@@ -55,8 +55,8 @@ class SqlDeliveries:
             },
         )
         new = [row.event_id for row in stored]
-        born = await self._tx.execute(_MATCH, {"ids": new, "now": now, "give_up_at": give_up_at})
-        return int(born.rowcount)
+        created = await self._tx.execute(_MATCH, {"ids": new, "now": now, "give_up_at": give_up_at})
+        return int(created.rowcount)
 
     async def claim(
         self, *, now: datetime, lease_until: datetime, limit: int, per_subscription: int
@@ -276,7 +276,7 @@ _ADD_EVENTS = text(
     "ON CONFLICT (event_id) DO NOTHING RETURNING event_id"
 )
 _MATCH = text(
-    "WITH born AS (INSERT INTO deliveries (subscription_id, event_id, correlation_id, state, attempts, refusals, "
+    "WITH created AS (INSERT INTO deliveries (subscription_id, event_id, correlation_id, state, attempts, refusals, "
     "due_at, give_up_at, created_at, changed_at) "
     "SELECT s.subscription_id, e.event_id, e.correlation_id, 'pending', 0, 0, CAST(:now AS timestamptz), "
     "CAST(:give_up_at AS timestamptz), CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
@@ -285,7 +285,7 @@ _MATCH = text(
     "RETURNING delivery_id, event_id, correlation_id) "
     "INSERT INTO transitions (machine, subject, from_state, to_state, cause, correlation_id, at) "
     "SELECT 'delivery', CAST(delivery_id AS text), '', 'pending', event_id, correlation_id, "
-    "CAST(:now AS timestamptz) FROM born ORDER BY delivery_id"
+    "CAST(:now AS timestamptz) FROM created ORDER BY delivery_id"
 )
 _DUE = "(d.state = 'pending' AND d.due_at <= :now OR d.state = 'sending' AND d.lease_until <= :now)"
 _HEAD = (
