@@ -32,10 +32,11 @@ class Row(NamedTuple):
 
 
 RATE_MIN = 0.2
-"""Of the floor's credits per second."""
+"""The target for the services' rate, as a part of the floor's."""
 CPU_MS_MAX = 0.30
+"""The target for the milliseconds of processor time of a credit over a history."""
 LOG_BYTES_MAX = 3_500
-"""Of a credit, with history."""
+"""The target for the bytes of write-ahead log of a credit over a history."""
 
 
 def _wallet(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
@@ -227,17 +228,17 @@ def main(arguments: list[str] | None = None) -> int:
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-    told: dict[str, Any] = {"machine": machine, "parts": {}, "table": []}
+    report: dict[str, Any] = {"machine": machine, "parts": {}, "table": []}
     for part in options.parts or PARTS:
         print(f"measuring {part} …", file=sys.stderr, flush=True)
         found, rows = MEASURES[part](options)
-        told["parts"][part] = found
-        told["table"] += [row._asdict() for row in rows]
+        report["parts"][part] = found
+        report["table"] += [row._asdict() for row in rows]
         if not options.json:
             for row in rows:
                 print(_line(row), flush=True)
     if options.json:
-        print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     else:
         print(f"machine: {machine['processors']} processors, {machine['system']}, Python {machine['python']}")
     return 0

@@ -54,7 +54,7 @@ SELECT (SELECT count(*) FROM ledger_transfers) || ' ' || ((SELECT sum(balance) F
 
 
 async def _bring(database: str, *, side: str) -> None:
-    """Money for every transfer of the run, into the account that pays."""
+    """Put the money of all transfers of the run into the account that pays."""
     db = Database(database, application_name="bench")
     world, pool = Account(Kind.EXTERNAL_IN, "world", "USDC"), Account(Kind.POOL, "hot", "USDC")
     hot = Account(Kind.RESERVED, "hot", "USDC")
@@ -126,7 +126,7 @@ def measure(*, transfers: int, runs: int) -> dict[str, Any]:
 
 
 def _width(stack: Stack, *, side: str, posted: int) -> int:
-    """The bytes of a transfer; nothing was lost or made meanwhile."""
+    """Return the bytes of a transfer, after a check that no money was lost or made."""
     found = stack.postgres.run_sql(_SUMS, database=f"decimals_{side}").split()
     assert found == [str(posted), "0"], found
     return int(stack.postgres.run_sql(_WIDTH, database=f"decimals_{side}"))

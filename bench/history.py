@@ -1,4 +1,4 @@
-"""Whether the ledger grows slow as it grows old: the same postings over a short and over a ten times longer history.
+"""Whether the ledger gets slower with its history: the same postings over a short and over a ten times longer history.
 
 Two copies of rewards' database on one server hold as many transfers as asked for, spread over 20,000 wallets, in
 their tables and indexes as if they had been posted; each side then posts the same sets through the adapter that the
@@ -51,7 +51,7 @@ UPDATE ledger_accounts a SET balance = t.balance FROM (
 
 
 def _grow(stack: Stack, *, database: str, transfers: int) -> None:
-    """Write ``transfers`` of the past; indexes are built after it, as nobody measures this."""
+    """Write ``transfers`` of the past. The indexes are built afterwards, because this is not measured."""
     definitions = stack.postgres.run_sql(_INDEXES, database=database)
     names = stack.postgres.run_sql(
         "SELECT coalesce(string_agg(indexname, ','), '') FROM pg_indexes WHERE tablename = 'ledger_transfers' "

@@ -1,4 +1,4 @@
-"""How long a winner waits: from the publishing of a match's result to the credit in the wallets, at a steady rate.
+"""The time from the publishing of a match's result to the credit in the wallets, at a steady rate.
 
 Beside it, in turns of the same run, are a raw chain of two hops (``chain.py``) and a bare loop: the same messages at the
 same rate, consumed and written by one statement and one commit for each poll. The moment of a credit is that of its commit,
@@ -51,7 +51,7 @@ _BARE, _CHAIN, _ONWARD = "bench.latency", "bench.latency.chain", "bench.latency.
 
 @dataclass(frozen=True, kw_only=True)
 class _Side:
-    """Where matches go, and where their credits are seen: each in so many ``rows`` of ``table``. ``loops`` are raw loops
+    """The topic of a side, and the query for its credits: each match makes ``rows`` rows of ``table``. ``loops`` are raw loops
     that run for as long as a turn: module, arguments, database.
     """
 
@@ -203,7 +203,7 @@ def measure(*, rate: float, seconds: float, runs: int) -> dict[str, Any]:
 
 @contextmanager
 def _running(stack: Stack, side: _Side) -> Iterator[None]:
-    """The side's raw loops, so that they take nothing of the machine in other turns."""
+    """Run the side's raw loops only in its own turns."""
     processes = [
         start(stack, module, *arguments, database=database) for module, arguments, database in side.loops
     ]
@@ -218,7 +218,7 @@ def _running(stack: Stack, side: _Side) -> Iterator[None]:
 
 
 def _note_commits(stack: Stack) -> None:
-    """Let PostgreSQL remember when each transaction was committed."""
+    """Let PostgreSQL record the time of each commit."""
     stack.postgres.run_sql("ALTER SYSTEM SET track_commit_timestamp = on")
     stack.postgres.stop()
     stack.postgres.start()

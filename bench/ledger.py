@@ -104,7 +104,7 @@ ANALYZE accounts;
 
 
 def targets_of(run: int, count: int) -> list[int]:
-    """The wallets that ``count`` transfers go to, the same for every side of a run."""
+    """The wallets of ``count`` transfers, the same for every side of a run."""
     draw = random.Random(run)
     return [draw.randrange(1, WALLETS + 1) for _ in range(count)]
 
@@ -214,7 +214,7 @@ async def fund(database: str) -> None:
 
 
 def _check(stack: Stack, *, functions: str, rewards: str, moved: int, posted: int) -> None:
-    """Nothing was lost or made on either side."""
+    """Check that no money was lost or made on either side."""
     found = stack.postgres.run_sql(
         "SELECT count(*) || ' ' || (SELECT sum(balance) FROM accounts)::bigint FROM transfers",
         database=functions,

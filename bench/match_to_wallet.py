@@ -1,10 +1,10 @@
 """From match event to wallet credits through settlement and rewards, beside the raw one-hop floor.
 
-A raw chain of two hops stands between them: what of the distance is the shape of two services with an outbox, and what
-is the code in them. All sides get the same matches in the same run, alternating: messages are preloaded, 5 % of them
-twice, then drained. A rate is credits per second between the first and the last look that saw progress, so that no
-side pays for its start; after each run the books are held to what was sent. PostgreSQL runs with fsync; one hot pool,
-20,000 wallets, four partitions.
+A raw chain of two hops is measured too. It shows which part of the difference comes from two services with an outbox between
+them, and which from the code in them. All sides alternate within a run and get the same matches, 5 % of them twice. A rate is
+credits per second between the first and the last look that saw progress. The start of a side is measured apart. After each
+run the credits are compared with the matches that were sent. PostgreSQL runs with fsync; there are one hot pool, 20,000
+wallets and four partitions.
 
     .venv/bin/prizewire bench wallet --prizes 8 --matches 6000 --runs 3
 """
@@ -29,7 +29,7 @@ START_MATCHES = 200
 
 
 def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
-    """A funded campaign, and two competitions over it: one that takes unsigned results, one that insists."""
+    """A funded campaign, and two competitions over it: one that accepts unsigned results and one that requires signatures."""
     with Api(base_url=stack.url, token=stack.token("admin", "organizer", "operator", subject="bench")) as api:
         campaign = api.post(
             "/api/campaigns", {"name": "bench", "asset": "USDC", "delivery": "wallet"}, key="bench:campaign"

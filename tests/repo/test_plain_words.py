@@ -13,6 +13,7 @@ CLEAN = (
     "Makefile",
     "README.md",
     "SECURITY.md",
+    "bench",
     "conftest.py",
     "docs",
     "libs",
