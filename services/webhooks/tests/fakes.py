@@ -94,12 +94,12 @@ class _nothing:  # noqa: N801 - stands in for a context manager function
 
 
 def signed(body: bytes, *, secret: str) -> dict[str, str]:
-    """The header that the made-up vendor signs with."""
+    """The signature header of the invented provider."""
     return {"x-signature": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
 
 
 class HmacVerifier:
-    """A made-up vendor: HMAC-SHA256 of the raw body in ``x-signature`` or ``Authorization: Acme …``; the body is
+    """An invented provider: HMAC-SHA256 of the raw body in ``x-signature`` or ``Authorization: Acme …``; the body is
     ``{"id", "type"}``.
     """
 

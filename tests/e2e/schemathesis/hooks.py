@@ -10,7 +10,7 @@ import schemathesis
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, **_: Any) -> None:
-    """Where a request is meant to be valid, leave out made-up cursors, filter by an asset that exists, and let a period that
+    """Where a request is meant to be valid, leave out invented cursors, filter by an asset that exists, and let a period that
     has no length begin with the first day or end with the last.
     """
     del context

@@ -155,7 +155,7 @@ def test_refused_rows_are_listed_in_the_order_of_the_file(run: Any) -> None:
 
 
 def test_json_lines_say_the_same_as_csv(run: Any) -> None:
-    """One object a line, blank lines passed over."""
+    """One object in each line, blank lines skipped."""
     row = {"player": "ann", "asset": "USDC", "bucket": "winnings", "amount": "1.50", "reference": "arena"}
     assert run(f"\n{json.dumps(row)}\n", name="old.jsonl") == run(HEAD + ANN)
 

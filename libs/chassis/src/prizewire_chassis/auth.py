@@ -1,4 +1,4 @@
-"""Who is calling: bearer tokens, roles, and guards for routes. Identity itself is managed elsewhere."""
+"""Callers: bearer tokens, roles, and guards for routes. Identity itself is managed elsewhere."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -170,7 +170,7 @@ class People:
 
     @property
     def sentence(self) -> str:
-        """Who may call the route."""
+        """The roles that may call the route."""
         return f"this route is for: {', '.join(sorted(self.roles)) or 'people'}"
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

@@ -1,7 +1,7 @@
 """Public keys of access tokens: a JWKS (RFC 7517) out of a file or from a URL, read again as it changes.
 
 Two kinds of key count: Ed25519, for EdDSA, and RSA of at least 2048 bits, for RS256. A key's kind decides the algorithm
-that its tokens have; what a token says of its algorithm decides nothing. Other public keys of a set are passed over, since
+that its tokens have; the algorithm in a token decides nothing. Other public keys of a set are skipped, since
 identity providers publish more than is needed here. A set that holds a private or a symmetric key is refused whole:
 it is a secret that was published by mistake.
 """

@@ -210,7 +210,7 @@ async def test_consumers_of_one_topic_do_not_hold_each_other_back(db, processor,
 
 
 async def test_each_consumer_remembers_for_itself(db, processor, make_spec, outbox):
-    """An event that one consumer took in is new to another one, once."""
+    """An event that one consumer has processed is new to another consumer, once."""
     event, spec = held(outbox, uuid4(), 1), make_spec(VersionRule.NONE)
     other = replace(spec, name="test.other")
     for consumer in (spec, other, spec, other):

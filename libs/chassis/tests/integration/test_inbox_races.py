@@ -1,4 +1,4 @@
-"""Two consumers, or two operators, take in events of one subject at the same time."""
+"""Two consumers, or two operators, process events of one subject at the same time."""
 
 import asyncio
 from dataclasses import replace
@@ -45,7 +45,7 @@ async def waits_or_got_through(db, task: "asyncio.Task[object]", gate: Gate) -> 
 
 
 async def test_an_older_state_never_overwrites_a_newer_one(db, processor, make_spec, outbox):
-    """Two consumers take in the first two events of one subject at the same time, as after a rebalance: the one that
+    """Two consumers process the first two events of one subject at the same time, as after a rebalance: the one that
     was overtaken has no effect, where each event carries the full state.
     """
     payout, gate = uuid4(), Gate()
@@ -62,7 +62,7 @@ async def test_an_older_state_never_overwrites_a_newer_one(db, processor, make_s
 
 
 async def test_versions_of_one_subject_queue_behind_each_other(db, processor, make_spec, outbox):
-    """A consumer that takes in the next version waits for the one before it, instead of seeing a gap."""
+    """A consumer with the next version waits for the transaction with the version before it, instead of seeing a gap."""
     payout, gate = uuid4(), Gate()
     spec = replace(make_spec(), handler=gate)
     one, two, three = (held(outbox, payout, version) for version in (1, 2, 3))

@@ -117,7 +117,7 @@ def wrong(spec: ConsumerSpec) -> dict[str, float]:
 @pytest.mark.parametrize("by", [6, 10**9, 2**62])
 async def test_an_offset_behind_the_end_of_the_log_loses_nothing(db, processor, spec, send, took, by):
     """Kafka lost messages, or a person raised the number: the log is read from its beginning, the stored offset follows,
-    and what comes while the service is down is taken in when the log has grown past the number that was wrong.
+    and messages that come while the service is down are processed once the log has grown past the wrong number.
     """
     events = await send(3)
     await took(events)

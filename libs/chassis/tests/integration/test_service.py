@@ -174,7 +174,7 @@ async def test_a_batch_that_was_not_applied_is_delivered_again(
     settings, db, handler, make_spec, kafka_server, outbox
 ):
     """A service that stops while its database is away ends soon, acknowledges nothing, and skips nothing: the next
-    process of the group takes in every event once.
+    process of the group processes every event once.
     """
     payout = uuid4()
     events = [

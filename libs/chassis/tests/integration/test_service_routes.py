@@ -65,7 +65,7 @@ def auth(*roles: str) -> dict[str, str]:
     ],
 )
 async def test_every_route_is_for_operators(client, method, path):
-    """Nobody without a token, and no player, organizer or approver, sees or replays anything."""
+    """Callers without a token, players, organizers and approvers neither see nor replay anything."""
     assert (await client.request(method, ROOT + path)).status_code == 401
     for role in ("player", "organizer", "approver"):
         assert (await client.request(method, ROOT + path, headers=auth(role))).status_code == 403
@@ -93,7 +93,7 @@ async def test_checks_may_take_longer_than_other_transactions(urls, db, make_stu
 
 
 async def test_a_replay_is_audited(client, db, processor, handler, spec, outbox):
-    """Who sent a stuck event again stands in the audit chain and at the event; the list no longer shows it."""
+    """The person who replayed a stuck event is in the audit chain and at the event; the list does not show it any more."""
     event = held(outbox, uuid4(), 1)
     handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
     await processor.process(spec, records(event, topic=PAYOUTS.name))
@@ -150,7 +150,7 @@ async def test_a_number_past_all_ids_is_no_event(client):
     ],
 )
 async def test_foreign_arguments_are_the_callers_mistake(client, path, params, status):
-    """A cursor, number or name that this service never gave is refused, never a failure of ours."""
+    """A cursor, number or name that this service never gave is refused, never a 500."""
     answer = await client.get(ROOT + path, params=params, headers=auth("operator"))
     assert answer.status_code == status
 

@@ -164,7 +164,7 @@ async def test_a_service_waits_for_a_database_that_starts_later(place: Place, se
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_waiting(place: Place, number: signal.Signals) -> None:
-    """Nobody has to wait for a database to stop a service."""
+    """A service that waits for its database can be stopped."""
     nowhere = f"postgresql://settlement:hush@127.0.0.1:{choose(taken={place.port})}/settlement"
     serving = await place.start("serve", "--roles", "http", runtime=nowhere)
     await place.said("serve", WAITING)

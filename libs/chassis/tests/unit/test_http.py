@@ -187,7 +187,7 @@ async def test_an_unexpected_failure_hides_its_cause(client, path, status, code)
     ],
 )
 async def test_a_body_that_cannot_be_read_is_the_callers_mistake(client, content, code):
-    """Malformed input is answered 400 with a stable code, never as a failure of ours."""
+    """Malformed input is answered 400 with a stable code, never 500."""
     answer = await client.post("/typed", content=content, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert answer.headers["content-type"] == "application/problem+json"

@@ -42,14 +42,14 @@ def settings(tmp_path) -> ServiceSettings:
 
 
 async def test_the_producer_has_no_id_and_waits_for_all_replicas(settings):
-    """Nobody can stop it by writing under its producer id, and only what every replica in sync holds is acknowledged."""
+    """It has no producer id that an attacker could use, and needs the acknowledgement of every replica in sync."""
     producer = build_producer(settings)
     assert producer._txn_manager is None
     assert producer._sender._acks == -1
 
 
 async def test_a_consumer_acknowledges_after_its_batch_and_misses_nothing(settings):
-    """A new group begins at the oldest message, and the offset moves only when the batch was taken in."""
+    """A new group begins at the oldest message, and its offset moves only after the batch was processed."""
     broker = build_broker(settings)
 
     async def handler(tx, batch):
@@ -369,7 +369,7 @@ def messages(*known: tuple[int, int, bytes]) -> list[SimpleNamespace]:
 
 
 async def test_the_message_before_a_stored_offset_is_compared_and_left_out(world, start):
-    """Once; a partition whose message does not come is taken in meanwhile."""
+    """The others are fetched once; other partitions are processed meanwhile."""
     world.failures = {}
     world.stored[1] = StoredOffset(4, sha256(b"three").digest())
     await start.on_partitions_assigned(world.assignment())
@@ -474,7 +474,7 @@ async def test_a_broker_that_does_not_answer_delays_no_assignment(world, start, 
 
 
 async def test_a_stop_ends_the_tries_of_an_assignment(world, start, monkeypatch):
-    """The partitions stay paused, so that nothing is taken in from a wrong place."""
+    """The partitions stay paused, so that no message is processed from a wrong offset."""
 
     async def away(*_: object) -> dict[int, StoredOffset]:
         world.stopping = True

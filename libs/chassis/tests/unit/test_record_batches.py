@@ -149,7 +149,7 @@ def xerial(*blocks: bytes) -> bytes:
     ids=["codec", "second gzip member", "no length", "longer block", "empty block"],
 )
 def test_data_that_is_not_whole_is_refused_with_the_reason(codec, data, why):
-    """Neither an unknown codec nor what is missing or too much is passed over."""
+    """An unknown codec, missing bytes and surplus bytes are each reported."""
     with pytest.raises(CannotUnpack, match=why):
         unpack(codec, memoryview(data))
 

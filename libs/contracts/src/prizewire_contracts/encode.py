@@ -55,7 +55,7 @@ def encode(
     ``data`` is the event's payload, or the JSON document that the payload's model would make of itself: for events of
     which thousands leave in a second, and whose tests hold the document to the model.
 
-    Every event of ours is signed, the mandatory ones and the others alike: one path, one cost. The id follows
+    Every event of a service is signed, also where the signature is not mandatory: there is one path. The id follows
     from source, subject, version and type, so that a repeated derivation yields the same event.
     """
     kind: str = model.model_fields["type"].default

@@ -297,7 +297,7 @@ def test_keys_do_not_show_themselves():
 
 
 def test_payouts_over_the_signers_rails_need_a_tombstone():
-    """Money of a payout that could go out on a chain comes back only with the signer's word; a type left out here
+    """Money of a payout that could go out on a chain comes back only with the signer's closure; a type left out here
     would be given back while its signature may live.
     """
     assert {RailType.STELLAR, RailType.TON_WALLET} == SIGNER_RAILS

@@ -82,7 +82,7 @@ class WebhookSender:
             async with self._slots:
                 if await self._try(entry):
                     return
-        _log.warning("the fake rail's webhook of %s was not taken in %d tries", entry.key, _TRIES)
+        _log.warning("no receiver accepted the fake rail's webhook of %s in %d attempts", entry.key, _TRIES)
 
     async def _try(self, entry: Entry) -> bool:
         body, headers = signed_webhook(entry=entry, secret=self._secret.reveal(), at=datetime.now(UTC))

@@ -51,7 +51,7 @@ async def build(runtime: Runtime) -> Built:
     """The service over its runtime.
 
     Raises:
-        ConfigurationError: it must not start like this; the message is a sentence for the operator.
+        ConfigurationError: the configuration is invalid; the message is a sentence for the operator.
     """
     settings = runtime.settings
     assert isinstance(settings, PayoutSettings)
@@ -122,14 +122,14 @@ class _Chain:
 
     def build(self, entry: RailEntry) -> RewardPayoutProvider:
         if self._parts is not None:
-            msg = f"the rail {entry.name} is a second one of type stellar: one treasury has one execution"
+            msg = f"the rail {entry.name} is a second one of type stellar: remove one of them, since one treasury has one execution"
             raise RailMisconfigured(msg)
         if entry.options:
             msg = f"the rail {entry.name} has an unknown option {min(entry.options)!r}; it knows: none"
             raise RailMisconfigured(msg)
         if not self._settings.payouts_live_execution:
             msg = (
-                f"the rail {entry.name} sends what it builds: set PAYOUTS_LIVE_EXECUTION=true, "
+                f"the rail {entry.name} sends real transactions: set PAYOUTS_LIVE_EXECUTION=true, "
                 "or take it out of RAILS_FILE"
             )
             raise RailMisconfigured(msg)

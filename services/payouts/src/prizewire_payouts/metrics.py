@@ -11,7 +11,7 @@ ATTEMPT_STEPS = Counter(
 HOLDS = Counter("prizewire_payout_holds_total", "Holds of payouts, by the reason.", ["reason"])
 AUTOMATIC_USED = Gauge(
     "prizewire_payouts_automatic_used_ratio",
-    "Used part of the present UTC day's limit of what goes without a person, by asset.",
+    "Used part of the present UTC day's limit for payouts without a person, by asset.",
     ["asset"],
 )
 PAYOUTS = Gauge("prizewire_payouts", "Payouts that have not ended, by state.", ["state"])
@@ -25,9 +25,7 @@ OLDEST_UNKNOWN = Gauge(
     "prizewire_payout_unknown_age_seconds",
     "How long the oldest payout has been waiting for proof of its outcome.",
 )
-RAIL_CALLS = Counter(
-    "prizewire_rail_calls_total", "Calls to rails, by what they answered.", ["rail", "call", "outcome"]
-)
+RAIL_CALLS = Counter("prizewire_rail_calls_total", "Calls to rails, by outcome.", ["rail", "call", "outcome"])
 RAIL_SECONDS = Histogram("prizewire_rail_call_seconds", "Time that a rail took to answer.", ["rail", "call"])
 IMPOSSIBLE_OUTCOMES = Counter(
     "prizewire_rail_surprises_total", "Answers of rails that cannot be true and were not believed.", ["rail"]
@@ -44,7 +42,7 @@ STELLAR_SIGNER_WAITS = Counter(
 )
 STELLAR_UNKNOWN_ANSWERS = Counter(
     "prizewire_stellar_unknown_answers_total",
-    "The signer's answers to requests that payouts does not know, by kind: somebody else asked in payouts' name, or "
+    "The signer's answers to requests that payouts does not know, by kind: an attacker sent requests in payouts' name, or "
     "payouts' database was restored from a backup.",
     ["kind"],
 )

@@ -95,7 +95,7 @@ def _decider(part: ResultPart, record: RoundRecord) -> str | None:
 
 
 def _origin(part: ResultPart, record: RoundRecord, *, decided_by: str | None) -> str:
-    """Who the result is from. Of one that moved nothing, only the person who answers for it is stored."""
+    """The origin of the result. For a result without a transition only the person who answers for it is stored."""
     if decided_by is not None:
         return f"decided by {decided_by}"
     if part.reporter is None:

@@ -111,7 +111,7 @@ async def test_rules_are_versioned_and_stay_readable(service: Service) -> None:
 
 
 async def test_every_change_is_audited(service: Service) -> None:
-    """Who changed which competition, and which keys may now report its matches; a request that changes nothing is not audited."""
+    """The record has the person, the competition, and the keys that may report its matches; a request that changes nothing is not audited."""
     for name in ("Cup", "Cup II", "Cup II"):
         await service.client.put(
             f"{ROUTE}/cup", json=competition_body(name=name), headers=service.as_("admin", subject="ada")

@@ -158,7 +158,7 @@ def test_several_fields_mutated_are_refused_or_the_same(
 def test_any_byte_of_the_envelope_changed_pays_nothing_else(at: int, flip: int, insider: bool) -> None:
     """One byte of the XDR: refused, even where payouts itself approves the result as it stands.
 
-    With an insider's approval other fees, times and slots of ours may come out, but only the intents' payments.
+    With an insider's approval other fees, times and configured slots may be signed, but only the intents' payments.
     """
     changed = bytearray(RAW)
     changed[at] ^= flip

@@ -57,7 +57,7 @@ def test_file_says_everything(tmp_path: Path) -> None:
 
 
 def test_without_a_file_defaults_hold(tmp_path: Path) -> None:
-    """An installation without a policy has one all the same, for the assets that it has configured."""
+    """An installation without a policy file has the default policy for its configured assets."""
     default = load_policy(None, assets=ASSETS, chain_assets=CHAIN_ASSETS)
     assert set(default.limits) == set(CHAIN_ASSETS)
     assert (default.operations_max, default.fee_stroops_max) == (100, 2_000_000)

@@ -1,1 +1,1 @@
-"""Signed webhooks to subscribers, and providers' webhooks taken in."""
+"""Delivers signed webhooks to subscribers, and receives webhooks of providers."""

@@ -58,7 +58,7 @@ _PROBLEM: Final[Mapping[str, Any]] = {
 _DONE: Final[Mapping[str, str]] = {
     "200": "Done, or what was asked for.",
     "201": "It was made, and is shown as it is now.",
-    "202": "It was taken in, and is done in a moment.",
+    "202": "The request is accepted; it is carried out in a moment.",
     "204": "Done. There is nothing to show.",
 }
 _API_TOKEN: Final[Mapping[str, Any]] = {

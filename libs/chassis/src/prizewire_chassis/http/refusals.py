@@ -210,7 +210,7 @@ def guards_of(handler: HTTPRouteHandler) -> list[People | Machines]:
 
 
 def _guard_of(handler: HTTPRouteHandler) -> str | None:
-    """Who may call the route by its innermost guard, as a sentence."""
+    """The callers that the innermost guard of a route admits, as a sentence."""
     guards = guards_of(handler)
     return guards[-1].sentence if guards else None
 

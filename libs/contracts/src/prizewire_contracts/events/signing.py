@@ -64,7 +64,7 @@ class SigningRequested(Data):
 
 
 class SlotClosed(Data):
-    """A slot's sequence number is consumed, with proof. ``succeeded`` and ``failed`` name the digest of ours that
+    """A slot's sequence number is consumed, with proof. ``succeeded`` and ``failed`` name the signed digest that
     consumed it, which may be that of a voiding transaction. ``expired``: none of our digests did, by the evidence of
     two persons; ``consumed_by_hash`` is then the foreign transaction, or None where that is not known either.
     """

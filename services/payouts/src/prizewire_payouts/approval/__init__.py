@@ -1,1 +1,1 @@
-"""Who must agree before money leaves: limits, approvers, pauses."""
+"""Approval of payouts: limits, approvers, pauses."""

@@ -1,4 +1,4 @@
-"""Who must agree before money leaves: limits, parties, decisions of approvers, pauses."""
+"""Approval of payouts: limits, parties, decisions of approvers, pauses."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class PauseRefused(CodedError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
     """Limits by asset code. An asset without an automatic limit, or without a limit of the day, is always held; one
-    without a second limit never needs two approvers. What an operator requests, what goes to a method that staff
-    registered, and money of which one person alone said who is paid always wait for another person. ``version`` is
+    without a second limit never needs two approvers. Payouts that an operator requested, payouts to a method that staff
+    registered, and money for which one person alone decided who is paid always wait for another person. ``version`` is
     published with each approval.
 
     ``automatic_in_day`` is the most that is approved without a person within one day (UTC), over all rails.
@@ -60,7 +60,7 @@ class ApprovalPolicy:
     two_above: Mapping[str, Amount]
 
     def approvers(self, *, amount: Amount) -> int:
-        """How many persons must agree where one must."""
+        """The number of approvers that a held payout of this amount needs."""
         second = self.two_above.get(amount.asset.code)
         return 2 if second is not None and amount > second else 1
 
@@ -72,7 +72,7 @@ class ApprovalPolicy:
         registered_by_staff: bool = False,
         by_one_person: bool = False,
     ) -> Hold | None:
-        """None where the payout is approved without a person, as far as the day's allowance reaches; else why it is held."""
+        """None if the payout may be approved without a person, within the day's allowance; else the reason of its hold."""
         approvers = self.approvers(amount=amount)
         if by_operator:
             return Hold(reason="filed_by_operator", approvers=approvers)
@@ -94,9 +94,9 @@ def day_of(now: datetime) -> date:
 
 
 class DayAllowance:
-    """What may still be approved without a person on one day, by asset code. ``used`` is what was approved so before; an
-    asset that is not in it has no allowance. ``taken`` is what is approved now, to be stored in the same transaction.
-    Nothing is given back, not even where a payout ends without effect.
+    """The amounts that may still be approved without a person on one day, by asset code. ``used`` was approved before; an
+    asset that is not in it has no allowance. ``taken`` is approved now, to be stored in the same transaction. The count is
+    never reduced, even if a payout ends without effect.
     """
 
     def __init__(self, *, most: Mapping[str, Amount], used: Mapping[str, Amount]) -> None:
@@ -123,8 +123,8 @@ def first_role(parties: Iterable[Party], *, subject: str) -> str | None:
 def decide_by_policy(
     *, change: Change, policy: ApprovalPolicy, allowance: DayAllowance, cause: str, now: datetime
 ) -> None:
-    """Approve a new payout by policy, or hold it for approvers or for a renewed intent. Only what is approved here is taken
-    from the day's allowance.
+    """Approve a new payout by policy, or hold it for approvers or for a renewed intent. Only payouts that are approved here
+    count against the day's allowance.
     """
     payout = change.payout
     terms = policy.decide(
@@ -169,7 +169,9 @@ def check_approver(*, payout: Payout, approver: str, already: Collection[str], n
             ``intent_expired``.
     """
     if payout.state is not PayoutState.HELD:
-        raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
+        raise ApprovalRefused(
+            "not_held", f"the payout is {payout.state}: only a held payout is approved or rejected"
+        )
     _check_no_party(payout, approver)
     if approver in already:
         raise ApprovalRefused("already_approved", "a second approval must come from another person")
@@ -192,7 +194,9 @@ def reject(*, change: Change, approver: str, reason: str, cause: str, now: datet
     """
     payout = change.payout
     if payout.state not in (PayoutState.REQUESTED, PayoutState.HELD):
-        raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
+        raise ApprovalRefused(
+            "not_held", f"the payout is {payout.state}: only a held payout is approved or rejected"
+        )
     _check_no_party(payout, approver)
     close(
         change=change,
@@ -206,7 +210,7 @@ def reject(*, change: Change, approver: str, reason: str, cause: str, now: datet
 
 
 class PauseScope(StrEnum):
-    """What a pause is for."""
+    """The kind of thing that a pause stops."""
 
     RAIL = "rail"
     ASSET = "asset"

@@ -1,4 +1,4 @@
-"""Who decides on payouts: policy on new ones, approvers on held ones, operators on pauses. No party decides on a payout."""
+"""Decisions on payouts: of the policy on new ones, of approvers on held ones, of operators on pauses. No party decides."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ class PolicyAdmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A payout after a person decided on it, and who has approved it so far."""
+    """A payout after a person's decision, and its approvers so far."""
 
     payout: Payout
     approvers: tuple[str, ...]
@@ -119,7 +119,7 @@ async def pause(
     known: Mapping[PauseScope, Collection[str]],
     now: datetime,
 ) -> Pause:
-    """Start no new payment of this rail, asset or campaign. A pause that is in force already stays as it is. ``known`` are
+    """Pause new payments of this rail, asset or campaign. A pause that is in force already is not changed. ``known`` are
     the rails and assets that exist; campaigns are known to rewards only, by a UUID.
 
     Raises:
@@ -135,7 +135,7 @@ async def pause(
 
 
 def _known_value(scope: PauseScope, value: str, known: Mapping[PauseScope, Collection[str]]) -> str:
-    """What is to be paused, as payments name it. A pause of an unknown rail would seem to work and pause nothing."""
+    """The value of a pause in the form that payments use. An unknown rail is refused: its pause would have no effect."""
     if scope in known:
         if value in known[scope]:
             return value
@@ -158,4 +158,6 @@ async def resume(pauses: Pauses, *, pause_id: UUID, by: str, now: datetime) -> P
             lifted = replace(one, resumed_by=by, resumed_at=now)
             await pauses.lift(lifted)
             return lifted
-    raise PauseRefused("pause_not_found", "there is no such pause in force")
+    raise PauseRefused(
+        "pause_not_found", "there is no pause of this id in force: see GET /api/admin/payouts/pauses"
+    )

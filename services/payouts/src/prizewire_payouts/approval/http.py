@@ -1,4 +1,4 @@
-"""`/api/admin/payouts`: what approvers decide, and `/pauses`. Every decision is audited."""
+"""`/api/admin/payouts`: decisions of approvers, and `/pauses`. Every decision is audited."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,14 +49,14 @@ class Approval(BaseModel):
 
 
 class NewPause(BaseModel):
-    """What shall not be paid for now: a rail, an asset or a campaign, by name or id."""
+    """A pause of new payments of a rail, an asset or a campaign, by name or id."""
 
     model_config = ConfigDict(extra="forbid")
 
     scope: PauseScope = Field(examples=["campaign"])
     value: text.Name = Field(
         description="The rail's name, the asset's code, or the campaign's id, which is a UUID. An unknown rail or asset "
-        "is refused. Which campaigns there are is known to rewards only, so that any UUID is taken: look it up with "
+        "is refused. Only rewards knows the campaigns, so any UUID is accepted: look it up with "
         "`GET /api/campaigns/{id}` first.",
         examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"],
     )
@@ -191,7 +191,7 @@ def pauses_controller(context: ApprovalContext) -> type[Controller]:
 
         @post(
             "/",
-            summary="Start no new payment of a rail, an asset or a campaign",
+            summary="Pause new payments of a rail, an asset or a campaign",
             refusals={422: ("pause_value_unknown",)},
         )
         async def create(

@@ -13,7 +13,7 @@ class Approvals(Protocol):
     """Approvals, and what was approved by policy on a day, within one transaction."""
 
     async def approvers(self, payout: Payout) -> list[str]:
-        """Who has approved under the present hold, in order."""
+        """The approvers under the present hold, in order."""
         ...
 
     async def add(self, *, payout: Payout, approver: str, note: str | None, now: datetime) -> None:

@@ -38,7 +38,7 @@ TxHash = Annotated[
 
 
 class Reason(BaseModel):
-    """Why somebody says no."""
+    """The reason of a refusal."""
 
     model_config = ConfigDict(extra="forbid")
 

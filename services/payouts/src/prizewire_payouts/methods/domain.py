@@ -110,7 +110,7 @@ def _stellar(details: Mapping[str, Any], address_kind: Callable[[str], str | Non
         )
     if kind == "own":
         raise MethodError(
-            "address_not_allowed", "this account belongs to those who pay prizes: name one of yours"
+            "address_not_allowed", "this account belongs to Prizewire itself: give an account of the player"
         )
     if memo is not None:
         if not memo or len(memo.encode()) > MEMO_BYTES_MAX:
@@ -146,7 +146,7 @@ def method_type_for_rail(*, rail_type: str) -> str | None:
 
 
 def mask(text: str) -> str:
-    """Enough of a destination for its owner to know it again, not enough to pay it."""
+    """A masked destination: its owner recognizes it, and nobody can pay to it."""
     if len(text) >= 20:
         return f"{text[:4]}…{text[-4:]}"
     return f"{text[:2]}…" if len(text) > 4 else "…"

@@ -1,4 +1,4 @@
-"""`/api/payout-methods`: where a player's prizes go. Answers never show details in full."""
+"""`/api/payout-methods`: the payout methods of players. Answers never show details in full."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -73,7 +73,7 @@ class NewMethod(BaseModel):
 
 
 class MethodAnswer(AnswerModel):
-    """Where a player's prizes can go."""
+    """A payout method of a player."""
 
     id: Id
     version: Annotated[int, Field(description="Counts the changes of its standing, from 1.", examples=[1])]
@@ -89,7 +89,7 @@ class MethodAnswer(AnswerModel):
     registered_by: Annotated[
         Literal["player", "staff"],
         Field(
-            description="Who named the destination. What goes to a method of the staff waits for an approver.",
+            description="Who registered the destination. A payout to a method of the staff waits for an approver.",
             examples=["player"],
         ),
     ]
@@ -294,10 +294,10 @@ async def _record(action: Action[UnitOfWork, UnitOfWork], method: Method, change
 
 
 def _player(principal: Principal, wanted: str | None) -> str:
-    """Whose methods are meant.
+    """The player of a request.
 
     Raises:
-        Problem: 403 when a player names somebody else.
+        Problem: 403 when a player names another player.
     """
     if wanted is None or wanted == principal.subject:
         return principal.player

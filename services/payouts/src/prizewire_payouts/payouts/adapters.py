@@ -24,7 +24,7 @@ def read_intent(stored: object) -> Intent | None:
 
 
 class SignedIntents:
-    """Whether rewards signed for a payout as the database holds it. Somebody who can write rows cannot sign intents.
+    """Whether rewards signed for a payout as the database holds it. A person who can write rows cannot sign intents.
 
     Payouts on a rail that the signer serves are not checked here: the signer verifies the same signature.
     """

@@ -71,7 +71,7 @@ async def test_a_renewed_intent_lifts_no_hold(rig: Rig, client: Client) -> None:
 
 
 async def test_no_party_approves(rig: Rig, client: Client) -> None:
-    """Nobody behind the money, its request or its payee approves or rejects, nor does a role that may not."""
+    """No party of the money, no filer and no payee approves or rejects, nor does a person without the role."""
     intent = rig.intent(await rig.method(), amount="5000.00")
     method = (await rig.rows("SELECT method_id FROM payout_methods"))[0].method_id
     sources = [

@@ -181,11 +181,11 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         ("UPDATE payout_transitions SET from_state = 'approved' WHERE to_state = 'held'",),
         {_PATHS: "does not lead to held"},
     ),
-    "an end without the signer's word": (
+    "an end without the signer's closure": (
         (*_ENDED, "UPDATE payouts SET state = 'rejected', needs_closure = true WHERE state = 'held'"),
         {"payout_closures_are_stored": "ended without the signer's closure"},
     ),
-    "a cancel without the signer's word": (
+    "a cancel without the signer's closure": (
         (
             "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
             _STEP.format("held", "closing_cancelled", "held"),
@@ -194,7 +194,7 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         ),
         {"payout_closures_are_stored": "ended without the signer's closure"},
     ),
-    "a failure without the signer's word": (
+    "a failure without the signer's closure": (
         (
             "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
             _STEP.format("held", "approved", "held"),
@@ -208,7 +208,7 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         (*_ENDED, "UPDATE payouts SET state = 'rejected', needs_closure = false WHERE state = 'held'"),
         {},
     ),
-    "an end with the signer's word": (
+    "an end with the signer's closure": (
         (
             *_ENDED,
             "UPDATE payouts SET state = 'rejected', needs_closure = true, closure = '{}' WHERE state = 'held'",

@@ -1,4 +1,4 @@
-"""Where the signer could have signed, a payout ends only with the signer's word."""
+"""If the signer may have signed, a payout ends only with the signer's closure."""
 
 from uuid import UUID, uuid4
 
@@ -65,7 +65,7 @@ async def failed(rig: Rig) -> UUID:
 
 
 async def test_the_tombstone_ends_it_and_travels_with_the_event(rig: Rig) -> None:
-    """Nothing is given back before the signer has closed; the final event carries its signed word, whole."""
+    """Nothing is given back before the signer has closed; the final event carries the whole closure."""
     payout_id = await failed(rig)
     asked = (await rig.events(payout_id))[-1]
     assert (asked.topic, asked.type, asked.version) == (SIGNING_REQUESTS.name, "signing.close_requested", 1)
@@ -153,7 +153,7 @@ async def test_an_answer_for_an_unknown_payout_changes_nothing(rig: Rig, kind: s
 
 
 async def test_the_database_refuses_an_end_without_closure(rig: Rig) -> None:
-    """Even a faulty service could not end such a payout without the signer's word."""
+    """The database refuses to end such a payout without the signer's closure."""
     payout_id = await failed(rig)
     with pytest.raises(DBAPIError, match="payouts_closure"):
         await rig.rows("UPDATE payouts SET state = 'failed' WHERE payout_id = :id RETURNING 1", id=payout_id)

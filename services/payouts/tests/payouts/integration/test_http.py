@@ -79,7 +79,7 @@ async def test_lists_are_newest_first(rig: Rig, client: Client) -> None:
 
 
 async def test_payouts_are_listed_by_their_ids(rig: Rig, client: Client) -> None:
-    """Whom they pay how much; those that are not known are left out."""
+    """Payee and amount are shown; unknown ids are left out."""
     method = await rig.method("ana")
     intents = [rig.intent(method) for _ in range(3)]
     await rig.feed(*(rig.requested(method, intent) for intent in intents))

@@ -370,7 +370,7 @@ async def test_an_operators_payout_waits_for_somebody_else(rig: Rig) -> None:
     ],
 )
 async def test_an_operators_intent_that_says_too_little_is_dead(rig: Rig, change: dict[str, Any]) -> None:
-    """Nobody bears a fee of it, and it names an address on a chain."""
+    """It has no fee, and it names an address on a chain."""
     _, event = await operators(rig, **change)
     await rig.feed(event)
     assert await rig.stuck() == [("dead", "intent_invalid")]

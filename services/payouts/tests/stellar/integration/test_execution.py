@@ -341,7 +341,7 @@ async def test_payout_that_stays_bound_elsewhere_waits_longer(world: World) -> N
 
 
 async def test_answer_to_what_was_never_asked_parks_nothing(world: World) -> None:
-    """Somebody else had the signer answer in payouts' name: counted, kept as the signer's word, and nothing waits."""
+    """An attacker made the signer answer requests in payouts' name: the answers are counted and stored, and nothing waits."""
     made = await many(world, 1)
     await world.submit(made)
     await world.store.lease(now=world.clock.now())
@@ -522,7 +522,7 @@ async def test_refusals_of_the_signer_are_stored_and_shown(world: World) -> None
 
 
 async def test_consumed_slot_without_a_digest_is_quarantined(hasty_world: World) -> None:
-    """Somebody else used the channel's sequence number: a person must look, and nobody is paid twice meanwhile."""
+    """Another key holder used the channel's sequence number: a person must decide, and no payout is paid twice meanwhile."""
     world = hasty_world
     made = await many(world, 1)
     await world.submit(made)

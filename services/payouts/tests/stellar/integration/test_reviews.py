@@ -151,7 +151,7 @@ def stroops(*cents: int) -> list[int]:
 
 
 async def test_foreign_transaction_is_found_by_two_persons_and_all_are_paid_once(office: Office) -> None:
-    """Somebody else used the channel's key: two persons say so, the payouts go to another slot, and are paid once."""
+    """An attacker used the channel's key: two persons confirm it, the payouts go to another slot, and are paid once."""
     world = office.world
     payouts, foreign = await robbed(office)
     review = await office.in_review()

@@ -248,7 +248,7 @@ async def test_lost_answer_to_a_void_is_found_on_the_ledger(narrow_world: World)
 
 @pytest.mark.parametrize("name", ["mark_dead", "commit_built", "commit_sent", "succeed"])
 async def test_killed_while_voiding(narrow_world: World, name: str) -> None:
-    """Killed at a write boundary on the way to a void, a new process voids the slot all the same; nobody is paid."""
+    """Killed at a write boundary on the way to a void, a new process voids the slot; no payout is paid."""
     world = narrow_world
     made = await never_applied(world, 1)
     if name != "mark_dead":

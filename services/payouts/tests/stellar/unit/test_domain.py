@@ -38,7 +38,7 @@ def test_every_state_is_reached_and_only_ends_stay() -> None:
 
 
 def test_nothing_built_ends_without_the_ledger_or_a_refusal() -> None:
-    """Once built, an attempt leaves its channel only by the signer's refusal, the ledger's word or proved death."""
+    """Once built, an attempt leaves its channel only by the signer's refusal, the ledger's result, or proof that it can never apply."""
     free = {new for old, new in ATTEMPT_EDGES if old in HOLDING - {_S.LEASED} and new not in HOLDING}
     assert free == {_S.REFUSED, _S.SUCCEEDED, _S.FAILED, _S.DEAD}
     assert {old for old, new in ATTEMPT_EDGES if new is _S.DEAD} == {_S.CHECKING}

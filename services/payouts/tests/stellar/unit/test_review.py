@@ -146,7 +146,7 @@ def test_the_outcome_is_read_from_the_ledger() -> None:
 
 
 def test_a_failure_without_a_known_cause() -> None:
-    """A foreign transaction, or one that nobody can name, consumed the slot: none of ours did."""
+    """A foreign or unknown transaction consumed the slot: no stored digest did."""
     assert settle(_O.FAILED, None, word()).result == "expired"
     named = settle(_O.FAILED, FOREIGN, word())
     assert (named.result, named.tx_hash, named.ledger, named.paid) == ("expired", FOREIGN, 100, {})
@@ -158,7 +158,7 @@ def test_a_failure_without_a_known_cause() -> None:
 
 
 def test_failure_of_a_digest_of_ours() -> None:
-    """A digest of ours that failed on the ledger is named to the signer by its hash."""
+    """A stored digest that failed on the ledger is reported to the signer by its hash."""
     found = settle(_O.FAILED, MINE, word({MINE: look_up(LookUpStatus.FAILED)}))
     assert (found.result, found.tx_hash, found.seen, found.paid) == ("failed", MINE, True, {})
 
@@ -229,7 +229,7 @@ def test_transaction_that_did_something_else(contents: dict[str, Any], code: str
 
 
 def test_foreign_failure_is_no_success_and_a_payment_no_failure() -> None:
-    """A transaction that failed paid nobody; one that made a payment of ours cannot be filed as a failure."""
+    """A failed transaction made no payment; a transaction with a payment of these payouts cannot be filed as failed."""
     failed = word({FOREIGN: look_up(LookUpStatus.FAILED)})
     assert refused(_O.SUCCEEDED, FOREIGN, failed) == "ledger_contradicts"
     assert settle(_O.FAILED, FOREIGN, failed).result == "expired"

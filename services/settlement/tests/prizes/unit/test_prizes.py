@@ -104,7 +104,7 @@ def test_dense_places_are_read_as_ties_take_places() -> None:
 
 
 def test_a_gap_in_stated_places_is_not_closed() -> None:
-    """Nobody gets a better place than the game server said: the prize of the missing place is unclaimed."""
+    """No player gets a better place than stated: the prize of the missing place is unclaimed."""
     prizes = settle_result(rule=make_rule(), results=placed(ann=1, bob=3))
     assert (paid(prizes.lines), prizes.unclaimed) == ({"ann": 5_000, "bob": 2_000}, 3_000)
 

@@ -417,7 +417,7 @@ async def test_the_version_that_admits_a_result_names_its_reporter(
     reporter: str | None,
     writers: tuple[str, ...],
 ) -> None:
-    """Nobody where the round's own rule admits it and no version since refused it."""
+    """No writer is named if the round's own rule admits it and no later version refused it."""
     world.add(make_competition(make_rule(sources=(KEYED,))))
     await apply(world, opened(signed_by=KEY))
     for version, (source, by) in enumerate(later, start=2):

@@ -34,7 +34,7 @@ def verify(
 
     Raises:
         RailUnknown: no rail of this name takes webhooks.
-        WebhookRefused: the verifier's word, or ``malformed`` for an event without usable names.
+        WebhookRefused: the code of the verifier, or ``malformed`` for an event without usable names.
     """
     inbound = rails.get(rail)
     if inbound is None:

@@ -72,7 +72,7 @@ class SubscriptionStore(Protocol):
         ...
 
     async def add(self, subscription: Subscription, *, secret: SealedSecret, now: datetime) -> None:
-        """Store a new one; it gets every event that is taken in later."""
+        """Store a new one; it gets every event that is processed later."""
         ...
 
     async def get(self, subscription_id: UUID, *, lock: bool) -> Subscription | None:

@@ -42,6 +42,6 @@ def _hint(event: Envelope) -> Hint:
     try:
         key = None if data.provider_key is None else UUID(data.provider_key)
     except ValueError:
-        # the key is not one of ours: the rail's reference may still find the payout
+        # the key is of no stored attempt: the rail's reference may still find the payout
         key = None
     return Hint(rail=data.provider, provider_key=key, provider_ref=data.provider_ref)

@@ -1,1 +1,1 @@
-"""What a payout is, and what may become of it. Pure: no IO, no framework."""
+"""Payouts and their transitions. Pure: no IO, no framework."""

@@ -106,7 +106,7 @@ class Payout:
 
     @property
     def parties(self) -> tuple[Party, ...]:
-        """Who may not decide on it: filer, payee, and everybody behind its money and its destination."""
+        """The persons who may not decide on it: filer, payee, and the parties of its money and its destination."""
         payee = () if self.player is None else (("payee", self.player),)
         return (("filer", self.filed_by), *payee, *self.sources)
 

@@ -130,7 +130,7 @@ class PayoutAnswer(AnswerModel):
 
 
 class KnownPayoutAnswer(AnswerModel):
-    """Whom a payout pays how much, and where it stands."""
+    """The payee, amount and state of a payout."""
 
     payout_id: Id
     player: Annotated[
@@ -203,7 +203,7 @@ def payout_answer(payout: Payout) -> PayoutAnswer:
 
 
 def known_payout_answer(payout: Payout, *, stored_at: datetime | None = None) -> KnownPayoutAnswer:
-    """Whom a payout pays how much, and where it stands."""
+    """The payee, amount and state of a payout."""
     return KnownPayoutAnswer(
         payout_id=payout.payout_id,
         player=payout.player,

@@ -221,7 +221,7 @@ def _contents(transaction: xdr.Transaction) -> TxContents:
 
 
 _OTHER_MEMO = "\0a memo that is no text"
-"""Stands for a memo of another kind: no text memo of ours holds a NUL."""
+"""Represents a memo of another kind: no text memo of Prizewire has a NUL."""
 
 
 def _payment(operation: xdr.Operation, default: MuxedAccount) -> PaymentFacts | None:

@@ -116,7 +116,7 @@ class Review:
 
     @property
     def parties(self) -> frozenset[str]:
-        """Who filed or receives one of the payouts that wait, or is behind its money or destination."""
+        """The parties of the waiting payouts: filers, payees, and the parties of their money and destinations."""
         named = {one.filed_by for one in self.held} | {one.player for one in self.held if one.player}
         return frozenset(named | {subject for one in self.held for _, subject in one.sources})
 

@@ -114,7 +114,7 @@ class NewEvidence(BaseModel):
 
 
 class Confirmation(BaseModel):
-    """The second person's word, which repeats what is confirmed."""
+    """The second person's confirmation, which repeats the confirmed outcome."""
 
     model_config = ConfigDict(extra="forbid")
 

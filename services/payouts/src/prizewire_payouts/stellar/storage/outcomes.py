@@ -140,7 +140,7 @@ class OutcomeStorage(AttemptStorage):
         now: datetime,
     ) -> bool:
         """The ledger holds the transaction as failed: nothing was paid. The guilty end, their neighbours are free. One
-        that was to void its slot has consumed it all the same.
+        that was to void its slot has consumed it nevertheless.
         """
         row = await lock_attempt(tx, attempt.attempt_id)
         if row.state not in _OUTCOME_FROM:

@@ -67,7 +67,7 @@ class SourceKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Who may report matches. Without keys its events need no signature."""
+    """A source that may report matches. Without keys its events need no signature."""
 
     source: str
     keys: tuple[SourceKey, ...] = ()

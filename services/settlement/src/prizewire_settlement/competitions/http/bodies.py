@@ -62,7 +62,7 @@ class KeyBody(_Body):
 
 
 class SourceBody(_Body):
-    """Who may report matches; without keys, unsigned reports are taken."""
+    """A source that may report matches; without keys, unsigned reports are accepted."""
 
     source: Ascii = Field(examples=["/games/chess"])
     keys: Annotated[list[KeyBody], Field(max_length=KEYS_PER_SOURCE_MAX)] = Field(

@@ -31,7 +31,7 @@ def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]
 def admitted_by(
     *, report: MatchReport, bound: Sequence[Source], changes: Sequence[SourceChange]
 ) -> str | None:
-    """Who admitted a report: the writer of the rule version since which its source and signature are accepted.
+    """The person who admitted a report: the writer of the rule version since which its source and signature are accepted.
 
     ``bound`` are the sources of the rule that the round keeps, ``changes`` the later ones up to the rule in force, in
     their order. None where the rule that the round keeps accepts them too.

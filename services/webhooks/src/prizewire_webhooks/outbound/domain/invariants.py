@@ -7,7 +7,7 @@ class Invariant(StrEnum):
     """Each is checked on its own over HTTP."""
 
     EVERY_MATCH_HAS_ITS_DELIVERY = "every_match_has_its_delivery"
-    """Every event has exactly one delivery for each subscription that wanted it when it was taken in, no other."""
+    """Every event has exactly one delivery for each subscription to its type at the time of its processing, and no other."""
     DELIVERED_ONCE = "delivered_once"
     """A delivered delivery has exactly one successful attempt, any other has none."""
     LANES_IN_ORDER = "lanes_in_order"

@@ -51,7 +51,7 @@ async def create(
     sealer: Sealer,
     now: datetime,
 ) -> Subscription:
-    """Store a subscription that was judged by ``check_request``; it gets every event that is taken in from now on.
+    """Store a subscription that was judged by ``check_request``; it gets every event that is processed from now on.
 
     Raises:
         TooManySubscriptions: the owner has enough.
