@@ -20,6 +20,7 @@ CLEAN = (
     "rails",
     "scripts",
     "services/payouts",
+    "services/rewards",
     "services/settlement",
     "services/signer",
     "services/webhooks",
@@ -86,6 +87,16 @@ COLUMNS = (
     "expiry_told",
     "told_refusals",
     "told_at",
+    "registered_at_told",
+    "kyc_state_told",
+    "device_hash_told",
+    "device_told",
+    "address_hash_told",
+    "address_told",
+    "_told``",
+    "{fact}_told",
+    "told_of_each",
+    "player.told",
     "fees, told",
     "told = :announced",
     "row.told",
@@ -94,10 +105,12 @@ COLUMNS = (
     "OR anew",
     '"anew"',
     '"tells"',
+    ".tells",
+    "tells: [",
     "FROM born",
     "AS born",
 )
-"""Tables, columns and fields of files that keep their former names, as SQL and code write them."""
+"""Tables, columns, fields of files and answers, and audited actions that keep their former names."""
 STORED = ("anything else was heard of it",)
 """Texts that migrations have written into databases, and that code repeats."""
 
