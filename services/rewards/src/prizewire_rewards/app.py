@@ -9,7 +9,7 @@ from prizewire_chassis.http import LineageEntry
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_money import AssetRegistry
-from prizewire_rewards.checks.slices import build_checks, build_watches, staged_seen, sum_up
+from prizewire_rewards.checks.slices import build_checks, build_watches, staged_parts, sum_up
 from prizewire_rewards.claims.jobs import build_claim_jobs
 from prizewire_rewards.claims.storage import count_claims
 from prizewire_rewards.consumers import build_specs
@@ -30,7 +30,7 @@ from prizewire_rewards.players.adapters.sources import load_player_sources
 from prizewire_rewards.players.consumers import players_spec
 from prizewire_rewards.players.domain.sources import PlayerSource
 from prizewire_rewards.rounds.adapters import CanonicalDigest
-from prizewire_rewards.rounds.domain.views import StagedSeen
+from prizewire_rewards.rounds.domain.views import StagedParts
 from prizewire_rewards.rounds.jobs import build_round_jobs
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.routes import RoutePorts, build_routes
@@ -77,8 +77,8 @@ async def build(runtime: Runtime) -> Built:
     async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
         return await lineage_of(tx, correlation_id, assets=assets)
 
-    async def staged(tx: AsyncConnection, now: datetime) -> StagedSeen:
-        return await staged_seen(tx, now=now, wait_s=settings.parts_wait_s)
+    async def staged(tx: AsyncConnection, now: datetime) -> StagedParts:
+        return await staged_parts(tx, now=now, wait_s=settings.parts_wait_s)
 
     async def count(tx: AsyncConnection, now: datetime) -> dict[str, tuple[int, int]]:
         return await count_claims(tx, now=now)

@@ -9,7 +9,7 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import STARTUP_DELAY_S, Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
-from prizewire_rewards.checks.invariants import Seen
+from prizewire_rewards.checks.invariants import WatchResult
 
 ROLL_UP_INTERVAL_S = 5.0
 ROLL_UP_ROWS_MAX = 10_000
@@ -26,7 +26,7 @@ class Watch(Protocol):
         """The invariant's name."""
         ...
 
-    async def look(self, tx: AsyncConnection) -> Seen:
+    async def run(self, tx: AsyncConnection) -> WatchResult:
         """Check the next part."""
         ...
 
@@ -59,14 +59,14 @@ def build_ledger_jobs(
         covered: dict[str, str] = {}
         for watch in watches:
             async with db.transaction() as tx:
-                seen = await watch.look(tx)
-            metrics.BREACHES.labels(watch.name).set(len(seen.breaches))
-            metrics.WATCHED.labels(watch.name).inc(seen.looked_at)
-            metrics.WATCHED_WHOLE.labels(watch.name).inc(int(seen.whole))
-            covered[str(watch.name)] = seen.covered
-            if seen.breaches:
-                _log.error("invariant broken", invariant=watch.name, breaches=list(seen.breaches[:10]))
-        _log.info("invariants looked at", covered=covered)
+                result = await watch.run(tx)
+            metrics.BREACHES.labels(watch.name).set(len(result.breaches))
+            metrics.WATCHED.labels(watch.name).inc(result.checked)
+            metrics.WATCHED_WHOLE.labels(watch.name).inc(int(result.whole))
+            covered[str(watch.name)] = result.covered
+            if result.breaches:
+                _log.error("invariant broken", invariant=watch.name, breaches=list(result.breaches[:10]))
+        _log.info("invariants checked", covered=covered)
         return False
 
     return (

@@ -268,4 +268,4 @@ async def test_a_missing_row_is_a_breach(
         assert said.format(**ids) in found.get(invariant, ""), found
     watches = {watch.name: watch for watch in build_watches()}
     for invariant in expected:
-        assert (await watches[invariant].look(owner)).breaches
+        assert (await watches[invariant].run(owner)).breaches

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.checks import slices as checks
-from prizewire_rewards.checks.invariants import Invariant, Seen
+from prizewire_rewards.checks.invariants import Invariant, WatchResult
 from prizewire_rewards.checks.slices import BalanceWatch, build_watches, sum_up
 from prizewire_rewards.jobs import Watch, build_ledger_jobs
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
@@ -22,9 +22,9 @@ from services.rewards.tests.sql import as_owner, insert, refused
 ALL_AT_ONCE = 10_000
 
 
-async def look(rig: Rig, watch: Watch) -> Seen:
+async def run(rig: Rig, watch: Watch) -> WatchResult:
     async with rig.db.transaction() as tx:
-        return await watch.look(tx)
+        return await watch.run(tx)
 
 
 async def summed_up(rig: Rig, *, rows_max: int = ALL_AT_ONCE) -> tuple[int, int]:
@@ -141,10 +141,10 @@ async def test_each_invariant_finds_its_breach(rig: Rig, invariant: Invariant, c
     await paid_in(rig)
     watches = {watch.name: watch for watch in build_watches()}
     assert await rig.breaches() == []
-    assert not any([(await look(rig, watch)).breaches for watch in watches.values()])
+    assert not any([(await run(rig, watch)).breaches for watch in watches.values()])
     await change_rows(rig, *change.split("; "))
     assert any(breach.startswith(f"{invariant}: ") for breach in await rig.breaches())
-    assert (await look(rig, watches[invariant])).breaches
+    assert (await run(rig, watches[invariant])).breaches
 
 
 def watch_of(name: Invariant, *, weight: int) -> Watch:
@@ -155,10 +155,10 @@ async def test_a_watch_reads_one_slice_in_a_run_and_says_which(rig: Rig) -> None
     """Every payout is read once, the last run says so, and then the watch begins again."""
     await played(rig)
     watch = watch_of(Invariant.PAYOUTS_CONSISTENT, weight=3)
-    looks = [await look(rig, watch) for _ in range(4)]
-    assert [seen.looked_at for seen in looks] == [3, 3, 2, 3]
-    assert [seen.whole for seen in looks] == [False, False, True, False]
-    first, second, third, again = (seen.covered for seen in looks)
+    results = [await run(rig, watch) for _ in range(4)]
+    assert [result.checked for result in results] == [3, 3, 2, 3]
+    assert [result.whole for result in results] == [False, False, True, False]
+    first, second, third, again = (result.covered for result in results)
     assert first.startswith("3 payouts by id, from the first to ")
     assert second.startswith("3 payouts by id, after ")
     assert third.endswith(" to the last")
@@ -168,8 +168,8 @@ async def test_a_watch_reads_one_slice_in_a_run_and_says_which(rig: Rig) -> None
 async def test_a_round_counts_as_many_rows_as_it_has_lines(rig: Rig) -> None:
     """Three lines and the round itself count as four; a round larger than a slice is read too."""
     await played(rig)
-    assert (await look(rig, watch_of(Invariant.ROUNDS_ADD_UP, weight=8))).looked_at == 2
-    assert (await look(rig, watch_of(Invariant.ROUNDS_ADD_UP, weight=1))).looked_at == 1
+    assert (await run(rig, watch_of(Invariant.ROUNDS_ADD_UP, weight=8))).checked == 2
+    assert (await run(rig, watch_of(Invariant.ROUNDS_ADD_UP, weight=1))).checked == 1
 
 
 async def test_a_known_breach_is_read_in_every_run(rig: Rig) -> None:
@@ -178,11 +178,11 @@ async def test_a_known_breach_is_read_in_every_run(rig: Rig) -> None:
     [first] = await rig.rows("SELECT id FROM payouts ORDER BY id LIMIT 1")
     await change_rows(rig, f"UPDATE payouts SET amount = amount + 1 WHERE id = '{first['id']}'")
     watch = watch_of(Invariant.PAYOUTS_CONSISTENT, weight=3)
-    looks = [await look(rig, watch) for _ in range(3)]
-    assert [len(seen.breaches) for seen in looks] == [1, 1, 1]
-    assert "again 1 that were broken" in looks[1].covered
+    results = [await run(rig, watch) for _ in range(3)]
+    assert [len(result.breaches) for result in results] == [1, 1, 1]
+    assert "again 1 that were broken" in results[1].covered
     await change_rows(rig, f"UPDATE payouts SET amount = amount - 1 WHERE id = '{first['id']}'")
-    assert (await look(rig, watch)).breaches == []
+    assert (await run(rig, watch)).breaches == []
 
 
 async def test_the_check_reads_every_slice(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,18 +207,18 @@ async def test_balances_are_compared_with_the_checkpoint_and_later_transfers(rig
     watch = BalanceWatch(weight=ALL_AT_ONCE, tail_max=ALL_AT_ONCE)
     await played(rig)
     transfers = len(await rig.rows("SELECT 1 FROM ledger_transfers"))
-    assert (await look(rig, watch)).covered.endswith(f"moved by the {transfers} transfers after number 0")
+    assert (await run(rig, watch)).covered.endswith(f"moved by the {transfers} transfers after number 0")
     assert await summed_up(rig) == (0, transfers), "a mark is set first"
     assert await summed_up(rig) == (transfers, 0)
-    seen = await look(rig, watch)
-    assert (seen.breaches, seen.whole) == ([], True)
-    assert "the 0 transfers after number" in seen.covered
+    result = await run(rig, watch)
+    assert (result.breaches, result.whole) == ([], True)
+    assert "the 0 transfers after number" in result.covered
     await played(rig, rounds=1)
-    assert (await look(rig, watch)).breaches == []
+    assert (await run(rig, watch)).breaches == []
     await change_rows(
         rig, "UPDATE ledger_rollups SET balance = balance + 1", "UPDATE ledger_deltas SET delta = delta + 1"
     )
-    [breach, *_] = (await look(rig, watch)).breaches
+    [breach, *_] = (await run(rig, watch)).breaches
     assert "its transfers make" in breach
 
 
@@ -228,19 +228,19 @@ async def test_an_account_that_just_moved_is_read_in_every_run(rig: Rig) -> None
     for _ in range(2):
         await summed_up(rig)
     watch = BalanceWatch(weight=1, tail_max=ALL_AT_ONCE)
-    await look(rig, watch)
+    await run(rig, watch)
     campaign = await rig.campaign(funded=5_000)
     await change_rows(rig, f"UPDATE ledger_accounts SET balance = balance + 7 WHERE owner = '{campaign}'")
-    [breach] = (await look(rig, watch)).breaches
+    [breach] = (await run(rig, watch)).breaches
     assert f"pool of {campaign} holds 50.07 USDC, its transfers make 50.00 USDC" in breach
 
 
 async def test_too_many_transfers_since_the_checkpoint_are_reported(rig: Rig) -> None:
     """If the transfers since the checkpoint are too many, the run reports that it read nothing."""
     await played(rig)
-    seen = await look(rig, BalanceWatch(weight=ALL_AT_ONCE, tail_max=3))
-    assert (seen.looked_at, seen.whole) == (0, False)
-    assert "transfers are still to be summed up" in seen.covered
+    result = await run(rig, BalanceWatch(weight=ALL_AT_ONCE, tail_max=3))
+    assert (result.checked, result.whole) == (0, False)
+    assert "transfers are still to be summed up" in result.covered
 
 
 async def test_the_checkpoint_moves_in_bounded_steps(rig: Rig) -> None:
@@ -282,7 +282,7 @@ async def test_the_checkpoint_waits_for_smaller_numbers_that_are_not_committed(r
     commit.set()
     await writing
     assert await summed_up(rig) == (2, 0)
-    assert (await look(rig, BalanceWatch(weight=ALL_AT_ONCE, tail_max=0))).breaches == []
+    assert (await run(rig, BalanceWatch(weight=ALL_AT_ONCE, tail_max=0))).breaches == []
 
 
 async def test_the_service_does_not_write_the_sums(rig: Rig) -> None:
@@ -330,7 +330,7 @@ async def test_the_job_reports_breaches_and_what_it_covered(
     monkeypatch.setattr("prizewire_rewards.jobs._log", get_logger("test"))
     with capture_logs() as lines:
         await by_name["invariants"].run()
-    (covered,) = (line["covered"] for line in lines if line["event"] == "invariants looked at")
+    (covered,) = (line["covered"] for line in lines if line["event"] == "invariants checked")
     assert any("all 8 payouts" in one for one in covered.values())
 
 
@@ -346,12 +346,12 @@ async def test_breaches_that_are_not_named_yet_are_read_again(
     await change_rows(rig, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'")
     [watch] = [one for one in build_watches(weight=1) if one.name is Invariant.ROUNDS_ADD_UP]
     for _ in range(3):
-        seen = await look(rig, watch)
-        assert not seen.whole
-        assert [first in breach for breach in seen.breaches] == [True]
+        result = await run(rig, watch)
+        assert not result.whole
+        assert [first in breach for breach in result.breaches] == [True]
     await change_rows(
         rig, f"UPDATE rewards SET amount = amount - 1 WHERE player = 'cid' AND round_id = '{first}'"
     )
-    assert list((await look(rig, watch)).breaches) == []
-    seen = await look(rig, watch)
-    assert [second in breach for breach in seen.breaches] == [True]
+    assert list((await run(rig, watch)).breaches) == []
+    result = await run(rig, watch)
+    assert [second in breach for breach in result.breaches] == [True]

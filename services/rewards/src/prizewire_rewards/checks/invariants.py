@@ -70,12 +70,12 @@ class Invariant(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class WatchResult:
     """The result of one run of a watch: the breaches as sentences, what it covered as text, and the number of items that it
     checked. ``whole``: this run completes a check of all items.
     """
 
     breaches: Sequence[str]
     covered: str
-    looked_at: int
+    checked: int
     whole: bool

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import amount_sql
 from prizewire_chassis.checks import Check
-from prizewire_rewards.checks.invariants import Invariant, Seen
+from prizewire_rewards.checks.invariants import Invariant, WatchResult
 from prizewire_rewards.checks.questions import ACCOUNTS, QUESTIONS, Question
-from prizewire_rewards.rounds.domain.views import StagedSeen
+from prizewire_rewards.rounds.domain.views import StagedParts
 
 BREACHES_MAX = 50
 SLICE_WEIGHT = 20_000
@@ -174,7 +174,7 @@ async def _check_parts(tx: AsyncConnection, *, wait_s: int) -> list[str]:
     return [breach for _, breach in await _ask(tx, _LATE, wait_s=wait_s)]
 
 
-async def staged_seen(tx: AsyncConnection, *, now: datetime, wait_s: int) -> StagedSeen:
+async def staged_parts(tx: AsyncConnection, *, now: datetime, wait_s: int) -> StagedParts:
     """The settlements that have waited for parts longer than ``wait_s`` seconds, and the number of steps of round work."""
     rows = (await tx.execute(_STAGED)).all()
     late = [
@@ -189,7 +189,7 @@ async def staged_seen(tx: AsyncConnection, *, now: datetime, wait_s: int) -> Sta
     ]
     oldest_s = max(((now - row.since).total_seconds() for row in rows), default=0.0)
     work = int((await tx.execute(_WORK)).scalar_one())
-    return StagedSeen(late=late[:BREACHES_MAX], oldest_s=oldest_s, work=work)
+    return StagedParts(late=late[:BREACHES_MAX], oldest_s=oldest_s, work=work)
 
 
 def build_checks(*, parts_wait_s: int = PARTS_WAIT_S) -> list[Check]:
@@ -274,12 +274,14 @@ class SliceWatch:
         self._sql = question.breaches
         self._progress = _Progress(question.of, question.subjects, weight)
 
-    async def look(self, tx: AsyncConnection) -> Seen:
+    async def run(self, tx: AsyncConnection) -> WatchResult:
         """Check the next slice."""
         await tx.execute(_BY_INDEX)
         ids, whole, covered = await self._progress.next_slice(tx)
         breaches, complete = self._progress.keep(await _ask(tx, self._sql, ids=ids))
-        return Seen(breaches=breaches, covered=covered, looked_at=len(set(ids)), whole=whole and complete)
+        return WatchResult(
+            breaches=breaches, covered=covered, checked=len(set(ids)), whole=whole and complete
+        )
 
 
 class BalanceWatch:
@@ -294,18 +296,18 @@ class BalanceWatch:
         self._tail_max = tail_max
         self._breaches: list[str] = []
 
-    async def look(self, tx: AsyncConnection) -> Seen:
+    async def run(self, tx: AsyncConnection) -> WatchResult:
         """Check the next slice, unless too many transfers are after the checkpoint."""
         await tx.execute(_BY_INDEX)
         lag = (await tx.execute(_LAG)).one()
         if lag.behind > self._tail_max:
             covered = f"nothing: {lag.behind} transfers are still to be summed up"
-            return Seen(breaches=self._breaches, covered=covered, looked_at=0, whole=False)
+            return WatchResult(breaches=self._breaches, covered=covered, checked=0, whole=False)
         ids, whole, covered = await self._progress.next_slice(tx)
         self._breaches, complete = self._progress.keep(await _ask(tx, _SINCE_CHECKPOINT, ids=ids))
         covered += f", and all that moved by the {lag.behind} transfers after number {lag.seq}"
-        return Seen(
-            breaches=self._breaches, covered=covered, looked_at=len(set(ids)), whole=whole and complete
+        return WatchResult(
+            breaches=self._breaches, covered=covered, checked=len(set(ids)), whole=whole and complete
         )
 
 
@@ -314,9 +316,9 @@ class AssetsWatch:
 
     name = Invariant.ASSETS_SUM_TO_ZERO
 
-    async def look(self, tx: AsyncConnection) -> Seen:
+    async def run(self, tx: AsyncConnection) -> WatchResult:
         """Check all of them."""
-        return Seen(breaches=await _check_assets(tx), covered="all assets", looked_at=1, whole=True)
+        return WatchResult(breaches=await _check_assets(tx), covered="all assets", checked=1, whole=True)
 
 
 class PartsWatch:
@@ -327,10 +329,10 @@ class PartsWatch:
     def __init__(self, *, wait_s: int) -> None:
         self._wait_s = wait_s
 
-    async def look(self, tx: AsyncConnection) -> Seen:
+    async def run(self, tx: AsyncConnection) -> WatchResult:
         """Check all of them."""
         breaches = await _check_parts(tx, wait_s=self._wait_s)
-        return Seen(breaches=breaches, covered="all staged parts", looked_at=1, whole=True)
+        return WatchResult(breaches=breaches, covered="all staged parts", checked=1, whole=True)
 
 
 def build_watches(

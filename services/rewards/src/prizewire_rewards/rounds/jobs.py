@@ -11,7 +11,7 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
-from prizewire_rewards.rounds.domain.views import StagedSeen
+from prizewire_rewards.rounds.domain.views import StagedParts
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from prizewire_rewards.rounds.handlers.queue import release_next
 from prizewire_rewards.rounds.handlers.round_changes import Booked
@@ -47,7 +47,7 @@ def build_round_jobs(
     ports_of: Callable[[AsyncConnection], RoundPorts],
     tools: RoundTools,
     clock: Clock,
-    staged: Callable[[AsyncConnection, datetime], Awaitable[StagedSeen]],
+    staged: Callable[[AsyncConnection, datetime], Awaitable[StagedParts]],
 ) -> Jobs:
     """Build the jobs of rounds over a database. ``staged`` reads the incomplete settlements."""
 

@@ -232,7 +232,7 @@ async def test_a_player_sees_the_same_for_every_held_claim(
     assert (held["data"]["code"], held["data"]["actor"]) == ("under_review", "rewards")
     said = json.dumps(await rig.events()) + caplog.text + json.dumps(lines, default=str)
     assert "claim.held" in said
-    assert "invariants looked at" in said
+    assert "invariants checked" in said
     for word in (finding["saw"], finding["threshold"], finding["explanation"], f': "{rule}"', f"={rule}"):
         assert word not in said
     assert await states(rig) == {"ann": ("held", "claimable"), "bob": ("open", "claimable")}

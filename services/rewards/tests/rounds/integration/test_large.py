@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.testing import watch_statements
 from prizewire_rewards.campaigns.domain.model import Delivery
-from prizewire_rewards.checks.slices import staged_seen
+from prizewire_rewards.checks.slices import staged_parts
 from prizewire_rewards.ledger.domain.accounts import Kind
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from services.rewards.tests.rig import Match, Rig, method_event
@@ -331,7 +331,7 @@ async def test_a_missing_part_is_reported(rig: Rig, monkeypatch: pytest.MonkeyPa
     [line] = lines
     assert (line["log_level"], line["round_id"], line["parts"]) == ("warning", str(match.round_id), "2 of 4")
     async with rig.db.transaction() as tx:
-        seen = await staged_seen(tx, now=rig.clock.now(), wait_s=900)
+        seen = await staged_parts(tx, now=rig.clock.now(), wait_s=900)
     assert (len(seen.late), seen.oldest_s) == (1, 901.0)
     [breach] = await rig.breaches()
     assert breach.startswith("parts_come: ")

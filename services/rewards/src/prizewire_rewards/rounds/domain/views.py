@@ -42,7 +42,7 @@ class BookedRound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StagedSeen:
+class StagedParts:
     """Incomplete settlements and open work: ``late`` settlements with log fields of each, the age of the oldest staged
     part in seconds, and the number of tasks on large rounds.
     """

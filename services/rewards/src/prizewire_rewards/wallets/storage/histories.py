@@ -1,8 +1,8 @@
-"""Histories: pages of transfers, each found by an index and bounded however long the history is.
+"""Histories: pages of transfers. Each page uses an index and has a bounded cost, whatever the length of the history.
 
-A wallet's entries stand in its account's index by time and number. The whole ledger is walked by number, since no index
-holds it by time: times and numbers agree but for what a transaction takes to commit (``SKEW_MAX``), and by that a
-time is turned into a number.
+An index has the entries of each account by time and sequence number. No index has the whole ledger by time, so it is read
+by sequence number. Times and numbers have the same order except for the duration of transactions (``SKEW_MAX``), so a time
+can be converted to a number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,14 +32,14 @@ from prizewire_rewards.wallets.domain.statuses import Status
 from prizewire_rewards.wallets.storage.statuses import HAS_STATUS, PAYOUT_OF, STATUS, plain_types
 
 SKEW_MAX: Final = timedelta(hours=1)
-"""How far the order of numbers may lie apart from the order of times."""
+"""The most by which the order of sequence numbers and the order of times may differ."""
 LEDGER_SCAN_TIMES: Final = 10
-"""The whole ledger is one index, where a wallet's history is several: so more of it is looked through at once."""
+"""A page of the whole ledger reads this many times the entries of a page of a wallet: it reads one index, not several."""
 SIDES: Final = ("credit", "debit")
 
 
 async def history_page(tx: AsyncConnection, wanted: EntryFilter, *, assets: Sequence[str]) -> EntryPage:
-    """Transfers, newest first. ``assets`` are the codes that a wallet may hold."""
+    """A page of transfers, newest first. ``assets`` are the codes of all assets."""
     wallets: list[UUID] = []
     if wanted.player is not None:
         codes = assets if wanted.asset is None else [wanted.asset]
@@ -50,11 +50,11 @@ async def history_page(tx: AsyncConnection, wanted: EntryFilter, *, assets: Sequ
         return await _of_correlation(tx, wanted, wallets=wallets)
     if wanted.player is not None:
         return await _of_wallets(tx, wanted, wallets=wallets)
-    return await _of_everything(tx, wanted)
+    return await _of_ledger(tx, wanted)
 
 
 async def find_entry(tx: AsyncConnection, transfer_id: UUID) -> HistoryEntry | None:
-    """One transfer."""
+    """One transfer; None where it does not exist."""
     row = (await tx.execute(_ONE, {"id": transfer_id})).one_or_none()
     return None if row is None else _entry_of(row)
 
@@ -68,10 +68,10 @@ async def statement_of(
     until: datetime,
     limit: int,
 ) -> Statement | None:
-    """A player's entries in one asset over ``since`` ≤ time < ``until``, oldest first, and what each bucket held at the
-    beginning: today's balance less all that moved since. None when there are more than ``limit`` entries.
+    """A player's entries in one asset over ``since`` ≤ time < ``until``, oldest first, with the opening balance of each
+    bucket: the present balance less all later entries. None where there are more than ``limit`` entries.
 
-    The transaction must not have read before: both are seen at one moment.
+    The transaction must not have read before, so that balances and entries are of one snapshot.
     """
     await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
     wallets = {bucket: account_id(Account(bucket, player, asset)) for bucket in BUCKETS}
@@ -93,7 +93,7 @@ async def statement_of(
 
 
 async def _of_wallets(tx: AsyncConnection, wanted: EntryFilter, *, wallets: Sequence[UUID]) -> EntryPage:
-    """Each side of each wallet is an index walk backwards, of as many entries as a page may need."""
+    """A page of wallets. Each side of each wallet is one backward index scan of at most the entries of a page."""
     sides = (wanted.side,) if wanted.side else SIDES
     conditions, values = _conditions(replace(wanted, asset=None))
     values |= {"wallets": list(wallets), "reach": wanted.limit + wanted.offset}
@@ -125,8 +125,8 @@ def _walk(side: str, conditions: Sequence[str], *, what: str, skip: bool = False
     )
 
 
-async def _of_everything(tx: AsyncConnection, wanted: EntryFilter) -> EntryPage:
-    """The index of numbers is walked backwards, from the number of a time where one is asked for."""
+async def _of_ledger(tx: AsyncConnection, wanted: EntryFilter) -> EntryPage:
+    """A page of the whole ledger: a backward scan of the index of sequence numbers, from the number of ``until`` where given."""
     conditions, values = _conditions(wanted)
     bounds: list[str] = []
     if wanted.until is not None:
@@ -155,7 +155,7 @@ async def _of_everything(tx: AsyncConnection, wanted: EntryFilter) -> EntryPage:
 
 
 async def _of_correlation(tx: AsyncConnection, wanted: EntryFilter, *, wallets: Sequence[UUID]) -> EntryPage:
-    """What one correlation id brought about, which has an index of its own."""
+    """A page of one correlation id, by the index of correlation ids."""
     conditions, values = _conditions(wanted)
     values["correlation_id"] = wanted.correlation_id
     if wanted.player is not None:
@@ -174,7 +174,7 @@ async def _of_correlation(tx: AsyncConnection, wanted: EntryFilter, *, wallets: 
         values |= {"before_seq": wanted.before.seq}
         values |= {} if wanted.player is None else {"before_at": wanted.before.at}
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    # OFFSET 0 keeps the planner from walking another index in the hope of meeting this correlation id soon.
+    # OFFSET 0 prevents that the planner scans another index and filters by correlation id.
     found = (
         "SELECT t.* FROM (SELECT * FROM ledger_journal WHERE correlation_id = :correlation_id OFFSET 0) t "  # noqa: S608 - fixed words
         f"{where}{order} LIMIT :limit OFFSET :offset"
@@ -183,15 +183,15 @@ async def _of_correlation(tx: AsyncConnection, wanted: EntryFilter, *, wallets: 
 
 
 def _conditions(wanted: EntryFilter) -> tuple[list[str], dict[str, Any]]:
-    """Only those conditions that are asked for, so that each listing has its own plan."""
-    asked: dict[str, tuple[str, Any]] = {
+    """The conditions of the given filters only, so that each combination has its own plan."""
+    filters: dict[str, tuple[str, Any]] = {
         "types": ("t.type = ANY (CAST(:types AS text[]))", sorted(wanted.types or ())),
         "asset": ("t.asset = :asset", wanted.asset),
         "since": ("t.at >= :since", wanted.since),
         "until": ("t.at < :until", wanted.until),
     }
-    named = [name for name in asked if getattr(wanted, name) is not None]
-    conditions, values = [asked[name][0] for name in named], {name: asked[name][1] for name in named}
+    named = [name for name in filters if getattr(wanted, name) is not None]
+    conditions, values = [filters[name][0] for name in named], {name: filters[name][1] for name in named}
     if wanted.status is not None:
         conditions.append(HAS_STATUS)
         values |= {"status": wanted.status, "plain": plain_types(wanted.status)}
@@ -216,14 +216,14 @@ async def _page(
 
 
 async def _end(tx: AsyncConnection, statement: str, values: Mapping[str, Any]) -> Position | None:
-    """The entry at which looking ends for this page; None when all that is left is looked through."""
+    """The last entry that this page may read; None where it may read to the end."""
     row = (await tx.execute(text(statement), dict(values))).one_or_none()
     return None if row is None else Position(row.at, row.seq)
 
 
 async def _number_at(tx: AsyncConnection, moment: datetime) -> int:
-    """A number that no earlier transfer than ``moment`` has, and no later one goes below, but for the skew: found by
-    halving.
+    """The sequence number at ``moment``, except for the skew: earlier transfers have smaller numbers. It is found by binary
+    search.
     """
     low, high = 1, (await tx.execute(_TOP)).scalar_one() + 1
     while low < high:
@@ -258,7 +258,7 @@ def _entry_of(row: Any) -> HistoryEntry:
 
 
 def _amounts_of(row: Any) -> PayoutAmounts:
-    """What a payout cost; one that ended without effect cost nothing."""
+    """The costs of a payout. A payout that ended without payment costs nothing."""
     ended = row.payout_state in _WITHOUT_EFFECT
     outcome = {} if row.outcome is None else orjson.loads(row.outcome)
     rail = None
