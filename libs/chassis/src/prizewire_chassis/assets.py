@@ -61,7 +61,7 @@ async def check_assets(database: Database, assets: AssetRegistry, *, file: str) 
         ConfigurationError: the file changes an asset that the database knows, no longer names it, or names one that the
             database does not know.
         NotMigrated: the database has no tables yet.
-        DBAPIError: the database is away.
+        DBAPIError: the database is unavailable.
     """
     try:
         async with database.transaction() as tx:

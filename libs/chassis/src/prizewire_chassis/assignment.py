@@ -70,7 +70,7 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         """Do nothing: each batch stored its own offsets."""
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Seek. Nothing is fetched before that, however long the database is away. Every error is retried: aiokafka would
+        """Seek. Nothing is fetched before that, however long the database is unavailable. Every error is retried: aiokafka would
         ignore it, and the partitions would stay paused.
         """
         consumer = None if self._subscriber is None else self._subscriber.consumer

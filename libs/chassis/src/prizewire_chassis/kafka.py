@@ -29,7 +29,7 @@ BATCH_RECORDS_MAX = 500
 _BATCH_TIMEOUT_MS = 100
 """How long a poll waits for messages, in milliseconds. The first message ends the wait."""
 _COMMIT_MAX_S = 5.0
-"""How long a commit of offsets may take, in seconds. The client retries while its broker is away, and a stop must not wait
+"""How long a commit of offsets may take, in seconds. The client retries while its broker is unavailable, and a stop must not wait
 for that.
 """
 _log = get_logger(__name__)

@@ -39,7 +39,7 @@ async def test_an_unexpected_failure_has_three_tries(db, processor, handler, mak
 
 
 async def test_a_transient_failure_is_retried_not_given_up(db, processor, handler, make_spec, outbox):
-    """While the database is away the batch waits, and nothing of it is parked."""
+    """While the database is unavailable the batch waits, and nothing of it is parked."""
     event = held(outbox, uuid4(), 1)
     handler.raising[event.event_id] = asyncpg.CannotConnectNowError("starting up")
     task = asyncio.create_task(processor.process(make_spec(), records(event, topic=TOPIC)))

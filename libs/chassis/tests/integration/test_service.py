@@ -173,7 +173,7 @@ async def test_guarded_and_open_routes(service):
 async def test_a_batch_that_was_not_applied_is_delivered_again(
     settings, db, handler, make_spec, kafka_server, outbox
 ):
-    """A service that stops while its database is away ends soon, acknowledges nothing, and skips nothing: the next
+    """A service that stops while its database is unavailable ends soon, acknowledges nothing, and skips nothing: the next
     process of the group processes every event once.
     """
     payout = uuid4()

@@ -265,7 +265,7 @@ async def listed(client, **params):
 
 
 async def test_a_discarded_event_lets_its_subject_go_on(client, db, processor, handler, spec, outbox):
-    """The head is given up with a reason and an audit record; what waited behind it is applied at once, and what comes
+    """The head is discarded with a reason and an audit record; events that waited behind it are applied at once, and what comes
     later too. The event stays, and the same message delivered again does not come back.
     """
     subject = uuid4()
@@ -314,7 +314,7 @@ async def test_only_an_admin_gives_up_what_money_may_wait_for(client, processor,
 
 
 async def test_versions_that_never_arrived_are_named_and_need_an_admin(client, db, processor, spec, outbox):
-    """An event that waits for a gap takes the gap with it: the answer says how many versions are given up."""
+    """An event that waits for a gap takes the gap with it: the answer has the number of skipped versions."""
     subject = uuid4()
     events = [held(outbox, subject, version) for version in (1, 3, 4)]
     await processor.process(spec, records(*events, topic=PAYOUTS.name))
@@ -328,7 +328,7 @@ async def test_versions_that_never_arrived_are_named_and_need_an_admin(client, d
 async def test_an_unreadable_event_counts_as_its_version_only_where_its_producer_signed_it(
     client, db, processor, spec, outbox
 ):
-    """A signed event that no schema takes is given up and its followers go on; a forged one moves nothing."""
+    """A signed event that fits no schema is discarded and later events are applied; a forged one has no effect."""
     subject = uuid4()
     unreadable = signed_unreadable(outbox, subject, 1)
     forged = unreadable.replace(b'"aggregateversion":1', b'"aggregateversion":2')
@@ -346,7 +346,7 @@ async def test_an_unreadable_event_counts_as_its_version_only_where_its_producer
     "body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "a\x00b"}, {"reason": "x" * 501}]
 )
 async def test_a_discard_has_a_reason(client, processor, handler, spec, outbox, body):
-    """Without a reason that can be kept, nothing is given up."""
+    """Without a valid reason no event is discarded."""
     await parked(processor, spec, handler, held(outbox, uuid4(), 1))
     (entry,) = await listed(client)
     answer = await client.post(f"{ROOT}/stuck-events/{entry['id']}/discard", json=body, headers=auth("admin"))

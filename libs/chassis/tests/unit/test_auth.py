@@ -1,4 +1,4 @@
-"""A token is believed only whole: key, signature, algorithm, issuer, audience, times, roles."""
+"""A token is accepted only if all of it is valid: key, signature, algorithm, issuer, audience, times, roles."""
 
 import base64
 import hashlib

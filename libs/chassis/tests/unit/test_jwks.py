@@ -72,7 +72,7 @@ def test_keys_of_other_kinds_are_passed_over():
     ],
 )  # fmt: skip
 def test_a_set_with_a_secret_or_two_keys_of_one_name_is_refused(document):
-    """A private or symmetric key in a set is a secret that was published: nothing of the set is believed."""
+    """A private or symmetric key in a set is a secret that was published: the whole set is refused."""
     with pytest.raises(TokenKeysMalformed):
         read_keys(document)
 

@@ -114,7 +114,7 @@ async def test_offsets_are_committed_together_and_only_of_assigned_partitions():
 
 
 async def test_an_unavailable_broker_delays_no_request(monkeypatch):
-    """A commit that never ends is given up: a stop must not wait for it."""
+    """A stop does not wait for a commit that never ends."""
     monkeypatch.setattr("prizewire_chassis.kafka._COMMIT_MAX_S", 0.001)
     consumer = FakeConsumer(0)
     consumer.commit = lambda offsets: asyncio.Event().wait()

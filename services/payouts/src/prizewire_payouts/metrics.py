@@ -28,7 +28,7 @@ OLDEST_UNKNOWN = Gauge(
 RAIL_CALLS = Counter("prizewire_rail_calls_total", "Calls to rails, by outcome.", ["rail", "call", "outcome"])
 RAIL_SECONDS = Histogram("prizewire_rail_call_seconds", "Time that a rail took to answer.", ["rail", "call"])
 IMPOSSIBLE_OUTCOMES = Counter(
-    "prizewire_rail_surprises_total", "Answers of rails that cannot be true and were not believed.", ["rail"]
+    "prizewire_rail_surprises_total", "Impossible answers of rails, which were not applied.", ["rail"]
 )
 METHODS = Counter("prizewire_payout_methods_total", "Changes of payout methods.", ["change"])
 STELLAR_STEPS = Counter(

@@ -35,7 +35,7 @@ class PayoutSettings(ApiSettings):
     payouts_policy_version: int = Field(
         1, ge=1, description="Published with each approval; raise it with the limits."
     )
-    payouts_max_attempts: int = Field(5, ge=1, description="Attempts after which a payout is given up.")
+    payouts_max_attempts: int = Field(5, ge=1, description="Attempts after which a payout fails.")
     payouts_retry_first_ms: int = Field(2_000, ge=1, description="Wait before the second attempt; doubles.")
     payouts_call_timeout_ms: int = Field(
         15_000, ge=100, description="The longest that a call to a rail may take."

@@ -92,7 +92,7 @@ async def check_database(runtime: Runtime, built: Built) -> None:
     Raises:
         ConfigurationError: the assets differ.
         NotMigrated: it has no tables yet.
-        Exception: what the driver raises while the database is away.
+        Exception: what the driver raises while the database is unavailable.
     """
     await runtime.db.ping()
     if built.assets is not None:

@@ -15,13 +15,13 @@ _log = get_logger(__name__)
 
 
 async def wait_for_kafka(what: str, start: Callable[[], Awaitable[None]]) -> None:
-    """Start a Kafka client. Retry while its broker is away."""
+    """Start a Kafka client. Retry while its broker is unavailable."""
     tries = 0
     while True:
         try:
             await start()
             return
-        except Exception as error:  # noqa: BLE001 - aiokafka raises many kinds while a broker is away
+        except Exception as error:  # noqa: BLE001 - aiokafka raises many kinds while a broker is unavailable
             tries += 1
             _log.warning("waiting for kafka", what=what, tries=tries, error=repr(error))
             await asyncio.sleep(_pause_s(tries))
@@ -41,7 +41,7 @@ async def wait_for_database(ask: Callable[[], Awaitable[None]], *, setting: str)
             return
         except ConfigurationError:
             raise
-        except Exception as error:  # noqa: BLE001 - drivers raise many kinds while a database is away
+        except Exception as error:  # noqa: BLE001 - drivers raise many kinds while a database is unavailable
             reason = _reason(error)
             if not is_transient(error) and not isinstance(error, NotMigrated):
                 raise ConfigurationError(

@@ -2,7 +2,7 @@
 
 ``dead``: refused before it changed state; no other event waits for it. ``parked``: authentic, but not applicable yet;
 later events of the same (consumer, source, subject) wait behind it as ``subject_parked``. ``replayed``: applied later.
-``discarded``: given up by a person for good.
+``discarded``: a person decided that it is never applied.
 """
 
 from prizewire_chassis.stuck_events.discards import DiscardAnswer, Discards

@@ -239,7 +239,7 @@ async def test_retryable_failures_are_bounded(rig: Rig) -> None:
 
 
 async def test_a_hopeless_failure_ends_at_once(rig: Rig) -> None:
-    """A code that says give up fails the payout with the first attempt; the signer is not concerned here."""
+    """A code with the decision give_up fails the payout with the first attempt; no signer is involved here."""
     payout_id = await rig.request(await rig.method(account="failure+ana"))
     await rig.submit()
     payout = await rig.payout(payout_id)
@@ -248,7 +248,7 @@ async def test_a_hopeless_failure_ends_at_once(rig: Rig) -> None:
 
 
 async def test_an_unknown_code_proves_nothing(rig: Rig) -> None:
-    """A rail that claims no effect with a code out of the table is not believed: no retry, no give-back."""
+    """A rail's answer of no effect with an unknown code is not applied: no retry, no give-back."""
     payout_id = await on_chain(rig)
     rig.chain.answers.append(said(Outcome.NO_EFFECT, "moon_phase"))
     await rig.submit("stellar")
@@ -490,7 +490,7 @@ async def hinted(
 
 
 async def test_a_hint_has_the_rail_asked_at_once(rig: Rig) -> None:
-    """A webhook by our key, or by the rail's reference, makes the payment due; it is the rail that is believed."""
+    """A webhook with the provider key, or with the rail's reference, makes the look-up due; only the rail's answer counts."""
     payout_id = await on_chain(rig)
     rig.chain.answers.append(ProviderResult(outcome=Outcome.PENDING, provider_ref="ref-1"))
     await rig.submit("stellar")

@@ -238,7 +238,7 @@ async def test_a_cancelled_payout_names_its_requester(rig: Rig, code: str | None
 
 
 async def test_an_unknown_code_of_a_cancel_is_refused(rig: Rig) -> None:
-    """Rewards speaks for the player and for itself, and for nobody else."""
+    """Rewards cancels for the player or for itself, and for no other role."""
     payout_id = await rig.request(await rig.method())
     await rig.feed(rig.cancel_asked(payout_id, code="cancelled_by_operator"))
     assert [code for _, code in await rig.stuck()] == ["schema_invalid"]

@@ -328,7 +328,7 @@ async def test_payout_waits_until_the_moment_that_the_signer_names(world: World)
 
 
 async def test_payout_that_stays_bound_elsewhere_waits_longer(world: World) -> None:
-    """After many refusals the attempt ends with a code that means a wait: the payout is not given up."""
+    """After many refusals the attempt ends with a code that means a wait: the payout does not fail."""
     made = await many(world, 2)
     world.signer.refuse[made[0].payout_id] = "payout_bound_elsewhere"
     await world.submit(made)

@@ -228,7 +228,7 @@ async def test_second_node_can_stop_a_death(setting: Setting) -> None:
 
 
 async def test_node_that_falls_back_proves_nothing(setting: Setting) -> None:
-    """An account read at an older ledger than the one just named is not believed."""
+    """An account that was read at an older ledger than the newest one is not used."""
     setting.attempt(_S.CHECKING, valid_s=5)
     old = setting.node.moment
     setting.node.close(seconds=6)

@@ -132,7 +132,7 @@ class DeliveryStore(Protocol):
         cause: str,
         now: datetime,
     ) -> None:
-        """The endpoint failed: nothing is sent until the probe; what is past its time is given up."""
+        """The endpoint failed: nothing is sent until the probe; deliveries past their age are dead."""
         ...
 
     async def finish(self, task: Task, *, verdict: Verdict, answer: Answer, now: datetime) -> bool:

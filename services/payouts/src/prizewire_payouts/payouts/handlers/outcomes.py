@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpossibleOutcome:
-    """A rail's answer that cannot be true. It changed nothing; a person must find out why the rail gave it."""
+    """An impossible answer of a rail. It changed nothing; a person must find out why the rail gave it."""
 
     payout_id: UUID
     correlation_id: str
@@ -45,7 +45,7 @@ class ImpossibleOutcome:
 async def record_answers(
     payouts: Payouts, answers: Sequence[Answer], *, rail: Rail, schedule: Schedule, now: datetime
 ) -> list[ImpossibleOutcome]:
-    """Store the rail's answers; returns those that cannot be true and were not believed."""
+    """Store the rail's answers; returns the impossible ones, which were not applied."""
     changes = await payouts.lock({answer.payout_id for answer in answers}, with_attempts=True)
     impossible: list[ImpossibleOutcome] = []
     for answer in answers:
@@ -66,7 +66,7 @@ async def record_answers(
 
 @dataclass(slots=True, kw_only=True)
 class _RecordedAnswer:
-    """One answer, applied to one payout. ``apply`` returns why the answer cannot be true, or None."""
+    """One answer, applied to one payout. ``apply`` returns the reason why the answer is impossible, or None."""
 
     change: Change
     answer: Answer

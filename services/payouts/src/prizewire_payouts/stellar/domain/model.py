@@ -1,4 +1,4 @@
-"""What the execution speaks of: payments, attempts, slots, and what the ledger says."""
+"""Domain types of the execution: payments, attempts, slots, and results of the ledger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

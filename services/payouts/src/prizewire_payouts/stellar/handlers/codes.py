@@ -51,7 +51,7 @@ NOT_RUN: frozenset[str] = frozenset(
         "opTOO_MANY_SPONSORING",
     }
 )
-"""``OperationResultCode`` values of an operation that was not run: they speak of the source, never of a payee."""
+"""``OperationResultCode`` values of an operation that was not run: they are about the source, never about a payee."""
 
 
 def failed_operations(results: Sequence[OperationResult]) -> dict[int, str]:

@@ -146,7 +146,7 @@ async def confirm_evidence(
 async def refuse_evidence(
     reviews: Reviews, *, attempt_id: int, evidence_id: UUID, note: str, by: str, now: datetime
 ) -> Review:
-    """Take evidence back, or say that it is not believed; other evidence may be filed then.
+    """Withdraw or refuse evidence; other evidence may be filed then.
 
     Raises:
         ReviewNotFound: there is none.

@@ -124,7 +124,7 @@ class Confirmation(BaseModel):
 
 
 class Doubt(BaseModel):
-    """Why evidence is taken back or not believed."""
+    """The reason for withdrawing or refusing evidence."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -264,7 +264,7 @@ def reviews_controller(context: ReviewContext) -> type[Controller]:
         @post(
             "/{review_id:int}/evidence/{evidence_id:uuid}/refuse",
             status_code=200,
-            summary="Take evidence back, or say that it is not believed",
+            summary="Withdraw or refuse evidence",
             refusals={404: ("review_not_found", "evidence_not_found"), 409: ("evidence_not_open",)},
         )
         async def refuse(

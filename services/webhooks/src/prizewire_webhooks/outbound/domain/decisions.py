@@ -16,12 +16,12 @@ WAITS_S: tuple[int, ...] = (5, 60, 300, 1_800, 3_600, 7_200, 14_400, 28_800, 43_
 """Seconds to wait after the first, second, … attempt in vain: 71.6 hours in all."""
 ATTEMPTS_MAX = len(WAITS_S) + 1
 GIVE_UP_AFTER = timedelta(days=3)
-"""Age at which a delivery is given up once an attempt, its own or a probe of its endpoint, is in vain."""
+"""Age after which a delivery is dead once an attempt, its own or a probe of its endpoint, fails."""
 REFUSALS_MAX = 5
-"""Tries that an endpoint may refuse (4xx) before the event is given up and its lane goes on."""
+"""Attempts that an endpoint may refuse (4xx) before the delivery is dead and its lane continues."""
 RETRY_AFTER_MAX_S = 86_400
 _NOT_THE_EVENTS_FAULT = frozenset({408, 425, 429})
-"""4xx that speak of time or load, not of this event."""
+"""4xx statuses about time or load, not about this event."""
 
 
 class Outcome(StrEnum):
