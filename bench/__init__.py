@@ -1,1 +1,1 @@
-"""Measurements of Prizewire, each beside a floor in the same run."""
+"""Measurements of Prizewire, each beside a lower bound in the same run."""

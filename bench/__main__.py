@@ -66,7 +66,7 @@ def _wallet_row(one: dict[str, Any], *, options: argparse.Namespace) -> Row:
             met &= ours["cpu_ms_per_credit"] <= CPU_MS_MAX and ours["log_bytes_per_credit"] <= LOG_BYTES_MAX
     what = f"match event to wallet credits, {prizes} prizes"
     what += ", signed by the game server" if signed else ""
-    what += f", over {history:,} matches of the past" if history else ""
+    what += f", over a history of {history:,} matches" if history else ""
     flags = f"--prizes {prizes}{' --signed' if signed else ''} --past {history}"
     return Row(
         what,
@@ -143,7 +143,7 @@ def _history(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Ro
     loss = 1 - found["ratio"]
     return [found], [
         Row(
-            f"ledger transfers/s over {found['sizes']['long']:,} in the past",
+            f"ledger transfers/s over a history of {found['sizes']['long']:,}",
             _plain(found["runs"]["long"]),
             f"{_plain(found['runs']['short'])} over {found['sizes']['short']:,}",
             found["ratio"],
@@ -197,9 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="prizewire bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all where none is named"
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--runs", type=int, default=5, help="runs of every side (5)")
     parser.add_argument("--matches", type=int, default=6_000, help="wallet: matches of 8 in each run (6000)")
     parser.add_argument("--prizes", type=int, action="append", help="wallet: prizes in a match (8, 1, 100)")
@@ -207,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--past",
         type=int,
         default=50_000,
-        help="wallet: matches of the past, at 8 prizes (50000); 0 for none",
+        help="wallet: matches of the history, at 8 prizes (50000); 0 for none",
     )
     parser.add_argument(
         "--signed", action="store_true", help="wallet: only matches signed by the game server"
@@ -222,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     unknown = set(options.parts) - set(PARTS)
     if unknown:
-        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     machine = {
         "processors": os.cpu_count(),
         "system": platform.platform(),

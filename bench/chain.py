@@ -1,8 +1,8 @@
 """The raw chain: the floor's credits after two hops instead of one, as settlement and rewards make them.
 
-The first hop takes each match once, writes it with its place in an outbox in one statement for each batch, and a relay
-beside it moves what is committed to a second topic; the floor's loop makes the credits from there. Again no rules, no
-signatures, no versions: it is what the shape of two services with an outbox between them costs by itself.
+The first hop processes each match once and writes it to an outbox, with one statement for each batch. A relay publishes
+committed matches to a second topic, from which the floor's loop makes the credits. There are no rules, no signatures and no
+versions: the chain shows the cost of two services with an outbox between them.
 """
 
 import argparse
@@ -73,7 +73,7 @@ async def _relay(
 
 
 async def forward(*, database: str, kafka: dict[str, str], topic: str, onward: str) -> None:
-    """Move matches from ``topic`` to ``onward`` by way of an outbox, until cancelled."""
+    """Move matches from ``topic`` over an outbox to ``onward``, until cancelled."""
     taken = asyncio.Event()
     consumer = consumer_of(kafka, topic)
     producer = AIOKafkaProducer(

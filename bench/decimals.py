@@ -1,5 +1,5 @@
-"""What amounts beyond 64 bits would cost the ledger: its batch write with ``bigint`` columns, as it is, beside the same
-tables, triggers and statements with ``numeric(38)``.
+"""The cost of amounts beyond 64 bits in the ledger: its batch write with ``bigint`` columns, beside the same tables,
+triggers and statements with ``numeric(38)``.
 
 Two copies of rewards' database on one server post the same sets through the adapter that the service uses, turn by
 turn. Each transfer is of some 100 units: with 9 decimals on the one side (the most that ``assets.yaml`` may say), 18 on the other.

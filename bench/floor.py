@@ -1,9 +1,9 @@
-"""The raw floor: one hop from Kafka to wallet credits, with nothing in between.
+"""The raw floor: one hop from Kafka to wallet credits, without any other work.
 
 It reads the same match messages, gives each of a match's players a fixed amount from one pool, and commits one
 statement for each batch of 500: inbox, transfers with both their postings, balances (locked in account order),
-outbox. There are no rules, no signatures, no versions, no refusals: it is what PostgreSQL and Kafka allow to
-double-entry credits, not a system one could use (docs/decisions/0008).
+outbox. There are no rules, no signatures, no versions, no refusals: it shows the rate that PostgreSQL and Kafka
+allow for double-entry credits, and is not a usable system (docs/decisions/0008).
 """
 
 import argparse
@@ -67,7 +67,7 @@ SELECT count(*) FROM posted
 
 
 def login(kafka: dict[str, str]) -> dict[str, str]:
-    """How a client of aiokafka reaches the broker, from a service's environment."""
+    """The arguments of a client of aiokafka, from a service's environment."""
     return {
         "bootstrap_servers": kafka["KAFKA_BOOTSTRAP_SERVERS"],
         "security_protocol": kafka["KAFKA_SECURITY_PROTOCOL"],

@@ -23,7 +23,7 @@ _INDEXES = (
     "SELECT coalesce(string_agg(indexdef, ';'), '') FROM pg_indexes WHERE tablename = 'ledger_transfers' "
     "AND indexname NOT IN (SELECT conname FROM pg_constraint)"
 )
-# Triggers rest while the past is written: what they would have made of it is written beside it.
+# Triggers are off while the history is written: the rows that they would write are written too.
 _PAST = """
 SET session_replication_role = replica;
 INSERT INTO ledger_groups (no, cause, correlation_id) OVERRIDING SYSTEM VALUE
@@ -51,7 +51,7 @@ UPDATE ledger_accounts a SET balance = t.balance FROM (
 
 
 def _grow(stack: Stack, *, database: str, transfers: int) -> None:
-    """Write ``transfers`` of the past. The indexes are built afterwards, because this is not measured."""
+    """Write a history of ``transfers``. The indexes are built afterwards, because this is not measured."""
     definitions = stack.postgres.run_sql(_INDEXES, database=database)
     names = stack.postgres.run_sql(
         "SELECT coalesce(string_agg(indexname, ','), '') FROM pg_indexes WHERE tablename = 'ledger_transfers' "
@@ -100,7 +100,7 @@ def measure(*, transfers: int, runs: int) -> dict[str, Any]:
 
 
 def _check(stack: Stack, *, database: str, expected: int) -> None:
-    """Balances are the sums of all transfers, past and new."""
+    """Check that balances are the sums of all transfers, of the history and new ones."""
     found = stack.postgres.run_sql(
         "SELECT (SELECT count(*) FROM ledger_transfers) || ' ' || (SELECT sum(balance) FROM ledger_balances)::bigint",
         database=database,

@@ -79,7 +79,7 @@ async def _bare(*, database: str, kafka: dict[str, str], topic: str) -> None:
 async def _publish(
     producer: AIOKafkaProducer, topic: str, values: list[bytes], *, rate: float
 ) -> dict[str, float]:
-    """Send evenly; answers when each was handed over, by id."""
+    """Send at a steady rate; returns the time at which each message was sent, by id."""
     published: dict[str, float] = {}
     begin = time.time()
     for number, value in enumerate(values):
@@ -94,7 +94,7 @@ async def _publish(
 
 
 async def _commits(side: _Side, *, since: int, count: int) -> dict[str, float]:
-    """When each of ``count`` matches was committed, by id, once all of their rows are there."""
+    """The commit time of each of ``count`` matches, by id, once all of their rows exist."""
     connection = await asyncpg.connect(side.database)
     rows = count * side.rows
     give_up = time.monotonic() + DEADLINE_S
@@ -102,7 +102,7 @@ async def _commits(side: _Side, *, since: int, count: int) -> dict[str, float]:
         found := await connection.fetchval(f"SELECT count(*) FROM {side.table} WHERE seq > $1", since)
     ) < rows:
         if time.monotonic() > give_up:
-            msg = f"{found} of {rows} rows were there after {DEADLINE_S:.0f} s"
+            msg = f"{found} of {rows} rows existed after {DEADLINE_S:.0f} s"
             raise TimeoutError(msg)
         await asyncio.sleep(LOOK_S)
     seen = {row["id"]: row["at"].timestamp() for row in await connection.fetch(side.query, since)}

@@ -2,7 +2,7 @@
 
 Every side moves the same amounts out of one hot account into 20,000 others, durably. The functions have the shape of
 pgledger: accounts with a version and sign rules, transfers, and an entry with the balance before and after for each
-leg. They run as one call for each transfer, and in their batched form, an array for each call. Ours posts sets of
+leg. They run as one call for each transfer, and in their batched form, an array for each call. Prizewire's side posts sets of
 transfers through the adapter that the service uses: accounts opened where missing, transfers appended, allowlist,
 redeemability, kinds and balances enforced by the database. Each side gets the number of clients at which it is fastest.
 
@@ -32,7 +32,7 @@ ASSET = "USDC"
 FUNDS = 10**15
 CLIENTS = {"calls": (1, 4, 8), "batches": (1, 2), "ours": (1, 2)}
 SQL_BATCH = 199
-"""Transfers in one call of the batched form: the size at which the sheet of figures measured it."""
+"""Transfers in one call of the batched form: the size of its published measurement."""
 OUR_BATCH = 500
 PER_ROUND = 8
 SIDES = ("calls", "batches", "ours")
@@ -198,7 +198,7 @@ def transfers_of(*, run: int, targets: list[int], start: int) -> list[Transfer]:
 
 
 async def fund(database: str) -> None:
-    """Open every account, and put money where the transfers take it from."""
+    """Open every account, and fund the account that pays."""
     db = Database(database, application_name="bench")
     world, pool = Account(Kind.EXTERNAL_IN, "world", ASSET), Account(Kind.POOL, "hot", ASSET)
     hot = Account(Kind.RESERVED, "hot", ASSET)

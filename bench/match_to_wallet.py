@@ -67,8 +67,8 @@ def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
 
 
 def measure(*, count: int, prizes: int, runs: int, signed: bool, history: int = 0) -> dict[str, Any]:
-    """Measure every side ``runs`` times, each run beginning with another, over ``history`` matches that each side has made
-    the credits of before. Answers figures, medians and the ratios of their rates to the floor's.
+    """Measure every side ``runs`` times, each run beginning with another, over a history of ``history`` matches of each
+    side. Returns figures, medians and the ratios of their rates to the floor's.
     """
     key = MessageKey.from_seed(keyid="bench-1", seed=bytes(range(32)))
     results: list[Measured] = []

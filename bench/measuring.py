@@ -1,4 +1,4 @@
-"""What a side of a benchmark costs and how fast it is: processor time, write-ahead log, rows, credits over seconds."""
+"""The cost and the rate of a side of a benchmark: processor time, write-ahead log, rows, credits over seconds."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ DEADLINE_S = 900.0
 
 
 class LogUse(NamedTuple):
-    """What a stretch of the write-ahead log holds: bytes, bytes of whole pages among them, and what was written.
+    """The contents of a part of the write-ahead log: bytes, bytes of whole pages among them, rows and index entries.
 
     ``index_entries`` are new entries of b-trees.
     """
@@ -57,7 +57,7 @@ class Measured:
         return self.credits / self.seconds
 
     def figures(self) -> dict[str, float]:
-        """What is reported of it."""
+        """The reported figures."""
         return {
             "credits_per_s": round(self.rate),
             "start_cpu_s": round(self.start_cpu_s, 2),
@@ -73,22 +73,22 @@ class Measured:
 
 
 def keep_log(stack: Stack) -> None:
-    """Let PostgreSQL keep the write-ahead log of a whole run, also behind a checkpoint."""
+    """Let PostgreSQL keep the write-ahead log of a whole run, also after a checkpoint."""
     stack.postgres.run_sql("ALTER SYSTEM SET wal_keep_size = '8GB'")
     stack.postgres.run_sql("SELECT pg_reload_conf()")
 
 
 class Reading(NamedTuple):
-    """What the server and a side's processes have used so far."""
+    """The use of the server and of a side's processes so far."""
 
     side_cpu_s: float
     postgres_cpu_s: float
     position: str
-    """In the write-ahead log."""
+    """The position in the write-ahead log."""
 
 
 class Meter:
-    """Reads what a side has used; the difference of two readings is what it cost in between."""
+    """Reads the use of a side; the difference of two readings is the cost between them."""
 
     def __init__(self, stack: Stack, *, processes: Sequence[int]) -> None:
         """``processes`` are the ids of the side's processes."""
@@ -104,7 +104,7 @@ class Meter:
         )
 
     def log_between(self, before: Reading, after: Reading) -> LogUse:
-        """What the write-ahead log holds from one reading to another."""
+        """The contents of the write-ahead log between two readings."""
         done = subprocess.run(
             (
                 str(binaries() / "pg_waldump"),
@@ -153,7 +153,7 @@ def _cpu_s(pid: int) -> float:
 
 
 async def watch(database: str, *, progress: str, credits_query: str, target: int) -> tuple[int, float]:
-    """Look until there are ``target`` credits in all; answers credits and seconds between the first look that saw progress
+    """Look until there are ``target`` credits in all; returns credits and seconds between the first look that saw progress
     and the last that saw any. ``progress`` rises with every transfer; when it stands still, the credits are counted.
 
     Raises:
@@ -186,7 +186,7 @@ async def watch(database: str, *, progress: str, credits_query: str, target: int
 
 
 async def count(database: str, query: str) -> int:
-    """The count that ``query`` answers."""
+    """The count that ``query`` returns."""
     connection = await asyncpg.connect(database)
     try:
         found: int = await connection.fetchval(query)

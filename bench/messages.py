@@ -1,4 +1,4 @@
-"""The messages that every side drains: match results, some of them twice."""
+"""The messages that every side processes: match results, some of them twice."""
 
 import random
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
 """The sides that are compared: the services, the raw one-hop floor, and the raw chain of two hops.
 
-Each drains the same preloaded messages and is held to the credits that it must have made.
+Each processes the same messages, and its credits are compared with them.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ COUNT_CREDITS = "SELECT count(*) FROM ledger_transfers WHERE type = 'prize_credi
 COUNT_FLOOR = "SELECT count(*) FROM transfers"
 PROGRESS = "SELECT coalesce(max(seq), 0) FROM ledger_transfers"
 PROGRESS_FLOOR = "SELECT coalesce(max(seq), 0) FROM transfers"
-"""What is asked while the clock runs must cost nothing: the last number of an index, not a count of the table."""
+"""A query during the measurement must be cheap: the last number of an index, not a count of the table."""
 FLOOR_SUM = "SELECT sum(balance) - 1000000000000000 FROM balances"
 CONSUMERS = ("settlement.matches", "rewards.settlements")
 
@@ -130,7 +130,7 @@ def verify(stack: Stack) -> None:
 
 
 def settle_down(stack: Stack) -> None:
-    """Do at once what PostgreSQL and the services do in the background for a history, so that no run is measured with it."""
+    """Finish the background work of PostgreSQL and the services after a history, so that no run is measured with it."""
     database = stack.database("rewards").runtime
     asyncio.run(eventually(lambda: _summed_up(database), deadline_s=CHECKS_WITHIN_S))
     for name in stack.postgres.run_sql("SELECT datname FROM pg_database WHERE datallowconn").splitlines():

@@ -21,7 +21,7 @@ def bench_stack(*, services: tuple[str, ...]) -> Iterator[Stack]:
 
 
 def empty_rewards(stack: Stack, *, name: str) -> str:
-    """A copy of rewards' database as its migrations leave it; answers the runtime role's URL. The service is stopped."""
+    """A copy of rewards' migrated, empty database; returns the runtime role's URL. The service is stopped."""
     stack.stop("rewards")
     return stack.postgres.copy_database(
         "rewards", passwords=stack.keyring.role_passwords("rewards"), database=name, template="rewards"

@@ -1,4 +1,4 @@
-"""Payout requests under rules: limits, fees that players bear, and automatic withdrawals."""
+"""Payout requests under rules: limits, fees of players, and automatic withdrawals."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -168,7 +168,7 @@ def write_off_debt(debt: Receivable) -> ReceivableStep:
 
 def undo_debt(debt: Receivable, amount: int) -> list[ReceivableStep]:
     """Undo ``amount`` of the unpaid part of a debt, in at most two steps. The first step lifts what is still owed. The
-    second one restores what was written off: otherwise the platform would bear that loss twice.
+    second one restores what was written off: otherwise the platform would take that loss twice.
     """
     steps = []
     lifted = min(amount, debt.open)
