@@ -160,8 +160,8 @@ async def test_a_player_requests_a_payout_and_cancels_it(rig: Rig) -> None:
     ]
     assert [cancel.status_code for cancel in cancels] == [202, 202]
     assert listed["items"][0]["state"] == "cancel_requested"
-    [asked] = await rig.events("payout.requested")
-    intent = asked["data"]["intent"]
+    [requested_event] = await rig.events("payout.requested")
+    intent = requested_event["data"]["intent"]
     assert (intent["pay_asset"], intent["pay_amount"], intent["player"]) == ("USDC", "60.00", "ann")
     assert intent["allowed"] == [{"rail": "stellar", "destination": "GANN", "memo": None, "commitment": None}]
     [request] = await rig.events("payout.cancel_requested")
@@ -298,7 +298,7 @@ async def test_a_player_sees_only_what_is_theirs(rig: Rig) -> None:
 
 async def test_every_route_wants_a_token(rig: Rig) -> None:
     """Without a token every route is refused."""
-    async with rig.client() as nobody:
+    async with rig.client() as anonymous:
         for path in (
             "/api/campaigns",
             "/api/wallet",
@@ -309,9 +309,9 @@ async def test_every_route_wants_a_token(rig: Rig) -> None:
             "/api/rewards",
             "/api/services/rewards/checks",
         ):
-            assert (await nobody.get(path)).status_code == 401, path
+            assert (await anonymous.get(path)).status_code == 401, path
         for path in ("/api/campaigns", "/api/wallet/payout-request"):
-            assert (await nobody.post(path, json={})).status_code == 401, path
+            assert (await anonymous.post(path, json={})).status_code == 401, path
 
 
 async def test_money_needs_an_idempotency_key(rig: Rig) -> None:
@@ -337,7 +337,7 @@ async def test_lineage_and_checks_are_served(rig: Rig) -> None:
     kinds = [entry["kind"] for entry in lineage["entries"]]
     assert kinds == ["round", "round_state", "transfer", "transfer", "transfer"]
     assert all(check["ok"] for check in checks)
-    assert {check["name"] for check in checks} > set(Invariant), "the audit chain stands beside them"
+    assert {check["name"] for check in checks} > set(Invariant), "the audit chain is checked too"
     assert "/api/wallet/payout-request" in schema["paths"]
 
 

@@ -68,12 +68,12 @@ async def test_a_payout_batch_that_is_rolled_back_counts_nothing(rig: Rig) -> No
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     await rig.settle(Match(campaign, [("ann", "500.00")]))
-    [asked] = await rig.events("payout.requested")
+    [requested_event] = await rig.events("payout.requested")
     await fail_three_commits(rig, "inbox")
     before = counts()
     await rig.feed(
         rig.payouts,
-        paid_event(asked["data"]["payout_id"], player="ann", amount="500.00"),
+        paid_event(requested_event["data"]["payout_id"], player="ann", amount="500.00"),
         paid_event(uuid4(), player="ann", amount="1.00"),
     )
     assert [reason for _, reason in await rig.stuck()] == ["event_mismatch"]

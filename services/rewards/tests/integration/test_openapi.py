@@ -149,8 +149,8 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
         body = {"source": "platform", "asset": "USDC", "amount": "0.10"}
         for number in range(2):
             headers = {"Idempotency-Key": uuid4().hex}
-            asked = {**body, "reference": f"wire {number}"}
-            made = await client.post("/api/fee-withdrawals", json=asked, headers=headers)
+            withdrawal = {**body, "reference": f"wire {number}"}
+            made = await client.post("/api/fee-withdrawals", json=withdrawal, headers=headers)
             filed.append(made.json()["withdrawal_id"])
         forged = [Match(await rig.campaign(funded=10_000), [(player, "1.00")]) for _ in range(3)]
         await rig.settle(*forged)
@@ -190,17 +190,17 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
 
 async def test_the_document_is_valid_and_shows_every_body(rig: Rig) -> None:
     """The document is served without a token, at /schema and through the gateway, and is the same."""
-    async with rig.client() as nobody:
-        document = (await nobody.get("/schema")).json()
-        assert (await nobody.get("/api/services/rewards/schema")).json() == document
+    async with rig.client() as anonymous:
+        document = (await anonymous.get("/schema")).json()
+        assert (await anonymous.get("/api/services/rewards/schema")).json() == document
     assert faults_of(document) == []
     assert document["info"]["title"] == "Prizewire rewards"
 
 
 async def test_every_answer_is_shown_by_example(rig: Rig) -> None:
     """Every route that answers JSON has an example."""
-    async with rig.client() as nobody:
-        document = (await nobody.get("/schema")).json()
+    async with rig.client() as anonymous:
+        document = (await anonymous.get("/schema")).json()
     found = list(shown(document))
     assert {route for route, _, _ in found} == {f"{method} {path}" for _, method, path, _, _ in CALLS}
     assert [f"{route}: {status}" for route, status, examples in found if not examples] == []

@@ -184,14 +184,14 @@ async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> Non
     """
     before = await counters(grown)
     rig = await Rig.open(grown)
-    asked = 0
+    requests = 0
     async with rig.client("olga", "operator") as olga:
         for query in ({}, {"player": "p31"}, {"correlation_id": played(uuid4(), 7).correlation_id}):
             cursor: dict[str, str] = {}
             for _ in range(5):
                 answer = await olga.get("/api/rewards", params={"limit": "3", **query, **cursor})
                 page = answer.json()
-                asked += 1
+                requests += 1
                 assert page["items"] or cursor, query
                 if page["next_cursor"] is None:
                     break
@@ -203,7 +203,7 @@ async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> Non
             for _ in range(5):
                 answer = await olga.get(path, params={"limit": "3", "since": "2026-01-01", **place})
                 page = answer.json()
-                asked += 1
+                requests += 1
                 assert len(page["items"]) == 3, path
                 place = {"cursor": page["next_cursor"]}
     await rig.close()
@@ -211,13 +211,13 @@ async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> Non
     async def reported() -> bool:
         """A session reports its statistics when it ends."""
         now = await counters(grown)
-        return now["rounds"].found - before["rounds"].found >= asked
+        return now["rounds"].found - before["rounds"].found >= requests
 
     await eventually(reported)
     after = await counters(grown)
     for name in ("rewards", "rounds", "entries", "payouts"):
         assert after[name].scans == before[name].scans, name
-        assert after[name].found - before[name].found <= asked * LISTED_MAX, name
+        assert after[name].found - before[name].found <= requests * LISTED_MAX, name
 
 
 async def test_a_sequential_scan_is_counted(grown: DatabaseUrls) -> None:

@@ -51,7 +51,7 @@ def test_references_that_were_used_twice_before_do_not_stop_the_migration(
     config.set_main_option("path_separator", "os")
     config.attributes.update(url=urls.migration, runtime_role=None)
 
-    async def ask(*statements: str) -> list[Any]:
+    async def query(*statements: str) -> list[Any]:
         engine = create_async_engine(urls.migration.replace("postgresql://", "postgresql+asyncpg://"))
         async with engine.begin() as tx:
             for statement in statements:
@@ -77,10 +77,10 @@ def test_references_that_were_used_twice_before_do_not_stop_the_migration(
         "WHERE id = CAST(lpad('1', 32, '0') AS uuid)"
     )
     asset = "INSERT INTO assets (code, decimals, redeemable) VALUES ('USDC', 2, true)"
-    asyncio.run(ask(asset, money, fees, rejected))
+    asyncio.run(query(asset, money, fees, rejected))
     command.upgrade(config, "head")
     said = "SELECT CAST(right(CAST(id AS text), 1) AS int), CAST(right(CAST(repeats AS text), 1) AS int) FROM {} ORDER BY id"
-    assert asyncio.run(ask(said.format("money_in"))) == [(1, None), (2, 1), (3, 1), (4, None)]
-    assert asyncio.run(ask(said.format("fee_withdrawals"))) == [(1, None), (2, None), (3, 2)]
+    assert asyncio.run(query(said.format("money_in"))) == [(1, None), (2, 1), (3, 1), (4, None)]
+    assert asyncio.run(query(said.format("fee_withdrawals"))) == [(1, None), (2, None), (3, 2)]
     with pytest.raises(DBAPIError, match="append-only"):
-        asyncio.run(ask("UPDATE money_in SET repeats = NULL"))
+        asyncio.run(query("UPDATE money_in SET repeats = NULL"))

@@ -214,7 +214,7 @@ def test_settings_are_listed_as_json() -> None:
     rows = {row["name"]: row for row in orjson.loads(done.stdout)}
     assert rows["STELLAR_NETWORK_PASSPHRASE"]["description"]
     assert rows["STELLAR_NETWORK_PASSPHRASE"]["required"], (
-        "intents for a network that nobody named would be useless"
+        "an intent without a configured network would be useless"
     )
     assert rows["STELLAR_NETWORK_PASSPHRASE"]["default"] is None
     assert rows["DATABASE_URL"]["secret"]

@@ -140,7 +140,7 @@ async def moved(tx: AsyncConnection) -> list[Moved]:
     return [Moved(*row) for row in rows]
 
 
-async def ask(tx: AsyncConnection, name: Invariant) -> str:
+async def breaches_of(tx: AsyncConnection, name: Invariant) -> str:
     """The breaches of the check of this name."""
     found = await checks._check_slices(tx, question=checks.QUESTIONS[name])
     return " | ".join(found)
@@ -187,7 +187,7 @@ async def test_each_figure_of_a_transfer_is_compared_with_its_document(owner: As
             if one.type in LOOKED_AT and (one.type, change) not in NOT_WITH_DOCUMENT:
                 expected.add(_WITH_DOCUMENT)
             for name in (_DOCUMENTED, _WITH_DOCUMENT):
-                reported = str(one.id) in await ask(owner, name)
+                reported = str(one.id) in await breaches_of(owner, name)
                 if reported is not (name in expected):
                     unseen.append((name, " ".join(one[1:]), f"{change} {reported}"))
             await nested.rollback()
@@ -216,12 +216,12 @@ _ACCOUNT_GONE = (
     "WHERE type = 'entry_fee_held' AND debit_kind = 'wallet:winnings' LIMIT 1)"
 )
 DOCUMENTS: dict[str, tuple[str, Invariant, str]] = {
-    "a withdrawal of fees that nobody approved": (
+    "a withdrawal of fees without an approval": (
         "UPDATE fee_withdrawals SET state = 'rejected'",
         _DOCUMENTED,
         "there is no approved withdrawal of fees",
     ),
-    "money that left by a withdrawal that nobody approved": (
+    "money that left by a withdrawal without an approval": (
         "UPDATE fee_withdrawals SET state = 'rejected'",
         Invariant.FEES_ADD_UP,
         "is rejected, and 7.00 USDC has left by it",
@@ -256,7 +256,7 @@ DOCUMENTS: dict[str, tuple[str, Invariant, str]] = {
         _DOCUMENTED,
         "(claim_expired, ",
     ),
-    "a claim that was refused and is gone": (
+    "a claim that was refused and whose row was deleted": (
         "DELETE FROM claims WHERE player = 'wim'",
         _DOCUMENTED,
         "(claim_rejected, ",
@@ -354,7 +354,7 @@ DOCUMENTS: dict[str, tuple[str, Invariant, str]] = {
 for _kind in ("pool", "claimable", "reserved", "payout_pending", "funding", "entry_fee_escrow:topup",
               "entry_fee_escrow:winnings"):  # fmt: skip
     DOCUMENTS |= {
-        f"{_kind} of nobody": (
+        f"{_kind} without an owner": (
             f"UPDATE ledger_accounts SET owner = gen_random_uuid() WHERE kind = '{_kind}'",
             Invariant.ACCOUNTS_OWNED,
             f"{_kind} of ",
@@ -366,7 +366,7 @@ for _kind in ("pool", "claimable", "reserved", "payout_pending", "funding", "ent
         ),
     }
 for _side in ("debit", "credit"):
-    DOCUMENTS[f"a {_side}ed account that is gone"] = (
+    DOCUMENTS[f"a {_side}ed account that whose row was deleted"] = (
         _ACCOUNT_GONE.format(side=_side),
         _DOCUMENTED,
         "an account that is missing",
@@ -378,7 +378,7 @@ async def test_each_document_is_compared_with_its_transfers(owner: AsyncConnecti
     """Each changed document is a breach of its check, with a message that names it."""
     statement, invariant, said = DOCUMENTS[name]
     assert (await owner.execute(text(statement))).rowcount > 0
-    assert said in await ask(owner, invariant)
+    assert said in await breaches_of(owner, invariant)
 
 
 async def test_entries_of_a_closing_round_may_be_open(owner: AsyncConnection) -> None:
@@ -387,7 +387,7 @@ async def test_entries_of_a_closing_round_may_be_open(owner: AsyncConnection) ->
         "UPDATE entry_rounds SET open = false, ended_as = 'earned', closing = true WHERE ended_as IS NULL"
     )
     assert (await owner.execute(text(statement))).rowcount > 0
-    assert await ask(owner, Invariant.ENTRIES_IN_ESCROW) == ""
+    assert await breaches_of(owner, Invariant.ENTRIES_IN_ESCROW) == ""
 
 
 async def test_a_fee_that_a_payout_does_not_have_is_a_breach(owner: AsyncConnection) -> None:
@@ -397,4 +397,4 @@ async def test_a_fee_that_a_payout_does_not_have_is_a_breach(owner: AsyncConnect
     ).scalar_one()
     debit, credit = Account(Kind.PAYOUT_PENDING, str(payout), "USDC"), Account(Kind.FEES, "platform", "USDC")
     await insert(owner, "payout_fee", debit, credit, 1, cause=f"payout/{payout}")
-    assert "(payout_fee, 0.01 USDC" in await ask(owner, _DOCUMENTED)
+    assert "(payout_fee, 0.01 USDC" in await breaches_of(owner, _DOCUMENTED)

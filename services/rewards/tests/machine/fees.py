@@ -83,7 +83,7 @@ class ReversalModel:
     """
 
     dispute: bool
-    asked: int
+    named: int
     taken: int
     owed: int
     debt: UUID
@@ -118,17 +118,17 @@ class Topups:
         self.holdings.paid_in += amount
         self.holdings.credit_topup(person, amount)
 
-    def reverse(self, topup: UUID, reference: str, *, dispute: bool, asked: int, debt: UUID) -> None:
+    def reverse(self, topup: UUID, reference: str, *, dispute: bool, named: int, debt: UUID) -> None:
         """Reverse a top-up, at most its credited amount. What the wallet no longer has is owed."""
         session = self.sessions[topup]
-        amount = min(asked, session.left)
+        amount = min(named, session.left)
         taken = min(amount, self.holdings.topup[session.person])
         session.reversed += amount
         self.holdings.topup[session.person] -= taken
         self.holdings.outside += taken
         if taken < amount:
             self.holdings.debts[debt] = DebtModel(session.person, amount - taken, None)
-        session.reversals[reference] = ReversalModel(dispute, asked, taken, amount - taken, debt)
+        session.reversals[reference] = ReversalModel(dispute, named, taken, amount - taken, debt)
 
     def win(self, topup: UUID, reference: str, amount: int) -> None:
         """Win a dispute: the unpaid part of its debt is undone first, and the rest is credited."""

@@ -126,8 +126,8 @@ class Invariants(Walk):
     def cancels_are_requested(self) -> None:
         """The cancellation of exactly those open payouts is requested that hold money which a correction takes back."""
         if self.holdings.open:
-            asked = self.backend.run(self._cancel_requested)
-            assert asked == {
+            requested = self.backend.run(self._cancel_requested)
+            assert requested == {
                 payout for payout in self.holdings.open if payout in self.holdings.cancel_requested
             }
 

@@ -73,7 +73,7 @@ class TopupRules(Walk):
         self._apply(batch, refused=bool(again))
         cause = f"topup/{topup}/{RAIL}/{reference}"
         debt = ids.receivable_id(cause=cause, player=self.name(person))
-        self.topups.reverse(topup, reference, dispute=dispute, asked=amount, debt=debt)
+        self.topups.reverse(topup, reference, dispute=dispute, named=amount, debt=debt)
         if dispute and end is DisputeEnd.WON:
             self.topups.win(topup, reference, amount)
         elif dispute and end is DisputeEnd.WON_LATE and debt in self.holdings.debts:
@@ -103,7 +103,7 @@ class TopupRules(Walk):
         """Win a dispute of its whole amount or of another one. A refund cannot be won."""
         topup, reference = data.draw(st.sampled_from(self.disputes_with_debts() or self.reversed_payments()))
         back = self.topups.sessions[topup].reversals[reference]
-        command = self._won(topup, reference, back.asked if whole else amount)
+        command = self._won(topup, reference, back.named if whole else amount)
         if not back.dispute:
             self._apply([command], refused=True)
             return

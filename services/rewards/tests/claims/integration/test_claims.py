@@ -350,9 +350,11 @@ async def test_unclaimed_prizes_go_back_to_the_pool(rig: Rig) -> None:
     assert await rig.balance(Kind.POOL, match.campaign) == 100_000 - 4_000
     assert await rig.balance(Kind.CLAIMABLE, match.campaign) == 0
     [expired] = await rig.events("claim.expired")
-    [gone] = await rig.events("reward.expired")
+    [expired_event] = await rig.events("reward.expired")
     assert expired["data"]["code"] == "not_claimed"
-    assert [(line["player"], line["state"]) for line in gone["data"]["lines"]] == [("ann", "expired")]
+    assert [(line["player"], line["state"]) for line in expired_event["data"]["lines"]] == [
+        ("ann", "expired")
+    ]
     answer = await post(rig, "ann", str(match.reward_id("ann")))
     assert (answer.status_code, answer.json()["code"]) == (409, "claim_expired")
     assert await rig.breaches() == []

@@ -271,7 +271,7 @@ async def test_the_roll_up_changes_no_balance(funded: Rig) -> None:
         if not found.startswith(("accounts_owned: ", "granted_within_funded: ", "money_is_documented: "))
     ]
     assert others == [], (
-        "the pool of this test has no campaign, and nobody is on record; nothing else may be off"
+        "the pool of this test has no campaign, and no person is stored; nothing else may be off"
     )
 
 

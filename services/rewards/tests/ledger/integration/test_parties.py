@@ -33,7 +33,7 @@ async def settle(rig: Rig, match: Match, parties: list[dict[str, str]], **more: 
     await rig.feed(rig.settlements, *match.events(parties=parties, **more))
 
 
-async def ask(rig: Rig, amount: int, player: str = "ann") -> UUID:
+async def request(rig: Rig, amount: int, player: str = "ann") -> UUID:
     command = RequestPayout(id=uuid4(), player=player, asset="USDC", amount=amount, method_id=None)
     async with rig.db.transaction() as tx:
         payout = await request_payout(command, ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
@@ -88,19 +88,19 @@ async def test_a_wallet_keeps_all_parties_until_it_is_empty(rig: Rig) -> None:
     await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_ALONE)
     await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_AND_BOB)
     everybody = expected_parties(("rule_writer", "ada"), ("reporter", "ada"), ("reporter", "bob"))
-    await ask(rig, 1_000)
+    await request(rig, 1_000)
     assert parties_of(await last_requested(rig)) == (everybody, ["ada"])
-    whole = await ask(rig, 3_000)
+    whole = await request(rig, 3_000)
     assert parties_of(await last_requested(rig)) == (everybody, ["ada"])
     assert await kept(rig) == []
     await settle(rig, Match(campaign, [("ann", "5.00")]), ADA_AND_BOB)
-    await ask(rig, 500)
+    await request(rig, 500)
     assert parties_of(await last_requested(rig)) == (
         expected_parties(("rule_writer", "ada"), ("reporter", "bob")),
         [],
     )
     await rig.feed(rig.payouts, closed_event(whole, "failed", closure=closure_of(whole)))
-    await ask(rig, 3_000)
+    await request(rig, 3_000)
     assert parties_of(await last_requested(rig)) == (everybody, ["ada"])
 
 
@@ -116,7 +116,7 @@ async def test_matured_prizes_have_their_parties(rig: Rig) -> None:
     await rig.feed(rig.settlements, *corrected)
     await rig.feed(rig.settlements, match.finalized(version=3))
     assert await rig.stuck() == []
-    await ask(rig, 1_500)
+    await request(rig, 1_500)
     assert parties_of(await last_requested(rig)) == (
         expected_parties(("rule_writer", "ada"), ("reporter", "ada")),
         ["ada"],
@@ -201,7 +201,7 @@ async def test_a_person_who_set_facts_is_a_party_of_the_claim(rig: Rig) -> None:
             f"/api/claims/{match.reward_id('ann')}", headers={"Idempotency-Key": uuid4().hex}
         )
     assert answer.json()["state"] == "approved"
-    await ask(rig, 2_000)
+    await request(rig, 2_000)
     everybody = expected_parties(("rule_writer", "ada"), ("reporter", "ada"), ("releaser", "mia"))
     assert parties_of(await last_requested(rig)) == (everybody, ["ada"])
 
@@ -225,7 +225,7 @@ async def test_the_importer_alone_decides_an_imported_balance(rig: Rig) -> None:
             "/api/imports/balances", json={"dry_run": False, "rows": rows}, headers=headers
         )
         assert answer.status_code == 200, answer.text
-    await ask(rig, 2_000)
+    await request(rig, 2_000)
     assert parties_of(await last_requested(rig)) == ([("importer", "ada")], ["ada"])
 
 
@@ -239,7 +239,7 @@ async def test_a_refundable_entry_keeps_the_parties(rig: Rig) -> None:
         "state, correlation_id, version, entered_at, changed_at) VALUES (gen_random_uuid(), gen_random_uuid(), 'm', 's', "
         "'ann', 'USDC', 500, 0, 500, 'paid', 'c', 1, now(), now()) RETURNING id"
     )
-    await ask(rig, 2_000)
+    await request(rig, 2_000)
     assert "reporter" in await kept(rig)
 
 
@@ -252,13 +252,13 @@ async def test_the_rule_writers_decide_an_organizers_fee(rig: Rig) -> None:
     fee = {"organizer": "9.00", "organizer_player": "olaf"}
     await settle(rig, Match(campaign, [("ann", "1.00")], **fee), one)
     assert await alone(rig, "ann") == []
-    await ask(rig, 900, "olaf")
+    await request(rig, 900, "olaf")
     assert parties_of(await last_requested(rig)) == (expected_parties(("rule_writer", "ada")), ["ada"])
     late = Match(campaign, [("ann", "1.00")], final=False, **fee)
     await settle(rig, late, two)
     await rig.feed(rig.settlements, late.finalized())
     assert await alone(rig, "ann") == []
-    await ask(rig, 900, "olaf")
+    await request(rig, 900, "olaf")
     everybody = expected_parties(("rule_writer", "ada"), ("rule_writer", "eve"), ("reporter", "bob"))
     assert parties_of(await last_requested(rig)) == (everybody, ["ada", "eve"])
 

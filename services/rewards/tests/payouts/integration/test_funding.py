@@ -121,8 +121,8 @@ async def test_an_operators_payout_has_intent_and_parties(funded: Rig) -> None:
     answer = await create(funded)
     assert (answer.status_code, answer.json()["state"]) == (202, "requested"), answer.text
     payout = UUID(answer.json()["payout_id"])
-    [asked] = await funded.events("payout.requested")
-    data = PayoutRequestedEvent.model_validate(asked).data
+    [requested_event] = await funded.events("payout.requested")
+    data = PayoutRequestedEvent.model_validate(requested_event).data
     assert (data.player, data.method_id, data.method_version, data.reward_ids) == (None, None, None, [])
     assert data.filed_by == "olga"
     assert [(party.role.value, party.subject) for party in data.parties] == [("funder", "boss")]
@@ -131,7 +131,7 @@ async def test_an_operators_payout_has_intent_and_parties(funded: Rig) -> None:
     assert (intent.debit_amount, intent.pay_amount) == ("250.00", "250.00")
     [way] = intent.allowed
     assert (way.rail, way.destination, way.commitment, way.memo) == ("stellar", ADDRESS, None, "invoice 77")
-    assert asked["correlationid"] == str(payout)
+    assert requested_event["correlationid"] == str(payout)
     assert await funded.balance(Kind.FUNDING, "marketing") == 75_000
     assert await funded.balance(Kind.PAYOUT_PENDING, payout) == 25_000
     [audited] = await funded.rows(

@@ -54,7 +54,7 @@ async def ruled(make_database: DatabaseFactory, tmp_path: Path) -> AsyncIterator
     await rig.close()
 
 
-async def ask(rig: Rig, amount: str, **more: str) -> Any:
+async def request(rig: Rig, amount: str, **more: str) -> Any:
     """Request a payout of ann's winnings."""
     async with rig.client("ann") as ann:
         return await ann.post(
@@ -77,7 +77,7 @@ async def test_a_request_outside_the_rules_is_refused(
     ruled: Rig, amount: str, more: dict[str, str], code: str
 ) -> None:
     """Each is refused with a stable code, and nothing moves."""
-    answer = await ask(ruled, amount, **more)
+    answer = await request(ruled, amount, **more)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert await ruled.winnings("ann") == 200_000
     assert await ruled.events("payout.requested") == []
@@ -85,20 +85,20 @@ async def test_a_request_outside_the_rules_is_refused(
 
 async def test_the_limit_of_a_day_counts_requests_that_were_not_given_back(ruled: Rig) -> None:
     """Requests of a day (UTC) count together, without those that were given back; the next day begins at zero."""
-    first = (await ask(ruled, "500.00")).json()["payout_id"]
-    assert (await ask(ruled, "300.01")).json()["code"] == "daily_limit_exceeded"
-    assert (await ask(ruled, "300.00")).status_code == 202
-    assert (await ask(ruled, "10.00")).json()["code"] == "daily_limit_exceeded"
+    first = (await request(ruled, "500.00")).json()["payout_id"]
+    assert (await request(ruled, "300.01")).json()["code"] == "daily_limit_exceeded"
+    assert (await request(ruled, "300.00")).status_code == 202
+    assert (await request(ruled, "10.00")).json()["code"] == "daily_limit_exceeded"
     await ruled.feed(ruled.payouts, closed_event(first, "failed", closure=closure_of(first)))
-    assert (await ask(ruled, "500.00")).status_code == 202
+    assert (await request(ruled, "500.00")).status_code == 202
     ruled.clock.advance(timedelta(hours=12))
-    assert (await ask(ruled, "500.00")).status_code == 202
+    assert (await request(ruled, "500.00")).status_code == 202
     assert await ruled.breaches() == []
 
 
 async def test_concurrent_requests_do_not_exceed_the_limit(ruled: Rig) -> None:
     """Twenty concurrent requests of 100.00: eight succeed."""
-    answers = await asyncio.gather(*(ask(ruled, "100.00") for _ in range(20)))
+    answers = await asyncio.gather(*(request(ruled, "100.00") for _ in range(20)))
     codes = [answer.json().get("code") for answer in answers]
     assert codes.count(None) == 8
     assert codes.count("daily_limit_exceeded") == 12
@@ -107,11 +107,11 @@ async def test_concurrent_requests_do_not_exceed_the_limit(ruled: Rig) -> None:
 
 async def test_a_fee_that_the_player_bears_is_booked_when_it_is_paid(ruled: Rig) -> None:
     """The requested amount is debited, the intent pays less, and the difference goes to the fees."""
-    answer = (await ask(ruled, "100.00")).json()
+    answer = (await request(ruled, "100.00")).json()
     assert (answer["player_fee"], answer["pay_amount"]) == ("1.75", "98.25")
     payout = UUID(answer["payout_id"])
-    [asked] = await ruled.events("payout.requested")
-    intent = asked["data"]["intent"]
+    [requested_event] = await ruled.events("payout.requested")
+    intent = requested_event["data"]["intent"]
     assert (intent["debit_amount"], intent["pay_amount"]) == ("100.00", "98.25")
     async with ruled.client("olga", "operator") as olga:
         for path, query in (("/asked", {}), ("", {"ids": str(payout)})):
@@ -129,7 +129,7 @@ async def test_a_fee_that_the_player_bears_is_booked_when_it_is_paid(ruled: Rig)
 
 async def test_the_paid_amount_is_the_intents_pay_amount(ruled: Rig) -> None:
     """A payment of the whole debited amount does not match the intent."""
-    payout = UUID((await ask(ruled, "100.00")).json()["payout_id"])
+    payout = UUID((await request(ruled, "100.00")).json()["payout_id"])
     await ruled.feed(ruled.payouts, paid_event(payout, player="ann", amount="100.00"))
     assert await ruled.stuck() == [("parked", "event_mismatch")]
     assert await ruled.balance(Kind.PAYOUT_PENDING, payout) == 10_000
@@ -137,7 +137,7 @@ async def test_the_paid_amount_is_the_intents_pay_amount(ruled: Rig) -> None:
 
 async def test_a_payout_that_fails_gives_its_fee_back_too(ruled: Rig) -> None:
     """A payout without effect gives the fee back."""
-    payout = UUID((await ask(ruled, "100.00")).json()["payout_id"])
+    payout = UUID((await request(ruled, "100.00")).json()["payout_id"])
     await ruled.feed(ruled.payouts, closed_event(payout, "rejected", closure=closure_of(payout)))
     assert await ruled.winnings("ann") == 200_000
     assert await ruled.balance(Kind.FEES, "platform") == 0
@@ -149,7 +149,7 @@ async def test_at_most_the_paid_amount_comes_back(
     ruled: Rig, amount: str, stuck: list[tuple[str, str]]
 ) -> None:
     """A return gives back at most the paid amount: the fee is not given back."""
-    payout = UUID((await ask(ruled, "100.00")).json()["payout_id"])
+    payout = UUID((await request(ruled, "100.00")).json()["payout_id"])
     await ruled.feed(
         ruled.payouts,
         paid_event(payout, player="ann", amount="98.25", version=1),
@@ -165,13 +165,13 @@ async def test_no_rule_applies_to_direct_prizes(ruled: Rig) -> None:
     """A direct payout pays the whole prize."""
     campaign = await ruled.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await ruled.settle(Match(campaign, [("ann", "1.00")]))
-    [asked] = await ruled.events("payout.requested")
-    assert asked["data"]["intent"]["pay_amount"] == "1.00"
+    [requested_event] = await ruled.events("payout.requested")
+    assert requested_event["data"]["intent"]["pay_amount"] == "1.00"
 
 
 async def test_a_fee_never_changes(ruled: Rig) -> None:
     """The fee of a payout never changes, also not by SQL."""
-    await ask(ruled, "100.00")
+    await request(ruled, "100.00")
     for change in ("fee = 0", "funding_account = 'x'", "returned = 9900"):
         state, _ = await refused(ruled, lambda tx, sql=change: tx.execute(text(f"UPDATE payouts SET {sql}")))
         assert state == ("23514" if "returned" in change else "42501"), change
@@ -181,7 +181,7 @@ async def test_a_fee_never_changes(ruled: Rig) -> None:
 
 async def test_a_player_may_cancel_until_it_has_ended(ruled: Rig) -> None:
     """Players cancel their own payouts, once; the money comes back with the authentic closure, not before."""
-    payout = (await ask(ruled, "100.00")).json()["payout_id"]
+    payout = (await request(ruled, "100.00")).json()["payout_id"]
     path = f"/api/wallet/payout-requests/{payout}/cancel"
     async with ruled.client("bob") as bob, ruled.client("ann") as ann:
         assert (await bob.post(path)).json()["code"] == "payout_unknown"
@@ -249,10 +249,13 @@ async def test_winnings_are_requested_at_the_threshold(rig: Rig) -> None:
     await winning(rig, "0.01")
     assert await due(rig) == [None]
     assert await rig.winnings("ann") == 0
-    [asked] = await rig.events("payout.requested")
-    assert asked["data"]["intent"]["pay_amount"] == "100.00"
-    assert (asked["data"]["filed_by"], asked["data"]["player"]) == ("rewards:auto_withdraw", "ann")
-    assert (await shown(rig))["last_payout_id"] == asked["data"]["payout_id"]
+    [requested_event] = await rig.events("payout.requested")
+    assert requested_event["data"]["intent"]["pay_amount"] == "100.00"
+    assert (requested_event["data"]["filed_by"], requested_event["data"]["player"]) == (
+        "rewards:auto_withdraw",
+        "ann",
+    )
+    assert (await shown(rig))["last_payout_id"] == requested_event["data"]["payout_id"]
     await winning(rig, "250.00")
     assert await due(rig) == [None]
     assert len(await rig.events("payout.requested")) == 2
@@ -301,9 +304,9 @@ async def test_a_withdrawal_keeps_to_the_rules(ruled: Rig) -> None:
     """
     await set_auto_withdrawal(ruled, threshold="50.00")
     assert await due(ruled) == [None, None, "daily_limit_exceeded"]
-    asked = [event["data"]["intent"] for event in await ruled.events("payout.requested")]
-    assert [intent["debit_amount"] for intent in asked] == ["500.00", "300.00"]
-    assert [intent["pay_amount"] for intent in asked] == ["492.25", "295.25"]
+    intents = [event["data"]["intent"] for event in await ruled.events("payout.requested")]
+    assert [intent["debit_amount"] for intent in intents] == ["500.00", "300.00"]
+    assert [intent["pay_amount"] for intent in intents] == ["492.25", "295.25"]
     assert await ruled.winnings("ann") == 120_000
     ruled.clock.advance(timedelta(hours=12))
     assert await due(ruled) == [None, None, "daily_limit_exceeded"]

@@ -28,8 +28,8 @@ async def requested(rig: Rig, **method: Any) -> UUID:
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann", **method))
     await rig.settle(Match(campaign, [("ann", "500.00")]))
-    [asked] = await rig.events("payout.requested")
-    return UUID(asked["data"]["payout_id"])
+    [requested_event] = await rig.events("payout.requested")
+    return UUID(requested_event["data"]["payout_id"])
 
 
 async def state_of(rig: Rig, payout: UUID) -> str:
@@ -52,8 +52,8 @@ async def test_paid_moves_the_money_to_the_rail(rig: Rig) -> None:
 async def test_the_intent_is_signed_by_rewards(rig: Rig) -> None:
     """The signature in payout.requested is valid for the intent's own bytes only."""
     await requested(rig)
-    [asked] = await rig.events("payout.requested")
-    data = PayoutRequestedEvent.model_validate(asked).data
+    [requested_event] = await rig.events("payout.requested")
+    data = PayoutRequestedEvent.model_validate(requested_event).data
     at = datetime.fromtimestamp(data.intent.issued_at, UTC)
 
     def check(message: bytes) -> None:
@@ -318,7 +318,7 @@ async def test_progress_events_only_count_versions(rig: Rig) -> None:
 async def test_an_expired_intent_is_renewed_on_the_same_terms(rig: Rig) -> None:
     """A payout held because of an expired intent gets a new intent: same terms, later expiry, no money moved."""
     payout = await requested(rig)
-    [asked] = await rig.events("payout.requested")
+    [requested_event] = await rig.events("payout.requested")
     rig.clock.advance(timedelta(days=8))
     await rig.feed(rig.payouts, payout_event(payout, "held", reason="intent_expired"))
     [renewal] = await rig.events("payout.intent_renewed")
@@ -332,7 +332,7 @@ async def test_an_expired_intent_is_renewed_on_the_same_terms(rig: Rig) -> None:
         at=datetime.fromtimestamp(data.intent.issued_at, UTC),
     )
     assert data.intent.expires_at > rig.clock.now().timestamp()
-    before, after = asked["data"]["intent"], renewal["data"]["intent"]
+    before, after = requested_event["data"]["intent"], renewal["data"]["intent"]
     assert {name for name in before if before[name] != after[name]} == {"issued_at", "expires_at"}
     assert (renewal["subject"], renewal["aggregateversion"]) == (str(payout), 2)
     [row] = await rig.rows("SELECT intent, intent_signature FROM payouts WHERE id = :id", id=payout)

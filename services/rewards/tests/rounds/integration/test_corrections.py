@@ -189,9 +189,9 @@ async def test_the_cancellation_of_an_open_payout_is_requested(rig: Rig) -> None
     """The debt stays until payouts decides; money that is given back pays it."""
     campaign, match, payout = await direct(rig)
     await rig.feed(rig.settlements, *match.corrected([("ann", "10.00")], at=2))
-    [asked] = await rig.events("payout.cancel_requested")
-    assert (asked["subject"], asked["data"]["by"]) == (str(payout), "rewards:correction")
-    assert asked["data"]["code"] == "winnings_taken_back"
+    [requested_event] = await rig.events("payout.cancel_requested")
+    assert (requested_event["subject"], requested_event["data"]["by"]) == (str(payout), "rewards:correction")
+    assert requested_event["data"]["code"] == "winnings_taken_back"
     assert await rig.balance(Kind.RECEIVABLE, "ann") == -3_000
     assert await rig.breaches() == []
     await rig.feed(rig.payouts, closed_event(payout, "cancelled", closure=closure_of(payout)))
@@ -238,12 +238,12 @@ async def test_more_of_a_direct_prize_is_another_payout(rig: Rig) -> None:
     match = Match(campaign, [("ann", "40.00")], unclaimed="20.00")
     await rig.settle(match)
     await rig.feed(rig.settlements, *match.corrected([("ann", "55.00")], at=2))
-    asked = [
+    requested_event = [
         (e["data"]["payout_id"], e["data"]["intent"]["pay_amount"])
         for e in await rig.events("payout.requested")
     ]
     expected = [ids.payout_id_for_round(round_id=match.round_id, player="ann", ordinal=n) for n in (1, 2)]
-    assert asked == [(str(expected[0]), "40.00"), (str(expected[1]), "15.00")]
+    assert requested_event == [(str(expected[0]), "40.00"), (str(expected[1]), "15.00")]
     [row] = await rig.rows("SELECT payout_id, payout_ordinal FROM rewards")
     assert row == {"payout_id": expected[1], "payout_ordinal": 2}
     assert await rig.breaches() == []
@@ -261,8 +261,8 @@ async def test_other_payouts_are_cancelled_only_as_needed(rig: Rig) -> None:
             await ann.post("/api/wallet/payout-request", json=body, headers={"idempotency-key": f"k{n}"})
     rows = await rig.rows("SELECT id FROM payouts ORDER BY requested_at DESC, id DESC")
     await rig.feed(rig.settlements, *match.corrected([("ann", "15.00")], at=2))
-    asked = {event["subject"] for event in await rig.events("payout.cancel_requested")}
-    assert asked == {str(row["id"]) for row in rows[:2]}
+    requested_event = {event["subject"] for event in await rig.events("payout.cancel_requested")}
+    assert requested_event == {str(row["id"]) for row in rows[:2]}
     assert await rig.balance(Kind.RECEIVABLE, "ann") == -3_500
     assert await rig.breaches() == []
 

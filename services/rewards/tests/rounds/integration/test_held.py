@@ -214,8 +214,8 @@ async def test_a_released_direct_prize_is_requested(rig: Rig, keeping: None) -> 
     await rig.settle(match)
     assert await rig.events("payout.requested") == []
     await decide(rig, match.reward_id("bob"), go=True)
-    [asked] = await rig.events("payout.requested")
-    assert asked["data"]["reward_ids"] == [str(match.reward_id("bob"))]
+    [requested_event] = await rig.events("payout.requested")
+    assert requested_event["data"]["reward_ids"] == [str(match.reward_id("bob"))]
     assert await rig.breaches() == []
 
 

@@ -387,9 +387,9 @@ async def test_a_direct_campaign_requests_payouts(rig: Rig) -> None:
     await rig.settle(match)
     assert await rig.winnings("ann") == 0
     assert await rig.winnings("bob") == 30_000
-    [asked] = await rig.events("payout.requested")
-    data = asked["data"]
-    assert asked["correlationid"] == match.correlation_id
+    [requested_event] = await rig.events("payout.requested")
+    data = requested_event["data"]
+    assert requested_event["correlationid"] == match.correlation_id
     assert data["reward_ids"] == [str(match.reward_id("ann"))]
     assert (data["intent"]["pay_amount"], data["intent"]["campaign"]) == ("500.00", str(campaign))
     assert data["intent"]["allowed"][0]["memo"] == "tag-7"
@@ -464,7 +464,7 @@ async def test_a_debtors_direct_payout_is_the_prize_minus_the_debt(rig: Rig) -> 
     await rig.feed(rig.payouts, method_event("ann"))
     await rig.owe("ann", 1_200)
     await rig.settle(Match(campaign, [("ann", "10.00")]), Match(campaign, [("ann", "5.00")]))
-    [asked] = await rig.events("payout.requested")
-    assert asked["data"]["intent"]["pay_amount"] == "3.00"
+    [requested_event] = await rig.events("payout.requested")
+    assert requested_event["data"]["intent"]["pay_amount"] == "3.00"
     assert await rig.winnings("ann") == 0
     assert await rig.breaches() == []

@@ -154,7 +154,7 @@ async def claim(
     if wanted.state is ClaimState.EXPIRED or (wanted.state is ClaimState.OPEN and now >= wanted.deadline):
         raise InvalidRequest("claim_expired", "the prize was not claimed in time")
     if wanted.state is not ClaimState.OPEN:
-        raise InvalidRequest("claim_final", f"the claim is {wanted.state}")
+        raise InvalidRequest("claim_final", f"the claim is {wanted.state} and cannot be made again")
     findings = await _judge(wanted, decisions=decisions, ports=ports, tools=tools, now=now)
     verdict = verdict_of(findings)
     if verdict is Verdict.REJECT:
@@ -235,7 +235,7 @@ async def decide_claim(
     decisions = await ClaimDecisions.open([found], ports=ports, now=now)
     wanted = decisions.claims[reward_id]
     if wanted.state is not ClaimState.HELD:
-        raise InvalidRequest("claim_not_held", f"the claim is {wanted.state}")
+        raise InvalidRequest("claim_not_held", f"claim {reward_id} is {wanted.state}, not held")
     if release:
         ended = decisions.approve(wanted, actor=actor, reason=reason)
     else:

@@ -133,11 +133,12 @@ def _paid(payout: Payout, command: MarkPaid, *, tools: PayoutTools) -> _Outcome 
         return None
     state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.PAID)
     if (command.asset, command.amount) != (payout.asset, payout.pay_amount):
-        raise Refused("event_mismatch", "asset or amount is not that of the intent")
+        paid, intended = f"{command.amount} {command.asset}", f"{payout.pay_amount} {payout.asset}"
+        raise Refused("event_mismatch", f"paid were {paid}, but the intent is for {intended} (minor units)")
     if command.rail_type not in payout.rail_types:
         raise Refused("event_mismatch", f"the intent does not allow the rail {command.rail_type}")
     if command.player != payout.player:
-        raise Refused("event_mismatch", "the player is not that of the intent")
+        raise Refused("event_mismatch", f"{command.player} was paid, but the intent is for {payout.player}")
     if command.fee and command.fee_asset not in tools.assets:
         raise Refused("asset_unknown", f"there is no asset {command.fee_asset} to book the rail's fee in")
     if command.fee:
@@ -174,7 +175,8 @@ def _returned(payout: Payout, command: MarkReturned) -> _Outcome | None:
         return None
     state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.RETURNED)
     if command.asset != payout.asset or not 0 < command.amount <= payout.pay_amount:
-        raise Refused("event_mismatch", "the return exceeds the payment, or is in another asset")
+        amounts = f"{command.amount} {command.asset} of {payout.pay_amount} {payout.asset} (minor units)"
+        raise Refused("event_mismatch", f"the return exceeds the payment, or has another asset: {amounts}")
     outcome = {**(payout.outcome or {}), "return_ref": command.return_ref}
     returned = replace(payout, state=state, returned=command.amount, outcome=outcome)
     return _Outcome(payout, returned, [returned_move(payout, amount=command.amount)])

@@ -119,7 +119,7 @@ async def cancel_payout(command: CancelPayout, *, ports: PayoutPorts, now: datet
     if payout is None or payout.player != command.player:
         raise NotFound("payout_unknown", f"there is no payout {command.payout_id}")
     if payout.state in PAYOUT_FINAL:
-        raise InvalidRequest("payout_final", f"the payout is {payout.state}")
+        raise InvalidRequest("payout_final", f"payout {payout.id} is {payout.state} and cannot be cancelled")
     if payout.state is PayoutState.CANCEL_REQUESTED:
         return payout
     requested = replace(

@@ -33,9 +33,11 @@ def check_lines(lines: Iterable[Line], *, first: int) -> None:
     """
     for number, line in enumerate(lines, first):
         if line.line != number:
-            raise Refused("event_mismatch", "lines are not numbered from 1")
+            raise Refused("event_mismatch", f"line {line.line} is in the place of line {number}")
         if line.amount <= 0:
-            raise Refused("event_mismatch", "a line has no amount")
+            raise Refused(
+                "event_mismatch", f"line {line.line} has the amount {line.amount}, not one above zero"
+            )
 
 
 def check_sums(settlement: Settlement, *, lines: int, total: int, digest: str) -> None:
@@ -49,9 +51,11 @@ def check_sums(settlement: Settlement, *, lines: int, total: int, digest: str) -
             "digest_mismatch", f"the digest of {lines} lines differs from the digest of the settlement"
         )
     if settlement.gross != settlement.platform_fee + settlement.organizer_fee + settlement.net:
-        raise Refused("event_mismatch", "gross is not the sum of fees and net")
+        sums = f"{settlement.platform_fee} + {settlement.organizer_fee} + {settlement.net}"
+        raise Refused("event_mismatch", f"gross {settlement.gross} is not the sum of fees and net: {sums}")
     if settlement.net != total + settlement.unclaimed:
-        raise Refused("event_mismatch", "net is not the sum of lines and unclaimed")
+        sums = f"{total} + {settlement.unclaimed}"
+        raise Refused("event_mismatch", f"net {settlement.net} is not the sum of lines and unclaimed: {sums}")
 
 
 def pool_of(settlement: Settlement) -> Account:

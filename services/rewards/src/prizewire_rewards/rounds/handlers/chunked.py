@@ -97,9 +97,12 @@ def finalize_later(
     """
     expected = expected_state(round_, pending)
     if expected.voided:
-        raise Refused("illegal_transition", "the round was voided")
+        raise Refused("illegal_transition", f"round {round_.settlement.round_id} was voided")
     if expected.version != version:
-        raise Refused("event_mismatch", f"the settlement has version {expected.version}")
+        raise Refused(
+            "event_mismatch",
+            f"version {version} cannot become final: the settlement has version {expected.version}",
+        )
     if not expected.final:
         changes.work_on(
             RoundWork(
@@ -123,7 +126,9 @@ def void_later(changes: RoundChanges, round_: Round, pending: Sequence[RoundWork
     if expected.voided:
         return
     if expected.final and round_.state is not RoundState.UNFUNDED:
-        raise Refused("illegal_transition", "the round is final")
+        raise Refused(
+            "illegal_transition", f"round {round_.settlement.round_id} is final and cannot be voided"
+        )
     changes.work_on(
         RoundWork(
             round_id=round_.settlement.round_id, version=expected.version, phase=Phase.VOID, cause=cause

@@ -120,11 +120,14 @@ def check_correction(round_: Round | None, settlement: Settlement, *, version: i
         Refused: the correction does not fit.
     """
     if round_ is None:
-        raise Refused("illegal_transition", "the round has not been settled")
+        raise Refused("illegal_transition", f"round {settlement.round_id} has not been settled")
     if round_.state is RoundState.VOIDED:
-        raise Refused("illegal_transition", "the round was voided")
+        raise Refused("illegal_transition", f"round {settlement.round_id} was voided")
     if settlement.settlement_version != version + 1:
-        raise Refused("event_mismatch", f"the settlement has version {version}")
+        raise Refused(
+            "event_mismatch",
+            f"the correction has version {settlement.settlement_version}, but the settlement has version {version}",
+        )
     known = round_.settlement
     same = replace(
         settlement,

@@ -63,7 +63,7 @@ async def _decide(
         raise InvalidRequest("round_busy", f"the lines of round {seen.round_id} are being booked: try again")
     reward = (await ports.rounds.rewards_of(seen.round_id, players=[player]))[player]
     if reward.state is not RewardState.HELD:
-        raise InvalidRequest("reward_not_held", f"the reward is {reward.state}")
+        raise InvalidRequest("reward_not_held", f"reward {reward_id} is {reward.state}, not held")
     changes = RoundChanges(
         campaigns=campaigns,
         deliveries=campaigns,

@@ -26,7 +26,7 @@ def check_open(changes: RoundChanges, settlement: Settlement) -> None:
             campaign never changes its asset, and an ended one stays ended: so a retry cannot succeed.
     """
     if settlement.round_id in changes.rounds:
-        raise Refused("illegal_transition", "the round has been settled before")
+        raise Refused("illegal_transition", f"round {settlement.round_id} has been settled before")
     campaign = changes.campaigns.get(settlement.campaign)
     if campaign is None:
         raise NeverBookable("campaign_unknown", f"there is no campaign {settlement.campaign}")
@@ -124,9 +124,11 @@ def finalize(changes: RoundChanges, round_id: UUID, *, version: int, cause: str)
     """
     round_ = changes.rounds.get(round_id)
     if round_ is None:
-        raise Refused("illegal_transition", "the round has not been settled")
-    if round_.settlement.settlement_version != version:
-        raise Refused("event_mismatch", f"the settlement has version {round_.settlement.settlement_version}")
+        raise Refused("illegal_transition", f"round {round_id} has not been settled")
+    if (known := round_.settlement.settlement_version) != version:
+        raise Refused(
+            "event_mismatch", f"version {version} cannot become final: the settlement has version {known}"
+        )
     if round_.settlement.final:
         return
     settlement = replace(round_.settlement, final=True)

@@ -71,7 +71,8 @@ def _check_first(command: SettleRound, *, changes: RoundChanges, refusals: Refus
 
 def _check_part(command: SettleRound) -> None:
     if not 1 <= command.part <= command.settlement.parts:
-        raise Refused("event_mismatch", f"part {command.part} of {command.settlement.parts}")
+        parts = command.settlement.parts
+        raise Refused("event_mismatch", f"part {command.part} is not between 1 and {parts}")
 
 
 class SingleCommand:
@@ -162,7 +163,7 @@ class SingleCommand:
 
     async def _finalize(self, command: FinalizeRound, round_: Round | None) -> Booked:
         if round_ is None:
-            raise Refused("illegal_transition", "the round has not been settled")
+            raise Refused("illegal_transition", f"round {command.round_id} has not been settled")
         version, cause = command.settlement_version, command.cause
         pending = await self._pending(round_)
         if round_.large or pending:
@@ -221,7 +222,7 @@ class SingleCommand:
             expected = expected_state(round_, pending)
             version, final = expected.version, expected.final
             if expected.voided:
-                raise Refused("illegal_transition", "the round was voided")
+                raise Refused("illegal_transition", f"round {settlement.round_id} was voided")
         round_ = check_correction(round_, settlement, version=version, final=final)
         _check_part(command)
         if round_.large or pending or settlement.parts > 1:
