@@ -23,11 +23,12 @@ _STEPS = text(
     "JOIN payouts o USING (payout_id) WHERE o.correlation_id = :correlation GROUP BY i.attempt_id) n USING (attempt_id) ORDER BY t.id"
 )
 _SIGNER = text(
-    "SELECT DISTINCT r.event_id, r.type, r.subject, r.at, r.event FROM stellar_signing_results r "
-    "WHERE r.correlation_id = :correlation OR r.subject IN ("
+    "SELECT r.event_id, r.type, r.subject, r.at, r.event FROM stellar_signing_results r WHERE r.event_id IN ("
+    "SELECT event_id FROM stellar_signing_results WHERE correlation_id = :correlation "
+    "UNION SELECT o.event_id FROM stellar_signing_results o WHERE o.subject IN ("
     "SELECT CAST(a.slot_id AS text) FROM stellar_attempts a JOIN stellar_items i USING (attempt_id) "
     "JOIN stellar_payments p USING (provider_key) JOIN payouts o USING (payout_id) "
-    "WHERE o.correlation_id = :correlation AND a.slot_id IS NOT NULL) "
+    "WHERE o.correlation_id = :correlation AND a.slot_id IS NOT NULL)) "
     "ORDER BY r.at, r.event_id"
 )
 
