@@ -1,0 +1,100 @@
+"""Every index has a query that needs it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from prizewire_chassis.stuck_events import replays
+from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed, with_literals
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_payouts.approval import storage as approval
+from prizewire_payouts.methods import storage as methods
+from prizewire_payouts.payouts.storage import gauges, lineage, queries, statements
+from prizewire_payouts.stellar.storage import leases, reviews, rows
+from prizewire_payouts.stellar.storage import lineage as stellar_lineage
+
+
+def listing(**wanted: Any) -> Statement:
+    """A page of payouts, as ``GET /api/payouts`` reads it."""
+    statement, _ = queries.listing(queries.PayoutFilter(**wanted))
+    return statement
+
+
+QUERIES: dict[str, Statement | UniqueOnly] = {
+    "attempt_transitions_attempt": lineage._ATTEMPTS,
+    "attempts_one_open": UniqueOnly("a second open attempt of a payout"),
+    "attempts_reference": statements.LOOK_UP_NOW,
+    "pauses_in_force": approval._PAUSES,
+    "payout_methods_default": methods._SEVERAL_DEFAULTS,
+    "payout_methods_destination": UniqueOnly("a second active method of a player with the same destination"),
+    "payout_methods_mac": methods._PLAYERS_OF_DESTINATIONS,
+    "payout_methods_player": methods._OF_PLAYER,
+    "payout_transitions_correlation": lineage._TRANSITIONS,
+    "payout_transitions_payout": approval._MISCOUNTED,
+    "payouts_asset": listing(asset="x"),
+    "payouts_correlation": lineage._PAYOUTS,
+    "payouts_due": gauges._WAITING,
+    "payouts_listing": listing(),
+    "payouts_method": listing(method_id=UUID(int=1)),
+    "payouts_player": listing(player="x"),
+    "payouts_rail": listing(rail="x"),
+    "payouts_state": gauges._COUNTS,
+    "payouts_stored": queries.changed_listing(since=None, before=None, limit=50)[0],
+    "stellar_attempts_channel": with_literals(leases._HELD, holding=f"'{{{','.join(rows.HOLDING_STATES)}}}'"),
+    "stellar_attempts_due": with_literals(rows._FIRST_DUE, state="'sent'"),
+    "stellar_evidence_attempt": reviews._EVIDENCE,
+    "stellar_evidence_one": UniqueOnly(
+        "a second evidence of an attempt beside one that is filed or confirmed"
+    ),
+    "stellar_items_op": UniqueOnly("two payments with the same operation of a transaction"),
+    "stellar_items_payment": stellar_lineage._STEPS,
+    "stellar_payments_attempt_id": rows._HELD,
+    "stellar_payments_group": leases._QUEUE_GROUP,
+    "stellar_payments_one_live": UniqueOnly("a second payment of a payout that is queued, batched or paid"),
+    "stellar_payments_queue": leases._QUEUE_HEAD,
+    "stellar_signing_results_correlation": stellar_lineage._SIGNER,
+    "stellar_signing_results_subject": stellar_lineage._SIGNER,
+    "stellar_slots_one_open": leases._OPEN_SLOT,
+    "stellar_transitions_attempt": reviews._ONE,
+    "stuck_events_correlation": with_literals(replays._PAGE, correlation_id="'x'"),
+    "stuck_events_parked": replays._HEAD_ID,
+}
+"""Index; a query that needs it."""
+ROWS = {
+    "payout_methods": (
+        "INSERT INTO payout_methods (method_id, player, type, rail_type, version, state, verified, is_default, details, "
+        "details_key, destination_mac, registered_by, registered_at, changed_at) SELECT gen_random_uuid(), 'player-' || n, "
+        "'fake', 'fake', 1, 'active', true, n % 10 = 0, '', '', CAST(CAST(n AS text) AS bytea), 'ann', now(), now() "
+        "FROM generate_series(1, 1000) n"
+    ),
+    "stellar_payments": (
+        "ALTER TABLE stellar_payments DROP CONSTRAINT stellar_payments_payout_id_fkey; "
+        "INSERT INTO stellar_payments (provider_key, payout_id, attempt_no, rail, asset, amount_minor, stroops, destination, "
+        "account, memo, state, offered, rebuilds, refusals, due_at, queued_at, changed_at) SELECT gen_random_uuid(), "
+        "gen_random_uuid(), 1, 'stellar', 'USDC', 1, 1, 'x', 'x', 'memo-' || n % 500, 'queued', false, 0, 0, now(), now(), "
+        "now() FROM generate_series(1, 1000) n"
+    ),
+}
+"""Over empty tables the plans with other indexes of these tables cost the same."""
+
+
+@pytest.fixture(scope="module")
+async def indexes(make_module_database: DatabaseFactory) -> AsyncIterator[IndexTests]:
+    """A database with the service's tables and these rows."""
+    opened = await IndexTests.open(make_module_database("payouts", migrated=True).migration)
+    await opened.fill(ROWS)
+    yield opened
+    await opened.close()
+
+
+async def test_every_index_names_its_query(indexes: IndexTests) -> None:
+    """An index without a query is found, and so is a query whose index was dropped."""
+    await indexes.check_listed(QUERIES)
+
+
+@pytest.mark.parametrize("index", needed(QUERIES))
+async def test_the_query_needs_its_index(indexes: IndexTests, index: str) -> None:
+    """The plan of the query uses the index, and costs more without it."""
+    await indexes.check_needed(index, QUERIES[index])
