@@ -30,24 +30,20 @@ from prizewire_payouts.approval.handlers import PolicyAdmission
 from prizewire_payouts.approval.http import ApprovalContext, approvals_controller, pauses_controller
 from prizewire_payouts.approval.storage import ApprovalStorage, PauseStorage
 from prizewire_payouts.checks import CHECKS
-from prizewire_payouts.http.context import STATUSES
+from prizewire_payouts.http import STATUSES
 from prizewire_payouts.methods.adapters import DetailsVault, stellar_address_kind
 from prizewire_payouts.methods.domain import Method, read_details
 from prizewire_payouts.methods.handlers import register
 from prizewire_payouts.methods.http import MethodContext, methods_controller
 from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.payouts.adapters import SignedIntents
-from prizewire_payouts.payouts.consumers.closures import ExecutionReports
-from prizewire_payouts.payouts.consumers.requests import RewardsConsumer, rewards_spec
+from prizewire_payouts.payouts.consumers.requests import ExecutionReports, RewardsConsumer, rewards_spec
+from prizewire_payouts.payouts.domain.change import Schedule
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
-from prizewire_payouts.payouts.domain.schedule import Schedule
 from prizewire_payouts.payouts.handlers.outcomes import ImpossibleOutcome
 from prizewire_payouts.payouts.handlers.requests import Rules
-from prizewire_payouts.payouts.http.admin import admin_controller
-from prizewire_payouts.payouts.http.announcement import announcing_controller
-from prizewire_payouts.payouts.http.comparison import known_controller
-from prizewire_payouts.payouts.http.listing import PayoutContext
-from prizewire_payouts.payouts.http.players import payouts_controller
+from prizewire_payouts.payouts.http.admin import admin_controller, announcing_controller, known_controller
+from prizewire_payouts.payouts.http.listing import PayoutContext, payouts_controller
 from prizewire_payouts.payouts.jobs import RailWorker
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.payouts.storage.queries import PayoutQueries

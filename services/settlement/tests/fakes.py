@@ -25,25 +25,23 @@ from prizewire_settlement.competitions.domain.model import (
 from prizewire_settlement.competitions.domain.rules import SCORE_SCALE, template_places
 from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import Line, PlayerResult
-from prizewire_settlement.rounds.domain.commands import (
+from prizewire_settlement.rounds.domain.model import (
     Completed,
     Corrected,
+    Disownment,
     Entered,
+    Entry,
     MatchReport,
     Progress,
-    Voided,
-)
-from prizewire_settlement.rounds.domain.events import RoundEvent
-from prizewire_settlement.rounds.domain.model import (
-    Disownment,
-    Entry,
     Refusal,
     ResultPart,
     Round,
+    RoundEvent,
+    RoundState,
     Settlement,
     Transition,
+    Voided,
 )
-from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.ports import RoundChanges

@@ -21,25 +21,21 @@ from prizewire_payouts.approval.handlers import PolicyAdmission
 from prizewire_payouts.approval.http import ApprovalContext, approvals_controller, pauses_controller
 from prizewire_payouts.approval.storage import ApprovalStorage, measure_automatic_use
 from prizewire_payouts.checks import CHECKS
-from prizewire_payouts.http.context import STATUSES
+from prizewire_payouts.http import STATUSES
 from prizewire_payouts.lineage import joined
 from prizewire_payouts.methods.adapters import DetailsVault, stellar_address_kind
 from prizewire_payouts.methods.http import MethodContext, methods_controller
 from prizewire_payouts.payouts.adapters import SignedIntents
-from prizewire_payouts.payouts.consumers.closures import ExecutionReports
 from prizewire_payouts.payouts.consumers.hints import HintsConsumer, hints_spec
-from prizewire_payouts.payouts.consumers.requests import RewardsConsumer, rewards_spec
-from prizewire_payouts.payouts.domain.schedule import Schedule
+from prizewire_payouts.payouts.consumers.requests import ExecutionReports, RewardsConsumer, rewards_spec
+from prizewire_payouts.payouts.domain.change import Schedule
 from prizewire_payouts.payouts.handlers.outcomes import ImpossibleOutcome
 from prizewire_payouts.payouts.handlers.requests import Rules
-from prizewire_payouts.payouts.http.admin import admin_controller
-from prizewire_payouts.payouts.http.announcement import announcing_controller
-from prizewire_payouts.payouts.http.comparison import known_controller
-from prizewire_payouts.payouts.http.listing import PayoutContext
-from prizewire_payouts.payouts.http.players import payouts_controller
+from prizewire_payouts.payouts.http.admin import admin_controller, announcing_controller, known_controller
+from prizewire_payouts.payouts.http.listing import PayoutContext, payouts_controller
 from prizewire_payouts.payouts.jobs import RailWorker, housekeeping_job
-from prizewire_payouts.payouts.storage.gauges import measure
 from prizewire_payouts.payouts.storage.lineage import PayoutLineage
+from prizewire_payouts.payouts.storage.queries import measure
 from prizewire_payouts.rails.adapters import RailEntry, build_rails, read_rails
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.settings import PayoutSettings, approval_policy, own_accounts, schedule

@@ -14,21 +14,20 @@ from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
 from prizewire_settlement.competitions.http.competitions import CompetitionContext
 from prizewire_settlement.competitions.ports import CompetitionQueries
 from prizewire_settlement.competitions.ports import UnitOfWork as CompetitionWork
-from prizewire_settlement.competitions.storage.competitions import (
+from prizewire_settlement.competitions.storage import (
     Competitions,
     PostgresCampaigns,
     PostgresCompetitionQueries,
+    RuleReader,
 )
-from prizewire_settlement.competitions.storage.rules import RuleReader
 from prizewire_settlement.http import STATUSES
 from prizewire_settlement.lineage import lineage_over
 from prizewire_settlement.prizes.http import PreviewContext
-from prizewire_settlement.rounds.consumers.matches import CONSUMER, matches_spec
-from prizewire_settlement.rounds.consumers.rewards import rewards_spec
+from prizewire_settlement.rounds.consumers import CONSUMER, matches_spec, rewards_spec
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.http.context import RoundContext
 from prizewire_settlement.rounds.jobs import finality_job, incomplete_job, refused_job
-from prizewire_settlement.rounds.messages.settlements import Messages
+from prizewire_settlement.rounds.messages import Messages
 from prizewire_settlement.rounds.ports import Queries
 from prizewire_settlement.rounds.storage.checks import ABOUT, CHECKS, results_whole
 from prizewire_settlement.rounds.storage.queries import PostgresQueries

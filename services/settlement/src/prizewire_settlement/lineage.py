@@ -11,8 +11,14 @@ from prizewire_settlement.competitions.http.answers import money, rule_parts
 from prizewire_settlement.prizes.domain import PlayerResult
 from prizewire_settlement.prizes.http import line_answer
 from prizewire_settlement.rounds.domain.changes import RESOLVE
-from prizewire_settlement.rounds.domain.model import Disownment, Refusal, ResultPart, Settlement, Transition
-from prizewire_settlement.rounds.domain.states import EDGES
+from prizewire_settlement.rounds.domain.model import (
+    EDGES,
+    Disownment,
+    Refusal,
+    ResultPart,
+    Settlement,
+    Transition,
+)
 from prizewire_settlement.rounds.http.answers import (
     disowned_answer,
     refusal_answer,

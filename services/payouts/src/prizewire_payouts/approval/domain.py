@@ -9,11 +9,9 @@ from uuid import UUID
 
 from prizewire_money import Amount
 from prizewire_payouts.errors import CodedError
-from prizewire_payouts.payouts.domain.change import Change
-from prizewire_payouts.payouts.domain.decisions import INTENT_EXPIRED, Hold, close, hold
-from prizewire_payouts.payouts.domain.events import Approved
+from prizewire_payouts.payouts.domain.change import INTENT_EXPIRED, Change, Hold, close, hold
 from prizewire_payouts.payouts.domain.model import REGISTRANT, Party, Payout
-from prizewire_payouts.payouts.domain.states import PayoutState
+from prizewire_payouts.payouts.domain.states import Approved, PayoutState
 
 ABOVE_DAY_LIMIT = "above_day_limit"
 """The reason of a hold: the payout would exceed the day's limit of what is approved without a person."""

@@ -22,7 +22,7 @@ from prizewire_payouts.approval.ports import Approvals, Pauses
 from prizewire_payouts.payouts.domain.change import Change
 from prizewire_payouts.payouts.domain.model import Payout
 from prizewire_payouts.payouts.handlers.operators import lock_payout
-from prizewire_payouts.payouts.handlers.routing import route
+from prizewire_payouts.payouts.handlers.requests import route
 from prizewire_payouts.payouts.ports import Payouts
 from prizewire_payouts.rails.ports import Rail
 

@@ -19,8 +19,7 @@ from prizewire_money import AssetRegistry
 from prizewire_payouts.approval.domain import ApprovalPolicy, Pause, PauseScope
 from prizewire_payouts.approval.handlers import approve_payout, pause, reject_payout, resume
 from prizewire_payouts.approval.storage import ApprovalStorage, PauseStorage
-from prizewire_payouts.http.context import Context
-from prizewire_payouts.http.members import PersonName, Reason
+from prizewire_payouts.http import Context, PersonName, Reason
 from prizewire_payouts.payouts.http.admin import record_decision
 from prizewire_payouts.payouts.http.answers import DecisionAnswer, decision_answer
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage

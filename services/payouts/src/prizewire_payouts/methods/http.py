@@ -15,8 +15,7 @@ from prizewire_chassis.http import Action, OptionalKey, Problem
 from prizewire_chassis.http.answers import AnswerModel, Id, Items, Moment
 from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts.text import NAME_LENGTH_MAX, PRINTABLE_OR_EMPTY, Name, Word
-from prizewire_payouts.http.context import STATUSES, Context
-from prizewire_payouts.http.members import ADDRESS_EXAMPLE
+from prizewire_payouts.http import ADDRESS_EXAMPLE, STATUSES, Context
 from prizewire_payouts.methods.domain import Method, MethodError, MethodState, mask, read_details
 from prizewire_payouts.methods.handlers import make_default, register, remove
 from prizewire_payouts.methods.ports import AddressCheck, Vault

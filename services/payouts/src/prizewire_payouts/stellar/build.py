@@ -22,16 +22,14 @@ from prizewire_payouts.stellar.adapters.rpc import StellarRpc
 from prizewire_payouts.stellar.adapters.transactions import StellarTransactions, parse_assets
 from prizewire_payouts.stellar.consumers import SigningResults
 from prizewire_payouts.stellar.domain.model import ITEMS_MAX
-from prizewire_payouts.stellar.domain.slots import DIGESTS_MAX
-from prizewire_payouts.stellar.domain.states import TransactionState
-from prizewire_payouts.stellar.handlers.building import build_leased
+from prizewire_payouts.stellar.domain.states import DIGESTS_MAX, TransactionState
+from prizewire_payouts.stellar.handlers.building import BASE_FEE, Options, build_leased
 from prizewire_payouts.stellar.handlers.delivering import (
     confirm_sent,
     expire_unsigned,
     resolve_checking,
     send_signed,
 )
-from prizewire_payouts.stellar.handlers.options import BASE_FEE, Options
 from prizewire_payouts.stellar.http.controller import ReviewContext, reviews_controller
 from prizewire_payouts.stellar.messages import SignerMessages
 from prizewire_payouts.stellar.storage.checks import CHECKS

@@ -25,9 +25,8 @@ from prizewire_contracts.events.signing import (
 )
 from prizewire_payouts.metrics import STELLAR_SIGNER_WAITS, STELLAR_UNKNOWN_ANSWERS
 from prizewire_payouts.stellar.adapters.transactions import attach_signatures
-from prizewire_payouts.stellar.domain.errors import SignaturesRefused
 from prizewire_payouts.stellar.domain.model import Kind
-from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.domain.states import SignaturesRefused, TransactionState
 from prizewire_payouts.stellar.handlers.codes import (
     SIGNER_WAITS,
     SLOT_FULL,

@@ -176,7 +176,7 @@ class Outcomes(Attempts, Protocol):
         ...
 
     async def mark_dead(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:
-        """Checking → dead, and what follows on its slot: see ``prizewire_payouts.stellar.domain.slots``."""
+        """Checking → dead, and what follows on its slot: see ``prizewire_payouts.stellar.domain.states``."""
         ...
 
     async def to_review(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:

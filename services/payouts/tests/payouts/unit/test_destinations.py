@@ -2,7 +2,7 @@
 
 import pytest
 
-from prizewire_payouts.payouts.domain.commands import AllowedDestination, allows
+from prizewire_payouts.payouts.domain.model import AllowedDestination, allows
 from services.payouts.tests.fakes import make_method
 from services.payouts.tests.rig import ADDRESS
 

@@ -4,7 +4,6 @@ from itertools import product
 
 import pytest
 
-from prizewire_payouts.payouts.domain.errors import IllegalTransition
 from prizewire_payouts.payouts.domain.states import (
     ATTEMPT_EDGES,
     ATTEMPT_OPEN,
@@ -12,6 +11,7 @@ from prizewire_payouts.payouts.domain.states import (
     FINAL,
     PAYOUT_EDGES,
     AttemptState,
+    IllegalTransition,
     PayoutState,
     check_attempt_edge,
     check_payout_edge,

@@ -57,14 +57,13 @@ from prizewire_money import Amount
 from prizewire_payouts.stellar.adapters.rpc import StellarRpc
 from prizewire_payouts.stellar.adapters.transactions import StellarTransactions
 from prizewire_payouts.stellar.build import StellarParts, Tuning, build_stellar
-from prizewire_payouts.stellar.handlers.building import build_leased
+from prizewire_payouts.stellar.handlers.building import Options, build_leased
 from prizewire_payouts.stellar.handlers.delivering import (
     confirm_sent,
     expire_unsigned,
     resolve_checking,
     send_signed,
 )
-from prizewire_payouts.stellar.handlers.options import Options
 from prizewire_payouts.stellar.ports import ChainRpc
 from prizewire_payouts.stellar.storage.execution import Execution
 from prizewire_payouts.stellar.storage.leases import LeaseStorage

@@ -9,8 +9,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_payouts.checks import CHECKS
-from prizewire_payouts.payouts.consumers.closures import ExecutionReports
-from prizewire_payouts.payouts.domain.schedule import Schedule
+from prizewire_payouts.payouts.consumers.requests import ExecutionReports
+from prizewire_payouts.payouts.domain.change import Schedule
 from prizewire_payouts.payouts.jobs import RailWorker
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.unit_of_work import UnitsOfWork

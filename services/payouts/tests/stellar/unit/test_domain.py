@@ -7,18 +7,18 @@ from stellar_sdk import xdr
 
 from prizewire_contracts.codes import PAYOUT_DECISIONS, PayoutCode, RetryDecision
 from prizewire_money import Amount, Asset
-from prizewire_payouts.stellar.domain.amounts import split_fee, stroops_of, stroops_text
-from prizewire_payouts.stellar.domain.errors import IllegalStep, InexactAmount
-from prizewire_payouts.stellar.domain.model import OperationResult
+from prizewire_payouts.stellar.domain.model import OperationResult, split_fee, stroops_of, stroops_text
 from prizewire_payouts.stellar.domain.states import (
     ATTEMPT_EDGES,
     ATTEMPT_START,
     HOLDING,
+    IllegalStep,
+    InexactAmount,
     TransactionState,
     check_step,
 )
+from prizewire_payouts.stellar.handlers.building import fee_of
 from prizewire_payouts.stellar.handlers.codes import NOT_RUN, PAYMENT_CODES, failed_operations
-from prizewire_payouts.stellar.handlers.options import fee_of
 
 _S = TransactionState
 

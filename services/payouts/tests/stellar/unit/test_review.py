@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from prizewire_payouts.stellar.domain.errors import ReviewRefused
 from prizewire_payouts.stellar.domain.model import (
     NATIVE,
     Kind,
@@ -34,7 +33,7 @@ from prizewire_payouts.stellar.domain.review import (
     check_filer,
     evaluate_evidence,
 )
-from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.domain.states import ReviewRefused, TransactionState
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 TREASURY, CHANNEL, OTHER = "GTREASURY", "GCHANNEL", "GOTHER"

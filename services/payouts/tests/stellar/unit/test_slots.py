@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from prizewire_contracts.codes import RetryDecision, decision_for
-from prizewire_payouts.stellar.domain.slots import NextAction, SlotUse, next_action, void_pause
+from prizewire_payouts.stellar.domain.states import NextAction, SlotUse, next_action, void_pause
 from prizewire_payouts.stellar.handlers.codes import ITEM_CODES, SIGNER_WAITS, code_of
 
 _O = NextAction

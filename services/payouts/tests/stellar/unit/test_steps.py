@@ -11,14 +11,13 @@ from stellar_sdk import Keypair
 from prizewire_payouts.stellar.adapters.transactions import StellarTransactions, attach_signatures
 from prizewire_payouts.stellar.domain.model import ChainAsset, LedgerMoment, Payment
 from prizewire_payouts.stellar.domain.states import TransactionState
-from prizewire_payouts.stellar.handlers.building import build_leased
+from prizewire_payouts.stellar.handlers.building import Options, build_leased
 from prizewire_payouts.stellar.handlers.delivering import (
     confirm_sent,
     expire_unsigned,
     resolve_checking,
     send_signed,
 )
-from prizewire_payouts.stellar.handlers.options import Options
 from services.payouts.tests.stellar.unit.fakes import (
     PASSPHRASE,
     FakeAccount,

@@ -14,8 +14,8 @@ from prizewire_payouts.stellar.adapters.transactions import (
     parse_assets,
     read_result,
 )
-from prizewire_payouts.stellar.domain.errors import SignaturesRefused
 from prizewire_payouts.stellar.domain.model import NATIVE, Built, ChainAsset, Payment
+from prizewire_payouts.stellar.domain.states import SignaturesRefused
 
 PASSPHRASE = "Test SDF Network ; September 2015"
 

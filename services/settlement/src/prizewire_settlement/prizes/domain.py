@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 from prizewire_money import FeeSplit, allocate
 from prizewire_settlement.competitions.domain.model import Overflow, Rule, TiePolicy, Unclaimed
-from prizewire_settlement.competitions.domain.plan import plan_of
+from prizewire_settlement.competitions.domain.rules import plan_of
 from prizewire_settlement.errors import Reason, ReportRefused
 
 

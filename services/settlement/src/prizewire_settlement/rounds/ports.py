@@ -10,17 +10,17 @@ from prizewire_money import Asset
 from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
 from prizewire_settlement.prizes.domain import Line, PlayerResult
 from prizewire_settlement.rounds.domain.changes import RoundChange
-from prizewire_settlement.rounds.domain.events import RoundEvent
 from prizewire_settlement.rounds.domain.model import (
     Disownment,
     Entry,
     Refusal,
     ResultPart,
     Round,
+    RoundEvent,
+    RoundState,
     Settlement,
     Transition,
 )
-from prizewire_settlement.rounds.domain.states import RoundState
 
 
 @dataclass(slots=True)

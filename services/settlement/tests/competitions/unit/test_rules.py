@@ -18,8 +18,8 @@ from prizewire_settlement.competitions.domain.model import (
     TiePolicy,
     Unclaimed,
 )
-from prizewire_settlement.competitions.domain.plan import PERCENT_WHOLE
 from prizewire_settlement.competitions.domain.rules import (
+    PERCENT_WHOLE,
     PLACES_MAX,
     TEMPLATES,
     check_rule,

@@ -7,8 +7,7 @@ import pytest
 
 from prizewire_money import Amount, Asset
 from prizewire_settlement.competitions.domain.model import PlaceRange
-from prizewire_settlement.competitions.domain.plan import PERCENT_WHOLE, place_amounts
-from prizewire_settlement.competitions.domain.rules import check_rule
+from prizewire_settlement.competitions.domain.rules import PERCENT_WHOLE, check_rule, place_amounts
 from prizewire_settlement.prizes.domain import PlayerResult, settle_result
 from services.settlement.tests.examples import EXAMPLES, load_example
 from services.settlement.tests.fakes import make_rule

@@ -17,7 +17,7 @@ from prizewire_settlement.competitions.domain.model import (
     Rule,
     TiePolicy,
 )
-from prizewire_settlement.competitions.domain.plan import PERCENT_WHOLE, place_amounts, plan_of
+from prizewire_settlement.competitions.domain.rules import PERCENT_WHOLE, place_amounts, plan_of
 from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.prizes.domain import PlayerResult, settle_result
 from services.settlement.tests.fakes import EURC, make_rule, paid, placed, points

@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from prizewire_settlement.rounds.domain.states import EDGES
+from prizewire_settlement.rounds.domain.model import EDGES
 from services.settlement.tests.rounds.integration.test_intake import make_token
 from services.settlement.tests.service import Opener, Service, match_event, results, subject_of
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 
 from prizewire_devstack.waiting import eventually
-from prizewire_settlement.rounds.consumers.matches import CONSUMER
+from prizewire_settlement.rounds.consumers import CONSUMER
 from prizewire_settlement.rounds.storage.rounds import corrections_ready
 from services.settlement.tests.rounds.integration.test_plans import FILL, GROWING, counters
 from services.settlement.tests.service import Opener, Service, match_event, results

@@ -27,10 +27,8 @@ from prizewire_settlement.competitions.domain.model import (
     TiePolicy,
 )
 from prizewire_settlement.competitions.ports import CompetitionStore
-from prizewire_settlement.competitions.storage.competitions import Competitions, PostgresCampaigns
-from prizewire_settlement.competitions.storage.rules import RuleReader
-from prizewire_settlement.rounds.domain.commands import MatchReport
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.competitions.storage import Competitions, PostgresCampaigns, RuleReader
+from prizewire_settlement.rounds.domain.model import MatchReport, RoundState
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.rounds.handlers.resolution import finalize_due
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork

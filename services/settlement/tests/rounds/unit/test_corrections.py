@@ -7,8 +7,7 @@ import pytest
 
 from prizewire_settlement.competitions.domain.model import TiePolicy
 from prizewire_settlement.errors import Reason
-from prizewire_settlement.rounds.domain.events import RoundCorrected, RoundFinalized, RoundSettled
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.model import RoundCorrected, RoundFinalized, RoundSettled, RoundState
 from prizewire_settlement.rounds.handlers.resolution import finalize_due
 from services.settlement.tests.fakes import (
     NOW,

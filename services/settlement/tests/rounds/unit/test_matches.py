@@ -11,8 +11,7 @@ from prizewire_settlement.competitions.domain.model import RankBy, Source, TiePo
 from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.prizes.domain import PlayerResult
 from prizewire_settlement.rounds.domain.acceptance import PARTS_MAX
-from prizewire_settlement.rounds.domain.events import RoundFinalized, RoundProgressed, RoundSettled
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.model import RoundFinalized, RoundProgressed, RoundSettled, RoundState
 from prizewire_settlement.rounds.handlers.resolution import finalize_due
 from services.settlement.tests.fakes import (
     KEY,

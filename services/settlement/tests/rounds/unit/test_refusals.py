@@ -12,14 +12,16 @@ from prizewire_settlement.competitions.domain.model import CampaignState, EntryF
 from prizewire_settlement.competitions.handlers import keep_campaigns
 from prizewire_settlement.errors import DecisionRefused, Reason, ReportRefused, RoundMissing, RuleInvalid
 from prizewire_settlement.prizes.domain import PlayerResult
-from prizewire_settlement.rounds.domain.events import (
+from prizewire_settlement.rounds.domain.model import (
+    Disownment,
+    Refusal,
+    Round,
     RoundCorrected,
     RoundFinalized,
     RoundSettled,
+    RoundState,
     RoundVoided,
 )
-from prizewire_settlement.rounds.domain.model import Disownment, Refusal, Round
-from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.handlers.refusals import (
     RecordedRefusals,
     record_disownments,

@@ -9,8 +9,7 @@ import pytest
 from prizewire_settlement.errors import Reason, ReportRefused, RoundMissing
 from prizewire_settlement.prizes.domain import PlayerResult
 from prizewire_settlement.rounds.domain.changes import RESOLVE
-from prizewire_settlement.rounds.domain.events import RoundCorrected, RoundSettled, RoundVoided
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.model import RoundCorrected, RoundSettled, RoundState, RoundVoided
 from prizewire_settlement.rounds.handlers.resolution import Resolved, resolve_round
 from services.settlement.tests.fakes import (
     NOW,

@@ -8,7 +8,7 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_settlement.competitions.domain.rules import score_from_text, score_to_text
 from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import PlayerResult
-from prizewire_settlement.rounds.domain.documents import document_of, hash_of, results_of
+from prizewire_settlement.rounds.domain.acceptance import document_of, hash_of, results_of
 
 MILLIONTHS = st.integers(-(10**17), 10**17)
 RESULTS = st.lists(

@@ -7,9 +7,13 @@ import pytest
 from prizewire_contracts.ids import entry_id
 from prizewire_settlement.competitions.domain.model import EntryFee
 from prizewire_settlement.errors import Reason
-from prizewire_settlement.rounds.domain.commands import MatchReport
-from prizewire_settlement.rounds.domain.events import RoundEntered, RoundProgressed, RoundVoided
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.model import (
+    MatchReport,
+    RoundEntered,
+    RoundProgressed,
+    RoundState,
+    RoundVoided,
+)
 from services.settlement.tests.fakes import (
     EURC,
     SOURCE,

@@ -16,8 +16,13 @@ from prizewire_contracts.ids import round_id
 from prizewire_settlement.competitions.domain.model import EntryFee
 from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.prizes.domain import PlayerResult
-from prizewire_settlement.rounds.domain.events import RoundCorrected, RoundFinalized, RoundSettled
-from prizewire_settlement.rounds.domain.states import EDGES, RoundState
+from prizewire_settlement.rounds.domain.model import (
+    EDGES,
+    RoundCorrected,
+    RoundFinalized,
+    RoundSettled,
+    RoundState,
+)
 from prizewire_settlement.rounds.handlers.resolution import finalize_due, resolve_round
 from services.settlement.tests.fakes import (
     EURC,

@@ -1,9 +1,10 @@
-"""`prizewire.rewards.v1`: requests for payouts, requests to cancel, renewed intents."""
+"""Requests and closures of intents as messages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,13 +18,15 @@ from prizewire_contracts.events.rewards import (
     PayoutIntentRenewedEvent,
     PayoutRequestedEvent,
 )
+from prizewire_contracts.events.signing import ClosedEvent, CloseRefusedEvent
 from prizewire_contracts.intents import Intent
 from prizewire_contracts.rails import SIGNER_RAILS
 from prizewire_contracts.topics import REWARDS
 from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_money import Amount, AssetRegistry, InvalidAmount, UnknownAsset
 from prizewire_payouts.methods.storage import MethodStorage
-from prizewire_payouts.payouts.domain.commands import (
+from prizewire_payouts.payouts.domain.change import Schedule
+from prizewire_payouts.payouts.domain.model import (
     AllowedDestination,
     Command,
     IntentTerms,
@@ -31,16 +34,21 @@ from prizewire_payouts.payouts.domain.commands import (
     RequestCancel,
     RequestPayout,
 )
+from prizewire_payouts.payouts.handlers.operators import apply_close_refusal, apply_closure
 from prizewire_payouts.payouts.handlers.requests import Rules, apply_commands
 from prizewire_payouts.payouts.ports import Admission
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.unit_of_work import UnitOfWork, UnitsOfWork
 
 CONSUMER = "payouts.rewards"
+
+
 _TYPES = frozenset(
     str(model.model_fields["type"].default)
     for model in (PayoutRequestedEvent, PayoutCancelRequestedEvent, PayoutIntentRenewedEvent)
 )
+
+
 _INTENT_VERSION = 1
 
 
@@ -195,3 +203,49 @@ class RewardsConsumer:
             expires_at=expires,
             needs_closure=any(one.rail in SIGNER_RAILS for one in intent.allowed),
         )
+
+
+class ExecutionReports:
+    """The callbacks that an execution is built with."""
+
+    def __init__(self, *, units_of_work: UnitsOfWork, schedule: Schedule, clock: Clock) -> None:
+        self._units_of_work = units_of_work
+        self._schedule = schedule
+        self._clock = clock
+
+    async def on_progress(self, tx: AsyncConnection, payout_ids: Sequence[UUID], now: datetime) -> None:
+        """The execution has progressed for these payouts: their rail is asked at once."""
+        await self._payouts(tx).look_up_payouts_now(payout_ids, now=now)
+
+    async def on_closed(self, tx: AsyncConnection, incoming: Incoming) -> bool:
+        """The signer's tombstone, whose signature was verified: end the payout. Its text is stored as it was on Kafka,
+        since rewards verifies it again. False where there is no such payout.
+        """
+        event = incoming.event
+        assert isinstance(event, ClosedEvent)
+        return await apply_closure(
+            self._payouts(tx),
+            payout_id=event.data.payout_id,
+            closure=incoming.value.decode(),
+            cause=event.id,
+            now=self._clock.now(),
+        )
+
+    async def on_close_refused(self, tx: AsyncConnection, incoming: Incoming) -> bool:
+        """The signer has bound a slot to the payout: reopen it until the slot is proved. False where there is no such
+        payout.
+        """
+        event = incoming.event
+        assert isinstance(event, CloseRefusedEvent)
+        not_before = event.data.not_before
+        return await apply_close_refusal(
+            self._payouts(tx),
+            payout_id=event.data.payout_id,
+            cause=event.id,
+            not_before=None if not_before is None else datetime.fromtimestamp(not_before, UTC),
+            schedule=self._schedule,
+            now=self._clock.now(),
+        )
+
+    def _payouts(self, tx: AsyncConnection) -> PayoutStorage:
+        return PayoutStorage(self._units_of_work.over(tx))

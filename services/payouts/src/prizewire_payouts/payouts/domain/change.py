@@ -1,16 +1,25 @@
-"""What one transaction changes of one payout: its transitions and events are collected here before they are saved."""
+"""What one transaction changes of a payout, and the decisions that lead to it."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from prizewire_payouts.payouts.domain.events import CloseRequested, PayoutEvent
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import (
+    CLOSING,
+    FINAL,
     AttemptState,
+    CancelRefused,
+    CloseRequested,
+    Ended,
+    Held,
+    Paid,
+    PayoutEvent,
     PayoutState,
     check_attempt_edge,
     check_payout_edge,
+    final_of,
 )
 
 
@@ -122,3 +131,232 @@ class Change:
             version = self.payout.version
         self.events.append(PendingEvent(version=version, event=event, cause=cause))
         self.touched = True
+
+
+_LIMIT_WAIT_MAX = timedelta(hours=1)
+
+
+_LIMIT_SPREAD = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Times and bounds of the workers.
+
+    The first ``polls_flat`` looks at a payment are ``poll`` apart, after that each gap doubles up to
+    ``poll_max``. ``lease`` is how long a call may be under way before the attempt counts as lost.
+    """
+
+    poll: timedelta
+    polls_flat: int
+    poll_max: timedelta
+    retry_first: timedelta
+    retry_max: timedelta
+    attempts_max: int
+    lease: timedelta
+    returns_watched: timedelta
+
+    def look_again_in(self, *, polls: int) -> timedelta:
+        """How long to wait after look number ``polls`` (from 1)."""
+        return _doubled(self.poll, times=polls - self.polls_flat, most=self.poll_max)
+
+    def retry_in(self, *, attempt_no: int, provider_key: UUID, at_least_s: int | None = None) -> timedelta:
+        """How long to wait after attempt ``attempt_no`` was proved without effect.
+
+        Doubles with each attempt; up to half of it is taken off by the key, so that many do not come at once.
+        """
+        full = _doubled(self.retry_first, times=attempt_no - 1, most=self.retry_max)
+        wait = full - full * (provider_key.int % 500) / 1000
+        return max(wait, timedelta(seconds=at_least_s or 0))
+
+    def limit_again_in(self, *, now: datetime, provider_key: UUID) -> timedelta:
+        """How long to wait after a limit of the signer was reached: until its day (UTC) turns over, but no longer
+        than an hour, so that a limit that was raised is noticed; then spread over five minutes by the key.
+        """
+        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        rest_of_day = today + timedelta(days=1) - now
+        return min(rest_of_day, _LIMIT_WAIT_MAX) + _LIMIT_SPREAD * (provider_key.int % 500) / 500
+
+
+def _doubled(gap: timedelta, *, times: int, most: timedelta) -> timedelta:
+    factor: int = 2 ** max(0, min(times, 30))
+    return min(gap * factor, most)
+
+
+INTENT_EXPIRED = "intent_expired"
+"""The reason of ``payout.held`` on which rewards renews the intent."""
+
+
+_NO_ATTEMPT_OPEN = frozenset({PayoutState.REQUESTED, PayoutState.HELD, PayoutState.APPROVED})
+
+
+_ATTEMPT_OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The payout waits for approvers: ``reason`` is a stable code, ``approvers`` how many distinct ones must approve."""
+
+    reason: str
+    approvers: int
+
+
+def hold(*, change: Change, terms: Hold, cause: str, now: datetime) -> None:
+    """Hold the payout for approvers. Approvals of an earlier hold do not count.
+
+    Raises:
+        IllegalTransition: an attempt is open, or the payout has ended.
+    """
+    change.move(
+        to=PayoutState.HELD,
+        cause=cause,
+        actor="policy",
+        code=terms.reason,
+        now=now,
+        hold_no=change.payout.hold_no + 1,
+        approvers_needed=terms.approvers,
+        expiry_told=terms.reason == INTENT_EXPIRED,
+        due_at=None,
+    )
+    change.emit(event=Held(reason=terms.reason), cause=cause)
+
+
+def hold_expired(*, change: Change, cause: str, now: datetime) -> None:
+    """The intent has expired before anything was sent: hold the payout, and request a renewal from rewards once.
+
+    A payout that is held already stays under the same hold, so that its approvals still count.
+    """
+    payout = change.payout
+    if payout.state is PayoutState.APPROVED:
+        needed = max(payout.approvers_needed, 1)
+        hold(change=change, terms=Hold(reason=INTENT_EXPIRED, approvers=needed), cause=cause, now=now)
+    elif payout.state is PayoutState.HELD and not payout.expiry_told:
+        change.set(expiry_told=True)
+        change.emit(event=Held(reason=INTENT_EXPIRED), cause=cause)
+
+
+def request_cancel(*, change: Change, by: str, code: str, reason: str, cause: str, now: datetime) -> None:
+    """Cancel at once where no attempt is open. Else store the request: the payout is cancelled once its attempt is
+    proved without effect. ``code`` says who requested it, and becomes the payout's code.
+
+    A second request, and one for a payout that is closing already, changes nothing. Where the player, an operator and a
+    correction request it, the payout keeps code and reason of the first request.
+
+    Raises:
+        CancelRefused: the payout has ended.
+    """
+    payout = change.payout
+    if payout.state in FINAL or payout.state is PayoutState.PAID:
+        raise CancelRefused(f"the payout is {payout.state}")
+    if payout.state in _NO_ATTEMPT_OPEN:
+        change.set(cancel_asked_by=by, cancel_code=code, cancel_reason=reason)
+        close(
+            change=change,
+            to=PayoutState.CLOSING_CANCELLED,
+            code=code,
+            reason=reason,
+            cause=cause,
+            actor=by,
+            now=now,
+        )
+    elif payout.state in _ATTEMPT_OPEN and payout.cancel_asked_by is None:
+        # the next look-up asks the rail to cancel; a call that is under way keeps its lease
+        due = payout.due_at if payout.state is PayoutState.SUBMITTING else now
+        change.set(cancel_asked_by=by, cancel_code=code, cancel_reason=reason, due_at=due)
+
+
+def close(
+    *,
+    change: Change,
+    to: PayoutState,
+    code: str,
+    cause: str,
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+) -> None:
+    """Begin to end a payout that had no effect: through the signer where it could have signed, else at once.
+
+    Raises:
+        IllegalTransition: the payout may not be closed from its present state.
+    """
+    assert to in CLOSING
+    change.move(
+        to=to,
+        cause=cause,
+        actor=actor,
+        code=code,
+        now=now,
+        reason=reason if reason is not None else change.payout.reason,
+        ends_as=None,
+        due_at=None,
+    )
+    if not change.payout.needs_closure:
+        finish_closing(change=change, closure=None, cause=cause, actor=actor, now=now)
+    elif change.payout.closure is not None:
+        # a tombstone is permanent: one that arrived before the payout closed again is still valid
+        finish_closing(change=change, closure=change.payout.closure, cause=cause, actor=actor, now=now)
+    else:
+        change.emit(event=CloseRequested(), cause=cause)
+
+
+def finish_closing(*, change: Change, closure: str | None, cause: str, actor: str, now: datetime) -> None:
+    """End a payout that is closing. ``closure`` is the signer's tombstone, which the event carries to rewards; None where
+    the payout needs none.
+    """
+    payout = change.payout
+    assert closure is not None or not payout.needs_closure
+    final = final_of(closing=payout.state)
+    change.move(to=final, cause=cause, actor=actor, code=payout.code, now=now, closure=closure)
+    change.emit(event=ended(payout=change.payout), cause=cause)
+
+
+def ended(*, payout: Payout) -> Ended:
+    """The event of the end of a payout that had no effect."""
+    assert payout.code is not None
+    return Ended(
+        state=payout.state,
+        code=payout.code,
+        reason=payout.reason,
+        attempts=payout.attempts,
+        closure=payout.closure,
+    )
+
+
+def emit_paid(*, change: Change, cause: str) -> None:
+    """Publish that the payout was paid, with the proof that is stored with it."""
+    payout = change.payout
+    assert payout.rail is not None
+    assert payout.fee is not None
+    assert payout.fee_borne_by is not None
+    assert payout.proof is not None
+    assert payout.paid_at is not None
+    event = Paid(
+        attempt_no=payout.attempts,
+        rail=payout.rail,
+        rail_type=payout.rail_type,
+        player=payout.player,
+        amount=payout.amount,
+        fee=payout.fee,
+        fee_borne_by=payout.fee_borne_by,
+        proof=payout.proof,
+        paid_at=payout.paid_at,
+    )
+    change.emit(event=event, cause=cause)
+
+
+def reopen(*, change: Change, cause: str, now: datetime, due_at: datetime) -> None:
+    """The signer refused to close, since it may have signed: the payout is ``unknown`` until its slot is proved. It
+    remembers the end that it was closing to.
+    """
+    payout = change.payout
+    change.move(
+        to=PayoutState.UNKNOWN,
+        cause=cause,
+        actor="signer",
+        code=payout.code,
+        now=now,
+        ends_as=payout.state,
+        due_at=due_at,
+        polls=payout.polls + 1,
+    )

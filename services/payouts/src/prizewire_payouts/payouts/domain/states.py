@@ -1,11 +1,14 @@
-"""The states of payouts and attempts, and every edge between them, each with its reason.
+"""The states of payouts and attempts, and the errors and events about them."""
 
-The same edges lie in the database (migration 0001) behind a trigger; a test holds the two tables together.
-"""
-
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
-from prizewire_payouts.payouts.domain.errors import IllegalTransition
+from prizewire_money import Amount
+from prizewire_payouts.errors import PayoutError
 
 
 class PayoutState(StrEnum):
@@ -40,18 +43,26 @@ class AttemptState(StrEnum):
 
 
 _P = PayoutState
+
+
 _A = AttemptState
+
 
 FINAL: frozenset[PayoutState] = frozenset({_P.REJECTED, _P.FAILED, _P.CANCELLED, _P.RETURNED})
 """States that nothing leaves. ``paid`` may still become ``returned``."""
+
+
 ATTEMPT_OPEN: frozenset[AttemptState] = frozenset({_A.OPENED, _A.SENT, _A.ACCEPTED, _A.AMBIGUOUS})
 """Attempts that may still have, or come to have, an effect."""
+
+
 CLOSING: dict[PayoutState, PayoutState] = {
     _P.CLOSING_REJECTED: _P.REJECTED,
     _P.CLOSING_FAILED: _P.FAILED,
     _P.CLOSING_CANCELLED: _P.CANCELLED,
 }
 """Closing state → the final state it waits to become."""
+
 
 PAYOUT_EDGES: dict[tuple[PayoutState, PayoutState], str] = {
     (_P.REQUESTED, _P.APPROVED): "policy: within the automatic limit",
@@ -90,6 +101,7 @@ PAYOUT_EDGES: dict[tuple[PayoutState, PayoutState], str] = {
     (_P.CLOSING_CANCELLED, _P.UNKNOWN): "close refused: a slot is bound and must be proved first",
     (_P.PAID, _P.RETURNED): "the rail proves that it came back, at most the amount paid",
 }
+
 
 ATTEMPT_EDGES: dict[tuple[AttemptState, AttemptState], str] = {
     (_A.OPENED, _A.SENT): "committed before the call",
@@ -139,3 +151,126 @@ def final_of(*, closing: PayoutState) -> PayoutState:
         KeyError: it is no closing state.
     """
     return CLOSING[closing]
+
+
+class IllegalTransition(PayoutError):
+    """A state machine has no edge from ``old`` to ``new``."""
+
+    code = "illegal_transition"
+
+    def __init__(self, *, machine: str, old: str, new: str) -> None:
+        super().__init__(f"{machine}: {old} -> {new} is not allowed")
+        self.old = old
+        self.new = new
+
+
+NOT_ARRIVED_YET = (
+    ": if it was requested a moment ago, its request has not arrived here yet; ask again in a few seconds"
+)
+"""Added to the answer about an unknown payout: rewards answers a request before payouts has consumed its event."""
+
+
+class PayoutNotFound(PayoutError):
+    """There is no such payout, or it belongs to another player."""
+
+    code = "payout_not_found"
+
+
+class CancelRefused(PayoutError):
+    """The payout has ended and cannot be cancelled."""
+
+    code = "not_cancellable"
+
+
+class NotEnded(PayoutError):
+    """The payout has not ended, so that its end cannot be announced."""
+
+    code = "not_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """The payout may be paid; ``approvers`` is empty where policy approved it."""
+
+    policy_version: int
+    approvers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The payout waits for an approver, or for a renewed intent."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """An attempt is committed; the call to the rail may be under way."""
+
+    attempt_no: int
+    rail: str
+    provider_key: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The rail has accepted the payment."""
+
+    attempt_no: int
+    rail: str
+    provider_ref: str | None
+    tx_hash: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The outcome of an attempt is not known."""
+
+    attempt_no: int
+    rail: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """The payout was paid, with proof. ``fee_borne_by`` is ``platform`` or ``recipient``."""
+
+    attempt_no: int
+    rail: str
+    rail_type: str
+    player: str | None
+    amount: Amount
+    fee: Amount
+    fee_borne_by: str
+    proof: Mapping[str, Any]
+    paid_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The payout ended without effect, as ``state`` and ``code`` say, and ``reason`` where a person gave one; ``closure`` is the
+    signer's signed event where one is needed.
+    """
+
+    state: PayoutState
+    code: str
+    reason: str | None
+    attempts: int
+    closure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """The payout was paid, and the money came back."""
+
+    return_ref: str
+    amount: Amount
+    fee: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRequested:
+    """The signer is asked never to sign for this payout again."""
+
+
+PayoutEvent = Approved | Held | Submitted | Pending | Unknown | Paid | Ended | Returned | CloseRequested

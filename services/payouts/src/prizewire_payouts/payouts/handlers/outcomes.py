@@ -8,12 +8,9 @@ from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode, RetryDecision, decision_for
 from prizewire_contracts.rails import Outcome, ProviderResult
-from prizewire_payouts.payouts.domain.change import Change
-from prizewire_payouts.payouts.domain.decisions import close, emit_paid, hold_expired
-from prizewire_payouts.payouts.domain.events import Pending, Returned
+from prizewire_payouts.payouts.domain.change import Change, Schedule, close, emit_paid, hold_expired
 from prizewire_payouts.payouts.domain.model import Attempt
-from prizewire_payouts.payouts.domain.schedule import Schedule
-from prizewire_payouts.payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState, Pending, Returned
 from prizewire_payouts.payouts.handlers.watching import move_to_unknown
 from prizewire_payouts.payouts.ports import Payouts
 from prizewire_payouts.rails.ports import Rail

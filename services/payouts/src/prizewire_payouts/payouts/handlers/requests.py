@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.codes import PayoutCode, RefusalCode
 from prizewire_payouts.methods.domain import Method, method_type_for_rail
 from prizewire_payouts.methods.ports import Methods
-from prizewire_payouts.payouts.domain.change import Change
-from prizewire_payouts.payouts.domain.commands import (
+from prizewire_payouts.payouts.domain.change import Change, close, hold_expired, request_cancel
+from prizewire_payouts.payouts.domain.model import (
+    REGISTRANT,
     Command,
+    Party,
+    Payout,
     Rejection,
     RenewIntent,
     RequestCancel,
     RequestPayout,
     allows,
 )
-from prizewire_payouts.payouts.domain.decisions import request_cancel
-from prizewire_payouts.payouts.domain.errors import CancelRefused
-from prizewire_payouts.payouts.domain.model import REGISTRANT, Party, Payout
-from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, PayoutState
-from prizewire_payouts.payouts.handlers.routing import route
+from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, CancelRefused, PayoutState
 from prizewire_payouts.payouts.ports import Admission, Payouts
+from prizewire_payouts.rails.handlers import choose
 from prizewire_payouts.rails.ports import Rail
 
 _RENEWABLE = frozenset({PayoutState.REQUESTED, PayoutState.HELD, PayoutState.APPROVED})
@@ -218,3 +218,37 @@ def _renew(command: RenewIntent, change: Change, *, rules: Rules) -> Rejection |
         expiry_told=False,
     )
     return None
+
+
+_BATCH = 200
+
+
+def route(*, change: Change, rails: Sequence[Rail], cause: str, now: datetime) -> None:
+    """Give an approved payout its rail, or fail it where no rail can carry it."""
+    if change.payout.state is not PayoutState.APPROVED:
+        return
+    chosen = choose(payout=change.payout, rails=rails)
+    if isinstance(chosen, PayoutCode):
+        close(change=change, to=PayoutState.CLOSING_FAILED, code=chosen, cause=cause, actor="router", now=now)
+    else:
+        change.set(rail=chosen)
+
+
+async def route_again(payouts: Payouts, *, rails: Sequence[Rail], now: datetime) -> bool:
+    """Route approved payouts whose rail is no longer configured; True if there may be more."""
+    changes = await payouts.lock_unrouted(rails=[rail.name for rail in rails], limit=_BATCH)
+    for change in changes:
+        route(change=change, rails=rails, cause="reroute", now=now)
+    await payouts.save()
+    return len(changes) == _BATCH
+
+
+async def hold_all_expired(payouts: Payouts, *, now: datetime) -> bool:
+    """Hold payouts whose intent has expired before anything was sent, and request renewals from rewards; True if there
+    may be more.
+    """
+    changes = await payouts.lock_expired(now=now, limit=_BATCH)
+    for change in changes:
+        hold_expired(change=change, cause="expiry", now=now)
+    await payouts.save()
+    return len(changes) == _BATCH

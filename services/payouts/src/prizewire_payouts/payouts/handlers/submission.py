@@ -13,12 +13,9 @@ from prizewire_contracts.rails import PayoutInstruction
 from prizewire_money import Amount
 from prizewire_payouts.methods.domain import Method, MethodState
 from prizewire_payouts.methods.ports import Methods, Vault
-from prizewire_payouts.payouts.domain.change import Change
-from prizewire_payouts.payouts.domain.decisions import close, hold_expired
-from prizewire_payouts.payouts.domain.events import Submitted
+from prizewire_payouts.payouts.domain.change import Change, Schedule, close, hold_expired
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
-from prizewire_payouts.payouts.domain.schedule import Schedule
-from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState, Submitted
 from prizewire_payouts.payouts.ports import IntentCheck, Payouts
 from prizewire_payouts.rails.handlers import serves
 from prizewire_payouts.rails.ports import Rail

@@ -7,12 +7,9 @@ from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import PayoutReference
-from prizewire_payouts.payouts.domain.change import Change
-from prizewire_payouts.payouts.domain.decisions import close
-from prizewire_payouts.payouts.domain.events import Unknown
+from prizewire_payouts.payouts.domain.change import Change, Schedule, close
 from prizewire_payouts.payouts.domain.model import Attempt
-from prizewire_payouts.payouts.domain.schedule import Schedule
-from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState, Unknown
 from prizewire_payouts.payouts.ports import Payouts
 from prizewire_payouts.rails.ports import Rail
 

@@ -8,13 +8,7 @@ from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_contracts.parties import PartyRole
-from prizewire_payouts.http.members import (
-    AssetCode,
-    CorrelationId,
-    DecimalAmount,
-    RailName,
-    TxHash,
-)
+from prizewire_payouts.http import AssetCode, CorrelationId, DecimalAmount, RailName, TxHash
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
 

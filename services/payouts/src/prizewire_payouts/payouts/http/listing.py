@@ -2,34 +2,51 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar import Controller, Request, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, QueryParameter
 
+from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import BY_TIME_AND_ID, Problem, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_chassis.http.refusals import Refusals
 from prizewire_money import AssetRegistry
-from prizewire_payouts.http.context import Context
+from prizewire_payouts.http import Context
 from prizewire_payouts.payouts.domain.model import Payout
-from prizewire_payouts.payouts.domain.states import CLOSING, PayoutState
-from prizewire_payouts.payouts.http.answers import PayoutAnswer, payout_answer
+from prizewire_payouts.payouts.domain.states import CLOSING, NOT_ARRIVED_YET, PayoutNotFound, PayoutState
+from prizewire_payouts.payouts.http.answers import (
+    PayoutAnswer,
+    PayoutDetailAnswer,
+    detail_answer,
+    payout_answer,
+)
 from prizewire_payouts.payouts.storage.queries import PayoutFilter, PayoutQueries
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.unit_of_work import UnitOfWork
 
 PAGE_MAX = 10_000
+
+
 LISTING_REFUSALS: Refusals = {400: ("state_unknown", "asset_unknown", "rail_unknown", "period_invalid")}
+
+
 _STATES = (*PayoutState, "closing")
+
+
 _ONE_STATE = "|".join(_STATES)
+
+
 _STATE_SCHEMA = {
     "type": "string",
     "pattern": f"^({_ONE_STATE})(,({_ONE_STATE}))*$",
     "examples": ["held,closing"],
 }
+
+
 _CORRELATION_PATTERN = "^[!-~]+$"
 
 
@@ -191,3 +208,50 @@ def _states(text: str | None) -> tuple[str, ...]:
 
 ListingQuery = NamedDependency[Filters]
 """The query parameters of a list of payouts, read by what ``filters_of`` returns."""
+
+
+_STAFF = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+
+
+def payouts_controller(context: PayoutContext) -> type[Controller]:
+    """The controller over this context."""
+
+    class PayoutsController(Controller):
+        path = "/api/payouts"
+        guards = [require(Role.PLAYER, *_STAFF)]  # noqa: RUF012 - Litestar reads a plain list
+        tags = ["payouts"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @get(
+            "/",
+            summary="Your payouts, newest first",
+            dependencies={"wanted": Provide(filters_of(context), sync_to_thread=False)},
+            refusals=LISTING_REFUSALS,
+        )
+        async def own(
+            self, wanted: ListingQuery, request: Request[Principal, Any, Any]
+        ) -> PageOf[PayoutAnswer]:
+            return await page_of(context, wanted, player=request.user.player)
+
+        @get(
+            "/{payout_id:uuid}",
+            summary="One payout with its attempts and proof",
+            refusals={404: ("payout_not_found",)},
+        )
+        async def one(
+            self, payout_id: FromPath[UUID], request: Request[Principal, Any, Any]
+        ) -> PayoutDetailAnswer:
+            user = request.user
+            staff = user.has(*_STAFF)
+
+            async def find(unit_of_work: UnitOfWork) -> PayoutDetailAnswer:
+                queries = PayoutQueries(unit_of_work)
+                payout = await queries.find(payout_id)
+                if payout is None or not (staff or payout.player == user.player):
+                    # the same answer for both, so that a player cannot find out ids of others
+                    raise PayoutNotFound(f"you have no payout {payout_id}{NOT_ARRIVED_YET}")
+                attempts = await queries.attempts(payout_id)
+                return detail_answer(payout, attempts=attempts, for_staff=staff)
+
+            return await context.read(find)
+
+    return PayoutsController

@@ -23,8 +23,6 @@ from stellar_sdk import (
 from stellar_sdk.operation import Payment as PaymentOperation
 from stellar_sdk.preconditions import Preconditions
 
-from prizewire_payouts.stellar.domain.amounts import stroops_text
-from prizewire_payouts.stellar.domain.errors import SignaturesRefused
 from prizewire_payouts.stellar.domain.model import (
     NATIVE,
     Built,
@@ -34,7 +32,9 @@ from prizewire_payouts.stellar.domain.model import (
     PaymentFacts,
     TxContents,
     TxResult,
+    stroops_text,
 )
+from prizewire_payouts.stellar.domain.states import SignaturesRefused
 
 _TAG_V1 = (2).to_bytes(4, "big")
 """``ENVELOPE_TYPE_TX``: tags the envelope and the payload that is hashed."""

@@ -11,10 +11,9 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from prizewire_payouts.stellar.domain.errors import ReviewRefused
 from prizewire_payouts.stellar.domain.model import Kind, LookUp, LookUpStatus, PaymentFacts
 from prizewire_payouts.stellar.domain.proof import Verdict, applied
-from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.domain.states import ReviewRefused, TransactionState
 
 
 class EvidenceState(StrEnum):

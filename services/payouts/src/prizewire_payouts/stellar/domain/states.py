@@ -4,9 +4,11 @@ An *attempt* is one transaction: n items, one revision of a slot. A *payment* is
 executor. The same edges lie in the database (migration 0002) behind a trigger; a test holds the tables together.
 """
 
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
-from prizewire_payouts.stellar.domain.errors import IllegalStep
+from prizewire_payouts.errors import CodedError, PayoutError
 
 
 class TransactionState(StrEnum):
@@ -37,18 +39,27 @@ class PaymentState(StrEnum):
 
 
 _S = TransactionState
+
+
 _P = PaymentState
 
+
 ATTEMPT_START: frozenset[TransactionState] = frozenset({_S.LEASED})
+
+
 PAYMENT_START: frozenset[PaymentState] = frozenset({_P.QUEUED, _P.NO_EFFECT})
 """A payment may begin as without effect: refused before it was queued, or a tombstone against a late repetition."""
+
 
 HOLDING: frozenset[TransactionState] = frozenset(
     {_S.LEASED, _S.BUILT, _S.EXPORTED, _S.SIGNED, _S.SENT, _S.CHECKING, _S.REVIEW}
 )
 """Attempts that hold their channel: no other attempt may begin on it. ``review`` is the quarantine."""
+
+
 LOOKED_UP: frozenset[TransactionState] = frozenset({_S.SENT, _S.CHECKING})
 """Attempts whose hash is looked up on the ledger."""
+
 
 ATTEMPT_EDGES: dict[tuple[TransactionState, TransactionState], str] = {
     (_S.LEASED, _S.RELEASED): "nothing was built: all its payments are free",
@@ -77,6 +88,7 @@ ATTEMPT_EDGES: dict[tuple[TransactionState, TransactionState], str] = {
     (_S.REVIEW, _S.FAILED): "evidence, and two persons",
 }
 
+
 PAYMENT_EDGES: dict[tuple[PaymentState, PaymentState], str] = {
     (_P.QUEUED, _P.BATCHED): "leased into an attempt together with a channel",
     (
@@ -102,3 +114,101 @@ def check_step(*, old: TransactionState, new: TransactionState) -> str:
         return ATTEMPT_EDGES[old, new]
     except KeyError:
         raise IllegalStep(machine="stellar attempt", old=old, new=new) from None
+
+
+DIGESTS_MAX = 32
+"""Revisions of one slot that may have been signed before it is voided: what the signer signs, unless its policy says
+otherwise, in which case its refusal names the cap.
+"""
+
+
+_PAUSE_FIRST = timedelta(seconds=5)
+
+
+_PAUSE_MAX = timedelta(hours=1)
+
+
+class NextAction(StrEnum):
+    """The next thing on a slot."""
+
+    REBUILD = "rebuild"
+    """Another revision with the payments that are left."""
+    VOID = "void"
+    """A transaction that does nothing but consume the slot."""
+    IDLE = "idle"
+    """Nothing: the slot lies open for the next payments on its channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotUse:
+    """How a slot is used: ``held`` payments that wait on it, ``digests`` of payments that may have been signed and are
+    all proved dead, ``voids`` tried so far; and what the signer answered about it: that it signs no more payments there
+    (``full``), or that it never signed there (``unsigned``).
+    """
+
+    held: int
+    digests: int
+    voids: int
+    full: bool = False
+    unsigned: bool = False
+
+
+def next_action(*, use: SlotUse, digests_max: int) -> NextAction:
+    """The first row that fits."""
+    rows: tuple[tuple[bool, NextAction], ...] = (
+        # nothing is bound where nothing was signed: no payout waits for the slot to be consumed
+        (use.unsigned, NextAction.REBUILD if use.held else NextAction.IDLE),
+        (use.full, NextAction.VOID),
+        (use.digests == 0 and use.voids == 0, NextAction.REBUILD if use.held else NextAction.IDLE),
+        # a void that was begun is continued: payments that are left wait for it and go to another slot
+        (use.voids > 0, NextAction.VOID),
+        # payouts that left the slot are still bound to it, and no payment is left that would consume it
+        (use.held == 0, NextAction.VOID),
+        (use.digests >= digests_max, NextAction.VOID),
+        (True, NextAction.REBUILD),
+    )
+    return next(action for fits, action in rows if fits)
+
+
+def void_pause(*, voids: int) -> timedelta:
+    """How long to wait before voiding after this many tries: not at all at first, then doubling up to an hour, so
+    that the signer's cap of voids outlasts a day of trouble.
+    """
+    return timedelta() if voids == 0 else min(_PAUSE_MAX, _PAUSE_FIRST * int(2 ** min(voids, 20)))
+
+
+class StellarError(Exception):
+    """The root of this tree; ``code`` is stable."""
+
+    code: str = "stellar_error"
+
+
+class IllegalStep(StellarError):
+    """A state machine has no edge from ``old`` to ``new``."""
+
+    code = "illegal_step"
+
+    def __init__(self, *, machine: str, old: str, new: str) -> None:
+        super().__init__(f"{machine}: {old} -> {new} is not allowed")
+
+
+class InexactAmount(StellarError):
+    """An amount has no exact value in stroops, or cannot be paid."""
+
+    code = "inexact_amount"
+
+
+class SignaturesRefused(StellarError):
+    """Signatures do not verify against the stored hash, or an expected signer is missing."""
+
+    code = "signatures_refused"
+
+
+class ReviewNotFound(PayoutError):
+    """No transaction with this number is or was in review."""
+
+    code = "review_not_found"
+
+
+class ReviewRefused(CodedError):
+    """This person may not decide this about a transaction in review, or the ledger shows otherwise."""

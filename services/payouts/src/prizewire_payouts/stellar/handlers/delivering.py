@@ -14,8 +14,8 @@ from prizewire_payouts.stellar.domain.model import (
 )
 from prizewire_payouts.stellar.domain.proof import Finding, NodeReport, Verdict, applied, judge
 from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.handlers.building import Options
 from prizewire_payouts.stellar.handlers.codes import failed_operations
-from prizewire_payouts.stellar.handlers.options import Options
 from prizewire_payouts.stellar.ports import ChainRpc, Outcomes, RpcUnavailable
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_payouts.stellar.domain.errors import ReviewNotFound, ReviewRefused
 from prizewire_payouts.stellar.domain.model import AccountQuery, LookUp
 from prizewire_payouts.stellar.domain.review import (
     Evidence,
@@ -22,6 +21,7 @@ from prizewire_payouts.stellar.domain.review import (
     evaluate_evidence,
     open_evidence,
 )
+from prizewire_payouts.stellar.domain.states import ReviewNotFound, ReviewRefused
 from prizewire_payouts.stellar.ports import ChainRpc, Reviews, RpcUnavailable
 
 EVIDENCE_GRACE_S = 60

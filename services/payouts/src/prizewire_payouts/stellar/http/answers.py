@@ -6,13 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
-from prizewire_payouts.http.members import (
-    ADDRESS_EXAMPLE,
-    AssetCode,
-    DecimalAmount,
-    PersonName,
-    TxHash,
-)
+from prizewire_payouts.http import ADDRESS_EXAMPLE, AssetCode, DecimalAmount, PersonName, TxHash
 from prizewire_payouts.stellar.domain.model import Kind
 from prizewire_payouts.stellar.domain.review import (
     Evidence,

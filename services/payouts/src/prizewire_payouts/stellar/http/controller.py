@@ -15,11 +15,9 @@ from prizewire_chassis.http import Action, Problem, RequiredKey
 from prizewire_chassis.http.answers import Items
 from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts.text import Reason
-from prizewire_payouts.http.context import Context
-from prizewire_payouts.http.members import TxHash
-from prizewire_payouts.stellar.domain.errors import ReviewNotFound
+from prizewire_payouts.http import Context, TxHash
 from prizewire_payouts.stellar.domain.review import LedgerReport, Review, ReviewOutcome
-from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.domain.states import ReviewNotFound, TransactionState
 from prizewire_payouts.stellar.handlers.reviewing import (
     EVIDENCE_GRACE_S,
     ask_ledger,

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.checks import Check, rows_of
 from prizewire_payouts.stellar.adapters.transactions import read_contents
-from prizewire_payouts.stellar.domain.amounts import STELLAR_DECIMALS
-from prizewire_payouts.stellar.domain.model import TxContents
+from prizewire_payouts.stellar.domain.model import STELLAR_DECIMALS, TxContents
 
 _PAID_ELSEWHERE = text(
     "SELECT p.payout_id FROM stellar_payments p LEFT JOIN stellar_attempts a USING (attempt_id) "

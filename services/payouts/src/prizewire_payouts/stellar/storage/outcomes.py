@@ -9,8 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_contracts.codes import PayoutCode
-from prizewire_payouts.stellar.domain.amounts import split_fee
-from prizewire_payouts.stellar.domain.model import Kind, LookUp, SlotView, TransactionAttempt
+from prizewire_payouts.stellar.domain.model import Kind, LookUp, SlotView, TransactionAttempt, split_fee
 from prizewire_payouts.stellar.domain.states import TransactionState
 from prizewire_payouts.stellar.storage.attempts import AttemptStorage
 from prizewire_payouts.stellar.storage.execution import ExecutionStep, in_transaction

@@ -20,11 +20,9 @@ from prizewire_contracts.rails import (
 )
 from prizewire_money import Amount, Asset, AssetRegistry
 from prizewire_payouts.stellar.adapters.transactions import MEMO_BYTES_MAX, account_behind
-from prizewire_payouts.stellar.domain.amounts import stroops_of
-from prizewire_payouts.stellar.domain.errors import InexactAmount
-from prizewire_payouts.stellar.domain.model import NATIVE, Kind
-from prizewire_payouts.stellar.domain.states import PaymentState, TransactionState
-from prizewire_payouts.stellar.handlers.options import BASE_FEE
+from prizewire_payouts.stellar.domain.model import NATIVE, Kind, stroops_of
+from prizewire_payouts.stellar.domain.states import InexactAmount, PaymentState, TransactionState
+from prizewire_payouts.stellar.handlers.building import BASE_FEE
 from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep
 
 METHOD_TYPE = "stellar"

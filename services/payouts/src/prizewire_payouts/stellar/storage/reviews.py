@@ -11,9 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.stellar.domain.amounts import split_fee
-from prizewire_payouts.stellar.domain.errors import ReviewRefused
-from prizewire_payouts.stellar.domain.model import Kind, PaymentFacts
+from prizewire_payouts.stellar.domain.model import Kind, PaymentFacts, split_fee
 from prizewire_payouts.stellar.domain.review import (
     Digest,
     Evidence,
@@ -23,7 +21,7 @@ from prizewire_payouts.stellar.domain.review import (
     ReviewOutcome,
     Settlement,
 )
-from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.domain.states import ReviewRefused, TransactionState
 from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep
 from prizewire_payouts.stellar.storage.rows import end_payments, held_payments, lock_attempt, move
 from prizewire_payouts.stellar.storage.slots import close_slot

@@ -11,8 +11,13 @@ from prizewire_chassis.db import after_commit
 from prizewire_contracts import ids
 from prizewire_payouts.metrics import STELLAR_VOIDS
 from prizewire_payouts.stellar.domain.model import Kind
-from prizewire_payouts.stellar.domain.slots import NextAction, SlotUse, next_action, void_pause
-from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.domain.states import (
+    NextAction,
+    SlotUse,
+    TransactionState,
+    next_action,
+    void_pause,
+)
 from prizewire_payouts.stellar.messages import SlotRow
 from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep
 from prizewire_payouts.stellar.storage.rows import insert_attempt, move

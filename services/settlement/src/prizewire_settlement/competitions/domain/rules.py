@@ -1,22 +1,15 @@
-"""What a rule may contain: named templates, tables of place ranges, and the checks of a whole rule.
-
-Named templates share the net prize in percent of places 1, 2, 3, …:
-
-- ``winner_takes_all``: 100
-- ``top3``: 50, 30, 20
-- ``top5``: 40, 25, 15, 12, 8
-- ``top10``: 30, 20, 12, 10, 8, 6, 5, 4, 3, 2
-
-A named template never changes once it was released: for another split, use another name or a table.
-A stored rule also keeps the places that its template stood for when it was made.
-"""
+"""Rules of competitions, and how they divide a prize over places."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from math import lcm
 from types import MappingProxyType
 from typing import Final
 
+from prizewire_money import FeeSplit, allocate, split_fees
 from prizewire_settlement.competitions.domain.model import (
     Campaign,
     CampaignState,
@@ -26,20 +19,82 @@ from prizewire_settlement.competitions.domain.model import (
     TiePolicy,
     Unclaimed,
 )
-from prizewire_settlement.competitions.domain.plan import PERCENT_WHOLE, plan_of
 from prizewire_settlement.errors import RuleInvalid
+
+PERCENT_WHOLE: Final = 100_000_000
+"""The whole in millionths of a percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a rule pays whatever the result: fees, and the amount of each paid place from the first on."""
+
+    fees: FeeSplit
+    amounts: tuple[int, ...]
+
+
+def place_amounts(*, net: int, places: Sequence[PlaceRange]) -> tuple[int, ...]:
+    """The amount of each place, from 1 on, in minor units. Percentages and fixed amounts are not mixed."""
+    if not places:
+        return ()
+    if places[0].amount_each is not None:
+        return tuple(entry.amount_each or 0 for entry in places for _ in range(entry.first, entry.last + 1))
+    sizes = [entry.last - entry.first + 1 for entry in places]
+    common = lcm(*sizes)
+    weights: list[int] = []
+    for entry, size in zip(places, sizes, strict=True):
+        weights += [(entry.percent_total or 0) * (common // size)] * size
+    # What the percentages leave is shared out as one more place, the last, which nobody holds.
+    rest = PERCENT_WHOLE * common - sum(weights)
+    return tuple(allocate(net, [*weights, rest])[:-1])
+
+
+def plan_of(rule: Rule) -> Plan:
+    """The part of a settlement that follows from the rule alone; worked out once for each stored rule. A rule that is
+    not stored (version 0) is not kept: previews would crowd out those that matches are settled under.
+    """
+    return _kept_plan(rule) if rule.version else _plan(rule)
+
+
+@lru_cache(maxsize=1024)
+def _kept_plan(rule: Rule) -> Plan:
+    return _plan(rule)
+
+
+def _plan(rule: Rule) -> Plan:
+    fees = split_fees(rule.gross, platform_bps=rule.platform_bps, organizer_bps=rule.organizer_bps)
+    return Plan(fees, place_amounts(net=fees.net, places=rule.places))
+
 
 SCORE_SCALE: Final = 1_000_000
 """Scores are integers of millionths: 8.5 points are 8500000."""
+
+
 PLACES_MAX: Final = 100_000
 """Paid places of one rule."""
+
+
 RANGES_MAX: Final = 1_000
+
+
 SOURCES_MAX: Final = 50
+
+
 KEYS_PER_SOURCE_MAX: Final = 10
+
+
 BPS_PER_PERCENT: Final = 100
+
+
 DISPUTE_WINDOW_S_MAX: Final = 366 * 86_400
+
+
 _PERCENT_UNIT: Final = PERCENT_WHOLE // 100
+
+
 _PERCENT: Final = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,6}))?", re.ASCII)
+
+
 _PLACES: Final = re.compile(r"([1-9][0-9]{0,5})(?:-([1-9][0-9]{0,5}))?", re.ASCII)
 
 

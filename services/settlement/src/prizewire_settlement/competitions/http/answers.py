@@ -15,8 +15,12 @@ from prizewire_settlement.competitions.domain.model import (
     TiePolicy,
     Unclaimed,
 )
-from prizewire_settlement.competitions.domain.plan import plan_of
-from prizewire_settlement.competitions.domain.rules import percent_to_text, places_to_text, score_to_text
+from prizewire_settlement.competitions.domain.rules import (
+    percent_to_text,
+    places_to_text,
+    plan_of,
+    score_to_text,
+)
 
 AmountText = Annotated[
     str,

@@ -1,14 +1,94 @@
-"""Rounds and what belongs to them: results, settlements, entries, refusals. Amounts are minor units."""
+"""Rounds, their states, and the commands and events about them."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from enum import StrEnum
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from prizewire_money import FeeSplit
 from prizewire_settlement.competitions.domain.model import EntryFee, Rule
+from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.prizes.domain import Line, PlayerResult
-from prizewire_settlement.rounds.domain.states import RoundState
+
+
+class RoundState(StrEnum):
+    """The state of a round."""
+
+    NEW = "NEW"
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+    RESOLVED = "RESOLVED"
+    SETTLED = "SETTLED"
+    FINALIZED = "FINALIZED"
+    VOIDED = "VOIDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One allowed transition and its reason."""
+
+    before: RoundState
+    after: RoundState
+    reason: str
+
+
+EDGES: Final[tuple[Edge, ...]] = (
+    Edge(RoundState.NEW, RoundState.OPEN, "the match takes players, or a later report implies that it did"),
+    Edge(
+        RoundState.OPEN, RoundState.CLOSED, "the match takes no more players, or its result has begun to come"
+    ),
+    Edge(RoundState.CLOSED, RoundState.RESOLVED, "every part of the result is here"),
+    Edge(RoundState.RESOLVED, RoundState.SETTLED, "the prizes were worked out under the round's rule"),
+    Edge(RoundState.SETTLED, RoundState.FINALIZED, "the dispute window has passed, or there is none"),
+    Edge(RoundState.OPEN, RoundState.VOIDED, "the match does not count"),
+    Edge(RoundState.CLOSED, RoundState.VOIDED, "the match does not count"),
+    Edge(RoundState.RESOLVED, RoundState.VOIDED, "the result does not count"),
+    Edge(RoundState.SETTLED, RoundState.VOIDED, "the match was voided inside the dispute window"),
+    Edge(RoundState.NEW, RoundState.VOIDED, "the match was voided before anything else was heard of it"),
+    Edge(RoundState.SETTLED, RoundState.RESOLVED, "a corrected result superseded the one before"),
+    Edge(RoundState.FINALIZED, RoundState.RESOLVED, "an admin corrected the result after it was final"),
+    Edge(
+        RoundState.FINALIZED, RoundState.VOIDED, "an admin voided a final round that rewards can never book"
+    ),
+)
+"""Every transition of a round. VOIDED is final; only an admin's decision, with a reason, leads out of FINALIZED."""
+
+
+_ALLOWED: Final = frozenset((edge.before, edge.after) for edge in EDGES)
+
+
+_MAIN: Final = (
+    RoundState.NEW,
+    RoundState.OPEN,
+    RoundState.CLOSED,
+    RoundState.RESOLVED,
+    RoundState.SETTLED,
+    RoundState.FINALIZED,
+)
+
+
+@lru_cache(maxsize=64)
+def path(*, before: RoundState, after: RoundState) -> tuple[tuple[RoundState, RoundState], ...]:
+    """The transitions from ``before`` to ``after``: a direct one, or those along the main line, where a report implies them.
+
+    Empty where both are equal.
+
+    Raises:
+        ReportRefused: ``illegal_transition``; it parks nothing, since no later event makes it possible.
+    """
+    if before is after:
+        return ()
+    if (before, after) in _ALLOWED:
+        return ((before, after),)
+    if before in _MAIN and after in _MAIN and _MAIN.index(before) < _MAIN.index(after):
+        return tuple(pairwise(_MAIN[_MAIN.index(before) : _MAIN.index(after) + 1]))
+    raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"a round in state {before} cannot become {after}")
+
+
+HAS_RESULT: Final = frozenset({RoundState.SETTLED, RoundState.FINALIZED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,3 +239,125 @@ class Settlement:
     cause: Cause
     reporters: tuple[str, ...] = ()
     resettled: bool = False
+
+
+class Proof(Protocol):
+    """The signature of a report. It is checked against a public key; how events are signed is left to the implementation."""
+
+    def refused(self, *, public_key: str) -> tuple[Reason, str] | None:
+        """Why the signature does not hold under this Ed25519 key (64 hex digits); None when it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchReport:
+    """What every report says. ``correlation_id`` is None where the game server sends none; ``at`` is its time of
+    the fact; ``keyid`` names the key of the signature, where there is one. ``waited`` is True for a report that came
+    earlier and was parked until it could be applied. ``reporter`` is the person who answers for it, None for a game server's.
+    """
+
+    event_id: str
+    kind: str
+    source: str
+    subject: str
+    match_id: str
+    competition: str
+    correlation_id: str | None
+    keyid: str | None
+    at: datetime
+    proof: Proof
+    waited: bool = False
+    reporter: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(MatchReport):
+    """``closed`` is False for a match that began to take players, True for one that takes no more."""
+
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed(MatchReport):
+    """A result, or one part of it."""
+
+    result_version: int
+    part: int
+    parts: int
+    results: tuple[PlayerResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected(Completed):
+    """A result, or one part of it, that supersedes the one that stands."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voided(MatchReport):
+    """A match that does not count."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered(MatchReport):
+    """A player enters a match."""
+
+    player: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundEvent:
+    """``version`` counts the round's events from 1 without gaps; ``caused_by`` is the id of the event that caused it."""
+
+    round: Round
+    version: int
+    caused_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundProgressed(RoundEvent):
+    """The match opened or closed, at ``at``; ``entry_fee`` is what its rule asks of each player."""
+
+    state: RoundState
+    at: datetime
+    entry_fee: EntryFee | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundEntered(RoundEvent):
+    """A player enters the round, and owes its fee; ``at`` is the game server's time of it."""
+
+    entry: Entry
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSettled(RoundEvent):
+    """Part ``part`` of a settlement, with its share of the lines."""
+
+    settlement: Settlement
+    part: int
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundCorrected(RoundSettled):
+    """Part ``part`` of a settlement that supersedes the one before."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundVoided(RoundEvent):
+    """The round does not count."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundFinalized(RoundEvent):
+    """The dispute window has passed."""
+
+    settlement_version: int

@@ -8,9 +8,17 @@ from prizewire_settlement.competitions.domain.model import Rule
 from prizewire_settlement.prizes.domain import Line, PlayerResult, Prizes, assert_settlement, settle_result
 from prizewire_settlement.rounds.domain.acceptance import AcceptedPart
 from prizewire_settlement.rounds.domain.changes import NO_CHANGE, RoundChange, move, transitions_along
-from prizewire_settlement.rounds.domain.events import RoundCorrected, RoundSettled
-from prizewire_settlement.rounds.domain.model import Cause, ResultPart, Round, Settlement
-from prizewire_settlement.rounds.domain.states import HAS_RESULT, RoundState, path
+from prizewire_settlement.rounds.domain.model import (
+    HAS_RESULT,
+    Cause,
+    ResultPart,
+    Round,
+    RoundCorrected,
+    RoundSettled,
+    RoundState,
+    Settlement,
+    path,
+)
 
 
 def wait(*, accepted: AcceptedPart, current: Round, cause: Cause, now: datetime) -> RoundChange:

@@ -9,26 +9,33 @@ from prizewire_contracts.ids import entry_id, match_correlation_id, round_id
 from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
 from prizewire_settlement.errors import ReportRefused
 from prizewire_settlement.prizes.domain import Line, PlayerResult
-from prizewire_settlement.rounds.domain.acceptance import accept_completed, accept_corrected
-from prizewire_settlement.rounds.domain.authenticity import admitted_by, authenticate
+from prizewire_settlement.rounds.domain.acceptance import (
+    accept_completed,
+    accept_corrected,
+    admitted_by,
+    authenticate,
+)
 from prizewire_settlement.rounds.domain.changes import (
     NO_CHANGE,
     RoundChange,
     cause_of,
     check_binding,
     new_round,
+    report_entered,
+    report_progress,
+    report_voided,
 )
-from prizewire_settlement.rounds.domain.commands import (
+from prizewire_settlement.rounds.domain.model import (
     Completed,
     Corrected,
     Entered,
     MatchReport,
     Progress,
+    ResultPart,
+    Round,
+    RoundVoided,
     Voided,
 )
-from prizewire_settlement.rounds.domain.events import RoundVoided
-from prizewire_settlement.rounds.domain.model import ResultPart, Round
-from prizewire_settlement.rounds.domain.progress import report_entered, report_progress, report_voided
 from prizewire_settlement.rounds.domain.settling import correct, settle, wait
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.ports import RoundStore

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from prizewire_settlement.rounds.domain.changes import RoundChange
-from prizewire_settlement.rounds.domain.model import Disownment, Refusal, Round
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.model import Disownment, Refusal, Round, RoundState
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 
 

@@ -10,11 +10,9 @@ from prizewire_settlement.competitions.domain.rules import check_campaign
 from prizewire_settlement.errors import DecisionRefused, RoundMissing
 from prizewire_settlement.prizes.domain import PlayerResult
 from prizewire_settlement.rounds.domain.acceptance import accept_resolved
-from prizewire_settlement.rounds.domain.changes import RESOLVE, RoundChange
-from prizewire_settlement.rounds.domain.model import Cause, Round
-from prizewire_settlement.rounds.domain.progress import finalize, void
+from prizewire_settlement.rounds.domain.changes import RESOLVE, RoundChange, finalize, void
+from prizewire_settlement.rounds.domain.model import Cause, Round, RoundState
 from prizewire_settlement.rounds.domain.settling import correct, resettle, settle
-from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.ports import RoundStore
 

@@ -15,8 +15,14 @@ from prizewire_settlement.competitions.http.answers import (
     money,
 )
 from prizewire_settlement.prizes.http import FeesAnswer, LineAnswer, fees_answer
-from prizewire_settlement.rounds.domain.model import Disownment, Refusal, Round, Settlement, Transition
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.model import (
+    Disownment,
+    Refusal,
+    Round,
+    RoundState,
+    Settlement,
+    Transition,
+)
 
 _MatchId = Annotated[str, Field(examples=["4711"])]
 _CorrelationId = Annotated[str, Field(examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"])]

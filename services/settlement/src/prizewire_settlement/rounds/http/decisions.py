@@ -10,9 +10,8 @@ from litestar import Response
 from prizewire_chassis.auth import Principal
 from prizewire_chassis.db import after_commit
 from prizewire_settlement.metrics import LINES, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
-from prizewire_settlement.rounds.domain.documents import document_of, hash_of
-from prizewire_settlement.rounds.domain.model import Settlement
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.acceptance import document_of, hash_of
+from prizewire_settlement.rounds.domain.model import RoundState, Settlement
 from prizewire_settlement.rounds.handlers.resolution import Resolved, resettle_round, resolve_round
 from prizewire_settlement.rounds.http.answers import (
     DecisionAnswer,
@@ -22,7 +21,7 @@ from prizewire_settlement.rounds.http.answers import (
 )
 from prizewire_settlement.rounds.http.bodies import ResettleBody, ResolveBody
 from prizewire_settlement.rounds.http.context import RoundAction, RoundContext
-from prizewire_settlement.rounds.messages.matches import players_of
+from prizewire_settlement.rounds.messages import players_of
 from prizewire_settlement.rounds.ports import RoundRecord
 
 

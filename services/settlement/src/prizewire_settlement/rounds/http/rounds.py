@@ -22,8 +22,7 @@ from prizewire_settlement.errors import RoundMissing
 from prizewire_settlement.http import RESULT_CODES, STATUSES, Filter, admins, readers
 from prizewire_settlement.prizes.domain import Line
 from prizewire_settlement.prizes.http import RESULT_BYTES_MAX, LineAnswer, line_answer
-from prizewire_settlement.rounds.domain.model import ResultPart
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.model import ResultPart, RoundState
 from prizewire_settlement.rounds.http.answers import (
     DecisionAnswer,
     RefusalAnswer,

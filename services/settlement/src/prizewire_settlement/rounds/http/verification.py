@@ -18,7 +18,7 @@ from prizewire_settlement.competitions.http.answers import (
     PlayerName,
 )
 from prizewire_settlement.http import readers
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.model import RoundState
 from prizewire_settlement.rounds.http.context import RoundContext
 from prizewire_settlement.rounds.ports import EndedRound, EntryTerms, SettledRound
 

@@ -9,11 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_settlement.competitions.domain.model import Rule
-from prizewire_settlement.competitions.storage.rules import RULE_COLUMNS, RuleReader
+from prizewire_settlement.competitions.storage import RULE_COLUMNS, RuleReader
 from prizewire_settlement.prizes.domain import Line, PlayerResult
-from prizewire_settlement.rounds.domain.documents import results_of
-from prizewire_settlement.rounds.domain.model import Round
-from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.acceptance import results_of
+from prizewire_settlement.rounds.domain.model import Round, RoundState
 from prizewire_settlement.rounds.ports import (
     EndedRound,
     EntryTerms,

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, fetch, later, send_now
 from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
-from prizewire_settlement.competitions.storage.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
+from prizewire_settlement.competitions.storage import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
 from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import Line, PlayerResult
-from prizewire_settlement.rounds.domain.documents import results_of
+from prizewire_settlement.rounds.domain.acceptance import results_of
 from prizewire_settlement.rounds.domain.model import (
     Disownment,
     Refusal,

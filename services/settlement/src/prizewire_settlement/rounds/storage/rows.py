@@ -11,10 +11,10 @@ from prizewire_settlement.rounds.domain.model import (
     Refusal,
     ResultPart,
     Round,
+    RoundState,
     Settlement,
     Transition,
 )
-from prizewire_settlement.rounds.domain.states import RoundState
 
 ROUND_COLUMNS: Final = (
     "id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_money import Asset
 from prizewire_settlement.prizes.domain import Line
-from prizewire_settlement.rounds.messages.settlements import render_lines
+from prizewire_settlement.rounds.messages import render_lines
 from prizewire_settlement.rounds.ports import SettledRound
 from prizewire_settlement.rounds.storage.rows import ROUND_COLUMNS, line_of, round_of
 

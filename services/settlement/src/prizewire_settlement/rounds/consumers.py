@@ -1,30 +1,103 @@
-"""The consumer of ``prizewire.rewards.v1``: campaigns, settlements that rewards can never book, and rounds that were
-disowned there.
-"""
+"""Match events, and what rewards reports."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule, never
 from prizewire_chassis.logging import get_logger
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.rewards import CampaignChanged, RoundDisowned, RoundRefused
-from prizewire_contracts.topics import REWARDS
-from prizewire_settlement.competitions.domain.model import Campaign, CampaignState
+from prizewire_contracts.ids import match_correlation_id
+from prizewire_contracts.topics import MATCHES, REWARDS
+from prizewire_settlement.competitions.domain.model import Campaign, CampaignState, Competition
 from prizewire_settlement.competitions.handlers import keep_campaigns
+from prizewire_settlement.errors import Reason, ReportRefused
+from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.rounds.domain import model
 from prizewire_settlement.rounds.domain.model import Round
+from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.rounds.handlers.refusals import record_disownments, record_refusals
 from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
+from prizewire_settlement.rounds.messages import CORRECTED, claim_of, report_of
+
+CONSUMER: Final = "settlement.matches"
+"""The consumer's name, which is also its Kafka group."""
+
+
+def _overtakes(head: str, event_type: str) -> bool:
+    """Behind a correction that waits for its result, only further corrections of its match wait."""
+    return head == Reason.RESULT_MISSING and event_type != CORRECTED
+
+
+def matches_spec(
+    *,
+    unit_of_work: Callable[[AsyncConnection], UnitOfWork],
+    ready: Callable[[AsyncConnection], Awaitable[Sequence[int]]],
+    clock: Clock,
+    lines_per_part: int,
+) -> ConsumerSpec:
+    """The consumer of match events. Game servers need not number their events, so versions are not read. ``ready``
+    says which parked corrections have their result.
+    """
+    admitted: WeakKeyDictionary[AsyncConnection, dict[str, Competition]] = WeakKeyDictionary()
+
+    async def admit(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        found = await admit_reports([claim_of(incoming) for incoming in batch], store=unit_of_work(tx).rounds)
+        # the handler that follows in this transaction decides on what admission saw
+        admitted[tx] = found.competitions
+        return _refusals(tx, found.refused)
+
+    async def handle(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        applied = await apply_reports(
+            [report_of(incoming) for incoming in batch],
+            competitions=admitted[tx],
+            unit_of_work=unit_of_work(tx),
+            now=clock.now(),
+            lines_per_part=lines_per_part,
+        )
+        after_commit(tx, partial(_count, applied))
+        return _refusals(tx, applied.refused)
+
+    return ConsumerSpec(
+        name=CONSUMER,
+        topic=MATCHES,
+        handler=handle,
+        version_rule=never,
+        admit=admit,
+        correlation_of=lambda source, subject: str(match_correlation_id(source=source, match_id=subject)),
+        overtakes=_overtakes,
+        passing=frozenset({Reason.RESULT_MISSING}),
+        ready=ready,
+    )
+
+
+def _count(applied: Applied) -> None:
+    ROUNDS_SETTLED.inc(applied.rounds_settled)
+    ROUNDS_CORRECTED.inc(applied.rounds_corrected)
+    ROUNDS_VOIDED.inc(applied.rounds_voided)
+    LINES.inc(applied.lines)
+
+
+def _refusals(tx: AsyncConnection, refused: Mapping[int, ReportRefused]) -> dict[int, Refusal]:
+    for problem in refused.values():
+        after_commit(tx, REFUSED.labels(problem.reason).inc)
+    return {
+        index: Refusal(RefusalCode(problem.reason), problem.detail, park=problem.park)
+        for index, problem in refused.items()
+    }
+
 
 REWARDS_CONSUMER: Final = "settlement.rewards"
 """The consumer's name, which is also its Kafka group."""
+
+
 _TYPES: Final = frozenset(
     {
         "prizewire.campaign.created.v1",
@@ -33,6 +106,8 @@ _TYPES: Final = frozenset(
         "prizewire.round.disowned.v1",
     }
 )
+
+
 _log = get_logger(__name__)
 
 

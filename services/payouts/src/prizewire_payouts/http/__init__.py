@@ -1,1 +1,0 @@
-"""What the HTTP of all features shares."""

@@ -1,1 +1,0 @@
-"""Consumers of match events and of rewards' events."""

@@ -1,1 +1,0 @@
-"""Rounds in events: what game servers report, and what settlement publishes."""
