@@ -4,8 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_rewards.ledger.domain.receivables import Receivable
-from prizewire_rewards.ledger.handlers.receivables import Debt, open_receivables, undo_receivable
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.handlers import Debt, UnitOfWork, open_receivables, undo_receivable
 from prizewire_rewards.ledger.ports import LedgerPorts
 
 

@@ -14,7 +14,7 @@ from prizewire_money import AssetRegistry
 from prizewire_rewards.campaigns.domain.caps import CapKey, CapLine
 from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings
-from prizewire_rewards.claims.domain.claims import Claim, ClaimState
+from prizewire_rewards.claims.domain import Claim, ClaimState
 from prizewire_rewards.entries.domain import Entry, EntryRound, EntryState
 from prizewire_rewards.fees.domain import FeeSource, FeeWithdrawal, WithdrawalState, source_account
 from prizewire_rewards.ledger.domain.accounts import (
@@ -27,21 +27,21 @@ from prizewire_rewards.ledger.domain.accounts import (
     TransferType,
     deltas,
 )
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.parties import (
+from prizewire_rewards.ledger.domain.receivables import Receivable
+from prizewire_rewards.ledger.domain.records import (
     NO_PARTIES,
     CreditParties,
+    EarlierBooking,
+    Event,
     Party,
+    Transition,
     campaign_source,
     sorted_parties,
 )
-from prizewire_rewards.ledger.domain.receivables import Receivable
-from prizewire_rewards.ledger.domain.references import EarlierBooking
-from prizewire_rewards.ledger.domain.transitions import Transition
 from prizewire_rewards.payouts.domain.funding import FundingAccount
 from prizewire_rewards.payouts.domain.model import Method, Payout, PayoutState
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal
-from prizewire_rewards.players.domain.facts import PlayerFacts
+from prizewire_rewards.players.domain import PlayerFacts
 from prizewire_rewards.prizes.domain.model import Line, RefusedRound, Reward, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.prizes.ports import StagedHead

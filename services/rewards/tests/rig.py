@@ -57,14 +57,13 @@ from prizewire_rewards.campaigns.handlers import change_campaign, create_campaig
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.receivables import Receivable
 from prizewire_rewards.ledger.storage.accounts import account_id
-from prizewire_rewards.messages import OutboxMessages
-from prizewire_rewards.payouts.adapters.keys import MessageKeySigner, TrustedClosures
+from prizewire_rewards.payouts.adapters import MessageKeySigner, TrustedClosures
 from prizewire_rewards.rounds.adapters import CanonicalDigest
+from prizewire_rewards.rounds.handlers.held import release_next
 from prizewire_rewards.rounds.handlers.large import work_on_next
-from prizewire_rewards.rounds.handlers.queue import release_next
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.settings import RewardsSettings
-from prizewire_rewards.storage import Ports, ports_of
+from prizewire_rewards.storage import OutboxMessages, Ports, ports_of
 from services.rewards.tests.debts import open_receivable
 from tests.documented import Documented
 

@@ -14,28 +14,24 @@ from prizewire_rewards.claims.jobs import build_claim_jobs
 from prizewire_rewards.claims.storage import count_claims
 from prizewire_rewards.consumers import build_specs
 from prizewire_rewards.entries.jobs import build_entry_job
-from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.codes import STATUSES
-from prizewire_rewards.http.context import Context
+from prizewire_rewards.http.context import Amounts, Context
 from prizewire_rewards.jobs import build_ledger_jobs
 from prizewire_rewards.ledger.storage.accounts import roll_up
 from prizewire_rewards.lineage import lineage_of
-from prizewire_rewards.messages import OutboxMessages
-from prizewire_rewards.payouts.adapters.keys import MessageKeySigner, TrustedClosures
-from prizewire_rewards.payouts.adapters.rules import load_payout_rules
+from prizewire_rewards.payouts.adapters import MessageKeySigner, TrustedClosures, load_payout_rules
 from prizewire_rewards.payouts.domain.rules import PayoutRules
 from prizewire_rewards.payouts.jobs import build_withdrawal_job
-from prizewire_rewards.players.adapters.hashes import KeyedHasher
-from prizewire_rewards.players.adapters.sources import load_player_sources
+from prizewire_rewards.players.adapters import KeyedHasher, load_player_sources
 from prizewire_rewards.players.consumers import players_spec
-from prizewire_rewards.players.domain.sources import PlayerSource
+from prizewire_rewards.players.domain import PlayerSource
 from prizewire_rewards.rounds.adapters import CanonicalDigest
-from prizewire_rewards.rounds.domain.views import StagedParts
+from prizewire_rewards.rounds.domain.commands import StagedParts
 from prizewire_rewards.rounds.jobs import build_round_jobs
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.routes import RoutePorts, build_routes
 from prizewire_rewards.settings import RewardsSettings
-from prizewire_rewards.storage import Ports
+from prizewire_rewards.storage import OutboxMessages, Ports
 from prizewire_rewards.storage import ports_of as bind_ports
 
 SERVICE = "rewards"

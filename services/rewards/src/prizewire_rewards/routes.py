@@ -11,11 +11,11 @@ from prizewire_rewards.claims.http import ClaimController
 from prizewire_rewards.entries.http import EntryController
 from prizewire_rewards.fees.http import FeeController, FeeWithdrawalController
 from prizewire_rewards.http.context import Context
-from prizewire_rewards.ledger.http.receivables import ReceivableController
+from prizewire_rewards.ledger.http import ReceivableController
 from prizewire_rewards.payouts.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.payouts.http.withdrawals import WithdrawalController
 from prizewire_rewards.players.http import PlayerController
-from prizewire_rewards.prizes.http.rewards import RewardController
+from prizewire_rewards.prizes.http import RewardController
 from prizewire_rewards.rounds.http.disownments import DisownmentController
 from prizewire_rewards.rounds.http.held import HeldController
 from prizewire_rewards.rounds.http.rounds import AskedPayoutController, RoundController

@@ -1,37 +1,48 @@
-"""The ports of one transaction over PostgreSQL."""
+"""The ports of all features over one transaction, and the encoding of their events."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.outbox import Outbox
+from prizewire_money import AssetRegistry
+from prizewire_rewards.campaigns.messages import ENCODERS as CAMPAIGNS
 from prizewire_rewards.campaigns.ports import Campaigns, CapCounts
 from prizewire_rewards.campaigns.storage.campaigns import SqlCampaigns
 from prizewire_rewards.campaigns.storage.caps import SqlCaps
+from prizewire_rewards.claims.messages import ENCODERS as CLAIMS
 from prizewire_rewards.claims.ports import Claims
 from prizewire_rewards.claims.storage import SqlClaims
+from prizewire_rewards.entries.messages import ENCODERS as ENTRIES
 from prizewire_rewards.entries.ports import Entries
 from prizewire_rewards.entries.storage import SqlEntries
 from prizewire_rewards.fees.ports import FeeWithdrawals
 from prizewire_rewards.fees.storage import SqlFeeWithdrawals
+from prizewire_rewards.ledger.domain.records import Event
+from prizewire_rewards.ledger.messages import ENCODERS as LEDGER
+from prizewire_rewards.ledger.messages import Encoders, EventWriter
 from prizewire_rewards.ledger.ports import History, Ledger, Messages, Parties, Pools, Receivables
-from prizewire_rewards.ledger.storage.accounts import SqlLedger
-from prizewire_rewards.ledger.storage.history import SqlHistory
-from prizewire_rewards.ledger.storage.parties import SqlParties
-from prizewire_rewards.ledger.storage.receivables import SqlReceivables
+from prizewire_rewards.ledger.storage.accounts import SqlHistory, SqlLedger
+from prizewire_rewards.ledger.storage.receivables import SqlParties, SqlReceivables
+from prizewire_rewards.payouts.messages import ENCODERS as PAYOUTS
 from prizewire_rewards.payouts.ports import Fundings, Methods, Payouts, Withdrawals
 from prizewire_rewards.payouts.storage.funding import SqlFundings, SqlWithdrawals
-from prizewire_rewards.payouts.storage.methods import SqlMethods
-from prizewire_rewards.payouts.storage.payouts import SqlPayouts
+from prizewire_rewards.payouts.storage.payouts import SqlMethods, SqlPayouts
 from prizewire_rewards.players.ports import Players
 from prizewire_rewards.players.storage import SqlPlayers
+from prizewire_rewards.prizes.messages import ENCODERS as PRIZES
 from prizewire_rewards.prizes.ports import Rounds
 from prizewire_rewards.prizes.storage.rounds import SqlRounds
+from prizewire_rewards.rounds.messages import ENCODERS as ROUNDS
 from prizewire_rewards.rounds.ports import Disownments
-from prizewire_rewards.rounds.storage.disownments import SqlDisownments
+from prizewire_rewards.rounds.storage import SqlDisownments
+from prizewire_rewards.topups.messages import ENCODERS as TOPUPS
 from prizewire_rewards.topups.ports import Topups
 from prizewire_rewards.topups.storage import SqlTopups
 from prizewire_rewards.wallets.ports import Openings
-from prizewire_rewards.wallets.storage.openings import SqlOpenings
+from prizewire_rewards.wallets.storage.balances import SqlOpenings
 
 
 @dataclass(slots=True)
@@ -85,3 +96,29 @@ def ports_of(tx: AsyncConnection, *, messages: Messages) -> Ports:
         parties=SqlParties(tx),
         pools=campaigns,
     )
+
+
+ENCODERS: Final[Encoders] = {
+    **CAMPAIGNS,
+    **CLAIMS,
+    **ENTRIES,
+    **LEDGER,
+    **PAYOUTS,
+    **PRIZES,
+    **ROUNDS,
+    **TOPUPS,
+}
+"""The encoder of each event."""
+
+
+class OutboxMessages:
+    """The outbox of one transaction."""
+
+    def __init__(self, tx: AsyncConnection, *, outbox: Outbox, assets: AssetRegistry) -> None:
+        self._tx = tx
+        self._writer = EventWriter(outbox, assets)
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Add events to the outbox, in this order, with one statement."""
+        encoded = [ENCODERS[type(event)](event, self._writer) for event in events]
+        await self._writer.outbox.add(self._tx, encoded)

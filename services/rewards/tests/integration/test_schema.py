@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, CAMPAIGN_START
-from prizewire_rewards.claims.domain.claims import CLAIM_EDGES, CLAIM_START
+from prizewire_rewards.claims.domain import CLAIM_EDGES, CLAIM_START
 from prizewire_rewards.entries.domain import ENTRY_EDGES, ENTRY_START
 from prizewire_rewards.fees.domain import WITHDRAWAL_EDGES, WITHDRAWAL_START
 from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PAYOUT_START

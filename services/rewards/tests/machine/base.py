@@ -28,16 +28,16 @@ from prizewire_rewards.entries.handlers.entering import load_snapshot
 from prizewire_rewards.errors import RewardsError
 from prizewire_rewards.ledger.domain.accounts import Account
 from prizewire_rewards.ledger.domain.receivables import WriteOff
-from prizewire_rewards.ledger.handlers.receivables import write_off
+from prizewire_rewards.ledger.handlers import write_off
 from prizewire_rewards.payouts.domain.commands import RecordMethod
 from prizewire_rewards.payouts.domain.model import Method
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
 from prizewire_rewards.payouts.ports import PayoutTools
-from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, UpdatePlayers
+from prizewire_rewards.players.domain import KycState, PlayerFacts, UpdatePlayers
 from prizewire_rewards.players.handlers import update_players
 from prizewire_rewards.rounds.domain.commands import FinalizeRound, RoundCommand, SettleRound, VoidRound
+from prizewire_rewards.rounds.handlers.held import release_next
 from prizewire_rewards.rounds.handlers.large import work_on_next
-from prizewire_rewards.rounds.handlers.queue import release_next
 from prizewire_rewards.rounds.handlers.settlements import SettlementResult, apply_settlements
 from prizewire_rewards.storage import Ports
 from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner

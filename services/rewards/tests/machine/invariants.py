@@ -5,7 +5,7 @@ from uuid import UUID
 from hypothesis.stateful import invariant
 
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.moves import PLATFORM, RECEIVABLES, WORLD
+from prizewire_rewards.ledger.domain.records import PLATFORM, RECEIVABLES, WORLD
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.storage import Ports
 from services.rewards.tests.machine.base import ASSET, Walk

@@ -16,7 +16,7 @@ from prizewire_rewards.entries.domain import EnterRound, EntryEnd, EntryRound, E
 from prizewire_rewards.entries.handlers.ending import close_entries
 from prizewire_rewards.entries.handlers.entering import enter, load_snapshot
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import RecordMethod, SetWithdrawal
 from prizewire_rewards.payouts.domain.model import Method
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events

@@ -12,17 +12,23 @@ from prizewire_rewards.campaigns.domain.commands import (
     SetCampaignSettings,
     WithdrawFromCampaign,
 )
-from prizewire_rewards.campaigns.domain.events import CampaignChanged, CampaignFunded, CampaignWithdrawn
-from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState, Delivery
-from prizewire_rewards.campaigns.domain.pools import check_level, funding_move, withdrawal_move
+from prizewire_rewards.campaigns.domain.model import (
+    CAMPAIGN_EDGES,
+    Campaign,
+    CampaignChanged,
+    CampaignFunded,
+    CampaignState,
+    CampaignWithdrawn,
+    Delivery,
+    check_level,
+    funding_move,
+    withdrawal_move,
+)
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings
 from prizewire_rewards.campaigns.ports import CampaignPorts
 from prizewire_rewards.errors import InvalidRequest, NotFound
-from prizewire_rewards.ledger.domain.moves import check_intake
-from prizewire_rewards.ledger.domain.parties import campaign_source
-from prizewire_rewards.ledger.domain.references import check_reference
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import campaign_source, check_intake, check_reference, step
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
 

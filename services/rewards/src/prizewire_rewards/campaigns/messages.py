@@ -6,14 +6,14 @@ from typing import Final
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.events import rewards as wire
-from prizewire_rewards.campaigns.domain.events import (
+from prizewire_rewards.campaigns.domain.model import (
+    Campaign,
     CampaignChanged,
     CampaignFunded,
     CampaignWithdrawn,
     PoolExhausted,
     PoolLow,
 )
-from prizewire_rewards.campaigns.domain.model import Campaign
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
 
 

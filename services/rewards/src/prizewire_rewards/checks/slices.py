@@ -18,7 +18,7 @@ from prizewire_chassis.assets import amount_sql
 from prizewire_chassis.checks import Check
 from prizewire_rewards.checks.invariants import Invariant, WatchResult
 from prizewire_rewards.checks.questions import ACCOUNTS, QUESTIONS, Question
-from prizewire_rewards.rounds.domain.views import StagedParts
+from prizewire_rewards.rounds.domain.commands import StagedParts
 
 BREACHES_MAX = 50
 SLICE_WEIGHT = 20_000

@@ -14,16 +14,13 @@ from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
 from prizewire_rewards import metrics
-from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, Claim, ClaimCode, ClaimState
-from prizewire_rewards.claims.domain.risk import RULES, RuleName, Verdict
+from prizewire_rewards.claims.domain import CLAIM_LIVE, RULES, Claim, ClaimCode, ClaimState, RuleName, Verdict
 from prizewire_rewards.claims.handlers.claims import ClaimResult, claim, decide_claim
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.claims.storage import SqlClaims, list_claims
-from prizewire_rewards.http.amounts import Amounts
-from prizewire_rewards.http.bodies import DecisionBody
+from prizewire_rewards.http.bodies import AssetCode, CorrelationId, DecisionBody, Money, Player
 from prizewire_rewards.http.codes import STATUSES
-from prizewire_rewards.http.context import OVERSEERS, Context, RewardsAction
-from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Player
+from prizewire_rewards.http.context import OVERSEERS, Amounts, Context, RewardsAction
 from prizewire_rewards.payouts.ports import PayoutTools
 
 _Context = Context[ClaimPorts, PayoutTools]

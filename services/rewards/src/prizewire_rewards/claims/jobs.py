@@ -10,7 +10,7 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
-from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, ClaimState
+from prizewire_rewards.claims.domain import CLAIM_LIVE, ClaimState
 from prizewire_rewards.claims.handlers.claims import EndedClaims, expire_due, pass_deadlines
 from prizewire_rewards.claims.ports import ClaimPorts
 

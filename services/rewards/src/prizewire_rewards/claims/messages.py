@@ -6,7 +6,7 @@ from typing import Final
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.events import wallets
-from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, ClaimMoved, ClaimState
+from prizewire_rewards.claims.domain import CLAIM_LIVE, ClaimMoved, ClaimState
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
 
 _CLAIM_EVENTS: Final[Mapping[ClaimState, type[Envelope]]] = {

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from prizewire_rewards.claims.domain.claims import Claim, ClaimState
+from prizewire_rewards.claims.domain import Claim, ClaimState
 from prizewire_rewards.players.ports import PlayerPorts
 from prizewire_rewards.prizes.ports import PrizePorts
 

@@ -9,8 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_rewards.claims.domain.claims import Claim, ClaimState
-from prizewire_rewards.claims.domain.risk import Finding, RuleName, Verdict
+from prizewire_rewards.claims.domain import Claim, ClaimState, Finding, RuleName, Verdict
 
 
 class SqlClaims:

@@ -9,9 +9,7 @@ from uuid import UUID
 
 from prizewire_money import AssetRegistry
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.moves import PLATFORM
-from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.domain.records import PLATFORM, Event, step
 
 NOT_REFUNDABLE: Final = "not_refundable"
 """The code of an entry that a void does not refund: it was paid in points."""

@@ -20,12 +20,9 @@ from prizewire_rewards.entries.domain import Entry, EntryState
 from prizewire_rewards.entries.handlers.entering import enter_by_player
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.entries.storage import list_entries
-from prizewire_rewards.http.amounts import Amounts
-from prizewire_rewards.http.bodies import Body, only
+from prizewire_rewards.http.bodies import AssetCode, Body, CorrelationId, Money, Player, PlayerFilter, only
 from prizewire_rewards.http.codes import STATUSES
-from prizewire_rewards.http.context import Context, RewardsAction, player_of
-from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Player
-from prizewire_rewards.http.parameters import PlayerFilter
+from prizewire_rewards.http.context import Amounts, Context, RewardsAction, player_of
 from prizewire_rewards.payouts.ports import PayoutTools
 
 _Context = Context[EntryPorts, PayoutTools]

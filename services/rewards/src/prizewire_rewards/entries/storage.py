@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, fetch
 from prizewire_rewards.entries.domain import ChangedEntry, Entry, EntryEnd, EntryRound, EntryState
-from prizewire_rewards.ledger.storage.changes import Place, page_of_changes
+from prizewire_rewards.ledger.storage.accounts import Place, page_of_changes
 
 
 class SqlEntries:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from prizewire_rewards.errors import InvalidRequest
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.moves import ORGANIZER, PLATFORM, WORLD
+from prizewire_rewards.ledger.domain.records import ORGANIZER, PLATFORM, WORLD
 
 
 class FeeSource(StrEnum):

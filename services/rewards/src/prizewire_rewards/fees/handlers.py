@@ -7,8 +7,8 @@ from uuid import UUID
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.fees.domain import FeeWithdrawal, WithdrawalState, decided, withdrawal_move
 from prizewire_rewards.fees.ports import FeePorts
-from prizewire_rewards.ledger.domain.references import check_reference
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import check_reference
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
 

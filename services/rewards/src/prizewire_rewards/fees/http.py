@@ -19,11 +19,19 @@ from prizewire_rewards.fees.domain import FeeBalance, FeeSource, FeeWithdrawal, 
 from prizewire_rewards.fees.handlers import DecideFees, decide_withdrawal, file_withdrawal
 from prizewire_rewards.fees.ports import FeePorts
 from prizewire_rewards.fees.storage import fee_balances, fee_withdrawal, fee_withdrawals
-from prizewire_rewards.http.amounts import Amounts
-from prizewire_rewards.http.bodies import Body, Code, Decimal, DecisionBody, RepeatedReference
+from prizewire_rewards.http.bodies import (
+    AssetCode,
+    Body,
+    Code,
+    CorrelationId,
+    Decimal,
+    DecisionBody,
+    Money,
+    Person,
+    RepeatedReference,
+)
 from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
-from prizewire_rewards.http.context import Context, RewardsAction
-from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Person
+from prizewire_rewards.http.context import Amounts, Context, RewardsAction
 from prizewire_rewards.ledger.ports import Tools
 
 _Context = Context[FeePorts, Tools]

@@ -4,7 +4,7 @@ from typing import Protocol
 from uuid import UUID
 
 from prizewire_rewards.fees.domain import FeeSource, FeeWithdrawal
-from prizewire_rewards.ledger.domain.references import EarlierBooking
+from prizewire_rewards.ledger.domain.records import EarlierBooking
 from prizewire_rewards.ledger.ports import LedgerPorts
 
 

@@ -14,7 +14,7 @@ from prizewire_rewards.fees.domain import (
     WithdrawalState,
     source_account,
 )
-from prizewire_rewards.ledger.domain.references import EarlierBooking
+from prizewire_rewards.ledger.domain.records import EarlierBooking
 from prizewire_rewards.ledger.storage.accounts import account_id
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 from prizewire_chassis.inbox import Incoming
 from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.ledger.domain.moves import INTAKE_MAX
+from prizewire_rewards.ledger.domain.records import INTAKE_MAX
 
 
 def same_subject(subject: str, identifier: object) -> None:

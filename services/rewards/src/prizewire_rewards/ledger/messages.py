@@ -8,8 +8,8 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import wallets
 from prizewire_money import Amount, AssetRegistry
-from prizewire_rewards.ledger.domain.events import Event
 from prizewire_rewards.ledger.domain.receivables import OwedStep, ReceivableChanged
+from prizewire_rewards.ledger.domain.records import Event
 
 
 @dataclass(frozen=True, slots=True)

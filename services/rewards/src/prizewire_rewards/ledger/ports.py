@@ -8,11 +8,8 @@ from uuid import UUID
 
 from prizewire_money import AssetRegistry
 from prizewire_rewards.ledger.domain.accounts import Account, Transfer
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.parties import CreditParties, Party
 from prizewire_rewards.ledger.domain.receivables import Receivable
-from prizewire_rewards.ledger.domain.references import EarlierBooking
-from prizewire_rewards.ledger.domain.transitions import Transition
+from prizewire_rewards.ledger.domain.records import CreditParties, EarlierBooking, Event, Party, Transition
 
 
 class Ledger(Protocol):

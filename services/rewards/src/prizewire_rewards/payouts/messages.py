@@ -8,8 +8,12 @@ from prizewire_contracts.events.parties import MoneyParty
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
-from prizewire_rewards.payouts.domain.events import IntentRenewed, PayoutCancelRequested, PayoutRequested
-from prizewire_rewards.payouts.domain.model import Payout
+from prizewire_rewards.payouts.domain.model import (
+    IntentRenewed,
+    Payout,
+    PayoutCancelRequested,
+    PayoutRequested,
+)
 
 
 def _payout_requested(event: PayoutRequested, writer: EventWriter) -> EncodedEvent:

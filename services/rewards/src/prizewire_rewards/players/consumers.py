@@ -13,8 +13,14 @@ from prizewire_contracts.topics import PLAYERS
 from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_rewards import metrics
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, UpdatePlayers
-from prizewire_rewards.players.domain.sources import GROUPS, PlayerSource, signing_key
+from prizewire_rewards.players.domain import (
+    GROUPS,
+    KycState,
+    PlayerFacts,
+    PlayerSource,
+    UpdatePlayers,
+    signing_key,
+)
 from prizewire_rewards.players.handlers import update_players
 from prizewire_rewards.players.ports import PlayerHasher, PlayerPorts
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.errors import InvalidRequest, NotFound
-from prizewire_rewards.ledger.domain.parties import player_source
-from prizewire_rewards.players.domain.facts import PlayerFacts, UpdatePlayers, newest
+from prizewire_rewards.ledger.domain.records import player_source
+from prizewire_rewards.players.domain import PlayerFacts, UpdatePlayers, newest
 from prizewire_rewards.players.ports import PlayerPorts
 
 

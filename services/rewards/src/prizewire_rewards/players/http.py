@@ -13,13 +13,11 @@ from prizewire_chassis.http import Problem
 from prizewire_chassis.http.answers import AnswerModel, Moment
 from prizewire_contracts.envelope import Timestamp
 from prizewire_contracts.text import EventReason, is_name
-from prizewire_rewards.http.bodies import Body
+from prizewire_rewards.http.bodies import Body, Player, PlayerInPath
 from prizewire_rewards.http.codes import STATUSES
 from prizewire_rewards.http.context import OVERSEERS, Context, RewardsAction
-from prizewire_rewards.http.members import Player
-from prizewire_rewards.http.parameters import PlayerInPath
 from prizewire_rewards.ledger.ports import Tools
-from prizewire_rewards.players.domain.facts import KycState, PlayerFacts
+from prizewire_rewards.players.domain import KycState, PlayerFacts
 from prizewire_rewards.players.handlers import forget_player, set_facts
 from prizewire_rewards.players.ports import PlayerPorts
 from prizewire_rewards.players.storage import SqlPlayers

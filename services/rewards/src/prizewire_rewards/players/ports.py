@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from prizewire_rewards.ledger.ports import LedgerPorts
-from prizewire_rewards.players.domain.facts import PlayerFacts
+from prizewire_rewards.players.domain import PlayerFacts
 
 
 class Players(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_rewards.players.domain.facts import KycState, PlayerFacts
+from prizewire_rewards.players.domain import KycState, PlayerFacts
 
 
 class SqlPlayers:

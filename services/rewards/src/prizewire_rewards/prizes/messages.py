@@ -7,8 +7,7 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import rewards as wire
 from prizewire_contracts.events import wallets
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
-from prizewire_rewards.prizes.domain.events import RewardEventKind, RewardsMoved
-from prizewire_rewards.prizes.domain.model import Reward, Settlement
+from prizewire_rewards.prizes.domain.model import Reward, RewardEventKind, RewardsMoved, Settlement
 
 _MOVED: Final[Mapping[RewardEventKind, type[wallets.FromRewards]]] = {
     RewardEventKind.ALLOCATED: wire.RewardAllocatedEvent,

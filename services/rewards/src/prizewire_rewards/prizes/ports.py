@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from prizewire_rewards.campaigns.ports import CampaignPorts
-from prizewire_rewards.ledger.domain.parties import Party
+from prizewire_rewards.ledger.domain.records import Party
 from prizewire_rewards.payouts.ports import PayoutPorts
 from prizewire_rewards.prizes.domain.model import Line, RefusedRound, Reward, Round, RoundWork, Settlement
 

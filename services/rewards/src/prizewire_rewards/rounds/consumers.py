@@ -6,7 +6,7 @@ from prizewire_chassis.inbox import Incoming
 from prizewire_contracts.events import settlements as settlement_events
 from prizewire_money import AssetRegistry
 from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
-from prizewire_rewards.ledger.domain.parties import sorted_parties
+from prizewire_rewards.ledger.domain.records import sorted_parties
 from prizewire_rewards.prizes.domain.model import Line, Settlement
 from prizewire_rewards.rounds.domain.commands import (
     CorrectRound,

@@ -11,9 +11,9 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
-from prizewire_rewards.rounds.domain.views import StagedParts
+from prizewire_rewards.rounds.domain.commands import StagedParts
+from prizewire_rewards.rounds.handlers.held import release_next
 from prizewire_rewards.rounds.handlers.large import work_on_next
-from prizewire_rewards.rounds.handlers.queue import release_next
 from prizewire_rewards.rounds.handlers.round_changes import Booked
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 

@@ -6,7 +6,7 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import rewards as wire
 from prizewire_contracts.text import printable
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
-from prizewire_rewards.rounds.domain.events import RoundDisowned, RoundRefused
+from prizewire_rewards.rounds.domain.commands import RoundDisowned, RoundRefused
 
 
 def _refused(event: RoundRefused, writer: EventWriter) -> EncodedEvent:

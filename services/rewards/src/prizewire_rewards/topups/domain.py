@@ -6,8 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.moves import INTAKE_MAX, WORLD
+from prizewire_rewards.ledger.domain.records import INTAKE_MAX, WORLD, Event
 
 
 class ReversalKind(StrEnum):

@@ -7,9 +7,8 @@ from uuid import UUID
 
 from prizewire_rewards.errors import InvalidRequest, Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.moves import check_intake
-from prizewire_rewards.ledger.handlers.receivables import Debt, open_receivables, undo_receivable
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import check_intake
+from prizewire_rewards.ledger.handlers import Debt, UnitOfWork, open_receivables, undo_receivable
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.topups.domain import (
     TOPUP_INTAKE_MAX,

@@ -7,8 +7,7 @@ from uuid import UUID
 from prizewire_contracts import ids
 from prizewire_contracts.parties import Party, PartyRole
 from prizewire_rewards.ledger.domain.accounts import TransferType
-from prizewire_rewards.ledger.handlers.parties import credit_parties
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.handlers import UnitOfWork, credit_parties
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, Refusal, classify, opening_move
 from prizewire_rewards.wallets.ports import WalletPorts

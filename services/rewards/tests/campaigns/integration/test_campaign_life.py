@@ -13,7 +13,7 @@ from sqlalchemy import text
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings, Caps
 from prizewire_rewards.ledger.domain.accounts import Kind
-from prizewire_rewards.prizes.handlers.caps import give_back
+from prizewire_rewards.prizes.handlers import give_back
 from services.rewards.tests.rig import START, Match, Rig
 from services.rewards.tests.sql import refused, refused_to_the_owner
 

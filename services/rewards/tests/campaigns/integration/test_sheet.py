@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_rewards.campaigns.domain.commands import WithdrawFromCampaign
-from prizewire_rewards.campaigns.domain.model import Delivery
-from prizewire_rewards.campaigns.domain.views import SHEET_AMOUNTS
+from prizewire_rewards.campaigns.domain.model import SHEET_AMOUNTS, Delivery
 from prizewire_rewards.campaigns.handlers import withdraw_from_campaign
 from prizewire_rewards.campaigns.storage.views import balance_sheet
 from prizewire_rewards.claims.handlers.claims import claim, expire_due

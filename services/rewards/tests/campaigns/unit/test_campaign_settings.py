@@ -7,8 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState, Delivery
-from prizewire_rewards.campaigns.domain.pools import check_level
+from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState, Delivery, check_level
 from prizewire_rewards.campaigns.domain.settings import (
     NO_SETTINGS,
     CampaignSettings,
@@ -18,8 +17,8 @@ from prizewire_rewards.campaigns.domain.settings import (
     Velocity,
 )
 from prizewire_rewards.errors import InvalidRequest
-from prizewire_rewards.players.adapters.hashes import KeyedHasher
-from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, newest
+from prizewire_rewards.players.adapters import KeyedHasher
+from prizewire_rewards.players.domain import KycState, PlayerFacts, newest
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = hashlib.sha256(b"one").hexdigest()

@@ -21,7 +21,7 @@ from prizewire_rewards.campaigns.domain.settings import (
     RiskThresholds,
     Velocity,
 )
-from prizewire_rewards.claims.domain.risk import RuleName
+from prizewire_rewards.claims.domain import RuleName
 from prizewire_rewards.claims.handlers.claims import ClaimResult, claim, expire_due, pass_deadlines
 from prizewire_rewards.errors import InvalidRequest, RewardsError
 from prizewire_rewards.ledger.domain.accounts import Kind

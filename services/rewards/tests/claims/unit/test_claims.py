@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from prizewire_rewards.claims.domain.claims import Claim, ClaimCode, ClaimState
+from prizewire_rewards.claims.domain import Claim, ClaimCode, ClaimState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

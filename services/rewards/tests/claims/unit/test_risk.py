@@ -7,7 +7,7 @@ import pytest
 
 from prizewire_money import Asset
 from prizewire_rewards.campaigns.domain.settings import RiskThresholds, Velocity
-from prizewire_rewards.claims.domain.risk import (
+from prizewire_rewards.claims.domain import (
     RULES,
     Facts,
     RuleName,
@@ -16,7 +16,7 @@ from prizewire_rewards.claims.domain.risk import (
     merge_findings,
     verdict_of,
 )
-from prizewire_rewards.players.domain.facts import KycState
+from prizewire_rewards.players.domain import KycState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WEEK_S = 7 * 86_400

@@ -8,10 +8,10 @@ import pytest
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings, RiskThresholds
 from prizewire_rewards.ledger.domain.receivables import WriteOff
-from prizewire_rewards.ledger.handlers.receivables import write_off
+from prizewire_rewards.ledger.handlers import write_off
 from prizewire_rewards.payouts.domain.commands import RequestPayout
 from prizewire_rewards.payouts.handlers.requests import request_payout
-from prizewire_rewards.prizes.handlers.caps import CapBook
+from prizewire_rewards.prizes.handlers import CapBook
 from prizewire_rewards.rounds.handlers.held import release_held
 from services.rewards.tests.rig import Match, Rig, closed_event, closure_of, method_event
 

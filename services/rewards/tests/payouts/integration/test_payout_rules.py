@@ -15,7 +15,7 @@ from prizewire_chassis.lifecycle import ConfigurationError
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.ledger.domain.accounts import Kind
-from prizewire_rewards.payouts.adapters.rules import load_payout_rules
+from prizewire_rewards.payouts.adapters import load_payout_rules
 from prizewire_rewards.payouts.handlers.withdrawals import WithdrawalAttempt, withdraw_next
 from services.rewards.tests.rig import (
     ASSETS,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prizewire_rewards.errors import InvalidRequest
-from prizewire_rewards.payouts.adapters.rules import load_payout_rules
+from prizewire_rewards.payouts.adapters import load_payout_rules
 from prizewire_rewards.payouts.domain.funding import Destination, check_destination
 from prizewire_rewards.payouts.domain.rules import FeeBearer, PayoutRule
 from prizewire_rewards.payouts.domain.withdrawals import Schedule, next_day, next_due

@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from prizewire_devstack.components.keys import Keyring
-from prizewire_rewards.players.adapters.sources import load_player_sources
-from prizewire_rewards.players.domain.facts import FACTS
-from prizewire_rewards.players.domain.sources import GROUPS, FactGroup
+from prizewire_rewards.players.adapters import load_player_sources
+from prizewire_rewards.players.domain import FACTS, GROUPS, FactGroup
 
 KEY = {
     "keyid": "kyc-1",

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, CampaignState
 from prizewire_rewards.errors import IllegalTransition, Refused
 from prizewire_rewards.ledger.domain.accounts import EDGE_OF, Account, Kind, deltas
-from prizewire_rewards.ledger.domain.moves import credits_of
-from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.domain.records import credits_of, step
 from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PAYOUT_FINAL, PayoutState
 from prizewire_rewards.prizes.domain.booking import (
     check_settlement,

@@ -13,12 +13,11 @@ from prizewire_rewards.campaigns.domain.model import CampaignState, Delivery
 from prizewire_rewards.campaigns.handlers import change_campaign, create_campaign, fund_campaign
 from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.prizes.domain.model import Line, Settlement
 from prizewire_rewards.prizes.domain.states import RoundState
-from prizewire_rewards.rounds.domain.commands import SettleRound, VoidRound
+from prizewire_rewards.rounds.domain.commands import RoundDisowned, SettleRound, VoidRound
 from prizewire_rewards.rounds.domain.disownments import Concern, Disownment, DisownmentState, decided
-from prizewire_rewards.rounds.domain.events import RoundDisowned
 from prizewire_rewards.rounds.handlers.disowning import DecideDisownment, decide_disownment, file_disownment
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from prizewire_rewards.rounds.handlers.settlements import apply_settlements

@@ -2,7 +2,7 @@
 
 from prizewire_rewards.ledger.domain.accounts import Kind
 from prizewire_rewards.ledger.domain.receivables import WriteOff
-from prizewire_rewards.ledger.handlers.receivables import write_off
+from prizewire_rewards.ledger.handlers import write_off
 from services.rewards.tests.money import TopupSession, entered, opened, top_up, voided
 from services.rewards.tests.rig import Match, Rig, method_event
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from prizewire_contracts.text import is_printable
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.moves import INTAKE_MAX
+from prizewire_rewards.ledger.domain.records import INTAKE_MAX
 from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, SumKey
 from prizewire_rewards.wallets.handlers import import_balances, transfer_id_of
 from prizewire_rewards.wallets.http.bodies import OpeningRow

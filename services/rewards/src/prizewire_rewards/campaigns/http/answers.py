@@ -7,7 +7,7 @@ from pydantic import Field
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.campaigns.domain.model import CampaignState, Delivery
 from prizewire_rewards.campaigns.domain.settings import AtDeadline
-from prizewire_rewards.http.members import AssetCode, Money
+from prizewire_rewards.http.bodies import AssetCode, Money
 
 _Seconds = Annotated[int, Field(examples=[604_800])]
 

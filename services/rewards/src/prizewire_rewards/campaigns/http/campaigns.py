@@ -19,8 +19,13 @@ from prizewire_rewards.campaigns.domain.commands import (
     SetCampaignSettings,
     WithdrawFromCampaign,
 )
-from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState, Delivery
-from prizewire_rewards.campaigns.domain.views import SHEET_AMOUNTS, CampaignView
+from prizewire_rewards.campaigns.domain.model import (
+    SHEET_AMOUNTS,
+    Campaign,
+    CampaignState,
+    CampaignView,
+    Delivery,
+)
 from prizewire_rewards.campaigns.handlers import (
     change_campaign,
     create_campaign,
@@ -33,9 +38,8 @@ from prizewire_rewards.campaigns.http.bodies import CampaignBody, FundBody, Sett
 from prizewire_rewards.campaigns.http.settings import settings_of, shown_settings
 from prizewire_rewards.campaigns.ports import CampaignPorts
 from prizewire_rewards.campaigns.storage.views import balance_sheet, find_campaign, list_campaigns
-from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
-from prizewire_rewards.http.context import Context, RewardsAction
+from prizewire_rewards.http.context import Amounts, Context, RewardsAction
 from prizewire_rewards.ledger.ports import Tools
 
 _Context = Context[CampaignPorts, Tools]

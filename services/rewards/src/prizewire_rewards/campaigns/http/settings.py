@@ -18,8 +18,8 @@ from prizewire_rewards.campaigns.http.answers import (
 )
 from prizewire_rewards.campaigns.http.bodies import SettingsBody
 from prizewire_rewards.errors import InvalidRequest
-from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import Amounts
 
 _CAPS = ("per_player", "per_player_day", "per_campaign_day", "per_campaign")
 

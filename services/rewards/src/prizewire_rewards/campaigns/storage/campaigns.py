@@ -23,7 +23,7 @@ from prizewire_rewards.campaigns.domain.settings import (
 )
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.storage.accounts import account_id
-from prizewire_rewards.ledger.storage.parties import parties_of
+from prizewire_rewards.ledger.storage.receivables import parties_of
 
 
 def campaign_of(row: Any, *, available: int) -> Campaign:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_rewards.campaigns.domain.views import SHEET_AMOUNTS, BalanceSheet, CampaignView
+from prizewire_rewards.campaigns.domain.model import SHEET_AMOUNTS, BalanceSheet, CampaignView
 from prizewire_rewards.campaigns.storage.campaigns import settings_of
 
 

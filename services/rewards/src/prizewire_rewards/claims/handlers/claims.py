@@ -7,7 +7,7 @@ from uuid import UUID
 
 from prizewire_rewards.campaigns.domain.model import Campaign
 from prizewire_rewards.campaigns.domain.settings import AtDeadline, RiskThresholds
-from prizewire_rewards.claims.domain.claims import (
+from prizewire_rewards.claims.domain import (
     CLAIM_EDGES,
     CLAIM_LIVE,
     CLAIM_SYSTEM,
@@ -15,13 +15,18 @@ from prizewire_rewards.claims.domain.claims import (
     ClaimCode,
     ClaimMoved,
     ClaimState,
+    Facts,
+    Finding,
+    Verdict,
+    assess,
+    merge_findings,
+    verdict_of,
 )
-from prizewire_rewards.claims.domain.risk import Facts, Finding, Verdict, assess, merge_findings, verdict_of
 from prizewire_rewards.claims.handlers.deciding import ClaimDecisions
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.errors import InvalidRequest, NotFound
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward, Settlement
 from prizewire_rewards.prizes.domain.states import RewardState

@@ -6,31 +6,38 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_rewards.campaigns.domain.events import CampaignChanged
-from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState
-from prizewire_rewards.campaigns.domain.pools import check_level
+from prizewire_rewards.campaigns.domain.model import (
+    CAMPAIGN_EDGES,
+    Campaign,
+    CampaignChanged,
+    CampaignState,
+    check_level,
+)
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings
-from prizewire_rewards.claims.domain.claims import (
+from prizewire_rewards.claims.domain import (
     CLAIM_EDGES,
     CLAIM_SYSTEM,
     Claim,
     ClaimCode,
     ClaimMoved,
     ClaimState,
+    Finding,
     claim_move,
     unclaimed_move,
 )
-from prizewire_rewards.claims.domain.risk import Finding
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.ledger.domain.accounts import Move
-from prizewire_rewards.ledger.domain.parties import NO_PARTIES, CreditParties, player_source, settings_writers
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
-from prizewire_rewards.prizes.domain.events import RewardEventKind, RewardsMoved
-from prizewire_rewards.prizes.domain.model import Reward, Round
+from prizewire_rewards.ledger.domain.records import (
+    NO_PARTIES,
+    CreditParties,
+    player_source,
+    settings_writers,
+    step,
+)
+from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.prizes.domain.model import Reward, RewardEventKind, RewardsMoved, Round
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
-from prizewire_rewards.prizes.handlers.caps import give_back
-from prizewire_rewards.prizes.handlers.parties import prize_parties
+from prizewire_rewards.prizes.handlers import give_back, prize_parties
 
 SYSTEM = CLAIM_SYSTEM
 UNDER_REVIEW = ClaimCode.UNDER_REVIEW

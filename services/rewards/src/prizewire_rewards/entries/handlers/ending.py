@@ -15,7 +15,7 @@ from prizewire_rewards.entries.domain import (
 )
 from prizewire_rewards.entries.handlers.entering import EntryCounts, cause_of, counts_of
 from prizewire_rewards.entries.ports import EntryPorts
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 
 CLOSED_INLINE_MAX: Final = 200

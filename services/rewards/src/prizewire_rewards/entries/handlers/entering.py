@@ -27,8 +27,8 @@ from prizewire_rewards.entries.domain import (
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound, Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.handlers import UnitOfWork
 
 INSUFFICIENT: Final = "insufficient_balance"
 ROUND_ENDED: Final = "round_ended"

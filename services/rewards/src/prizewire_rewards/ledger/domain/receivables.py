@@ -8,8 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.moves import PLATFORM, RECEIVABLES, WORLD
+from prizewire_rewards.ledger.domain.records import PLATFORM, RECEIVABLES, WORLD, Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,18 @@
-"""The ledger over PostgreSQL. A trigger changes balances when transfers are inserted, so this module only appends."""
+"""Accounts, transfers and the history of states over PostgreSQL."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_contracts import ids
 from prizewire_rewards.ledger.domain.accounts import KINDS, Account, Transfer
-from prizewire_rewards.ledger.domain.references import EarlierBooking
+from prizewire_rewards.ledger.domain.records import EarlierBooking, Transition
 
 
 @lru_cache(maxsize=65_536)
@@ -136,6 +137,8 @@ _OPEN = Write(
     "WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = u.id) ORDER BY u.n "
     "ON CONFLICT (id) DO NOTHING",
 )
+
+
 # The numbers of new groups rise in their order, so the array has them as ``:groups`` counts them.
 POST = Write(
     "ledger_transfers",
@@ -151,6 +154,8 @@ POST = Write(
     "CAST(:amounts AS bigint[])) WITH ORDINALITY AS u(group_n, id, type, debit_account, debit_kind, credit_account, "
     "credit_kind, asset, amount, n) ORDER BY u.n",
 )
+
+
 _DOCUMENT = Write(
     "money_in",
     "INSERT INTO money_in (id, type, account, asset, amount, reference, cause, correlation_id, actor, at, "
@@ -158,15 +163,83 @@ _DOCUMENT = Write(
     "CAST(:types AS text[]), CAST(:accounts AS uuid[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), "
     "CAST(:references AS text[]), CAST(:causes AS text[]), CAST(:correlations AS text[])) AS u",
 )
+
+
 # The first booking is the one that repeats none: there is at most one.
 _EARLIER = text(
     "SELECT id, amount, actor, at FROM money_in WHERE account = :account AND reference = :reference "
     "AND repeats IS NULL AND type IN ('campaign_funded', 'funding_added')"
 )
+
+
 _LOCK = Read("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
+
+
 _LOCK_INTAKE = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.intake'), hashtext(:asset))")
+
+
 # A separate statement sees what the lock's last holder committed.
 _INTAKE = text(
     "SELECT coalesce(-sum(balance), 0) FROM ledger_balances WHERE kind = 'external_in' AND asset = :asset"
 )
+
+
 _ROLL_UP = text("SELECT ledger_roll_up(:rows_max)")
+
+
+class SqlHistory:
+    """The history in one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def add(self, transitions: Sequence[Transition], *, now: datetime) -> None:
+        """Append transitions in their order."""
+        await later(
+            self._tx,
+            _ADD,
+            {
+                "machines": [step.machine for step in transitions],
+                "subjects": [step.subject for step in transitions],
+                "froms": [step.was for step in transitions],
+                "tos": [step.to for step in transitions],
+                "causes": [step.cause for step in transitions],
+                "correlations": [step.correlation_id for step in transitions],
+                "now": now,
+            },
+        )
+
+
+_ADD = Write(
+    "transitions",
+    "INSERT INTO transitions (machine, subject, from_state, to_state, cause, correlation_id, at) "
+    "SELECT u.machine, u.subject, u.was, u.became, u.cause, u.correlation_id, CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:machines AS text[]), CAST(:subjects AS uuid[]), CAST(:froms AS text[]), "
+    "CAST(:tos AS text[]), CAST(:causes AS text[]), CAST(:correlations AS text[])) "
+    "WITH ORDINALITY AS u(machine, subject, was, became, cause, correlation_id, n) ORDER BY u.n",
+)
+
+
+Place = tuple[datetime, UUID]
+"""Time of the last change, and id, of a row."""
+
+
+def page_of_changes(
+    select: str, *, since: datetime | None, before: Place | None, limit: int
+) -> tuple[TextClause, dict[str, Any]]:
+    """Build a statement and its values: the rows of ``select`` that changed at ``since`` or later and follow ``before``.
+
+    The statement has only the conditions that the caller names. A plan that fits all conditions would scan the index from
+    its end for each page.
+    """
+    wheres = ["true"]
+    values: dict[str, Any] = {"limit": limit}
+    if since is not None:
+        wheres.append("changed_at >= CAST(:since AS timestamptz)")
+        values["since"] = since
+    if before is not None:
+        wheres.append("(changed_at, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))")
+        values |= {"at": before[0], "id": before[1]}
+    return text(
+        f"{select} WHERE {' AND '.join(wheres)} ORDER BY changed_at DESC, id DESC LIMIT :limit"
+    ), values

@@ -1,16 +1,18 @@
-"""Receivables of players over PostgreSQL."""
+"""Receivables, and the parties of money, over PostgreSQL."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Read, fetch
+from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_rewards.ledger.domain.accounts import Account
 from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableView
+from prizewire_rewards.ledger.domain.records import CreditParties, Party, sorted_parties
 
 
 class SqlReceivables:
@@ -78,20 +80,34 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("opened_at", "timestamptz"),
     ("version", "int"),
 )
+
+
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
+
+
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _COLUMNS)
+
+
 # "open" is in the predicate of the index. Few players owe anything, so the index is small.
 _LOCK_OPEN = Read(
     "SELECT r.* FROM receivables r "
     "JOIN unnest(CAST(:players AS text[]), CAST(:assets AS text[])) AS u(player, asset) "
     "ON r.player = u.player AND r.asset = u.asset WHERE r.open > 0 ORDER BY r.opened_at, r.id FOR UPDATE OF r"
 )
+
+
 _LOCK_OF = text(
     "SELECT * FROM receivables WHERE player = ANY (CAST(:players AS text[])) AND reference = :reference "
     "AND amount - recovered - lifted - restored > 0 ORDER BY opened_at, id FOR UPDATE"
 )
+
+
 _LOCK = text("SELECT * FROM receivables WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+
+
 _ADD = text(f"INSERT INTO receivables ({_NAMES}) SELECT u.* FROM unnest({_ARRAYS}) AS u({_NAMES})")  # noqa: S608 - our own names
+
+
 _SAVE = text(
     "UPDATE receivables r SET recovered = u.recovered, written_off = u.written_off, lifted = u.lifted, "
     "restored = u.restored, version = u.version FROM unnest(CAST(:ids AS uuid[]), CAST(:recovereds AS bigint[]), "
@@ -138,4 +154,95 @@ _LISTED = text(
     "AND (NOT CAST(:open AS boolean) OR r.open > 0) "
     "AND (CAST(:at AS timestamptz) IS NULL OR (r.opened_at, r.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
     "ORDER BY r.opened_at DESC, r.id DESC LIMIT :limit"
+)
+
+
+def parties_json(parties: Sequence[Party]) -> str:
+    """Encode parties as they are stored."""
+    return orjson.dumps([[role, subject] for role, subject in parties]).decode()
+
+
+def parties_of(document: str) -> tuple[Party, ...]:
+    """Decode stored parties."""
+    return tuple((role, subject) for role, subject in orjson.loads(document))
+
+
+class SqlParties:
+    """The port over one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def add_source(self, source: str, party: Party) -> None:
+        """See the port."""
+        role, subject = party
+        await self._tx.execute(_ADD_SOURCE, {"source": source, "role": str(role), "subject": subject})
+
+    async def of_source(self, source: str) -> tuple[Party, ...]:
+        """See the port."""
+        return parties_of((await self._tx.execute(_OF_SOURCE, {"source": source})).scalar_one())
+
+    async def of_sources(self, sources: Iterable[str]) -> dict[str, tuple[Party, ...]]:
+        """See the port."""
+        found: dict[str, tuple[Party, ...]] = {}
+        for row in await self._tx.execute(_OF_SOURCES, {"sources": sorted(set(sources))}):
+            found[row.source] = (*found.get(row.source, ()), (row.role, row.subject))
+        return found
+
+    async def keep(self, credited: Sequence[tuple[Account, CreditParties]]) -> None:
+        """See the port."""
+        rows = sorted(
+            {
+                (wallet.owner, wallet.asset, str(role), subject, subject in credited_by.one_person)
+                for wallet, credited_by in credited
+                for role, subject in credited_by.parties
+            }
+        )
+        if rows:
+            names = ("players", "assets", "roles", "subjects", "alones")
+            columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
+            await later(self._tx, _KEEP, columns)
+
+    async def of_wallet(self, wallet: Account) -> CreditParties:
+        """See the port."""
+        found = await self._tx.execute(_OF_WALLET, {"player": wallet.owner, "asset": wallet.asset})
+        rows = found.all()
+        return CreditParties(
+            sorted_parties((row.role, row.subject) for row in rows),
+            tuple(sorted({row.subject for row in rows if row.alone})),
+        )
+
+    async def forget(self, wallet: Account) -> None:
+        """See the port."""
+        await self._tx.execute(_FORGET, {"player": wallet.owner, "asset": wallet.asset})
+
+
+_ADD_SOURCE = text(
+    "INSERT INTO source_parties (source, role, subject) VALUES (:source, :role, :subject) ON CONFLICT DO NOTHING"
+)
+
+
+_OF_SOURCE = text("SELECT parties_of(:source)")
+
+
+_OF_SOURCES = text(
+    "SELECT source, role, subject FROM source_parties WHERE source = ANY (CAST(:sources AS text[])) "
+    "ORDER BY source, role, subject"
+)
+
+
+_KEEP = Write(
+    "wallet_parties",
+    "INSERT INTO wallet_parties (player, asset, role, subject, alone) "
+    "SELECT * FROM unnest(CAST(:players AS text[]), CAST(:assets AS text[]), CAST(:roles AS text[]), "
+    "CAST(:subjects AS text[]), CAST(:alones AS boolean[])) ON CONFLICT DO NOTHING",
+)
+
+
+_OF_WALLET = text("SELECT role, subject, alone FROM wallet_parties WHERE player = :player AND asset = :asset")
+
+
+_FORGET = text(
+    "DELETE FROM wallet_parties WHERE player = :player AND asset = :asset AND NOT EXISTS ("
+    "SELECT 1 FROM entries WHERE player = :player AND asset = :asset AND state = 'paid' AND from_winnings > 0)"
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 from prizewire_rewards.errors import InvalidRequest
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.moves import WORLD
+from prizewire_rewards.ledger.domain.records import WORLD
 
 _VERSIONS: Final = {6 << 3: (35, "account"), 12 << 3: (43, "muxed")}
 """Version byte → length with checksum and kind: G… and M… of SEP-23 (stellar-protocol, ecosystem/sep-0023.md)."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from prizewire_rewards.ledger.domain.parties import NO_PARTIES, CreditParties
+from prizewire_rewards.ledger.domain.records import NO_PARTIES, CreditParties, Event
 
 
 class PayoutState(StrEnum):
@@ -105,3 +106,75 @@ class Payout:
     def pay_amount(self) -> int:
         """The amount that is to arrive: ``amount`` minus ``fee``."""
         return self.amount - self.fee
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutRequested(Event):
+    """A payout is requested, with its signed intent."""
+
+    payout: Payout
+    reward_ids: tuple[UUID, ...] = ()
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutCancelRequested(Event):
+    """The cancellation of a payout is requested, by its player or by rewards itself, as ``code`` says."""
+
+    payout: Payout
+    by: str
+    code: Literal["cancelled_by_player", "winnings_taken_back"]
+    reason: str
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentRenewed(Event):
+    """The intent of a payout was renewed: same terms, later expiry."""
+
+    payout: Payout
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutView:
+    """A payout as its player sees it."""
+
+    id: UUID
+    player: str | None
+    asset: str
+    amount: int
+    fee: int
+    state: PayoutState
+    method_id: UUID | None
+    campaign: UUID | None
+    round_id: UUID | None
+    correlation_id: str
+    requested_at: datetime
+    changed_at: datetime
+    outcome: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingView:
+    """A funding account with its balance and the money that its open payouts hold."""
+
+    name: str
+    asset: str
+    balance: int
+    payout_pending: int
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedPayout:
+    """A requested payout with its present state. ``amount`` is without the player's fee."""
+
+    payout_id: UUID
+    player: str | None
+    asset: str
+    amount: int
+    state: str
+    requested_at: datetime
+    changed_at: datetime

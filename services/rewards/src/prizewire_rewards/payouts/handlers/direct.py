@@ -5,9 +5,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from prizewire_contracts import ids
-from prizewire_rewards.ledger.handlers.unit_of_work import Remainder, UnitOfWork
+from prizewire_rewards.ledger.handlers import Remainder, UnitOfWork
 from prizewire_rewards.payouts.domain.model import Method, Payout
-from prizewire_rewards.payouts.domain.moves import requested_move
+from prizewire_rewards.payouts.domain.rules import requested_move
 from prizewire_rewards.payouts.handlers.intents import make_payout
 from prizewire_rewards.payouts.ports import PayoutTools
 

@@ -5,10 +5,13 @@ from datetime import datetime
 from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, Transfer
-from prizewire_rewards.ledger.domain.moves import check_intake
-from prizewire_rewards.ledger.domain.parties import CreditParties, funding_source
-from prizewire_rewards.ledger.domain.references import check_reference
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import (
+    CreditParties,
+    check_intake,
+    check_reference,
+    funding_source,
+)
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.payouts.domain.funding import (
     FundingAccount,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount
-from prizewire_rewards.ledger.domain.parties import CreditParties
+from prizewire_rewards.ledger.domain.records import CreditParties
 from prizewire_rewards.payouts.domain.funding import Destination, FundingAccount
 from prizewire_rewards.payouts.domain.model import Method, Payout, PayoutState
 from prizewire_rewards.payouts.ports import PayoutTools

@@ -9,8 +9,8 @@ from uuid import UUID
 from prizewire_contracts.rails import SIGNER_RAILS
 from prizewire_rewards.errors import IllegalTransition, Refused
 from prizewire_rewards.ledger.domain.accounts import Move
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import (
     ClosePayout,
     MarkPaid,
@@ -18,9 +18,8 @@ from prizewire_rewards.payouts.domain.commands import (
     RecordMethod,
     RenewIntent,
 )
-from prizewire_rewards.payouts.domain.events import IntentRenewed
-from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, Method, Payout, PayoutState
-from prizewire_rewards.payouts.domain.moves import given_back_move, paid_moves, returned_move
+from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, IntentRenewed, Method, Payout, PayoutState
+from prizewire_rewards.payouts.domain.rules import given_back_move, paid_moves, returned_move
 from prizewire_rewards.payouts.handlers.intents import renew_intent
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 

@@ -5,12 +5,19 @@ from datetime import datetime
 
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
-from prizewire_rewards.payouts.domain.events import PayoutCancelRequested, PayoutRequested
-from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PAYOUT_FINAL, Method, Payout, PayoutState
-from prizewire_rewards.payouts.domain.moves import requested_move
+from prizewire_rewards.payouts.domain.model import (
+    PAYOUT_EDGES,
+    PAYOUT_FINAL,
+    Method,
+    Payout,
+    PayoutCancelRequested,
+    PayoutRequested,
+    PayoutState,
+)
+from prizewire_rewards.payouts.domain.rules import requested_move
 from prizewire_rewards.payouts.domain.withdrawals import day_of
 from prizewire_rewards.payouts.handlers.direct import NO_PAYOUT_METHOD
 from prizewire_rewards.payouts.handlers.intents import make_payout

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
-from prizewire_rewards.http.members import AssetCode, Money, Person
+from prizewire_rewards.http.bodies import AssetCode, Money, Person
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.payouts.domain.withdrawals import Schedule
 

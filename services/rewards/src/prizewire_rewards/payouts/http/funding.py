@@ -12,12 +12,11 @@ from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import Problem, RequiredKey
 from prizewire_chassis.http.answers import Items
 from prizewire_rewards import metrics
-from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
-from prizewire_rewards.http.context import Context, RewardsAction
+from prizewire_rewards.http.context import Amounts, Context, RewardsAction
 from prizewire_rewards.payouts.domain.commands import CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.payouts.domain.funding import Destination, FundingAccount
-from prizewire_rewards.payouts.domain.views import FundingView
+from prizewire_rewards.payouts.domain.model import FundingView
 from prizewire_rewards.payouts.handlers.funding import (
     add_funding,
     create_funding,

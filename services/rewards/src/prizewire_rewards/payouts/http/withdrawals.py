@@ -8,10 +8,9 @@ from litestar.params import JSONBody
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http.answers import Items
-from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.bodies import AssetInPath, PlayerFilter
 from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
-from prizewire_rewards.http.context import Context, RewardsAction, player_of
-from prizewire_rewards.http.parameters import AssetInPath, PlayerFilter
+from prizewire_rewards.http.context import Amounts, Context, RewardsAction, player_of
 from prizewire_rewards.payouts.domain.commands import SetWithdrawal
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal, Schedule
 from prizewire_rewards.payouts.handlers.withdrawals import remove_withdrawal, set_withdrawal

@@ -1,4 +1,4 @@
-"""Payout requests over PostgreSQL."""
+"""Payouts and payout methods over PostgreSQL."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Conflict
-from prizewire_rewards.ledger.domain.parties import CreditParties
-from prizewire_rewards.ledger.storage.parties import parties_json, parties_of
-from prizewire_rewards.payouts.domain.model import Payout, PayoutState
+from prizewire_rewards.ledger.domain.records import CreditParties
+from prizewire_rewards.ledger.storage.receivables import parties_json, parties_of
+from prizewire_rewards.payouts.domain.model import Method, Payout, PayoutState
 
 
 class SqlPayouts:
@@ -132,22 +132,36 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     ("returned", "bigint"),
     ("version", "int"),
 )
+
+
 _COLUMNS = ", ".join(name for name, _ in _PLAIN)
+
+
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _PLAIN)
+
+
 _WHOLE = (
     "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json, "
     "CAST(parties AS text) AS parties_json, CAST(one_person AS text) AS one_person_json FROM payouts"
 )
+
+
 _LOCK = text(f"{_WHOLE} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+
+
 _LOCK_OPEN = text(
     f"{_WHOLE} "
     "WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
     "AND state IN ('requested', 'cancel_requested') ORDER BY id FOR UPDATE"
 )
+
+
 _NEW = text(
     "SELECT id FROM payouts WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
     "AND state IN ('requested', 'cancel_requested') AND id <> ALL (CAST(:known AS uuid[])) ORDER BY id LIMIT 1"
 )
+
+
 _ADD = text(
     f"INSERT INTO payouts ({_COLUMNS}, intent, rail_types, parties, one_person, requested_at, changed_at) "  # noqa: S608 - our own columns
     f"SELECT {', '.join('u.' + name for name, _ in _PLAIN)}, CAST(u.intent AS jsonb), "
@@ -156,6 +170,8 @@ _ADD = text(
     "CAST(:parties AS text[]), CAST(:one_person AS text[])) "
     f"AS u({_COLUMNS}, intent, rail_types, parties, one_person)"
 )
+
+
 _SAVE = text(
     "UPDATE payouts p SET state = u.state, rail = u.rail, returned = u.returned, "
     "outcome = CAST(u.outcome AS jsonb), intent = CAST(u.intent AS jsonb), intent_signature = u.intent_signature, "
@@ -165,8 +181,75 @@ _SAVE = text(
     "CAST(:intent_signatures AS text[]), CAST(:versions AS int[])) "
     "AS u(id, state, rail, returned, outcome, intent, intent_signature, version) WHERE p.id = u.id"
 )
+
+
 # Direct payouts of prizes have a round: players do not request them.
 _REQUESTED = text(
     "SELECT coalesce(sum(amount), 0) FROM payouts WHERE player = :player AND requested_at >= :since "
     "AND asset = :asset AND round_id IS NULL AND state NOT IN ('failed', 'rejected', 'cancelled')"
 )
+
+
+_FIELDS: tuple[tuple[str, str], ...] = (
+    ("id", "uuid"),
+    ("version", "int"),
+    ("player", "text"),
+    ("type", "text"),
+    ("rail_type", "text"),
+    ("active", "boolean"),
+    ("verified", "boolean"),
+    ("is_default", "boolean"),
+    ("address", "text"),
+    ("memo", "text"),
+    ("commitment", "text"),
+)
+
+
+class SqlMethods:
+    """Methods in one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def record(self, methods: Sequence[Method], *, now: datetime) -> None:
+        """See the port."""
+        ordered = sorted(methods, key=lambda method: method.id)
+        columns = {f"{name}s": [getattr(method, name) for method in ordered] for name, _ in _FIELDS}
+        await self._tx.execute(_RECORD, {"now": now, **columns})
+
+    async def defaults(self, players: Iterable[str]) -> dict[str, Method]:
+        """See the port. Of two default methods of a player, the one that changed last counts."""
+        rows = await self._tx.execute(_DEFAULTS, {"players": sorted(set(players))})
+        return {row.player: _method_of(row) for row in rows}
+
+    async def get(self, method_id: UUID) -> Method | None:
+        """See the port."""
+        row = (await self._tx.execute(_GET, {"id": method_id})).one_or_none()
+        return None if row is None else _method_of(row)
+
+
+def _method_of(row: Any) -> Method:
+    return Method(**{name: getattr(row, name) for name, _ in _FIELDS})
+
+
+_NAMES = ", ".join(name for name, _ in _FIELDS)
+
+
+_RECORD = text(
+    f"INSERT INTO payout_methods AS m ({_NAMES}, changed_at) "  # noqa: S608 - our own columns
+    "SELECT u.*, CAST(:now AS timestamptz) FROM unnest("
+    + ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _FIELDS)
+    + ") AS u ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name, _ in _FIELDS if name != "id")
+    + ", changed_at = excluded.changed_at WHERE m.version < excluded.version"
+)
+
+
+_DEFAULTS = text(
+    f"SELECT DISTINCT ON (player) {_NAMES} FROM payout_methods "  # noqa: S608 - our own columns
+    "WHERE player = ANY (CAST(:players AS text[])) AND is_default AND active "
+    "ORDER BY player, changed_at DESC, id"
+)
+
+
+_GET = text(f"SELECT {_NAMES} FROM payout_methods WHERE id = :id")  # noqa: S608 - our own columns

@@ -9,9 +9,8 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_rewards.ledger.storage.changes import Place, page_of_changes
-from prizewire_rewards.payouts.domain.model import PayoutState
-from prizewire_rewards.payouts.domain.views import FundingView, PayoutView, RequestedPayout
+from prizewire_rewards.ledger.storage.accounts import Place, page_of_changes
+from prizewire_rewards.payouts.domain.model import FundingView, PayoutState, PayoutView, RequestedPayout
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal
 from prizewire_rewards.payouts.storage.funding import withdrawal_of
 

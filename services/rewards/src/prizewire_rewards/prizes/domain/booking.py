@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.errors import Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.moves import ORGANIZER, PLATFORM
+from prizewire_rewards.ledger.domain.records import ORGANIZER, PLATFORM
 from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
 from prizewire_rewards.prizes.domain.states import RewardState
 

@@ -1,12 +1,13 @@
 """Settlements, rounds, prizes, and work on rounds of many lines. Amounts are minor units of the round's asset."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from prizewire_rewards.ledger.domain.parties import Party
+from prizewire_rewards.ledger.domain.records import Event, Party
 from prizewire_rewards.prizes.domain.states import BOOKED_REWARDS, ENDED_REWARDS, RewardState, RoundState
 
 
@@ -160,3 +161,64 @@ class Reward(NamedTuple):
         if self.line.line < 0 or self.state in ENDED_REWARDS:
             return 0
         return self.line.amount - self.booked
+
+
+class RewardEventKind(StrEnum):
+    """What an event reports about prizes; the values are those in the event's type."""
+
+    ALLOCATED = "allocated"
+    """A settled part, or the changed lines of a corrected one."""
+    RELEASED = "released"
+    """Prizes were funded, became final, or were released by an operator."""
+    HELD = "held"
+    """A rule holds the prizes; the note of each names the rule."""
+    REVERSED = "reversed"
+    """A correction, a void or an operator's refusal took the stated amount back from each prize."""
+    EXPIRED = "expired"
+    """The prizes were not claimed in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardsMoved(Event):
+    """Prizes of one part of a round changed."""
+
+    settlement: Settlement
+    part: int
+    rewards: Sequence[Reward]
+    what: RewardEventKind
+    version: int
+    cause: str | None = None
+
+
+class PrizePosition(NamedTuple):
+    """The position of a prize in a listing: by the time at which its round was settled, then by round and line."""
+
+    settled_at: datetime
+    round_id: UUID
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardView:
+    """A prize and the parts of its ``amount``: ``credited`` to winnings; ``waiting``, which means pending, to be claimed
+    or held; ``short``, which means that it waits for money. Their sum is the amount; all three are zero once the prize was
+    reversed, expired or was rejected. ``owed`` is what its player still owes after a correction.
+    """
+
+    id: UUID
+    round_id: UUID
+    line: int
+    player: str
+    place: int
+    asset: str
+    amount: int
+    credited: int
+    waiting: int
+    short: int
+    owed: int
+    state: RewardState
+    note: str | None
+    payout_id: UUID | None
+    transfer_id: UUID | None
+    correlation_id: str
+    settled_at: datetime

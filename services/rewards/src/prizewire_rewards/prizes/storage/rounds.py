@@ -9,8 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, Write, fetch, later
-from prizewire_rewards.ledger.domain.parties import Party
-from prizewire_rewards.ledger.storage.parties import parties_json, parties_of
+from prizewire_rewards.ledger.domain.records import Party
+from prizewire_rewards.ledger.storage.receivables import parties_json, parties_of
 from prizewire_rewards.prizes.domain.model import RefusedRound, Reward, Round, Settlement
 from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.prizes.storage.rewards import SqlRewards

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_rewards.prizes.domain.model import PrizePosition, RewardView
 from prizewire_rewards.prizes.domain.states import BOOKED_REWARDS, ENDED_REWARDS, RewardState
-from prizewire_rewards.prizes.domain.views import PrizePosition, RewardView
 
 _BOOKED: Final = ", ".join(f"'{state}'" for state in sorted(BOOKED_REWARDS))
 _GONE: Final = ", ".join(f"'{state}'" for state in sorted(ENDED_REWARDS))

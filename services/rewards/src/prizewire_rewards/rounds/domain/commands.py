@@ -1,9 +1,13 @@
-"""Commands about rounds: settle, correct, void, finalize."""
+"""Commands and events of rounds, and what listings show of them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from prizewire_rewards.prizes.domain.model import Line, Settlement
+from prizewire_rewards.ledger.domain.records import Event
+from prizewire_rewards.prizes.domain.model import Line, RefusedRound, Settlement
+from prizewire_rewards.rounds.domain.disownments import Disownment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +45,64 @@ class FinalizeRound:
 
 
 RoundCommand = SettleRound | CorrectRound | VoidRound | FinalizeRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRefused(Event):
+    """A settlement version of a round will never be booked."""
+
+    refused: RefusedRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundDisowned(Event):
+    """Two admins disowned a round, and its money was taken back."""
+
+    disownment: Disownment
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSums:
+    """The booked sums of a round: its present head, and number and sum of its prizes that were not reversed."""
+
+    round_id: UUID
+    settlement_version: int
+    state: str
+    final: bool
+    campaign: UUID
+    asset: str
+    gross: int
+    prizes: int
+    prizes_total: int
+    settled_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedRound:
+    """The present head of a booked round, and the time of its last change."""
+
+    round_id: UUID
+    settlement_version: int
+    state: str
+    final: bool
+    campaign: UUID
+    asset: str
+    gross: int
+    platform_fee: int
+    organizer_fee: int
+    organizer_player: str | None
+    unclaimed: int
+    digest: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedParts:
+    """Incomplete settlements and open work: ``late`` settlements with log fields of each, the age of the oldest staged
+    part in seconds, and the number of tasks on large rounds.
+    """
+
+    late: Sequence[Mapping[str, str]]
+    oldest_s: float
+    work: int

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.domain.records import step
 from prizewire_rewards.prizes.domain.booking import claimable_of, prize_move, reserve_of
 from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState

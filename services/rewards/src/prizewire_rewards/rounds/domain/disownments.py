@@ -10,7 +10,7 @@ from uuid import UUID
 from prizewire_rewards.errors import InvalidRequest
 from prizewire_rewards.fees.domain import FeeSource
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.moves import ORGANIZER, PLATFORM
+from prizewire_rewards.ledger.domain.records import ORGANIZER, PLATFORM
 from prizewire_rewards.prizes.domain.booking import reserve_of
 from prizewire_rewards.prizes.domain.model import Settlement
 from prizewire_rewards.rounds.domain.corrections import Shortfall

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from prizewire_rewards.errors import Refused
 from prizewire_rewards.ledger.domain.accounts import Move, TransferType
-from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.domain.records import step
 from prizewire_rewards.prizes.domain.booking import pool_of, reserve_of
 from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState

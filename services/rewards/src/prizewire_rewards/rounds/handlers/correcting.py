@@ -8,12 +8,10 @@ from prizewire_contracts import ids
 from prizewire_rewards.campaigns.domain.model import ACCEPTS_PRIZES, CampaignState, Delivery
 from prizewire_rewards.errors import IllegalTransition, Refused
 from prizewire_rewards.ledger.domain.accounts import Move, TransferType
-from prizewire_rewards.ledger.domain.parties import with_releasers
 from prizewire_rewards.ledger.domain.receivables import undo_debt
-from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.domain.records import step, with_releasers
 from prizewire_rewards.prizes.domain.booking import pool_of, prize_move, reserve_of
-from prizewire_rewards.prizes.domain.events import RewardEventKind
-from prizewire_rewards.prizes.domain.model import Line, Reward, Round, Settlement
+from prizewire_rewards.prizes.domain.model import Line, Reward, RewardEventKind, Round, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, RewardState, RoundState
 from prizewire_rewards.rounds.domain.corrections import Paid, Taken, pay_short, take_all_back, take_back
 from prizewire_rewards.rounds.handlers.chunked import begin_paying

@@ -10,10 +10,9 @@ from datetime import datetime
 from typing import Final
 
 from prizewire_rewards.ledger.domain.accounts import Move, TransferType
-from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.domain.records import step
 from prizewire_rewards.prizes.domain.booking import fee_moves, finality_moves, pool_of, reserve_of
-from prizewire_rewards.prizes.domain.events import RewardEventKind
-from prizewire_rewards.prizes.domain.model import Line, Phase, Reward, Round, RoundWork
+from prizewire_rewards.prizes.domain.model import Line, Phase, Reward, RewardEventKind, Round, RoundWork
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RewardState, RoundState
 from prizewire_rewards.rounds.domain.corrections import take_all_back, take_back
 from prizewire_rewards.rounds.handlers.correcting import (
@@ -28,7 +27,7 @@ from prizewire_rewards.rounds.handlers.correcting import (
     settle_shortage,
     take_from_players,
 )
-from prizewire_rewards.rounds.handlers.disowned_rounds import owe_disownment_shortfalls
+from prizewire_rewards.rounds.handlers.disowning import owe_disownment_shortfalls
 from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds, load_player_funds
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
-from prizewire_rewards.campaigns.domain.events import CampaignChanged, PoolExhausted
-from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.campaigns.domain.model import (
+    CAMPAIGN_EDGES,
+    Campaign,
+    CampaignChanged,
+    CampaignState,
+    PoolExhausted,
+)
+from prizewire_rewards.ledger.domain.records import Event, step
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.prizes.domain.model import Round
 from prizewire_rewards.prizes.domain.states import RoundState
-from prizewire_rewards.rounds.handlers.pending_events import PendingEvent
+from prizewire_rewards.rounds.handlers.follow_ups import PendingEvent
 
 SYSTEM = "rewards"
 

@@ -8,21 +8,22 @@ from uuid import UUID
 from prizewire_rewards.campaigns.domain.model import Campaign, Delivery
 from prizewire_rewards.claims.handlers.claims import open_claims
 from prizewire_rewards.ledger.domain.accounts import Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.moves import Credit, credits_of
 from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableStep
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.receivables import Debt, open_receivables
-from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.ledger.domain.records import Credit, Event, credits_of, step
+from prizewire_rewards.ledger.handlers import Debt, UnitOfWork, open_receivables
 from prizewire_rewards.payouts.domain.model import Payout
 from prizewire_rewards.payouts.handlers.direct import NO_PAYOUT_METHOD, DirectPrize, request_direct
 from prizewire_rewards.payouts.ports import PayoutTools
-from prizewire_rewards.prizes.domain.events import RewardEventKind
-from prizewire_rewards.prizes.domain.model import Reward, Round, RoundWork, Settlement
+from prizewire_rewards.prizes.domain.model import Reward, RewardEventKind, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
-from prizewire_rewards.prizes.handlers.parties import organizer_fee_parties, prize_parties
-from prizewire_rewards.rounds.handlers.follow_ups import close_lost_claims, recount_changed, update_levels
-from prizewire_rewards.rounds.handlers.pending_events import PendingEvent, build_events
+from prizewire_rewards.prizes.handlers import organizer_fee_parties, prize_parties
+from prizewire_rewards.rounds.handlers.follow_ups import (
+    PendingEvent,
+    build_events,
+    close_lost_claims,
+    recount_changed,
+    update_levels,
+)
 from prizewire_rewards.rounds.handlers.pool_changes import PoolChanges
 from prizewire_rewards.rounds.ports import RoundPorts
 

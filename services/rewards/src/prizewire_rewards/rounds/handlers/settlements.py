@@ -9,17 +9,11 @@ from uuid import UUID
 from prizewire_rewards.campaigns.domain.model import Campaign
 from prizewire_rewards.errors import IllegalTransition, NeverBookable, Refused
 from prizewire_rewards.prizes.domain.model import Round
-from prizewire_rewards.prizes.handlers.caps import CapBook
+from prizewire_rewards.prizes.handlers import CapBook
 from prizewire_rewards.rounds.domain.commands import FinalizeRound, RoundCommand, SettleRound, VoidRound
-from prizewire_rewards.rounds.handlers.refusals import RefusalBook
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
-from prizewire_rewards.rounds.handlers.settling import finalize
-from prizewire_rewards.rounds.handlers.single_commands import (
-    SETTLED_STATES,
-    SingleCommand,
-    round_of,
-    settle_command,
-)
+from prizewire_rewards.rounds.handlers.settling import RefusalBook, finalize, round_of, settle_command
+from prizewire_rewards.rounds.handlers.single_commands import SETTLED_STATES, SingleCommand
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 _Batch = Sequence[tuple[int, RoundCommand]]

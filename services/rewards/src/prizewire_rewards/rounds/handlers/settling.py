@@ -1,18 +1,39 @@
-"""Settle, release and finalize rounds of one part."""
+"""Rounds are settled, finalized, or refused."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts import ids
 from prizewire_rewards.campaigns.domain.model import ACCEPTS_PRIZES, CampaignState
 from prizewire_rewards.errors import NeverBookable, Refused
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.prizes.domain.booking import fee_moves, finality_moves, reserved_moves
-from prizewire_rewards.prizes.domain.events import RewardEventKind
-from prizewire_rewards.prizes.domain.model import Line, Reward, Round, Settlement
+from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.prizes.domain.booking import (
+    check_settlement,
+    fee_moves,
+    finality_moves,
+    reserved_moves,
+)
+from prizewire_rewards.prizes.domain.model import (
+    Line,
+    RefusedRound,
+    Reward,
+    RewardEventKind,
+    Round,
+    Settlement,
+)
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, RewardState, RoundState
+from prizewire_rewards.prizes.handlers import CapBook
+from prizewire_rewards.rounds.domain.commands import (
+    FinalizeRound,
+    RoundCommand,
+    RoundRefused,
+    SettleRound,
+    VoidRound,
+)
 from prizewire_rewards.rounds.handlers.round_changes import RoundChanges
+from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 NOTHING_HELD: Mapping[int, str] = {}
 
@@ -176,3 +197,133 @@ def _new_rewards(settlement: Settlement, lines: Iterable[Line]) -> list[Reward]:
         Reward(reward_id, round_id, line, RewardState.UNFUNDED, None)
         for reward_id, line in zip(found, lines, strict=True)
     ]
+
+
+FIRST_VERSION = 1
+
+
+NONE_DISOWNED: frozenset[UUID] = frozenset()
+
+
+class RefusalBook:
+    """The refused versions of rounds that were never booked, and those of this transaction. ``disowned`` rounds are never
+    booked.
+    """
+
+    def __init__(
+        self, known: Mapping[UUID, Sequence[int]], *, disowned: frozenset[UUID] = NONE_DISOWNED
+    ) -> None:
+        self._disowned = disowned
+        self._known = {key: list(versions) for key, versions in known.items()}
+        self._fresh: list[RefusedRound] = []
+
+    @classmethod
+    async def open(
+        cls,
+        commands: Iterable[SettleRound | FinalizeRound | VoidRound],
+        *,
+        rounds: Mapping[UUID, Round],
+        ports: RoundPorts,
+        disowned: frozenset[UUID] = NONE_DISOWNED,
+    ) -> "RefusalBook":
+        """Load the earlier refusals of the rounds of ``commands`` that are not among the booked ``rounds``.
+
+        Rounds whose first version has one part cannot have an earlier refusal and are not read.
+        """
+        settled: set[UUID] = set()
+        wanted: set[UUID] = set()
+        for command in commands:
+            if not isinstance(command, SettleRound):
+                wanted.add(command.round_id)
+                continue
+            head = command.settlement
+            if head.settlement_version == FIRST_VERSION and head.parts == 1:
+                settled.add(head.round_id)
+            else:
+                wanted.add(head.round_id)
+        unknown = wanted - settled - rounds.keys()
+        return cls(await ports.rounds.refused(unknown) if unknown else {}, disowned=disowned)
+
+    @property
+    def rounds(self) -> Iterable[UUID]:
+        """The rounds that have a refused version."""
+        return self._known.keys()
+
+    def count(self, round_id: UUID) -> int:
+        """The number of refused versions of a round; each had one event."""
+        return len(self._known.get(round_id, ()))
+
+    def next_version(self, round_id: UUID) -> int:
+        """The settlement version that can be booked first."""
+        return max(self._known.get(round_id, (0,))) + 1
+
+    def refuses(self, round_id: UUID, *, version: int) -> bool:
+        """Whether this version of the round was refused."""
+        return version in self._known.get(round_id, ())
+
+    def disowns(self, round_id: UUID) -> bool:
+        """Whether two admins disowned the round."""
+        return round_id in self._disowned
+
+    def refuse(self, command: SettleRound, problem: NeverBookable) -> None:
+        """Refuse the version of ``command`` permanently."""
+        head = command.settlement
+        self._known.setdefault(head.round_id, []).append(head.settlement_version)
+        refused = RefusedRound(
+            settlement=head,
+            part=command.part,
+            code=problem.code,
+            detail=problem.detail,
+            version=self.count(head.round_id),
+            cause=command.cause,
+        )
+        self._fresh.append(refused)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of this transaction's refusals."""
+        return tuple(refused.code for refused in self._fresh)
+
+    async def save(self, *, ports: RoundPorts, now: datetime) -> None:
+        """Store the refusals of this transaction and publish their events."""
+        if self._fresh:
+            await ports.rounds.refuse(self._fresh, now=now)
+            await ports.messages.publish([RoundRefused(refused=refused) for refused in self._fresh])
+
+
+def round_of(command: RoundCommand) -> UUID:
+    """The round that a command is about."""
+    return command.settlement.round_id if isinstance(command, SettleRound) else command.round_id
+
+
+def settle_command(
+    command: SettleRound, *, changes: RoundChanges, caps: CapBook, tools: RoundTools, refusals: RefusalBook
+) -> None:
+    """Settle a round of one part, and hold the lines that exceed caps.
+
+    Raises:
+        Refused, NeverBookable: it cannot be booked; nothing was changed.
+    """
+    settlement = command.settlement
+    _check_first(command, changes=changes, refusals=refusals)
+    check_settlement(settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset))
+    held = caps.held(settlement, command.lines)
+    settle(changes, settlement, command.lines, cause=command.cause, held=held)
+
+
+def _check_first(command: SettleRound, *, changes: RoundChanges, refusals: RefusalBook) -> None:
+    head = command.settlement
+    if refusals.disowns(head.round_id):
+        raise Refused("illegal_transition", f"round {head.round_id} was disowned: it is never booked")
+    first = refusals.next_version(head.round_id)
+    if head.settlement_version != first:
+        detail = f"round {head.round_id} is not booked yet, so version {first} comes first, not {head.settlement_version}"
+        raise Refused("event_mismatch", detail)
+    check_open(changes, command.settlement)
+    _check_part(command)
+
+
+def _check_part(command: SettleRound) -> None:
+    if not 1 <= command.part <= command.settlement.parts:
+        parts = command.settlement.parts
+        raise Refused("event_mismatch", f"part {command.part} is not between 1 and {parts}")

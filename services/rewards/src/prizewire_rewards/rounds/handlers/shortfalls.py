@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.receivables import Debt
-from prizewire_rewards.payouts.domain.events import PayoutCancelRequested
-from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PayoutState
+from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.handlers import Debt
+from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PayoutCancelRequested, PayoutState
 from prizewire_rewards.prizes.domain.model import Settlement
 from prizewire_rewards.rounds.domain.corrections import Shortfall
 from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds

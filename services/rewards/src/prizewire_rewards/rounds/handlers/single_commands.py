@@ -8,11 +8,11 @@ from uuid import UUID
 
 from prizewire_rewards.campaigns.domain.model import Campaign
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.domain.records import step
 from prizewire_rewards.prizes.domain.booking import check_lines, check_settlement, check_sums
 from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
-from prizewire_rewards.prizes.handlers.caps import CapBook
+from prizewire_rewards.prizes.handlers import CapBook
 from prizewire_rewards.rounds.domain.commands import (
     CorrectRound,
     FinalizeRound,
@@ -28,51 +28,21 @@ from prizewire_rewards.rounds.handlers.chunked import (
 )
 from prizewire_rewards.rounds.handlers.correcting import check_correction, correct, void
 from prizewire_rewards.rounds.handlers.player_funds import load_player_funds
-from prizewire_rewards.rounds.handlers.refusals import RefusalBook
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
-from prizewire_rewards.rounds.handlers.settling import check_open, finalize, settle
+from prizewire_rewards.rounds.handlers.settling import (
+    RefusalBook,
+    _check_first,
+    _check_part,
+    finalize,
+    round_of,
+    settle_command,
+)
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 LINES_READ_AT_ONCE = 1_000
+
+
 SETTLED_STATES = frozenset({RoundState.RESERVED, RoundState.FINAL, RoundState.VOIDED})
-
-
-def round_of(command: RoundCommand) -> UUID:
-    """The round that a command is about."""
-    return command.settlement.round_id if isinstance(command, SettleRound) else command.round_id
-
-
-def settle_command(
-    command: SettleRound, *, changes: RoundChanges, caps: CapBook, tools: RoundTools, refusals: RefusalBook
-) -> None:
-    """Settle a round of one part, and hold the lines that exceed caps.
-
-    Raises:
-        Refused, NeverBookable: it cannot be booked; nothing was changed.
-    """
-    settlement = command.settlement
-    _check_first(command, changes=changes, refusals=refusals)
-    check_settlement(settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset))
-    held = caps.held(settlement, command.lines)
-    settle(changes, settlement, command.lines, cause=command.cause, held=held)
-
-
-def _check_first(command: SettleRound, *, changes: RoundChanges, refusals: RefusalBook) -> None:
-    head = command.settlement
-    if refusals.disowns(head.round_id):
-        raise Refused("illegal_transition", f"round {head.round_id} was disowned: it is never booked")
-    first = refusals.next_version(head.round_id)
-    if head.settlement_version != first:
-        detail = f"round {head.round_id} is not booked yet, so version {first} comes first, not {head.settlement_version}"
-        raise Refused("event_mismatch", detail)
-    check_open(changes, command.settlement)
-    _check_part(command)
-
-
-def _check_part(command: SettleRound) -> None:
-    if not 1 <= command.part <= command.settlement.parts:
-        parts = command.settlement.parts
-        raise Refused("event_mismatch", f"part {command.part} is not between 1 and {parts}")
 
 
 class SingleCommand:

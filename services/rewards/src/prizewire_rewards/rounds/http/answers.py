@@ -6,7 +6,7 @@ from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.fees.domain import FeeSource
-from prizewire_rewards.http.members import AssetCode, Money, Person, Player
+from prizewire_rewards.http.bodies import AssetCode, Money, Person, Player
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.prizes.domain.states import RewardState, RoundState
 from prizewire_rewards.rounds.domain.disownments import DisownmentState

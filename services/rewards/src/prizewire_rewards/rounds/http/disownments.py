@@ -17,10 +17,9 @@ from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_contracts.text import Line
 from prizewire_rewards import metrics
-from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.bodies import Body, DecisionBody
 from prizewire_rewards.http.codes import STATUSES
-from prizewire_rewards.http.context import Context, RewardsAction
+from prizewire_rewards.http.context import Amounts, Context, RewardsAction
 from prizewire_rewards.rounds.domain.disownments import Disownment, DisownmentState, SumOf, TakenBack
 from prizewire_rewards.rounds.handlers.disowning import DecideDisownment, decide_disownment, file_disownment
 from prizewire_rewards.rounds.http.answers import (
@@ -33,7 +32,7 @@ from prizewire_rewards.rounds.http.answers import (
     TakenBackAnswer,
 )
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
-from prizewire_rewards.rounds.storage.disownments import disownment, disownments, taken_back
+from prizewire_rewards.rounds.storage import disownment, disownments, taken_back
 
 _Context = Context[RoundPorts, RoundTools]
 _Action = RewardsAction[RoundPorts]

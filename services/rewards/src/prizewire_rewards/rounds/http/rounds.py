@@ -18,16 +18,14 @@ from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
 from prizewire_rewards.entries.domain import ChangedEntry
 from prizewire_rewards.entries.http import ChangedEntryAnswer
 from prizewire_rewards.entries.storage import changed_entries
-from prizewire_rewards.http.amounts import Amounts
-from prizewire_rewards.http.context import OVERSEERS, Context
-from prizewire_rewards.payouts.domain.model import PayoutState
-from prizewire_rewards.payouts.domain.views import RequestedPayout
+from prizewire_rewards.http.context import OVERSEERS, Amounts, Context
+from prizewire_rewards.payouts.domain.model import PayoutState, RequestedPayout
 from prizewire_rewards.payouts.storage.views import changed_payouts, requested_payouts
 from prizewire_rewards.prizes.domain.states import RoundState
-from prizewire_rewards.rounds.domain.views import BookedRound, RoundSums
+from prizewire_rewards.rounds.domain.commands import BookedRound, RoundSums
 from prizewire_rewards.rounds.http.answers import AskedPayoutAnswer, BookedRoundAnswer, RoundAnswer
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
-from prizewire_rewards.rounds.storage.views import changed_rounds, round_sums
+from prizewire_rewards.rounds.storage import changed_rounds, round_sums
 
 _Context = Context[RoundPorts, RoundTools]
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from prizewire_money import Asset, AssetRegistry
 from prizewire_rewards.errors import InvalidRequest
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.domain.moves import check_intake
+from prizewire_rewards.ledger.domain.records import check_intake
 
 OPENING_BUCKETS: Final[Mapping[str, Kind]] = {"winnings": Kind.WINNINGS, "topup": Kind.TOPUP}
 """The buckets of opening balances, by their names in an import."""

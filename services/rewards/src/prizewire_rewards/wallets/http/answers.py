@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
-from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Player
+from prizewire_rewards.http.bodies import AssetCode, CorrelationId, Money, Player
 from prizewire_rewards.payouts.domain.model import PayoutState
 
 State = Annotated[PayoutState, Field(examples=["requested"])]

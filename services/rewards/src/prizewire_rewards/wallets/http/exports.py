@@ -18,9 +18,8 @@ from prizewire_chassis.http import Problem
 from prizewire_chassis.http.cells import safe_cell
 from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_money import Asset
-from prizewire_rewards.http.amounts import Amounts
-from prizewire_rewards.http.context import player_of
-from prizewire_rewards.http.parameters import ASSET_PATTERN, PlayerFilter
+from prizewire_rewards.http.bodies import ASSET_PATTERN, PlayerFilter
+from prizewire_rewards.http.context import Amounts, player_of
 from prizewire_rewards.ledger.domain.accounts import TransferType
 from prizewire_rewards.wallets.domain.history import CATEGORY_OF, EntryFilter, EntryPage, HistoryEntry
 from prizewire_rewards.wallets.domain.statement import Statement

@@ -1,29 +1,63 @@
-"""``/api/imports``: opening balances from an earlier system."""
+"""Answers of ``/api/imports``."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
+from pydantic import Field
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import RequiredKey
+from prizewire_chassis.http.answers import AnswerModel
 from prizewire_chassis.idempotency import check_key
 from prizewire_contracts.text import PRINTABLE, is_name, is_normal, printable
 from prizewire_money import Amount, AssetRegistry, InvalidAmount
-from prizewire_rewards.http.amounts import Amounts
-from prizewire_rewards.http.context import Context, RewardsAction
+from prizewire_rewards.http.bodies import AssetCode, Money
+from prizewire_rewards.http.context import Amounts, Context, RewardsAction
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.wallets.domain.opening import OPENING_BUCKETS, Opening, Reconciliation, Refusal, SumKey
 from prizewire_rewards.wallets.handlers import import_balances
 from prizewire_rewards.wallets.http.bodies import OpeningRow, OpeningsBody
-from prizewire_rewards.wallets.http.import_answers import ImportAnswer, RefusedRowAnswer, SumAnswer
 from prizewire_rewards.wallets.ports import WalletPorts
 
+
+class RefusedRowAnswer(AnswerModel):
+    """A row that is not booked."""
+
+    row: Annotated[int, Field(description="Its row in the request, from 0.", examples=[2])]
+    code: Annotated[str, Field(description="A stable code.", examples=["asset_unknown"])]
+    detail: Annotated[str, Field(description="The code as a sentence.", examples=["there is no asset USDX"])]
+
+
+class SumAnswer(AnswerModel):
+    """Opening balances of one asset and bucket."""
+
+    asset: AssetCode
+    bucket: Annotated[str, Field(description="`winnings` or `topup`.", examples=["winnings"])]
+    before: Annotated[Money, Field(description="Booked before this request.", examples=["317.00"])]
+    imported: Annotated[Money, Field(description="Booked by this request.", examples=["125.50"])]
+    after: Annotated[Money, Field(description="Booked after this request.", examples=["442.50"])]
+
+
+class ImportAnswer(AnswerModel):
+    """What was booked, or what a dry run would book."""
+
+    dry_run: Annotated[bool, Field(examples=[True])]
+    rows: Annotated[int, Field(description="Rows of the request.", examples=[3])]
+    imported: Annotated[int, Field(description="Rows that are booked now.", examples=[1])]
+    already: Annotated[int, Field(description="Rows that were booked before.", examples=[1])]
+    refused: list[RefusedRowAnswer]
+    sums: list[SumAnswer]
+
+
 _Context = Context[WalletPorts, PayoutTools]
+
+
 _Action = RewardsAction[WalletPorts]
+
 
 _REFERENCE = re.compile(f"{PRINTABLE[1:-2]}{{1,128}}")
 

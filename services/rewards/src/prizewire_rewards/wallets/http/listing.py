@@ -11,9 +11,8 @@ from prizewire_chassis.http import Problem, cursor_key, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.cursors import MOMENT, number
 from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
-from prizewire_rewards.http.amounts import Amounts
-from prizewire_rewards.http.context import Context
-from prizewire_rewards.http.parameters import ASSET_PATTERN
+from prizewire_rewards.http.bodies import ASSET_PATTERN
+from prizewire_rewards.http.context import Amounts, Context
 from prizewire_rewards.ledger.domain.accounts import Kind, TransferType
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.wallets.domain.history import (

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
-from prizewire_rewards.http.members import AssetCode, CorrelationId, Money
+from prizewire_rewards.http.bodies import AssetCode, CorrelationId, Money
 from prizewire_rewards.ledger.domain.accounts import Kind, TransferType
 from prizewire_rewards.wallets.domain.history import Category
 from prizewire_rewards.wallets.domain.statuses import Status

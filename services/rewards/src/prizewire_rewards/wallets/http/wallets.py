@@ -13,13 +13,11 @@ from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_rewards import metrics
-from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.bodies import PlayerFilter
 from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
-from prizewire_rewards.http.context import RewardsAction, player_of
-from prizewire_rewards.http.parameters import PlayerFilter
+from prizewire_rewards.http.context import Amounts, RewardsAction, player_of
 from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
-from prizewire_rewards.payouts.domain.model import PayoutState
-from prizewire_rewards.payouts.domain.views import PayoutView
+from prizewire_rewards.payouts.domain.model import PayoutState, PayoutView
 from prizewire_rewards.payouts.handlers.requests import cancel_payout, request_payout
 from prizewire_rewards.payouts.storage.views import list_payouts
 from prizewire_rewards.wallets.domain.history import WalletBalance

@@ -1,5 +1,6 @@
-"""Disownments of rounds over PostgreSQL."""
+"""Disownments, and the sums of rounds, over PostgreSQL."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,8 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.fees.domain import FeeSource
+from prizewire_rewards.ledger.storage.accounts import Place, page_of_changes
+from prizewire_rewards.rounds.domain.commands import BookedRound, RoundSums
 from prizewire_rewards.rounds.domain.disownments import (
     Concern,
     Disownment,
@@ -120,29 +123,49 @@ def _disownment(row: Any) -> Disownment:
 
 
 _DECIDED = ("state", "decided_by", "decided_at", "decision")
+
+
 _NAMES = ("id", "round_id", "reason", "filed_by", "filed_at", *_DECIDED, "settlement_voided_at")
+
+
 _ADD = text(
     f"INSERT INTO round_disownments ({', '.join(_NAMES)}) VALUES ({', '.join(':' + name for name in _NAMES)}) "  # noqa: S608 - our own columns
     "ON CONFLICT (round_id) WHERE state <> 'rejected' DO NOTHING RETURNING id"
 )
+
+
 _ONE = text("SELECT * FROM round_disownments WHERE id = :id")
+
+
 _LOCK = text("SELECT * FROM round_disownments WHERE id = :id FOR UPDATE")
+
+
 _DECIDE = text(
     f"UPDATE round_disownments SET {', '.join(f'{name} = :{name}' for name in _DECIDED)} WHERE id = :id"  # noqa: S608 - our own columns
 )
+
+
 _NEWEST = text(
     "SELECT * FROM round_disownments WHERE round_id = :id ORDER BY state <> 'rejected' DESC, filed_at DESC, id DESC LIMIT 1"
 )
+
+
 _RECORD_VOID = text(
     "UPDATE round_disownments SET settlement_voided_at = :now "
     "WHERE round_id = :id AND state = 'approved' AND settlement_voided_at IS NULL"
 )
+
+
 _PAGE = text(
     "SELECT * FROM round_disownments WHERE (CAST(:state AS text) IS NULL OR state = :state) "
     "AND (CAST(:at AS timestamptz) IS NULL OR (filed_at, id) < (:at, CAST(:id AS uuid))) "
     "ORDER BY filed_at DESC, id DESC LIMIT :limit"
 )
+
+
 _BLOCK_NEW_ROUNDS = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.round_births'))")
+
+
 # In the order of ``Concern``.
 _CONCERN = text(
     "SELECT EXISTS (SELECT 1 FROM rounds r JOIN rewards w ON w.player = :subject AND w.settled_at = r.settled_at "
@@ -154,12 +177,16 @@ _CONCERN = text(
     "OR EXISTS (SELECT 1 FROM rounds r JOIN source_parties s ON s.source = 'campaign/' || r.campaign "
     "WHERE r.id = :id AND s.subject = :subject)"
 )
+
+
 _KNOWS = text(
     "SELECT EXISTS (SELECT 1 FROM entry_rounds WHERE id = :id) "
     "OR EXISTS (SELECT 1 FROM staged_parts WHERE round_id = :id) "
     "OR EXISTS (SELECT 1 FROM round_refusals WHERE round_id = :id) "
     "OR EXISTS (SELECT 1 FROM stuck_events WHERE subject = CAST(CAST(:id AS uuid) AS text))"
 )
+
+
 # Whether this disownment took the round's prizes back, and not a void before it; and whether no job has more to do.
 _HEAD = text(
     "SELECT r.correlation_id, r.id IS NOT NULL AND (EXISTS (SELECT 1 FROM transitions t WHERE t.subject = r.id "
@@ -169,32 +196,72 @@ _HEAD = text(
     "AND NOT EXISTS (SELECT 1 FROM entry_rounds x WHERE x.id = d.id AND x.closing) AS complete "
     "FROM (SELECT CAST(:id AS uuid) AS id) d LEFT JOIN rounds r ON r.id = d.id"
 )
+
+
 _PRIZES_BACK = text(
     "SELECT asset, count(*) AS number, sum(amount) AS amount FROM rewards "
     "WHERE round_id = :id AND line > 0 AND state = 'reversed' GROUP BY asset"
 )
+
+
 _FEES_BACK = text(
     "SELECT split_part(type, '_', 1) AS source, asset, sum(amount) AS amount FROM ledger_journal "
     "WHERE correlation_id = :correlation AND type IN ('platform_fee_reversed', 'organizer_fee_reversed') "
     "AND split_part(cause, '/', 2) = CAST(CAST(:id AS uuid) AS text) GROUP BY 1, 2 ORDER BY 1 DESC"
 )
+
+
 _TO_POOL = text(
     "SELECT asset, count(*) AS number, sum(amount) AS amount FROM ledger_journal "
     "WHERE correlation_id = :correlation AND type = 'prize_released' "
     "AND cause LIKE 'round/' || CAST(CAST(:id AS uuid) AS text) || '/%/void' GROUP BY asset"
 )
+
+
 _ENTRIES_BACK = text(
     "SELECT asset, count(*) AS number, sum(amount) AS amount FROM entries "
     "WHERE round_id = :id AND state = 'refunded' AND changed_at >= :since GROUP BY asset ORDER BY asset"
 )
+
+
 _OWED = text(
     "SELECT asset, count(*) AS number, sum(amount) AS amount FROM receivables "
     "WHERE correlation_id = :correlation AND cause = ANY (CAST(:owed AS text[])) GROUP BY asset"
 )
+
+
 # The cancellation was requested only for payouts of players with a debt of this disownment.
 _CANCELS = text(
     "SELECT p.asset, count(*) AS number, sum(p.amount) AS amount FROM payouts p WHERE p.player IN ("
     "SELECT player FROM receivables WHERE correlation_id = :correlation AND cause = ANY (CAST(:owed AS text[]))) "
     "AND EXISTS (SELECT 1 FROM transitions t WHERE t.subject = p.id AND t.machine = 'payout' "
     "AND t.to_state = 'cancel_requested' AND t.cause = :cause) GROUP BY p.asset"
+)
+
+
+_ROUND_SUMS = text(
+    "SELECT d.id AS round_id, d.settlement_version, d.state, d.final, d.campaign, d.asset, d.gross, d.settled_at, "
+    "s.prizes, s.prizes_total FROM rounds d CROSS JOIN LATERAL (SELECT count(*) AS prizes, "
+    "CAST(coalesce(sum(x.amount), 0) AS bigint) AS prizes_total FROM rewards x "
+    "WHERE x.round_id = d.id AND x.state <> 'reversed') s WHERE d.id = ANY (CAST(:ids AS uuid[])) ORDER BY d.id"
+)
+
+
+async def round_sums(tx: AsyncConnection, ids: Sequence[UUID]) -> list[RoundSums]:
+    """Read the booked sums of these rounds."""
+    rows = await tx.execute(_ROUND_SUMS, {"ids": list(ids)})
+    return [RoundSums(**row) for row in rows.mappings()]
+
+
+async def changed_rounds(
+    tx: AsyncConnection, *, since: datetime | None, before: Place | None, limit: int
+) -> list[BookedRound]:
+    """List a page of the rounds that changed at ``since`` or later, the last change first."""
+    statement, values = page_of_changes(_ROUND, since=since, before=before, limit=limit)
+    return [BookedRound(**row) for row in (await tx.execute(statement, values)).mappings()]
+
+
+_ROUND = (
+    "SELECT id AS round_id, settlement_version, state, final, campaign, asset, gross, platform_fee, organizer_fee, "
+    "organizer_player, unclaimed, digest, changed_at FROM rounds"
 )

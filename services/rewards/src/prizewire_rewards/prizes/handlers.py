@@ -1,8 +1,4 @@
-"""Caps of campaigns: the counts, the lines that are held, and amounts that no longer count.
-
-Only campaigns that have or had caps are counted (``Campaign.capped``); for all others nothing here reads the database.
-The caller holds the campaigns' locks.
-"""
+"""Caps of campaigns, and the parties of a prize."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -11,9 +7,11 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 from prizewire_contracts import ids
+from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.campaigns.domain.caps import OWN_SETTINGS, CapKey, CapLine, exceeded_cap, keys_of
 from prizewire_rewards.campaigns.domain.model import Campaign
-from prizewire_rewards.ledger.domain.parties import settings_writers
+from prizewire_rewards.ledger.domain.records import CreditParties, Party, settings_writers, sorted_parties
+from prizewire_rewards.ledger.handlers import credit_parties
 from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
 from prizewire_rewards.prizes.domain.states import RewardState
 from prizewire_rewards.prizes.ports import PrizePorts
@@ -177,3 +175,28 @@ def _worth(reward: Reward) -> int:
 
 def _reward_id(settlement: Settlement, line: Line) -> UUID:
     return ids.reward_id(round_id=settlement.round_id, player=line.player)
+
+
+def prize_parties(
+    settlement: Settlement,
+    campaign: Campaign,
+    *,
+    released_by: str | None = None,
+    fact_reporters: Iterable[Party] = (),
+) -> CreditParties:
+    """The parties of a prize. A person who released another prize of the round did not decide about this one, so does not
+    count as a second person. Nor do ``fact_reporters``: persons who set facts of the winner that its claim was judged by.
+    """
+    releasers = [party for party in settlement.parties if party[0] == PartyRole.RELEASER]
+    deciders = [party for party in settlement.parties if party[0] != PartyRole.RELEASER]
+    if released_by is not None:
+        deciders.append((PartyRole.RELEASER, released_by))
+    return credit_parties(deciders, others=[*releasers, *fact_reporters, *campaign.parties])
+
+
+def organizer_fee_parties(settlement: Settlement, campaign: Campaign) -> CreditParties:
+    """The parties of an organizer's fee. The rule alone names who gets it. It is not known which of its writers named the
+    organizer, so each writer counts as one person who alone decided.
+    """
+    writers = {subject for role, subject in settlement.parties if role == PartyRole.RULE_WRITER}
+    return CreditParties(sorted_parties([*settlement.parties, *campaign.parties]), tuple(sorted(writers)))

@@ -1,1 +1,0 @@
-"""Claims, risk rules and verdicts."""

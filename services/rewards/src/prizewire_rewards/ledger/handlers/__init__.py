@@ -1,1 +1,0 @@
-"""Decisions over loaded accounts and receivables."""

@@ -1,1 +1,0 @@
-"""Receivables over HTTP."""

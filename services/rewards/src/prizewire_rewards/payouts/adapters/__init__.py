@@ -1,1 +1,0 @@
-"""Message keys, closures, and the file of payout rules."""

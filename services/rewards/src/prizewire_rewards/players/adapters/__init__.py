@@ -1,1 +1,0 @@
-"""Keyed hashes, and the file of identity sources."""

@@ -1,1 +1,0 @@
-"""Facts of players, and the sources that may report them."""

@@ -1,1 +1,0 @@
-"""Caps, and the parties of prizes."""

@@ -1,1 +1,0 @@
-"""Prizes over HTTP."""

@@ -1,1 +1,0 @@
-"""Disownments, and listings of rounds, over PostgreSQL."""
