@@ -11,7 +11,7 @@ from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed,
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_payouts.approval import storage as approval
 from prizewire_payouts.methods import storage as methods
-from prizewire_payouts.payouts.storage import gauges, lineage, queries, statements
+from prizewire_payouts.payouts.storage import lineage, queries, statements
 from prizewire_payouts.stellar.storage import leases, reviews, rows
 from prizewire_payouts.stellar.storage import lineage as stellar_lineage
 
@@ -35,12 +35,12 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "payout_transitions_payout": approval._MISCOUNTED,
     "payouts_asset": listing(asset="x"),
     "payouts_correlation": lineage._PAYOUTS,
-    "payouts_due": gauges._WAITING,
+    "payouts_due": queries._WAITING,
     "payouts_listing": listing(),
     "payouts_method": listing(method_id=UUID(int=1)),
     "payouts_player": listing(player="x"),
     "payouts_rail": listing(rail="x"),
-    "payouts_state": gauges._COUNTS,
+    "payouts_state": queries._COUNTS,
     "payouts_stored": queries.changed_listing(since=None, before=None, limit=50)[0],
     "stellar_attempts_channel": with_literals(leases._HELD, holding=f"'{{{','.join(rows.HOLDING_STATES)}}}'"),
     "stellar_attempts_due": with_literals(rows._FIRST_DUE, state="'sent'"),

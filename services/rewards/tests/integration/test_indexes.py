@@ -18,12 +18,11 @@ from prizewire_rewards.claims import storage as claims
 from prizewire_rewards.entries import storage as entries
 from prizewire_rewards.fees import storage as fees
 from prizewire_rewards.ledger.storage import accounts, receivables
-from prizewire_rewards.payouts.storage import funding, methods, payouts
+from prizewire_rewards.payouts.storage import funding, payouts
 from prizewire_rewards.payouts.storage import views as payout_views
 from prizewire_rewards.prizes.storage import rewards, rounds, staging
 from prizewire_rewards.prizes.storage import views as prize_views
-from prizewire_rewards.rounds.storage import disownments
-from prizewire_rewards.rounds.storage import views as round_views
+from prizewire_rewards.rounds import storage as disownments
 from prizewire_rewards.wallets.storage import balances, histories
 
 
@@ -54,7 +53,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "campaigns_waiting": campaigns._NEXT,
     "cap_lines_campaign": caps._BEGIN,
     "claims_campaign": claims_of(campaign=UUID(int=1)),
-    "claims_due": with_literals(claims._DUE, state="'open'"),
+    "claims_due": claims._DUE,
     "claims_opened": claims_of(),
     "claims_player": claims_of(player="x"),
     "claims_round": lineage._STEPS,
@@ -78,7 +77,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "ledger_transfers_wallet_credits": histories._OPENING,
     "ledger_transfers_wallet_debits": histories._OPENING,
     "money_in_reference_once": accounts._EARLIER,
-    "payout_methods_default": methods._DEFAULTS,
+    "payout_methods_default": payouts._DEFAULTS,
     "payouts_by_funding": payout_views._FUNDINGS,
     "payouts_campaign": campaign_views._SHEET,
     "payouts_changed": changes(payout_views.changed_payouts),
@@ -102,7 +101,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "round_refusals_correlation": lineage._REFUSALS,
     "round_work_round": staging._PENDING_WORK,
     "rounds_campaign": campaign_views._SHEET,
-    "rounds_changed": changes(round_views.changed_rounds),
+    "rounds_changed": changes(disownments.changed_rounds),
     "rounds_correlation": lineage._ROUNDS,
     "rounds_settled": prizes(),
     "rounds_waiting": rounds._LOCK_QUEUE,

@@ -8,7 +8,7 @@ import pytest
 from prizewire_chassis.stuck_events import replays
 from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed, sent_by, with_literals
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_settlement.competitions.storage import competitions
+from prizewire_settlement.competitions import storage as competitions
 from prizewire_settlement.rounds.ports import RoundFilter
 from prizewire_settlement.rounds.storage import queries, rounds
 from prizewire_settlement.source_tokens import storage as tokens

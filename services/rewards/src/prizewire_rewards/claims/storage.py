@@ -171,9 +171,11 @@ _SAVE = text(
     + ", ".join(name for name, _ in _DECIDED)
     + ", rule, findings) WHERE c.reward_id = u.reward_id"
 )
+# The predicate of the index. A plan for all values of a parameter could not use the index otherwise.
+_NOT_DECIDED = "c.state IN ('open', 'held')"
 _DUE = text(
-    f"{_WHOLE} WHERE c.state = :state AND c.deadline <= :now AND c.campaign = ("  # noqa: S608 - our own columns
-    "SELECT f.campaign FROM claims f WHERE f.state = :state AND f.deadline <= :now "
+    f"{_WHOLE} WHERE c.state = :state AND {_NOT_DECIDED} AND c.deadline <= :now AND c.campaign = ("  # noqa: S608 - our own columns
+    "SELECT f.campaign FROM claims f WHERE f.state = :state AND f.state IN ('open', 'held') AND f.deadline <= :now "
     "ORDER BY f.deadline, f.reward_id LIMIT 1) ORDER BY c.deadline, c.reward_id LIMIT :limit"
 )
 _RECENT = text(
@@ -181,7 +183,7 @@ _RECENT = text(
     "AND c.claimed_at >= :since AND c.state <> 'approved' LIMIT :limit) made) + ("
     "SELECT count(*) FROM ledger_accounts w CROSS JOIN LATERAL ("
     "SELECT t.type, t.at FROM ledger_transfers t WHERE t.credit_account = w.id AND t.credit_kind LIKE 'wallet:%' "
-    "ORDER BY t.seq DESC LIMIT :limit) n "
+    "ORDER BY t.at DESC, t.seq DESC LIMIT :limit) n "
     "WHERE w.kind = 'wallet:winnings' AND w.owner = :player AND n.at >= :since AND n.type IN ('prize_credited', 'prize_matured', 'claim_paid'))"
 )
 _SHARING = text(
