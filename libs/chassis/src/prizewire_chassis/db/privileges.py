@@ -18,7 +18,8 @@ _FIELDS: Final = frozenset({"insert", "update", "delete", "fixed"})
 class Rights(NamedTuple):
     """What may be done with one table; it may always be read.
 
-    ``insert``: whether, or which columns a new row may name. ``update``: the columns that change. ``fixed``: those of a
+    ``insert``: whether, or which columns a new row may name; where it is true, all but those that number the rows
+    (``GENERATED AS IDENTITY``), so that nobody chooses a number. ``update``: the columns that change. ``fixed``: those of a
     table with ``update`` that never do.
     """
 
@@ -109,7 +110,8 @@ def grant_privileges(connection: Connection, *, role: str, privileges: Privilege
         raise ValueError(
             f"{FILE} and the database differ in {', '.join(wrong)}: say there what the service may do with each table"
         )
-    for statement in (*_revocations(connection, role), *_grants(role, privileges)):
+    numbered = {row.relname: tuple(row.others) for row in connection.execute(text(_NUMBERED))}
+    for statement in (*_revocations(connection, role), *_grants(role, privileges, numbered)):
         connection.exec_driver_sql(statement)
 
 
@@ -120,11 +122,13 @@ def _revocations(connection: Connection, role: str) -> Iterable[str]:
         yield f'REVOKE ALL ON FUNCTION {function} FROM PUBLIC, "{role}"'
 
 
-def _grants(role: str, privileges: Privileges) -> Iterable[str]:
+def _grants(role: str, privileges: Privileges, numbered: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
     yield f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"'
     for name, rights in sorted(privileges.tables.items()):
         rules = []
-        if rights.insert is True:
+        if rights.insert is True and name in numbered:
+            rules.append(f"INSERT ({_columns(numbered[name])})")
+        elif rights.insert is True:
             rules.append("INSERT")
         elif rights.insert:
             rules.append(f"INSERT ({_columns(rights.insert)})")
@@ -142,6 +146,13 @@ def _columns(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
+# Tables whose rows are numbered, with their other columns.
+_NUMBERED = (
+    "SELECT c.relname, array_agg(a.attname ORDER BY a.attnum) FILTER (WHERE a.attidentity = '') AS others "
+    "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') "
+    "GROUP BY c.relname HAVING bool_or(a.attidentity <> '')"
+)
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
 _FUNCTIONS = (
     "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"

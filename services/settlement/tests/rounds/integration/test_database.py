@@ -54,11 +54,14 @@ NOT_ALLOWED = "42501"
 APPEND = "23000"
 
 
-def step(seq: int, before: str, after: str, *, match: str = "m2") -> str:
+def step(seq: int, before: str, after: str, *, match: str = "m2", through: str = "NULL") -> str:
     return (
         "INSERT INTO round_transitions VALUES "
-        f"('{subject_of(match)}', {seq}, '{before}', '{after}', 'x', 'x', 'x', 'x', now())"
+        f"('{subject_of(match)}', {seq}, '{before}', '{after}', 'x', 'x', 'x', 'x', now(), NULL, {through})"
     )
+
+
+FROM_NEW = "ARRAY['OPEN', 'CLOSED', 'RESOLVED', 'SETTLED', 'RESOLVED', 'SETTLED']"
 
 
 @pytest.mark.parametrize(
@@ -69,13 +72,24 @@ def step(seq: int, before: str, after: str, *, match: str = "m2") -> str:
         step(3, "OPEN", "CLOSED"),
         step(6, "FINALIZED", "VOIDED", match="m1"),
         step(6, "FINALIZED", "VOIDED", match="m1").replace(
-            "'x', 'x', 'x', 'x', now()", "'admin.resolve', 'x', 'x', 'x', now(), 'x'"
+            "'x', 'x', 'x', 'x', now(), NULL", "'admin.resolve', 'x', 'x', 'x', now(), 'x'"
         ),
         step(6, "FINALIZED", "SETTLED", match="m1"),
         step(6, "FINALIZED", "RESOLVED", match="m1"),
         step(6, "FINALIZED", "RESOLVED", match="m1").replace("'x', 'x', 'x'", "'admin.resolve', 'x', 'x'"),
         step(2, "OPEN", "VOIDED") + "; " + step(3, "VOIDED", "OPEN"),
         f"INSERT INTO round_transitions VALUES ('{uuid4()}', 1, 'OPEN', 'CLOSED', 'x', 'x', 'x', 'x', now())",
+        step(7, "NEW", "VOIDED", match="m1", through=FROM_NEW),
+        step(
+            6,
+            "NEW",
+            "SETTLED",
+            match="m1",
+            through="ARRAY['OPEN', 'CLOSED', 'RESOLVED', 'SETTLED', 'RESOLVED']",
+        ),
+        step(1, "NEW", "VOIDED", match="m1"),
+        step(2, "OPEN", "VOIDED", through="ARRAY[['CLOSED'], ['RESOLVED']]"),
+        step(14, "OPEN", "VOIDED", through="array_fill('CLOSED'::text, ARRAY[12])"),
     ],
     ids=[
         "skips",
@@ -88,6 +102,11 @@ def step(seq: int, before: str, after: str, *, match: str = "m2") -> str:
         "corrects what is final without a reason",
         "leaves VOIDED",
         "begins in the middle",
+        "begins again, and ends behind the last step",
+        "begins again, and reopens what is final",
+        "lies among the steps that are there",
+        "has states in a matrix",
+        "has more states than there are",
     ],
 )
 async def test_a_step_outside_the_table_is_refused(settled: Service, statement: str) -> None:
