@@ -1,6 +1,7 @@
 """Rows that the database keeps unchanged, and guards that temporary tables of a session cannot bypass."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -8,8 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.entries.storage import changed_entries
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.storage.accounts import account_id
+from prizewire_rewards.payouts.storage.views import changed_payouts
+from prizewire_rewards.rounds.storage import changed_rounds
 from services.rewards.tests.rig import Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, refused, refused_to_the_owner
 
@@ -241,3 +245,39 @@ async def test_what_a_campaign_was_funded_with_follows_from_the_ledger(
     [row] = await rig.rows("SELECT funded, withdrawn FROM campaigns")
     assert (row["funded"], row["withdrawn"]) == (10_500, 0)
     assert await rig.balance(Kind.POOL, str(campaign)) == 10_500
+
+
+@pytest.mark.parametrize(
+    ("table", "page"),
+    [("rounds", changed_rounds), ("entries", changed_entries), ("payouts", changed_payouts)],
+)
+async def test_a_row_with_an_old_time_is_compared_with_other_services(
+    make_database: DatabaseFactory, table: str, page: Callable[..., Awaitable[Sequence[Any]]]
+) -> None:
+    """The pages that ``verify`` reads follow the time at which the database stored a row, whatever the row says."""
+    rig = await Rig.open(make_database("rewards", migrated=True))
+    campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    await rig.settle(Match(campaign, [("ann", "60.00")]))
+    async with rig.db.transaction() as tx:
+        before = (await tx.execute(text("SELECT now()"))).scalar_one()
+    async with rig.db.transaction() as tx:
+        await tx.execute(text(OLD[table]))
+    async with rig.db.transaction() as tx:
+        assert (
+            await tx.execute(text(f"SELECT changed_at < now() - interval '1 year' FROM {table}"))
+        ).scalar_one()
+        found = await page(tx, since=before, before=None, limit=10)
+    assert len(found) == 1
+    await rig.close()
+
+
+OLD = {
+    "rounds": "UPDATE rounds SET changed_at = '2020-01-01'",
+    "payouts": "UPDATE payouts SET changed_at = '2020-01-01'",
+    "entries": (
+        "INSERT INTO entries (id, round_id, match_id, match_source, player, asset, amount, from_topup, from_winnings, state, code, "
+        "correlation_id, version, entered_at, changed_at) VALUES (gen_random_uuid(), gen_random_uuid(), 'm', '/s', 'eve', 'USDC', "
+        "1, 0, 0, 'refused', 'insufficient_balance', 'c', 1, '2020-01-01', '2020-01-01')"
+    ),
+}

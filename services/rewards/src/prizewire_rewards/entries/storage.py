@@ -176,7 +176,9 @@ async def changed_entries(
     return [ChangedEntry(**{**row, "state": EntryState(row["state"])}) for row in rows]
 
 
-_CHANGED = "SELECT id AS entry_id, round_id, player, asset, amount, state, changed_at FROM entries"
+_CHANGED = (
+    "SELECT id AS entry_id, round_id, player, asset, amount, state, stored_at AS changed_at FROM entries"
+)
 _DISOWNED = Read(
     "SELECT round_id FROM round_disownments WHERE round_id = ANY (CAST(:ids AS uuid[])) AND state = 'approved'"
 )

@@ -263,5 +263,5 @@ async def changed_rounds(
 
 _ROUND = (
     "SELECT id AS round_id, settlement_version, state, final, campaign, asset, gross, platform_fee, organizer_fee, "
-    "organizer_player, unclaimed, digest, changed_at FROM rounds"
+    "organizer_player, unclaimed, digest, stored_at AS changed_at FROM rounds"
 )

@@ -227,7 +227,8 @@ Place = tuple[datetime, UUID]
 def page_of_changes(
     select: str, *, since: datetime | None, before: Place | None, limit: int
 ) -> tuple[TextClause, dict[str, Any]]:
-    """Build a statement and its values: the rows of ``select`` that changed at ``since`` or later and follow ``before``.
+    """Build a statement and its values: the rows of ``select`` that the database stored at
+    ``since`` or later and that follow ``before``. Nobody who writes a row can choose that time.
 
     The statement has only the conditions that the caller names. A plan that fits all conditions would scan the index from
     its end for each page.
@@ -235,11 +236,11 @@ def page_of_changes(
     wheres = ["true"]
     values: dict[str, Any] = {"limit": limit}
     if since is not None:
-        wheres.append("changed_at >= CAST(:since AS timestamptz)")
+        wheres.append("stored_at >= CAST(:since AS timestamptz)")
         values["since"] = since
     if before is not None:
-        wheres.append("(changed_at, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))")
+        wheres.append("(stored_at, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))")
         values |= {"at": before[0], "id": before[1]}
     return text(
-        f"{select} WHERE {' AND '.join(wheres)} ORDER BY changed_at DESC, id DESC LIMIT :limit"
+        f"{select} WHERE {' AND '.join(wheres)} ORDER BY stored_at DESC, id DESC LIMIT :limit"
     ), values

@@ -99,5 +99,5 @@ async def requested_payouts(tx: AsyncConnection, ids: Sequence[UUID]) -> list[Re
     return [RequestedPayout(**row) for row in rows.mappings()]
 
 
-_REQUESTED = "SELECT id AS payout_id, player, asset, amount - fee AS amount, state, requested_at, changed_at FROM payouts"
+_REQUESTED = "SELECT id AS payout_id, player, asset, amount - fee AS amount, state, requested_at, stored_at AS changed_at FROM payouts"
 _REQUESTED_BY_ID = text(f"{_REQUESTED} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id")
