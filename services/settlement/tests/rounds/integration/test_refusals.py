@@ -261,7 +261,7 @@ async def test_one_refusal_allows_one_other_rule(service: Service) -> None:
     assert "settlement 3 of round" in str(await refusal(service, figures))
     [last] = await service.rows("SELECT max(seq) AS seq FROM round_transitions")
     void = step(last.seq + 1, "FINALIZED", "VOIDED", match="m1").replace(
-        "'x', 'x', 'x', 'x', now()", "'admin.resolve', 'x', 'x', 'x', now(), 'x'"
+        "'x', 'x', 'x', 'x', now(), NULL", "'admin.resolve', 'x', 'x', 'x', now(), 'x'"
     )
     assert "from FINALIZED to VOIDED is not allowed" in str(await refusal(service, void))
 
