@@ -567,6 +567,11 @@ class Rig:
         async with self.db.transaction() as tx:
             return [dict(row) for row in (await tx.execute(text(sql), values)).mappings()]
 
+    async def database_time(self) -> str:
+        """The time of the database, by which changes are listed."""
+        [row] = await self.rows("SELECT clock_timestamp() AS now")
+        return str(row["now"].isoformat())
+
     async def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The events in the outbox, in order; with ``kind`` only those of one type. All are validated by their models."""
         rows = await self.rows("SELECT value FROM outbox ORDER BY id")

@@ -84,8 +84,7 @@ async def test_entries_are_listed_by_their_last_change(rig: Rig, match: Match) -
     for player in ("ann", "bob"):
         await rich(rig, player, topup="5.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
-    rig.clock.advance(timedelta(minutes=1))
-    since = rig.clock.now().isoformat()
+    since = await rig.database_time()
     await rig.feed(rig.settlements, entered(match, "bob", version=3))
     path = "/api/rewards/rounds/entries"
     async with rig.client("olga", "operator") as client:

@@ -200,8 +200,7 @@ async def test_booked_rounds_are_listed_by_their_last_change(rig: Rig) -> None:
     await rig.settle(first)
     rig.clock.advance(timedelta(minutes=1))
     await rig.settle(second)
-    rig.clock.advance(timedelta(minutes=1))
-    since = rig.clock.now().isoformat()
+    since = await rig.database_time()
     await rig.feed(rig.settlements, *first.corrected([("bob", "4.00")], at=2))
     found = await pages(rig, "/api/rewards/rounds/booked")
     assert [one["round_id"] for one in found] == [str(first.round_id), str(second.round_id)]
@@ -227,8 +226,7 @@ async def test_requested_payouts_are_listed_by_their_last_change(rig: Rig) -> No
         ["bob", "USDC", "7.00", "requested"],
         ["ann", "USDC", "6.00", "requested"],
     ]
-    rig.clock.advance(timedelta(minutes=1))
-    since = rig.clock.now().isoformat()
+    since = await rig.database_time()
     await rig.feed(rig.payouts, paid_event(found[1]["payout_id"], player="ann", amount="6.00"))
     [changed] = await pages(rig, "/api/rewards/payouts/asked", since=since)
     assert (changed["player"], changed["state"]) == ("ann", "paid")
