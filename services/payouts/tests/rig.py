@@ -48,7 +48,7 @@ from prizewire_payouts.payouts.jobs import RailWorker
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.payouts.storage.queries import PayoutQueries
 from prizewire_payouts.rails.ports import Rail
-from prizewire_payouts.unit_of_work import UnitOfWork, UnitsOfWork
+from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from prizewire_rail_fake import FakeProvider, Journal
 from services.payouts.tests.fakes import ScriptedProvider
 
@@ -98,20 +98,22 @@ class Storages:
         self.pauses = PauseStorage(unit_of_work)
 
 
-async def run_over(units_of_work: UnitsOfWork, work: Callable[[Storages], Awaitable[T]]) -> T:
+async def run_over(
+    db: Database, unit_of_work: UnitOfWorkFactory, work: Callable[[Storages], Awaitable[T]]
+) -> T:
     """Do something over the storages of one unit of work."""
-    return await units_of_work.run(lambda unit_of_work: work(Storages(unit_of_work)))
+    return await db.run(lambda tx: work(Storages(unit_of_work(tx))))
 
 
-def http_parts(db: Database, clock: Any, audit: Audit, units_of_work: UnitsOfWork) -> dict[str, Any]:
+def http_parts(db: Database, clock: Any, audit: Audit, unit_of_work: UnitOfWorkFactory) -> dict[str, Any]:
     """What every context of controllers has."""
     return {
         "db": db,
         "clock": clock,
         "audit": audit,
         "errors": STATUSES,
-        "unit_of_work": units_of_work.over,
-        "queries": units_of_work.over,
+        "unit_of_work": unit_of_work,
+        "queries": unit_of_work,
     }
 
 
@@ -140,18 +142,18 @@ class Rig:
         self.outbox = Outbox(service="payouts", key=make_key("payouts"), clock=self.clock)
         self.audit = Audit(service="payouts", outbox=self.outbox, clock=self.clock)
         self.vault = DetailsVault(key_hex=hashlib.sha256(b"test method key").hexdigest())
-        self.units_of_work = UnitsOfWork(db=self.db, assets=ASSETS, outbox=self.outbox)
+        self.unit_of_work = partial(UnitOfWork, assets=ASSETS, outbox=self.outbox)
         self.journal = Journal()
         self.fake = FakeProvider(name="fake", assets=frozenset({"EURC"}), journal=self.journal)
         self.chain = ScriptedProvider()
         self.rails = [_rail(self.chain), _rail(self.fake)]
         self.trust = make_trust()
         self.intents = SignedIntents(trust=self.trust)
-        self.reports = ExecutionReports(units_of_work=self.units_of_work, schedule=SCHEDULE, clock=self.clock)
+        self.reports = ExecutionReports(unit_of_work=self.unit_of_work, schedule=SCHEDULE, clock=self.clock)
         self.processor = BatchProcessor(db=self.db, trust=self.trust, clock=self.clock)
         self.spec: ConsumerSpec = rewards_spec(
             RewardsConsumer(
-                units_of_work=self.units_of_work,
+                unit_of_work=self.unit_of_work,
                 admission=lambda unit: PolicyAdmission(ApprovalStorage(unit), policy=policy),
                 rules=Rules(network=NETWORK, rails=self.rails),
                 trust=self.trust,
@@ -175,7 +177,8 @@ class Rig:
 
         return RailWorker(
             rail=rail,
-            units_of_work=self.units_of_work,
+            db=self.db,
+            unit_of_work=self.unit_of_work,
             vault=self.vault,
             intents=self.intents,
             schedule=SCHEDULE,
@@ -187,7 +190,7 @@ class Rig:
     @property
     def controllers(self) -> list[type[Controller]]:
         """All controllers but those of reviews."""
-        shared = http_parts(self.db, self.clock, self.audit, self.units_of_work)
+        shared = http_parts(self.db, self.clock, self.audit, self.unit_of_work)
         payouts = PayoutContext(**shared, rails=self.rails, assets=ASSETS)
         approval = ApprovalContext(**shared, policy=self.policy, rails=self.rails, assets=ASSETS)
         address_kind = partial(stellar_address_kind, own={OWN})
@@ -203,7 +206,7 @@ class Rig:
 
     async def run(self, work: Callable[["Storages"], Awaitable[T]]) -> T:
         """Do something over the storages of one unit of work."""
-        return await run_over(self.units_of_work, work)
+        return await run_over(self.db, self.unit_of_work, work)
 
     async def method(
         self, player: str = "ana", *, kind: str = "fake", default: bool = False, **details: str

@@ -45,6 +45,7 @@ from prizewire_rewards.players.domain import PlayerFacts
 from prizewire_rewards.prizes.domain.model import Line, RefusedRound, Reward, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.prizes.ports import StagedHead
+from prizewire_rewards.rounds.domain.commands import FinalizeRound, SettleRound
 from prizewire_rewards.rounds.domain.disownments import Concern, Disownment, DisownmentState
 from prizewire_rewards.storage import Ports
 from prizewire_rewards.topups.domain import Reversal, Topup
@@ -124,6 +125,7 @@ class MemoryStore:
     fee_withdrawals: dict[UUID, FeeWithdrawal] = field(default_factory=dict)
     funded_by: dict[tuple[Account, str], EarlierBooking] = field(default_factory=dict)
     disownments: dict[UUID, Disownment] = field(default_factory=dict)
+    without_effect: dict[str, SettleRound | FinalizeRound] = field(default_factory=dict)
     withdrawals: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
     requested_at: dict[UUID, datetime] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
@@ -695,6 +697,9 @@ class _Disownments(_Port):
                 and one.settlement_voided_at is None
             ):
                 self.store.disownments[one.id] = replace(one, settlement_voided_at=now)
+
+    async def record_without_effect(self, command: SettleRound | FinalizeRound, *, now: datetime) -> None:
+        self.store.without_effect.setdefault(command.cause, command)
 
     async def add(self, disownment: Disownment) -> bool:
         for known in self.store.disownments.values():

@@ -43,8 +43,7 @@ from prizewire_settlement.rounds.domain.model import (
     Voided,
 )
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
-from prizewire_settlement.rounds.ports import RoundChanges
+from prizewire_settlement.rounds.ports import RoundChanges, UnitOfWork
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 EURC = Asset("EURC", 2, True)

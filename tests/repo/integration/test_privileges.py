@@ -127,3 +127,15 @@ async def test_the_role_of_rewards_has_no_further_rights(make_database: Database
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute(REFUSED[what])
     await connection.close()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_no_role_can_end_the_audit_chain(make_database: DatabaseFactory, service: str) -> None:
+    """Each service's migrations make the guard: a record with the largest number is refused."""
+    connection = await asyncpg.connect(make_database(service, migrated=True).runtime)
+    with pytest.raises(asyncpg.CheckViolationError, match="does not continue the chain"):
+        await connection.execute(
+            "INSERT INTO audit_log (sequence, at, actor, action, target, detail, correlation_id, prev_hash, hash) "
+            "VALUES (9223372036854775807, now(), 'x', 'x', 'x', '{}', 'x', repeat('0', 64), repeat('f', 64))"
+        )
+    await connection.close()

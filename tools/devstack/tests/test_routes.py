@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,8 +11,12 @@ from threading import Thread
 
 import httpx
 import pytest
+import uvicorn
 
 from prizewire_chassis.db.database import POOL_WAIT_S, TRANSACTION_MAX_S
+from prizewire_chassis.health import Health
+from prizewire_chassis.http import build_app
+from prizewire_chassis.http.protocol import limited_protocol
 from prizewire_devstack.components import gateway
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import LOOPBACK, choose
@@ -193,3 +198,51 @@ def test_a_service_that_is_frozen_is_named(tmp_path: Path) -> None:
         finally:
             supervisor.stop_all()
             beside.shutdown()
+
+
+class _InThread(uvicorn.Server):
+    """A server that leaves the test run's signals alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _service() -> Iterator[int]:
+    """A service without routes of its own, as services serve HTTP; the value is its port."""
+    app = build_app(service="test", controllers=[], health=Health(), tokens=None)
+    protocol = limited_protocol(header_s=60, body_s=60, connections_max=100)
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        server = _InThread(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None))
+        thread = Thread(target=lambda: server.run(sockets=[listening]))
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def test_a_request_that_is_too_long_gets_the_answer_of_its_service(tmp_path: Path) -> None:
+    """The gateway passes on long queries and headers, and then the refusal of the service, which is not lost by a reset."""
+    supervisor, port = Supervisor(), choose(taken=set())
+    with _service() as service:
+        gateway.start(
+            directory=tmp_path,
+            port=port,
+            service_ports=dict.fromkeys(SERVICES, service),
+            supervisor=supervisor,
+            log_file=tmp_path / "gateway.log",
+        )
+        try:
+            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
+                for length in (8_200, 20_000, 60_000):
+                    long = client.get("/api/wallet?q=" + "a" * length)
+                    assert (long.status_code, long.json()["code"]) == (414, "uri_too_long")
+                for length in (20_000, 250_000):
+                    long = client.get("/api/wallet", headers={"x-long": "a" * length})
+                    assert (long.status_code, long.json()["code"]) == (431, "headers_too_large")
+                assert long.headers["Content-Type"] == "application/problem+json"
+        finally:
+            supervisor.stop_all()

@@ -150,6 +150,35 @@ def test_a_trace_is_in_the_order_of_time_and_names_the_signer() -> None:
     assert services_named(steps) == ("settlement", "rewards", "payouts", "webhooks", "signer")
 
 
+class UnorderedTimes(Lineages):
+    """Settlement's second step has a time before that of its first. Its last has no fraction of a second."""
+
+    def get(self, path: str) -> dict[str, Any]:
+        entries = super().get(path)["entries"]
+        if path.split("/")[3] == "settlement":
+            times = ("12:00:02.5", "12:00:00", "12:00:03")
+            entries = [
+                {**entries[0], "at": f"2026-11-21T{at}+00:00", "id": str(number)}
+                for number, at in enumerate(times)
+            ]
+        return {"entries": entries}
+
+
+def test_a_trace_keeps_the_order_of_each_service() -> None:
+    """A service knows the order of its steps also where their times do not show it."""
+    steps = trace(cast("Api", UnorderedTimes()), "c-1")
+    assert [step.id for step in steps if step.service == "settlement"] == ["0", "1", "2"]
+    assert [step.service for step in steps] == [
+        "rewards",
+        "payouts",
+        "signer",
+        "settlement",
+        "settlement",
+        "settlement",
+        "webhooks",
+    ]
+
+
 def test_an_unavailable_service_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other services' steps are shown, the missing service is named, and the exit code is 1."""
     code, out, err = run(monkeypatch, Lineages("rewards"), "trace", "c-1")

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -11,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.db import Database, after_commit, copy_rows
+from prizewire_chassis.db import Database, Read, after_commit, copy_rows, fetch
 from prizewire_chassis.db.database import is_transient, sqlstate
 from prizewire_chassis.db.schema import append_only, fix_search_path, guard_transitions
 from prizewire_devstack.waiting import eventually
@@ -142,6 +143,54 @@ async def test_a_process_that_freezes_within_a_statement_frees_its_locks(db, bri
             await eventually(frozen.driver.is_closed, deadline_s=30)
     async with db.transaction() as tx:
         assert (await tx.execute(text("SELECT note FROM effects"))).scalar_one() == "other"
+
+
+LAST_WORDS = b"SFATAL\x00VFATAL\x00C57P01\x00Mterminating connection due to administrator command\x00\x00"
+
+
+def receive_last_message(tx) -> None:
+    """Have asyncpg receive PostgreSQL's last message between two statements, before the end of the connection."""
+    tx.driver._protocol.data_received(b"E" + (len(LAST_WORDS) + 4).to_bytes(4) + LAST_WORDS)
+
+
+ASKING = {
+    "a statement of SQLAlchemy": lambda tx: tx.execute(text("SELECT 1")),
+    "a statement of the driver": lambda tx: fetch(tx, Read("SELECT 1 AS one"), {}),
+    "the commit": lambda tx: asyncio.sleep(0),
+}
+
+
+@pytest.mark.parametrize("how", ASKING)
+async def test_a_protocol_broken_by_the_end_of_the_connection_is_transient(brief, how):
+    """PostgreSQL ends the backend: asyncpg read its last message, but not yet the end of the connection."""
+    with pytest.raises(DBAPIError) as lost:
+        async with brief.transaction(limited=False) as tx:
+            receive_last_message(tx)
+            assert not tx.driver.is_closed()
+            await ASKING[how](tx)
+    assert "InternalClientError" in repr(lost.value) + repr(lost.value.__cause__)
+    assert is_transient(lost.value)
+    await attempt(brief, "SELECT 1")
+
+
+@pytest.mark.parametrize("how", [name for name in ASKING if name != "the commit"])
+async def test_an_internal_error_on_an_open_connection_is_a_bug(brief, how):
+    """Asyncpg raises the same class where it cannot read an answer: this is not transient."""
+
+    def unreadable(_: str) -> None:
+        raise asyncpg.InternalClientError("a value that asyncpg cannot read")
+
+    with pytest.raises((DBAPIError, asyncpg.InternalClientError)) as broken:
+        async with brief.transaction(limited=False) as tx:
+            codec = {"schema": "pg_catalog", "encoder": str, "decoder": unreadable}
+            await tx.driver.set_type_codec("int4", **codec)
+            try:
+                await ASKING[how](tx)
+            finally:
+                assert not tx.driver.is_closed()
+                await tx.driver.reset_type_codec("int4", schema="pg_catalog")
+    assert "cannot read" in str(broken.value)
+    assert not is_transient(broken.value)
 
 
 async def test_a_transaction_that_takes_too_long_is_ended_and_may_be_tried_again(brief):

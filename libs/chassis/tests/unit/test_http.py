@@ -156,6 +156,7 @@ async def test_an_unexpected_failure_hides_its_cause(client, path, status, code)
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers.get("retry-after") == ("5" if code == "unavailable" else None)
     assert set(answer.json()) == {"type", "title", "status", "code", "detail", "instance"}
     assert "hush" not in answer.text
     assert "wallets" not in answer.text
@@ -306,6 +307,7 @@ async def test_errors_of_the_database_have_their_status(client, state, status, c
     """A value that cannot be is the caller's mistake, a full disk is no passing failure, and no cause is shown."""
     answer = await client.get(f"/raised/{state}")
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert ("retry-after" in answer.headers) == (code == "unavailable")
     assert CAUSE not in answer.text
 
 

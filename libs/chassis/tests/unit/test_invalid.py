@@ -8,7 +8,7 @@ import httpx
 import pytest
 from litestar import get, post
 from litestar.params import FromQuery, JSONBody, QueryParameter
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.health import Health
@@ -21,8 +21,13 @@ class State(StrEnum):
 
 
 class Shares(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
     first: int
     second: int = 0
+    note: str = ""
+    open: bool = False
+    names: list[str] = []
 
     @model_validator(mode="after")
     def _whole(self) -> "Shares":
@@ -60,13 +65,22 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         (b"null", "body", "it must be a JSON object"),
         (b"[]", "body", "it must be a JSON object"),
         (b'{"first": 90, "second": 20}', "body", "first and second exceed 100"),
-        (b"{}", "first", "Field required"),
+        (b"{}", "first", "it is missing"),
+        (b'{"first": "x"}', "first", "it must be a whole number, without quotes"),
+        (
+            b'{"first": 1, "fist": 2}',
+            "fist",
+            "there is no member of this name; the API document lists those that exist",
+        ),
+        (b'{"first": 1, "note": 4000.00}', "note", 'it must be a JSON string, in quotes, as "4000.00"'),
+        (b'{"first": 1, "open": "x"}', "open", "it must be true or false"),
+        (b'{"first": 1, "names": "x"}', "names", "it must be a JSON list"),
     ],
 )
 async def test_a_body_that_does_not_fit(
     client: httpx.AsyncClient, body: bytes, field: str, message: str
 ) -> None:
-    """The body as a whole has a name too, and no class name is shown."""
+    """The body as a whole has a name too; no class name and no word of pydantic is shown."""
     answer = await client.post("/shares", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert answer.json()["errors"] == [{"field": field, "message": message}]

@@ -32,6 +32,8 @@ from prizewire_devstack.waiting import eventually
         (TimeoutError(), True),
         (PoolTimeout("no connection of the pool became free"), True),
         (DBAPIError("x", {}, asyncpg.ConnectionDoesNotExistError("gone"), connection_invalidated=True), True),
+        (DBAPIError("x", {}, asyncpg.InternalClientError("state"), connection_invalidated=True), True),
+        (asyncpg.InternalClientError("state"), False),
         (asyncpg.UniqueViolationError("duplicate"), False),
         (asyncpg.CheckViolationError("negative"), False),
         (asyncpg.UndefinedTableError("missing"), False),

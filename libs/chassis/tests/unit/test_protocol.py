@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -11,8 +12,8 @@ import uvicorn
 from litestar import Request, get, post
 
 from prizewire_chassis.health import Health
-from prizewire_chassis.http import build_app
-from prizewire_chassis.http.protocol import limited_protocol
+from prizewire_chassis.http import build_app, protocol
+from prizewire_chassis.http.protocol import HEAD_BYTES_MAX, TARGET_BYTES_MAX, limited_protocol
 
 FAR_S = 3600.0
 DEADLINE_S = 60.0
@@ -52,11 +53,11 @@ async def serving(
         tokens=None,
         body_s=body_s,
     )
-    protocol = limited_protocol(
+    limited = limited_protocol(
         header_s=header_s, body_s=body_s, connections_max=connections_max, answer_s=0.05
     )
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http=protocol, lifespan="off", log_config=None, timeout_keep_alive=600
+        app, host="127.0.0.1", port=0, http=limited, lifespan="off", log_config=None, timeout_keep_alive=600
     )
     server = Quiet(config)
     task = asyncio.create_task(server.serve())
@@ -127,12 +128,102 @@ async def test_a_slow_body_that_nobody_reads_is_ended_too():
 
 
 async def test_a_request_that_is_no_http_is_refused_as_a_problem():
-    """Malformed requests and headers that are too long get problem details like all others."""
+    """Malformed requests get problem details like all others."""
     async with serving() as connect:
-        for sent in (b"\x00\x01\x02 nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000):
-            reader, writer = await connect()
+        reader, writer = await connect()
+        writer.write(b"\x00\x01\x02 nonsense\r\n\r\n")
+        assert problem_of(await everything(reader)) == (400, "malformed_request")
+
+
+def of_target(length: int) -> bytes:
+    """A request whose target has this length."""
+    path = b"/hello?q="
+    return b"GET " + path + b"a" * (length - len(path)) + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def of_header(length: int, path: bytes = b"/hello") -> bytes:
+    """A request with a header of this length."""
+    return b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * length + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (of_target(TARGET_BYTES_MAX + 1), (414, "uri_too_long")),
+        (of_target(20_000), (414, "uri_too_long")),
+        (of_target(20_000).replace(b"/hello", b"/nowhere"), (414, "uri_too_long")),
+        (of_target(300_000), (414, "uri_too_long")),
+        (of_header(HEAD_BYTES_MAX), (431, "headers_too_large")),
+        (of_header(20_000, b"/nowhere"), (431, "headers_too_large")),
+        (of_header(300_000), (431, "headers_too_large")),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else f"{value[4:12].decode()} {len(value)}",
+)
+async def test_a_request_that_is_too_long_is_refused_with_its_code(sent, answer, pieces):
+    """The same answer in however many pieces the request comes, and also where no route has its path."""
+    size = -(-len(sent) // pieces)
+    async with serving() as connect:
+        reader, writer = await connect()
+        for start in range(0, len(sent), size):
+            writer.write(sent[start : start + size])
+            async with asyncio.timeout(DEADLINE_S):
+                await writer.drain()
+            await asyncio.sleep(0)
+        assert problem_of(await everything(reader)) == answer
+
+
+async def test_a_request_within_the_limits_is_answered_by_its_route():
+    """A target and headers of the largest size, and another request behind it on the same connection."""
+    async with serving() as connect:
+        reader, writer = await connect()
+        for sent, status in ((of_target(TARGET_BYTES_MAX), b"400"), (of_header(16_000), b"200")):
             writer.write(sent)
-            assert problem_of(await everything(reader)) == (400, "malformed_request")
+            async with asyncio.timeout(DEADLINE_S):
+                assert status in await reader.readline()
+                await reader.readuntil(b"}")
+
+
+async def test_a_client_that_sends_a_lot_more_sees_the_refusal():
+    """The connection stays open until the client has sent all: it is not reset, and the answer arrives."""
+
+    def send_then_read(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as client:
+            client.sendall(of_target(32_000_000))
+            answer = b""
+            while part := client.recv(65_536):
+                answer += part
+            return answer
+
+    async with serving() as connect:
+        _, writer = await connect()
+        port = writer.get_extra_info("peername")[1]
+        answer = await asyncio.to_thread(send_then_read, port)
+    assert problem_of(answer) == (414, "uri_too_long")
+
+
+async def test_a_refused_connection_that_its_client_keeps_open_is_closed(monkeypatch):
+    """After a while, and at once where a new connection needs its place."""
+    monkeypatch.setattr(protocol, "_LINGER_S", 0.05)
+    async with serving() as connect:
+        reader, writer = await connect()
+        writer.write(of_target(20_000))
+        assert problem_of(await everything(reader)) == (414, "uri_too_long")
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(DEADLINE_S):
+                while True:
+                    writer.write(b"more")
+                    await writer.drain()
+                    await asyncio.sleep(0)
+    monkeypatch.setattr(protocol, "_LINGER_S", FAR_S)
+    async with serving(connections_max=1) as connect:
+        reader, writer = await connect()
+        writer.write(of_target(20_000))
+        assert problem_of(await everything(reader)) == (414, "uri_too_long")
+        reader, writer = await connect()
+        writer.write(of_header(1))
+        async with asyncio.timeout(DEADLINE_S):
+            assert b"200" in await reader.readline()
 
 
 async def test_beyond_the_limit_an_idle_connection_makes_room_and_else_the_new_one_is_refused():

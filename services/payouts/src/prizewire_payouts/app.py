@@ -39,7 +39,7 @@ from prizewire_payouts.payouts.storage.queries import measure
 from prizewire_payouts.rails.adapters import RailEntry, build_rails, read_rails
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.settings import PayoutSettings, approval_policy, own_accounts, schedule
-from prizewire_payouts.unit_of_work import UnitsOfWork
+from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from prizewire_railkit import RailMisconfigured
 
 
@@ -70,8 +70,8 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         for worker in workers:
             worker.wake()
 
-    units_of_work = UnitsOfWork(db=runtime.db, assets=assets, outbox=runtime.outbox, wake_workers=wake)
-    reports = ExecutionReports(units_of_work=units_of_work, schedule=times, clock=runtime.clock)
+    unit_of_work = partial(UnitOfWork, assets=assets, outbox=runtime.outbox, wake_workers=wake)
+    reports = ExecutionReports(unit_of_work=unit_of_work, schedule=times, clock=runtime.clock)
     chain = _Chain(runtime, settings, reports)
     rails = build_rails(
         read_rails(settings.rails_file),
@@ -80,7 +80,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         assets=assets,
         environment=settings.prizewire_environment,
     )
-    root = _Root(runtime, settings, assets=assets, units_of_work=units_of_work, vault=vault, rails=rails)
+    root = _Root(runtime, settings, assets=assets, unit_of_work=unit_of_work, vault=vault, rails=rails)
     workers += root.workers(times)
 
     async def close() -> None:
@@ -94,7 +94,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
             await measure_automatic_use(tx, automatic_in_day=policy.automatic_in_day, now=now)
 
     housekeeping = housekeeping_job(
-        units_of_work=units_of_work, rails=rails, clock=runtime.clock, measure=gauge
+        db=runtime.db, unit_of_work=unit_of_work, rails=rails, clock=runtime.clock, measure=gauge
     )
     return Built(
         assets=assets,
@@ -173,7 +173,7 @@ class _Root:
     runtime: Runtime
     settings: PayoutSettings
     assets: AssetRegistry = field(kw_only=True)
-    units_of_work: UnitsOfWork = field(kw_only=True)
+    unit_of_work: UnitOfWorkFactory = field(kw_only=True)
     vault: DetailsVault = field(kw_only=True)
     rails: list[Rail] = field(kw_only=True)
 
@@ -181,7 +181,8 @@ class _Root:
         return [
             RailWorker(
                 rail=rail,
-                units_of_work=self.units_of_work,
+                db=self.runtime.db,
+                unit_of_work=self.unit_of_work,
                 vault=self.vault,
                 intents=SignedIntents(trust=self.runtime.trust),
                 schedule=times,
@@ -198,8 +199,8 @@ class _Root:
             "clock": self.runtime.clock,
             "audit": self.runtime.audit,
             "errors": STATUSES,
-            "unit_of_work": self.units_of_work.over,
-            "queries": self.units_of_work.over,
+            "unit_of_work": self.unit_of_work,
+            "queries": self.unit_of_work,
         }
         context = PayoutContext(**shared, rails=self.rails, assets=self.assets)
         approval = ApprovalContext(**shared, policy=policy, rails=self.rails, assets=self.assets)
@@ -219,7 +220,7 @@ class _Root:
         network = self.settings.stellar_network_passphrase
         return rewards_spec(
             RewardsConsumer(
-                units_of_work=self.units_of_work,
+                unit_of_work=self.unit_of_work,
                 admission=lambda unit_of_work: PolicyAdmission(ApprovalStorage(unit_of_work), policy=policy),
                 rules=Rules(network=network, rails=self.rails),
                 trust=self.runtime.trust,
@@ -229,7 +230,7 @@ class _Root:
         )
 
     def hints(self) -> ConsumerSpec:
-        return hints_spec(HintsConsumer(units_of_work=self.units_of_work, clock=self.runtime.clock))
+        return hints_spec(HintsConsumer(unit_of_work=self.unit_of_work, clock=self.runtime.clock))
 
     async def _audit(self, outcome: ImpossibleOutcome) -> None:
         async with self.runtime.db.transaction() as tx:

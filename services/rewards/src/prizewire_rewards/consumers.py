@@ -1,8 +1,9 @@
 """Batches from Kafka: events become commands, handlers apply them, refusals return to the inbox."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,9 +13,15 @@ from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS
 from prizewire_rewards import metrics
-from prizewire_rewards.entries.consumers import ENTRY_TYPES, apply_entries, read_entries
+from prizewire_rewards.entries.consumers import (
+    ENTRY_TYPES,
+    apply_entries,
+    entry_ends,
+    entry_reader,
+    lock_entries,
+)
+from prizewire_rewards.entries.domain import EntryCommand
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.ledger.consumers import read_commands
 from prizewire_rewards.payouts.consumers import _METHOD_TYPES, _PAYOUT_TYPES, _payout_command
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.payouts.handlers.outcomes import PayoutEvent, apply_payout_events
@@ -23,7 +30,8 @@ from prizewire_rewards.rounds.domain.commands import RoundCommand
 from prizewire_rewards.rounds.handlers.settlements import apply_settlements
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.storage import Ports
-from prizewire_rewards.topups.consumers import TOPUP_TYPES, apply_topups, read_topups
+from prizewire_rewards.topups.consumers import TOPUP_TYPES, apply_topups, lock_topups, topup_command
+from prizewire_rewards.topups.domain import TopupCommand
 
 
 def build_specs(
@@ -38,8 +46,12 @@ def build_specs(
     async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refused] = {}
         ports, now = ports_of(tx), clock.now()
-        entries = await read_entries(incoming, refused=refused, ports=ports, assets=tools.assets)
-        found: tuple[list[RoundCommand], list[int]] = read_commands(
+        ends = entry_ends(incoming)
+        entering: tuple[list[EntryCommand], list[int]] = _read_commands(
+            incoming, ENTRY_TYPES, entry_reader(ends, assets=tools.assets), refused
+        )
+        entries = await lock_entries(*entering, ends, ports=ports)
+        found: tuple[list[RoundCommand], list[int]] = _read_commands(
             incoming,
             _SETTLEMENT_TYPES,
             lambda _, item: _settlement_command(item, assets=tools.assets),
@@ -52,6 +64,7 @@ def build_specs(
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             unbooked = {places[index] for index in done.unbooked}
             after_commit(tx, partial(metrics.count_rounds, **asdict(done.booked)))
+            after_commit(tx, partial(metrics.DISOWNED_EVENTS.inc, done.disowned))
             if done.refused:
                 after_commit(tx, partial(_count_refused, done.refused))
             if done.booked.work:
@@ -66,8 +79,11 @@ def build_specs(
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refused] = {}
         ports, now = ports_of(tx), clock.now()
-        topups = await read_topups(incoming, refused=refused, ports=ports, assets=tools.assets)
-        found: tuple[list[PayoutEvent], list[int]] = read_commands(
+        topups: tuple[list[TopupCommand], list[int]] = _read_commands(
+            incoming, TOPUP_TYPES, lambda _, item: topup_command(item, assets=tools.assets), refused
+        )
+        locked = await lock_topups(*topups, ports=ports) if topups[0] else None
+        found: tuple[list[PayoutEvent], list[int]] = _read_commands(
             incoming,
             _METHOD_TYPES | _PAYOUT_TYPES,
             lambda _, item: _payout_command(item, assets=tools.assets),
@@ -78,7 +94,8 @@ def build_specs(
             done = await apply_payout_events(commands, ports=ports, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(_count_ended, done.reached))
-        await apply_topups(tx, topups, refused=refused, ports=ports, tools=tools, now=now)
+        if locked is not None:
+            await apply_topups(tx, locked, refused=refused, ports=ports, tools=tools, now=now)
         return _refusals(tx, refused)
 
     return [
@@ -97,6 +114,32 @@ def build_specs(
             types=_METHOD_TYPES | _PAYOUT_TYPES | TOPUP_TYPES,
         ),
     ]
+
+
+Command = TypeVar("Command")
+
+
+def _read_commands(
+    incoming: Sequence[Incoming],
+    types: frozenset[str],
+    read: Callable[[int, Incoming], Command | None],
+    refused: MutableMapping[int, Refused],
+) -> tuple[list[Command], list[int]]:
+    """Read the commands of events of these types, with their indexes in the batch. ``refused`` gets the refusals by index."""
+    commands: list[Command] = []
+    places: list[int] = []
+    for index, item in enumerate(incoming):
+        if item.event.type not in types:
+            continue
+        try:
+            command = read(index, item)
+        except Refused as problem:
+            refused[index] = problem
+            continue
+        if command is not None:
+            commands.append(command)
+            places.append(index)
+    return commands, places
 
 
 def _payout_rule(event_type: str) -> VersionRule:

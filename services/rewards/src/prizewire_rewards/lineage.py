@@ -256,6 +256,26 @@ def _disownment(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
         yield LineageEntry(row.decided_at, SERVICE, kind, str(row.id), summary, detail)
 
 
+def _disowned_event(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+    del assets  # no amount moved
+    detail = {
+        "event": row.what,
+        "settlement_version": row.settlement_version,
+        "part": row.part,
+        "reason": row.reason,
+        "event_id": row.event_id,
+    }
+    what = {
+        "settled": f"settlement {row.settlement_version}",
+        "corrected": f"correction to settlement {row.settlement_version}",
+        "finalized": f"finality of settlement {row.settlement_version}",
+    }[row.what]
+    if row.part is not None and row.part > 1:
+        what = f"part {row.part} of {what}"
+    summary = f"{what} has no effect: two admins disowned the round"
+    yield LineageEntry(row.at, SERVICE, "disowned_event", str(row.round_id), summary, detail)
+
+
 _ROUNDS = text(
     "SELECT r.*, (SELECT min(c.settlement_version) FROM corrections c WHERE c.round_id = r.id) AS corrected_first "
     "FROM rounds r WHERE r.correlation_id = :id ORDER BY r.settled_at, r.id LIMIT :limit"
@@ -310,6 +330,9 @@ _DISOWNMENTS = text(
     "SELECT * FROM round_disownments WHERE round_id IN (SELECT id FROM rounds WHERE correlation_id = :id "
     "UNION SELECT round_id FROM entries WHERE correlation_id = :id) ORDER BY filed_at, id LIMIT :limit"
 )
+_DISOWNED_EVENTS = text(
+    "SELECT * FROM disowned_events WHERE correlation_id = :id ORDER BY at, round_id, settlement_version, part LIMIT :limit"
+)
 _FEE_WITHDRAWALS = text(
     "SELECT * FROM fee_withdrawals WHERE CAST(id AS text) = :id ORDER BY filed_at, id LIMIT :limit"
 )
@@ -322,6 +345,7 @@ _KINDS = (
     ("corrections", _CORRECTIONS, _correction),
     ("refused settlements", _REFUSALS, _refusal),
     ("disownments", _DISOWNMENTS, _disownment),
+    ("events of disowned rounds", _DISOWNED_EVENTS, _disowned_event),
     ("state changes", _STEPS, _step),
     ("transfers", _TRANSFERS, _transfer),
     ("receivables", _RECEIVABLES, _receivable),

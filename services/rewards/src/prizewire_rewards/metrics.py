@@ -35,6 +35,10 @@ DISOWNMENTS = Counter(
     "Disownments of rounds by state: filed, approved or rejected. An approved one took a round back.",
     ["outcome"],
 )
+DISOWNED_EVENTS = Counter(
+    "prizewire_rewards_disowned_events_total",
+    "Events of settlement that had no effect because two admins had disowned the round.",
+)
 PAYOUTS_REQUESTED = Counter(
     "prizewire_rewards_payouts_requested_total", "Requested payouts, by the kind of requester.", ["by"]
 )

@@ -20,7 +20,7 @@ from prizewire_rewards.fees import storage as fees
 from prizewire_rewards.ledger.storage import accounts, receivables
 from prizewire_rewards.payouts.storage import funding, payouts
 from prizewire_rewards.payouts.storage import views as payout_views
-from prizewire_rewards.prizes.storage import rewards, rounds, staging
+from prizewire_rewards.prizes.storage import rounds, staging
 from prizewire_rewards.prizes.storage import views as prize_views
 from prizewire_rewards.rounds import storage as disownments
 from prizewire_rewards.wallets.storage import balances, histories
@@ -58,6 +58,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "claims_player": claims_of(player="x"),
     "claims_round": lineage._STEPS,
     "corrections_correlation": lineage._CORRECTIONS,
+    "disowned_events_correlation": lineage._DISOWNED_EVENTS,
     "entries_stored": changes(entries.changed_entries),
     "entries_correlation": lineage._ENTRIES,
     "entries_listed": entries._LISTED,
@@ -71,6 +72,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "ledger_groups_correlation": lineage._TRANSFERS,
     # From ledger_sum_up() of the database.
     "ledger_sums_zero": "DELETE FROM ledger_sums s WHERE s.total = 0",
+    "ledger_transfers_debts": histories._PERIOD,
     # From checks.slices._count; the slices of the check read it too.
     "ledger_transfers_documented": f"SELECT count(*) FROM ({QUESTIONS[Invariant.MONEY_IS_DOCUMENTED].subjects}) s",
     "ledger_transfers_group": lineage._TRANSFERS,
@@ -94,8 +96,8 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "rewards_held": campaign_views._CAMPAIGNS,
     "rewards_listed": prizes(player="x"),
     "rewards_payout": UniqueOnly("two prizes with the same payout"),
-    "rewards_round": rewards._CHUNK,
-    "rewards_short": rewards._SHORTAGE,
+    "rewards_round": rounds._CHUNK,
+    "rewards_short": rounds._SHORTAGE,
     "round_disownments_listed": disownments._PAGE,
     "round_disownments_one": rounds._LOCK_SETTLED,
     "round_refusals_correlation": lineage._REFUSALS,
@@ -122,6 +124,11 @@ async def indexes(make_module_database: DatabaseFactory) -> AsyncIterator[IndexT
     opened = await IndexTests.open(make_module_database("rewards", migrated=True).migration)
     yield opened
     await opened.close()
+
+
+async def test_held_prizes_need_their_index(indexes: IndexTests) -> None:
+    """The listing of held prizes reads only them, however many prizes there are."""
+    await indexes.check_needed("rewards_held", prizes(held=True))
 
 
 async def test_every_index_names_its_query(indexes: IndexTests) -> None:

@@ -197,6 +197,16 @@ async def test_the_document_is_valid_and_shows_every_body(rig: Rig) -> None:
     assert document["info"]["title"] == "Prizewire rewards"
 
 
+async def test_the_document_warns_of_what_surprises(rig: Rig) -> None:
+    """An entry that is refused over HTTP may be charged by an event, and decisions here are POST, those of payouts PUT."""
+    async with rig.client() as anonymous:
+        paths = (await anonymous.get("/schema")).json()["paths"]
+    entering = paths["/api/wallet/entries"]["post"]["description"]
+    assert "the fee is still charged if the game server reports" in entering
+    for filed in ("/api/fee-withdrawals/{withdrawal_id}", "/api/round-disownments/{disownment_id}"):
+        assert "`PUT`: `/api/admin/payouts/{id}/approve`" in paths[f"{filed}/approve"]["post"]["description"]
+
+
 async def test_every_answer_is_shown_by_example(rig: Rig) -> None:
     """Every route that answers JSON has an example."""
     async with rig.client() as anonymous:

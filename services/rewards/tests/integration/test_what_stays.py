@@ -277,7 +277,7 @@ OLD = {
     "payouts": "UPDATE payouts SET changed_at = '2020-01-01'",
     "entries": (
         "INSERT INTO entries (id, round_id, match_id, match_source, player, asset, amount, from_topup, from_winnings, state, code, "
-        "correlation_id, version, entered_at, changed_at) VALUES (gen_random_uuid(), gen_random_uuid(), 'm', '/s', 'eve', 'USDC', "
-        "1, 0, 0, 'refused', 'insufficient_balance', 'c', 1, '2020-01-01', '2020-01-01')"
+        "correlation_id, version, entered_at, changed_at, stored_at) VALUES (gen_random_uuid(), gen_random_uuid(), 'm', '/s', 'eve', 'USDC', "
+        "1, 0, 0, 'refused', 'insufficient_balance', 'c', 1, '2020-01-01', '2020-01-01', '2020-01-01')"
     ),
 }

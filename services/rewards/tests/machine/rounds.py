@@ -32,6 +32,16 @@ wins_of = st.tuples(st.integers(0, 1), shares, few, rests, mostly, parts_of, mos
 """The campaign, prizes, fee, unclaimed rest, whether it is final, parts, and whether people could enter it."""
 
 
+def finalized(head: Settlement) -> FinalizeRound:
+    """The command that finalizes the round's present settlement."""
+    return FinalizeRound(
+        round_id=head.round_id,
+        settlement_version=head.settlement_version,
+        correlation_id=head.correlation_id,
+        cause="f",
+    )
+
+
 class RoundRules(Walk):
     """Events of settlement about rounds."""
 
@@ -66,7 +76,7 @@ class RoundRules(Walk):
             if self.prizes.begin(round_):
                 steps.append(partial(self.prizes.book, round_, now=now))
             if at_once and not final:
-                commands.append(FinalizeRound(round_id=head.round_id, settlement_version=1, cause="f"))
+                commands.append(finalized(head))
                 steps.append(partial(self.prizes.finalize, round_, now=now))
             if at_once or final:
                 steps.append(partial(self.entry_fees.end, head.round_id, "earned"))
@@ -138,9 +148,7 @@ class RoundRules(Walk):
         head = round_.head
         self.prizes.finalize(round_, now=now)
         self.entry_fees.end(head.round_id, "earned")
-        self.apply(
-            [FinalizeRound(round_id=head.round_id, settlement_version=head.settlement_version, cause="f")]
-        )
+        self.apply([finalized(head)])
 
     def voidable(self) -> list[UUID]:
         """Rounds that may still be voided, settled or not."""

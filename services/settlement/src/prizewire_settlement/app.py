@@ -24,11 +24,10 @@ from prizewire_settlement.http import STATUSES
 from prizewire_settlement.lineage import lineage_over
 from prizewire_settlement.prizes.http import PreviewContext
 from prizewire_settlement.rounds.consumers import CONSUMER, matches_spec, rewards_spec
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.http.context import RoundContext
 from prizewire_settlement.rounds.jobs import finality_job, incomplete_job, refused_job
 from prizewire_settlement.rounds.messages import Messages
-from prizewire_settlement.rounds.ports import Queries
+from prizewire_settlement.rounds.ports import Queries, UnitOfWork
 from prizewire_settlement.rounds.storage.checks import ABOUT, CHECKS, results_whole
 from prizewire_settlement.rounds.storage.queries import PostgresQueries
 from prizewire_settlement.rounds.storage.rounds import Rounds, corrections_ready

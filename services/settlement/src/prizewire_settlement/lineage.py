@@ -1,6 +1,8 @@
 """Settlement's part of a lineage: results, transitions, rules and lines of one correlation id."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,18 +41,33 @@ def lineage_over(queries: Callable[[AsyncConnection], Queries]) -> Lineage:
             return []
         asked = queries(tx)
         records = await asked.rounds_of(correlation_id)
-        found: list[LineageEntry] = []
+        found: list[tuple[datetime, LineageEntry]] = []
         for record in records:
+            entries: list[LineageEntry] = []
             for part in record.parts:
                 shown: tuple[PlayerResult, ...] = ()
                 if part.part == 1:
                     place = {"result_version": part.result_version, "part": part.part}
                     shown = await asked.results_of(record.round.id, **place)
-                found.append(_result(part, record, shown))
-            found.extend(_entries(record))
-        return sorted(found, key=lambda entry: entry.at)
+                entries.append(_result(part, record, shown))
+            entries.extend(_entries(record))
+            places = _places(record.transitions)
+            found.extend((places.get(entry.at, entry.at), entry) for entry in entries)
+        return [entry for _, entry in sorted(found, key=itemgetter(0))]
 
     return lineage
+
+
+def _places(steps: Sequence[Transition]) -> dict[datetime, datetime]:
+    """The place in the order of time of everything that was recorded at the time of one of these steps. They are the steps of
+    one round in the order of ``seq``. An old step may have a time before that of the step before it: it takes the same place.
+    """
+    places: dict[datetime, datetime] = {}
+    newest: datetime | None = None
+    for step in steps:
+        newest = step.at if newest is None else max(newest, step.at)
+        places[step.at] = newest
+    return places
 
 
 def _entries(record: RoundRecord) -> Iterator[LineageEntry]:
@@ -150,6 +167,12 @@ def _disownment(disownment: Disownment) -> LineageEntry:
     )
 
 
+def _kind(settlement: Settlement) -> str:
+    if settlement.version == 1:
+        return ""
+    return " (resettled)" if settlement.resettled else " (corrected)"
+
+
 def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
     rule = settlement.rule
     total = record.lines_total[settlement.version]
@@ -159,7 +182,7 @@ def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
         service="settlement",
         kind="settlement",
         id=f"{settlement.round_id}/{settlement.version}",
-        summary=f"{'' if settlement.version == 1 else 'resettled: ' if settlement.resettled else 'corrected: '}{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
+        summary=f"settlement {settlement.version}{_kind(settlement)}: {total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
         detail={
             **settlement_answer(settlement, lines_total=total).model_dump(mode="json"),
             "rule": rule_parts(rule).model_dump(mode="json", exclude={"sources"}),

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -130,9 +132,10 @@ def lineage(api: Api, correlation_id: str) -> Lineage:
     silent: list[str] = []
     found = ask_each(SERVICES_WITH_API, ask, silent=silent)
     order = {service: number for number, service in enumerate(SERVICES)}
-    steps = sorted(
-        (step for steps, _ in found.values() for step in steps),
-        key=lambda step: (step.at, order.get(step.service, len(order))),
+    # The steps of one service stay in the order in which the service gives them.
+    steps = merge(
+        *(steps for steps, _ in found.values()),
+        key=lambda step: (datetime.fromisoformat(step.at), order.get(step.service, len(order))),
     )
     stuck = [item for _, items in found.values() for item in items]
     return Lineage(steps=tuple(steps), stuck=tuple(stuck), silent=tuple(silent))

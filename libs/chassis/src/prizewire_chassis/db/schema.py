@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from prizewire_chassis.db import schema_v1, schema_v2, schema_v3, schema_v4
+from prizewire_chassis.db import schema_v1, schema_v2, schema_v3, schema_v4, schema_v5
 
 SEARCH_PATH: Final = "pg_catalog, public, pg_temp"
 """Where our functions look. ``pg_temp`` is searched first unless it is named (PostgreSQL, CREATE FUNCTION, "Writing
@@ -41,6 +41,12 @@ def create_chassis_schema_v3(op: Any) -> None:
 def create_chassis_schema_v4(op: Any) -> None:
     """Bring the chassis' tables from the third version to the fourth; for one further migration of every service."""
     for statement in schema_v4.STATEMENTS:
+        op.execute(statement)
+
+
+def create_chassis_schema_v5(op: Any) -> None:
+    """Bring the chassis' tables from the fourth version to the fifth; for one further migration of every service."""
+    for statement in schema_v5.STATEMENTS:
         op.execute(statement)
 
 

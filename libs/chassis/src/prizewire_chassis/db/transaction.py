@@ -120,7 +120,13 @@ class Transaction(AsyncConnection):
 
     @asynccontextmanager
     async def begun(self) -> AsyncIterator[None]:
-        """Begin the transaction. At the exit it sends the waiting writes and commits, or rolls back on any exception."""
+        """Begin the transaction. At the exit it sends the waiting writes and commits, or rolls back on any exception.
+
+        Raises:
+            DBAPIError: as any statement would; ``connection_invalidated`` where asyncpg's protocol broke because the connection
+                ended.
+            asyncpg.InternalClientError: asyncpg's protocol broke, and the connection is open: a bug.
+        """
         self._driver = (await super().get_raw_connection()).driver_connection
         try:
             with _as_dbapi_error("beginning a transaction"):
@@ -130,11 +136,21 @@ class Transaction(AsyncConnection):
                 yield
                 await self.send()
             except BaseException:
-                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                with suppress(
+                    asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError
+                ):
                     await transaction.rollback()
                 raise
             with _as_dbapi_error("committing"):
                 await transaction.commit()
+        except asyncpg.InternalClientError as error:
+            # After PostgreSQL's last message asyncpg finds its state of the protocol broken at the next statement, and
+            # closes the connection. On an open connection the same class reports a bug.
+            if self.driver.is_closed():
+                raise DBAPIError(
+                    "using a lost connection", None, error, connection_invalidated=True
+                ) from error
+            raise
         finally:
             lost = self.driver.is_closed()
             if lost and not self.invalidated:

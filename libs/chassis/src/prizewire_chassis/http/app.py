@@ -40,6 +40,8 @@ raises it as well for values that it cannot encode.
 """
 _NUMERIC_OUT_OF_RANGE = "22003"
 _DISK_FULL = "53100"
+UNAVAILABLE_RETRY_S = 5
+"""The ``Retry-After`` of 503 ``unavailable``, in seconds."""
 _log = get_logger(__name__)
 _NOT_FOUND = 404
 _TOO_LARGE = 413
@@ -217,7 +219,8 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[d
     if is_transient(error):
         _log.warning("request failed by a transient error", path=request.url.path, error=repr(error))
         detail = "the service cannot reach its database now; send the same request again"
-        return _render(request, Problem(status=503, code="unavailable", detail=detail))
+        headers = {"retry-after": str(UNAVAILABLE_RETRY_S)}
+        return _render(request, Problem(status=503, code="unavailable", detail=detail, headers=headers))
     if state.startswith(_DATA_EXCEPTION):
         _log.warning("the database refuses a value of the request", path=request.url.path, sqlstate=state)
         detail = (

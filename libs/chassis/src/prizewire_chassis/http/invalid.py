@@ -18,6 +18,15 @@ _BODY: Final = "body"
 _MISSING: Final = re.compile(r"Missing required (\w+) parameter '([^']+)'")
 _NO_OBJECT: Final = "Input should be a valid dictionary or instance of "
 _NO_MEMBER_OF: Final = "Invalid enum value "
+_PLAIN: Final = {
+    "Extra inputs are not permitted": "there is no member of this name; the API document lists those that exist",
+    "Field required": "it is missing",
+    "Input should be a valid string": 'it must be a JSON string, in quotes, as "4000.00"',
+    "Input should be a valid list": "it must be a JSON list",
+    "Input should be a valid boolean": "it must be true or false",
+    "Input should be a valid integer": "it must be a whole number, without quotes",
+}
+"""Messages of pydantic (``pydantic_core.list_all_errors``) for a sender who may not know Python."""
 
 
 def invalid_request(request: Request[Any, Any, Any], error: ValidationException) -> Problem:
@@ -39,6 +48,7 @@ def _said(item: dict[str, Any], handler: HTTPRouteHandler | None) -> dict[str, s
         return {"field": _BODY, "message": "it is missing: this route takes a JSON object"}
     if message.startswith(_NO_OBJECT):
         message = "it must be a JSON object"
+    message = _PLAIN.get(message, message)
     parameter = None if handler is None else handler.parsed_fn_signature.parameters.get(key)
     if parameter is None or "source" not in item:
         return {"field": key or _BODY, "message": message}

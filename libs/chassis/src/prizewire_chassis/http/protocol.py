@@ -2,11 +2,13 @@
 
 uvicorn bounds only how long an idle connection is kept. Here a connection that begins a request has ``header_s``
 seconds for its line and headers and ``body_s`` more for its body; a body that an answer no longer waits for counts as
-well. Beyond ``connections_max`` connections the one that has been idle longest is closed, and where none is idle the
+well. A target of more than ``TARGET_BYTES_MAX`` bytes is refused with 414, a request line and headers of more than
+``HEAD_BYTES_MAX`` with 431, whatever the path. Beyond ``connections_max`` connections the one that has been idle longest is closed, and where none is idle the
 new one is refused with 503.
 """
 
 import asyncio
+import sys
 from typing import Any, Final
 
 import h11
@@ -18,6 +20,71 @@ from prizewire_chassis.problems import Problem
 
 _ANSWER_S: Final = 5.0
 """How much later than the service itself the protocol ends a slow body: the service answers with more to read."""
+TARGET_BYTES_MAX: Final = 8_192
+"""The size limit of a request's target (path and query); 200 ids are 7,900 bytes. RFC 9110 (4.1) asks for 8,000 at least."""
+HEAD_BYTES_MAX: Final = 16_384
+"""The size limit of a request's line and headers together."""
+_LINGER_S: Final = 5.0
+"""How long a refused connection stays open at most, in seconds, for a client that still sends. If it were closed before the
+client has sent all, TCP would reset it, and the client might never see the answer (RFC 9112, 9.6).
+"""
+
+
+class _Refused(h11.RemoteProtocolError):
+    """A request that is refused with a status and a code of its own."""
+
+    def __init__(self, *, status: int, code: str, detail: str) -> None:
+        super().__init__(detail, error_status_hint=status)
+        self.status = status
+        self.code = code
+
+
+def _target_too_long() -> _Refused:
+    detail = f"the request's path and query have more than {TARGET_BYTES_MAX} bytes: send fewer or shorter parameters"
+    return _Refused(status=414, code="uri_too_long", detail=detail)
+
+
+def _headers_too_large() -> _Refused:
+    detail = (
+        f"the request's line and headers have more than {HEAD_BYTES_MAX} bytes: send fewer or shorter headers"
+    )
+    return _Refused(status=431, code="headers_too_large", detail=detail)
+
+
+class _LimitedConnection(h11.Connection):
+    """A connection that refuses a target or headers that are too long, however many reads they arrive in: h11 alone takes
+    any size that arrives in one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, HEAD_BYTES_MAX)
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next event.
+
+        Raises:
+            h11.RemoteProtocolError: the request is not HTTP, or too long (``_Refused``).
+        """
+        reading = self.their_state
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            if error.error_status_hint != 431 or reading is not h11.IDLE:
+                raise
+            line_ends = b"\n" in self.trailing_data[0][:HEAD_BYTES_MAX]
+            raise (_headers_too_large() if line_ends else _target_too_long()) from error
+        if type(event) is h11.Request:
+            _check_size(event)
+        return event
+
+
+def _check_size(request: h11.Request) -> None:
+    if len(request.target) > TARGET_BYTES_MAX:
+        raise _target_too_long()
+    line = len(request.method) + len(request.target) + len("  HTTP/1.1\r\n")
+    fields = sum(len(name) + len(value) + len(": \r\n") for name, value in request.headers)
+    if line + fields > HEAD_BYTES_MAX:
+        raise _headers_too_large()
 
 
 class _LimitedProtocol(H11Protocol):
@@ -28,6 +95,8 @@ class _LimitedProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
+        self.conn = _LimitedConnection()
+        self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
         self._waiting_for: object = None
         self._requests = 0
@@ -40,6 +109,7 @@ class _LimitedProtocol(H11Protocol):
         HTTP_CONNECTIONS.set(len(self.connections))
         if len(self.connections) > self.connections_max and not self._make_room():
             self._refuse(503, "too_many_connections", "there are too many connections: try again later")
+            self.transport.close()
             return
         self._watch()
 
@@ -51,7 +121,7 @@ class _LimitedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Process the data, and start or stop the timer."""
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         self.idle_since = None
         super().data_received(data)
@@ -64,11 +134,17 @@ class _LimitedProtocol(H11Protocol):
             self._watch()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse a request that is not HTTP, with problem details."""
+        """Refuse a request that is not HTTP or too long, with problem details."""
+        error = sys.exception()
+        if isinstance(error, _Refused):
+            self._refuse(error.status, error.code, str(error))
+            return
         self._refuse(400, "malformed_request", f"this is not an HTTP request that can be read: {msg}")
 
     def _watch(self) -> None:
         """Start, keep or end the timer, by what the client still has to send."""
+        if self._refused:
+            return
         reading = self.conn.their_state
         if reading is h11.SEND_BODY:
             self._expect(self.cycle, self.body_s + self.answer_s)
@@ -112,9 +188,11 @@ class _LimitedProtocol(H11Protocol):
         return True
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
-        """Send an answer, unless one has begun, and close the connection."""
+        """Send an answer, unless one has begun, and close the connection once the client has read it."""
         HTTP_REFUSED.labels(code).inc()
+        self._refused = True
         self._stop()
+        answered = False
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and (
             self.cycle is None or self.cycle.response_complete or not self.cycle.response_started
         ):
@@ -132,10 +210,23 @@ class _LimitedProtocol(H11Protocol):
             for event in answer:
                 sent = self.conn.send(event)
                 self.transport.write(sent or b"")
+            answered = True
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.close()
+        if answered and self.transport.can_write_eof() and not self.transport.is_closing():
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """Send no more, and ignore what the client sends, until it closes the connection or ``_LINGER_S`` have passed. A new
+        connection beyond the limit closes this one.
+        """
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.idle_since = self.loop.time()
+        self._deadline = self.loop.call_later(_LINGER_S, self.transport.close)
 
 
 def limited_protocol(

@@ -28,7 +28,8 @@ MEANINGS: Final[Mapping[int, str]] = {
     422: "The request is well formed, but a rule forbids it.",
     429: "Too many requests. `Retry-After` says how many seconds to wait.",
     500: "The service failed. The failure is logged.",
-    503: "The service cannot do it now. The same request may be sent again.",
+    503: "The service cannot do it now. The same request may be sent again; with the code `unavailable`, `Retry-After` says "
+    "after how many seconds.",
 }
 """What each status means, in all services."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post, put
@@ -89,6 +89,12 @@ def pause_answer(pause: Pause) -> PauseAnswer:
     )
 
 
+_METHOD: Final = (
+    "The method is `PUT`, and an `Idempotency-Key` is optional. Decisions in rewards are `POST` and need the key: "
+    "`/api/fee-withdrawals/{id}/approve`, `/api/round-disownments/{id}/approve`, and `reject` of both."
+)
+
+
 def approvals_controller(context: ApprovalContext) -> type[Controller]:
     """The controller over this context."""
 
@@ -101,6 +107,7 @@ def approvals_controller(context: ApprovalContext) -> type[Controller]:
             "/{payout_id:uuid}/approve",
             status_code=202,
             summary="Approve a payout that is held",
+            description=_METHOD,
             refusals={
                 **_NO_PAYOUT,
                 403: _PARTIES,
@@ -142,6 +149,7 @@ def approvals_controller(context: ApprovalContext) -> type[Controller]:
             "/{payout_id:uuid}/reject",
             status_code=202,
             summary="Reject a payout that is held",
+            description=_METHOD,
             refusals={**_NO_PAYOUT, 403: _PARTIES, 409: ("not_held",)},
         )
         async def reject(

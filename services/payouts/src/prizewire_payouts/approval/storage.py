@@ -8,6 +8,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.checks import Check, rows_of
+from prizewire_chassis.db import after_commit
 from prizewire_money import Amount, Asset
 from prizewire_payouts.approval.domain import Pause, PauseScope, day_of
 from prizewire_payouts.metrics import AUTOMATIC_USED
@@ -124,7 +125,7 @@ class PauseStorage:
         await self._tx.execute(
             _LIFT_PAUSE, {"pause": pause.pause_id, "by": pause.resumed_by, "at": pause.resumed_at}
         )
-        self._unit_of_work.wake()
+        after_commit(self._tx, self._unit_of_work.wake_workers)
 
 
 def _pause(row: Row[Any]) -> Pause:

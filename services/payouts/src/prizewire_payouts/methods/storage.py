@@ -67,11 +67,12 @@ class MethodStorage:
         for change in changes:
             await self._save(change)
         outbox = self._unit_of_work.outbox
-        await self._unit_of_work.publish(
+        await outbox.add(
+            self._tx,
             [
                 method_event(one.method, change=one.change, correlation_id=correlation_id, outbox=outbox)
                 for one in changes
-            ]
+            ],
         )
 
     async def players_of_destinations(self, macs: Iterable[bytes]) -> dict[bytes, int]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import is_transient
+from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import correlated, get_logger
 from prizewire_contracts.codes import PayoutCode
@@ -28,7 +30,7 @@ from prizewire_payouts.payouts.handlers.watching import StatusQuery, claim_statu
 from prizewire_payouts.payouts.ports import IntentCheck
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.rails.ports import Rail
-from prizewire_payouts.unit_of_work import UnitOfWork, UnitsOfWork
+from prizewire_payouts.unit_of_work import UnitOfWorkFactory
 
 _IDLE_S = 0.5
 _HOUSEKEEPING_S = 5.0
@@ -73,7 +75,8 @@ class RailWorker:
         self,
         *,
         rail: Rail,
-        units_of_work: UnitsOfWork,
+        db: Database,
+        unit_of_work: UnitOfWorkFactory,
         vault: Vault,
         intents: IntentCheck,
         schedule: Schedule,
@@ -82,7 +85,8 @@ class RailWorker:
         on_impossible_outcome: OnImpossibleOutcome,
     ) -> None:
         self._rail = rail
-        self._units_of_work = units_of_work
+        self._db = db
+        self._unit_of_work = unit_of_work
         self._vault = vault
         self._intents = intents
         self._schedule = schedule
@@ -111,7 +115,8 @@ class RailWorker:
         if room > 0 and not self._sending.answered:
             now = self._clock.now()
 
-            async def claim(unit_of_work: UnitOfWork) -> list[PayoutInstruction]:
+            async def claim(tx: AsyncConnection) -> list[PayoutInstruction]:
+                unit_of_work = self._unit_of_work(tx)
                 return await open_attempts(
                     PayoutStorage(unit_of_work),
                     MethodStorage(unit_of_work),
@@ -123,7 +128,7 @@ class RailWorker:
                     limit=room,
                 )
 
-            instructions = await self._units_of_work.run(claim)
+            instructions = await self._db.run(claim)
             self._sending.begin([self._create(instruction, begun=now) for instruction in instructions])
         return await self._collect(self._sending)
 
@@ -133,16 +138,16 @@ class RailWorker:
         if room > 0 and not self._looking.answered:
             now = self._clock.now()
 
-            async def claim(unit_of_work: UnitOfWork) -> list[StatusQuery]:
+            async def claim(tx: AsyncConnection) -> list[StatusQuery]:
                 return await claim_status_queries(
-                    PayoutStorage(unit_of_work),
+                    PayoutStorage(self._unit_of_work(tx)),
                     rail=self._rail,
                     schedule=self._schedule,
                     now=now,
                     limit=room,
                 )
 
-            queries = await self._units_of_work.run(claim)
+            queries = await self._db.run(claim)
             self._looking.begin([self._look_up(query, begun=now) for query in queries])
         return await self._collect(self._looking)
 
@@ -182,12 +187,16 @@ class RailWorker:
     async def _store(self, answers: Sequence[Answer]) -> None:
         now = self._clock.now()
 
-        async def store(unit_of_work: UnitOfWork) -> list[ImpossibleOutcome]:
+        async def store(tx: AsyncConnection) -> list[ImpossibleOutcome]:
             return await record_answers(
-                PayoutStorage(unit_of_work), answers, rail=self._rail, schedule=self._schedule, now=now
+                PayoutStorage(self._unit_of_work(tx)),
+                answers,
+                rail=self._rail,
+                schedule=self._schedule,
+                now=now,
             )
 
-        for outcome in await self._units_of_work.run(store):
+        for outcome in await self._db.run(store):
             IMPOSSIBLE_OUTCOMES.labels(self._rail.name).inc()
             _log.error(
                 "impossible rail outcome",
@@ -264,7 +273,8 @@ class RailWorker:
 
 def housekeeping_job(
     *,
-    units_of_work: UnitsOfWork,
+    db: Database,
+    unit_of_work: UnitOfWorkFactory,
     rails: Sequence[Rail],
     clock: Clock,
     measure: Callable[[datetime], Awaitable[None]],
@@ -274,14 +284,14 @@ def housekeeping_job(
     async def run() -> bool:
         now = clock.now()
 
-        async def hold(unit_of_work: UnitOfWork) -> bool:
-            return await hold_all_expired(PayoutStorage(unit_of_work), now=now)
+        async def hold(tx: AsyncConnection) -> bool:
+            return await hold_all_expired(PayoutStorage(unit_of_work(tx)), now=now)
 
-        async def route(unit_of_work: UnitOfWork) -> bool:
-            return await route_again(PayoutStorage(unit_of_work), rails=rails, now=now)
+        async def route(tx: AsyncConnection) -> bool:
+            return await route_again(PayoutStorage(unit_of_work(tx)), rails=rails, now=now)
 
-        more = await units_of_work.run(hold)
-        more = await units_of_work.run(route) or more
+        more = await db.run(hold)
+        more = await db.run(route) or more
         await measure(now)
         return more
 

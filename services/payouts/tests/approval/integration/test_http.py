@@ -191,3 +191,12 @@ async def test_nothing_that_does_not_exist_is_paused(client: Client, scope: str,
         assert made.status_code == 201
     listed = (await client.get("/api/admin/payouts/pauses", headers=as_("op", "operator"))).json()["items"]
     assert "6f9619ff-8b86-4011-b42d-00c04fc964ff" in {one["value"] for one in listed}
+
+
+async def test_the_document_names_the_method_of_decisions(client: Client) -> None:
+    """Decisions about payouts are PUT, those in rewards are POST."""
+    paths = (await client.get("/schema/openapi.json")).json()["paths"]
+    for decision in ("approve", "reject"):
+        route = paths[f"/api/admin/payouts/{{payout_id}}/{decision}"]
+        assert list(route) == ["put"]
+        assert "Decisions in rewards are `POST`" in route["put"]["description"]

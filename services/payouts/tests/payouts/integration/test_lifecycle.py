@@ -485,7 +485,7 @@ async def hinted(
         correlationid="c",
         aggregateversion=1,
     )
-    spec = hints_spec(HintsConsumer(units_of_work=rig.units_of_work, clock=rig.clock))
+    spec = hints_spec(HintsConsumer(unit_of_work=rig.unit_of_work, clock=rig.clock))
     await rig.processor.process(spec, records(value, topic=PROVIDER_WEBHOOKS.name, start=next(rig._offsets)))
 
 

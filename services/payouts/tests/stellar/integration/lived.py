@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from prizewire_payouts.payouts.consumers.requests import ExecutionReports
 from prizewire_payouts.payouts.domain.change import Schedule
 from prizewire_payouts.payouts.jobs import RailWorker
 from prizewire_payouts.rails.ports import Rail
-from prizewire_payouts.unit_of_work import UnitsOfWork
+from prizewire_payouts.unit_of_work import UnitOfWork
 from services.payouts.tests.rig import Storages, run_over
 from services.payouts.tests.stellar.integration.conftest import World
 
@@ -36,8 +37,8 @@ class LivedWorld(World):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self.units_of_work = UnitsOfWork(db=self.db, assets=self.assets, outbox=self.outbox)
-        self.reports = ExecutionReports(units_of_work=self.units_of_work, schedule=SCHEDULE, clock=self.clock)
+        self.unit_of_work = partial(UnitOfWork, assets=self.assets, outbox=self.outbox)
+        self.reports = ExecutionReports(unit_of_work=self.unit_of_work, schedule=SCHEDULE, clock=self.clock)
         provider = self.parts.provider
         vault: Any = None  # operators' payouts have no method, so that none is opened
         self.impossible: list[Any] = []
@@ -47,7 +48,8 @@ class LivedWorld(World):
 
         self.worker = RailWorker(
             rail=Rail(name="stellar", capabilities=provider.capabilities(), provider=provider),
-            units_of_work=self.units_of_work,
+            db=self.db,
+            unit_of_work=self.unit_of_work,
             vault=vault,
             intents=lambda payout, method: True,  # the signer checks its own
             schedule=SCHEDULE,
@@ -95,7 +97,7 @@ class LivedWorld(World):
 
     async def run(self, work: Callable[[Storages], Awaitable[T]]) -> T:
         """Do something over the storages of one unit of work."""
-        return await run_over(self.units_of_work, work)
+        return await run_over(self.db, self.unit_of_work, work)
 
     async def state(self, payout_id: UUID) -> str:
         (row,) = await self.rows("SELECT state FROM payouts WHERE payout_id = :id", id=payout_id)

@@ -86,7 +86,7 @@ async def office(make_world: Callable[..., World], sandbox: Sandbox) -> AsyncIte
     assert isinstance(world, LivedWorld)
     audit = Audit(service="payouts", outbox=world.outbox, clock=world.clock)
     context = ReviewContext(
-        **http_parts(world.db, world.clock, audit, world.units_of_work),
+        **http_parts(world.db, world.clock, audit, world.unit_of_work),
         rpcs=[world.rpc],
         reviews=partial(ReviewStorage, execution=world.execution, assets=world.assets),
         grace_s=0,

@@ -20,6 +20,7 @@ from prizewire_rewards.campaigns.domain.model import (
     CampaignState,
     CampaignWithdrawn,
     Delivery,
+    PoolExhausted,
     check_level,
     funding_move,
     withdrawal_move,
@@ -30,6 +31,8 @@ from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.records import campaign_source, check_intake, check_reference, step
 from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
+
+SYSTEM = "rewards"
 
 
 async def create_campaign(
@@ -198,6 +201,8 @@ async def _save_with_level(campaign: Campaign, *, uow: UnitOfWork, ports: Campai
 async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now: datetime) -> Campaign:
     """Activate, pause or end a campaign. A campaign that is in this state already stays unchanged.
 
+    A campaign that is activated while rounds wait becomes exhausted at once, until its waiting rounds are booked.
+
     Raises:
         NotFound: ``campaign_unknown``.
         IllegalTransition: the state machine has no such edge.
@@ -226,8 +231,29 @@ async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now:
         correlation_id=str(campaign.id),
     )
     uow.emit(CampaignChanged(campaign=changed, actor=command.actor, created=False))
+    if state is CampaignState.ACTIVE and changed.queued:
+        changed = _exhaust(changed, uow=uow)
+        await ports.campaigns.save([changed])
     await uow.save()
     return changed
+
+
+def _exhaust(campaign: Campaign, *, uow: UnitOfWork) -> Campaign:
+    """The activated campaign as exhausted: rounds of it wait, so that rounds that settle now have to wait too."""
+    state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=CampaignState.EXHAUSTED)
+    uow.transition(
+        "campaign",
+        campaign.id,
+        was=campaign.state,
+        to=state,
+        cause=f"campaign/{campaign.id}/rounds-wait",
+        correlation_id=str(campaign.id),
+    )
+    exhausted = replace(campaign, state=state, version=campaign.version + 1)
+    uow.emit(CampaignChanged(campaign=exhausted, actor=SYSTEM, created=False))
+    exhausted = replace(exhausted, version=exhausted.version + 1)
+    uow.emit(PoolExhausted(campaign=exhausted))
+    return exhausted
 
 
 async def _locked(campaign_id: UUID, *, ports: CampaignPorts) -> Campaign:

@@ -1,6 +1,6 @@
 """Events about entries become commands of one batch."""
 
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ from prizewire_rewards.entries.handlers.ending import close_entries
 from prizewire_rewards.entries.handlers.entering import RoundSnapshot, enter, load_snapshot
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.ledger.consumers import asset_of, minor_of, read_commands, same_subject
+from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
 from prizewire_rewards.payouts.ports import PayoutTools
 
 ENTRY_TYPES: Final = frozenset(
@@ -124,17 +124,8 @@ class EntryBatch:
     snapshot: RoundSnapshot
 
 
-async def read_entries(
-    incoming: Sequence[Incoming],
-    *,
-    refused: MutableMapping[int, Refused],
-    ports: EntryPorts,
-    assets: AssetRegistry,
-) -> EntryBatch:
-    """Read the events that open, close, enter or end rounds, and lock these rounds, which comes before all other locks. An
-    event that cannot be read is added to ``refused``.
-    """
-    ends = entry_ends(incoming)
+def entry_reader(ends: Ends, *, assets: AssetRegistry) -> Callable[[int, Incoming], EntryCommand | None]:
+    """The reader of the event at an index of the batch, in which rounds end at ``ends``. See ``entry_command``."""
     first_end: dict[str, int] = {}
     for index, (round_id, _) in ends.items():
         first_end.setdefault(str(round_id), index)
@@ -143,8 +134,13 @@ async def read_entries(
         late = first_end.get(item.event.subject, index) < index
         return entry_command(item, late=late, assets=assets)
 
-    found: tuple[list[EntryCommand], list[int]] = read_commands(incoming, ENTRY_TYPES, read, refused)
-    commands, places = found
+    return read
+
+
+async def lock_entries(
+    commands: Sequence[EntryCommand], places: Sequence[int], ends: Ends, *, ports: EntryPorts
+) -> EntryBatch:
+    """Lock the rounds that a batch opens, closes, enters or ends, which comes before all other locks."""
     snapshot = await load_snapshot(commands, ending={round_id for round_id, _ in ends.values()}, ports=ports)
     return EntryBatch(commands, places, ends, snapshot)
 

@@ -105,6 +105,10 @@ class EntryController(Controller):
     @post(
         guards=[require(Role.PLAYER)],
         summary="Enter an open round and pay its fee",
+        description="Takes the fee from top-ups first, then from winnings. A player who has entered already pays nothing "
+        "more. A refusal here (`insufficient_balance`, `round_unknown`, `entry_not_offered`) is not final: the fee is still charged "
+        "if the game server reports the player's entry, so that settlement publishes `round.entered`, and the wallet covers the "
+        "fee by then. Each player pays at most once for a round. `GET /api/wallet/entries` shows whether an entry was paid.",
         refusals=STATUSES.refusals("round_unknown", "entry_not_offered", "insufficient_balance"),
     )
     async def enter(

@@ -214,6 +214,9 @@ class FeeWithdrawalController(Controller):
         guards=[require(Role.APPROVER, Role.ADMIN)],
         status_code=200,
         summary="Approve a withdrawal of fees: the money leaves",
+        description="The filer may not approve it. "
+        "The method is `POST`, and an `Idempotency-Key` is required. A held payout is approved and rejected in payouts by `PUT`: "
+        "`/api/admin/payouts/{id}/approve` and `/reject`.",
         refusals=STATUSES.refusals(
             "own_fee_withdrawal", "fee_withdrawal_unknown", "fee_withdrawal_final", "insufficient_balance"
         ),

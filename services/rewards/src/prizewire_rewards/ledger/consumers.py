@@ -1,9 +1,5 @@
 """Readers of subjects, assets and amounts of events, for the consumers of several features."""
 
-from collections.abc import Callable, MutableMapping, Sequence
-from typing import TypeVar
-
-from prizewire_chassis.inbox import Incoming
 from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
 from prizewire_rewards.errors import Refused
 from prizewire_rewards.ledger.domain.records import INTAKE_MAX
@@ -45,29 +41,3 @@ def minor_of(asset: Asset, amount: str) -> int:
         detail = f"{asset.describe(minor)} is more than {asset.describe(INTAKE_MAX)}, the most that an account may hold"
         raise Refused("amount_too_large", detail)
     return minor
-
-
-Command = TypeVar("Command")
-
-
-def read_commands(
-    incoming: Sequence[Incoming],
-    types: frozenset[str],
-    read: Callable[[int, Incoming], Command | None],
-    refused: MutableMapping[int, Refused],
-) -> tuple[list[Command], list[int]]:
-    """Read the commands of events of these types, with their indexes in the batch. ``refused`` gets the refusals by index."""
-    commands: list[Command] = []
-    places: list[int] = []
-    for index, item in enumerate(incoming):
-        if item.event.type not in types:
-            continue
-        try:
-            command = read(index, item)
-        except Refused as problem:
-            refused[index] = problem
-            continue
-        if command is not None:
-            commands.append(command)
-            places.append(index)
-    return commands, places

@@ -1,12 +1,12 @@
 """Prizes over HTTP."""
 
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from litestar import Controller, Request, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
+from litestar.params import FromQuery, QueryParameter
 from pydantic import Field
 
 from prizewire_chassis.auth import Principal, require
@@ -103,6 +103,10 @@ class RewardController(Controller):
         round_id: FromQuery[UUID | None] = None,
         correlation_id: FromQuery[str | None] = None,
         player: FromQuery[str | None] = None,
+        wanted: Annotated[
+            Literal["held"] | None,
+            QueryParameter(name="state", description="`held`: only prizes that wait for their release."),
+        ] = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[RewardAnswer]:
@@ -117,6 +121,7 @@ class RewardController(Controller):
                 round_id=round_id,
                 correlation_id=correlation_id,
                 limit=size,
+                held=wanted is not None,
                 after=None if after is None else PrizePosition(*after),
             )
         )

@@ -36,7 +36,10 @@ def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> RoundComman
     if isinstance(event, settlement_events.RoundVoidedEvent):
         return VoidRound(round_id=event.data.round_id, cause=event.id)
     return FinalizeRound(
-        round_id=event.data.round_id, settlement_version=event.data.settlement_version, cause=event.id
+        round_id=event.data.round_id,
+        settlement_version=event.data.settlement_version,
+        correlation_id=event.correlationid or str(event.data.round_id),
+        cause=event.id,
     )
 
 

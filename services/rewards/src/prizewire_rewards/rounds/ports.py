@@ -11,6 +11,7 @@ from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.fees.ports import FeePorts
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Line
+from prizewire_rewards.rounds.domain.commands import FinalizeRound, SettleRound
 from prizewire_rewards.rounds.domain.disownments import Concern, Disownment
 
 
@@ -35,6 +36,10 @@ class Disownments(Protocol):
 
     async def record_void(self, round_id: UUID, *, now: datetime) -> None:
         """Store that settlement voided a disowned round. The first time stays."""
+        ...
+
+    async def record_without_effect(self, command: SettleRound | FinalizeRound, *, now: datetime) -> None:
+        """Store that an event of settlement about a disowned round has no effect. A known event stays unchanged."""
         ...
 
     async def concern(self, round_id: UUID, *, subject: str) -> Concern | None:

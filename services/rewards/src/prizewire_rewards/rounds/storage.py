@@ -10,7 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.fees.domain import FeeSource
 from prizewire_rewards.ledger.storage.accounts import Place, page_of_changes
-from prizewire_rewards.rounds.domain.commands import BookedRound, RoundSums
+from prizewire_rewards.rounds.domain.commands import (
+    BookedRound,
+    CorrectRound,
+    FinalizeRound,
+    RoundSums,
+    SettleRound,
+)
 from prizewire_rewards.rounds.domain.disownments import (
     Concern,
     Disownment,
@@ -49,6 +55,33 @@ class SqlDisownments:
     async def record_void(self, round_id: UUID, *, now: datetime) -> None:
         """See the port."""
         await self._tx.execute(_RECORD_VOID, {"id": round_id, "now": now})
+
+    async def record_without_effect(self, command: SettleRound | FinalizeRound, *, now: datetime) -> None:
+        """See the port."""
+        part = reason = None
+        if isinstance(command, FinalizeRound):
+            what, round_id, version = "finalized", command.round_id, command.settlement_version
+            correlation_id = command.correlation_id
+        else:
+            head = command.settlement
+            round_id, version, correlation_id = head.round_id, head.settlement_version, head.correlation_id
+            part = command.part
+            what = "settled"
+            if isinstance(command, CorrectRound):
+                what, reason = "corrected", command.reason
+        await self._tx.execute(
+            _WITHOUT_EFFECT,
+            {
+                "event": command.cause,
+                "round": round_id,
+                "what": what,
+                "version": version,
+                "part": part,
+                "reason": reason,
+                "correlation": correlation_id,
+                "now": now,
+            },
+        )
 
     async def concern(self, round_id: UUID, *, subject: str) -> Concern | None:
         """See the port."""
@@ -153,6 +186,12 @@ _NEWEST = text(
 _RECORD_VOID = text(
     "UPDATE round_disownments SET settlement_voided_at = :now "
     "WHERE round_id = :id AND state = 'approved' AND settlement_voided_at IS NULL"
+)
+
+
+_WITHOUT_EFFECT = text(
+    "INSERT INTO disowned_events (event_id, round_id, what, settlement_version, part, reason, correlation_id, at) "
+    "VALUES (:event, :round, :what, :version, :part, :reason, :correlation, :now) ON CONFLICT (event_id) DO NOTHING"
 )
 
 

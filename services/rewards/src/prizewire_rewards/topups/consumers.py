@@ -14,7 +14,7 @@ from prizewire_contracts.events import payouts as payout_events
 from prizewire_money import AssetRegistry
 from prizewire_rewards import metrics
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.ledger.consumers import asset_of, minor_of, read_commands, same_subject
+from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.topups.domain import CreditTopup, ReversalKind, ReverseTopup, TopupCommand, WinDispute
 from prizewire_rewards.topups.handlers import apply_topup_events, lock_intakes
@@ -95,22 +95,10 @@ class TopupBatch:
     intake: Mapping[str, int]
 
 
-async def read_topups(
-    incoming: Sequence[Incoming],
-    *,
-    refused: MutableMapping[int, Refused],
-    ports: TopupPorts,
-    assets: AssetRegistry,
+async def lock_topups(
+    commands: Sequence[TopupCommand], places: Sequence[int], *, ports: TopupPorts
 ) -> TopupBatch:
-    """Read the events about top-ups, and lock the intakes of their assets, which comes before locks of accounts. An event
-    that cannot be read is added to ``refused``.
-    """
-
-    def read(_: int, item: Incoming) -> TopupCommand | None:
-        return topup_command(item, assets=assets)
-
-    found: tuple[list[TopupCommand], list[int]] = read_commands(incoming, TOPUP_TYPES, read, refused)
-    commands, places = found
+    """Lock the intakes of the assets that a batch of top-ups concerns, which comes before locks of accounts."""
     return TopupBatch(commands, places, await lock_intakes(commands, ports=ports))
 
 
@@ -124,9 +112,6 @@ async def apply_topups(
     now: datetime,
 ) -> None:
     """Book the top-ups of a batch. An event that cannot be booked is added to ``refused``."""
-    if batch.commands:
-        done = await apply_topup_events(
-            batch.commands, intake=batch.intake, ports=ports, tools=tools, now=now
-        )
-        refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
-        after_commit(tx, partial(metrics.count_topups, done.booked))
+    done = await apply_topup_events(batch.commands, intake=batch.intake, ports=ports, tools=tools, now=now)
+    refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
+    after_commit(tx, partial(metrics.count_topups, done.booked))

@@ -94,6 +94,49 @@ async def test_a_pool_with_waiting_rounds_is_not_withdrawn(rig: Rig) -> None:
     assert await rig.balance(Kind.POOL, campaign) == 10_000
 
 
+async def states(rig: Rig) -> list[str]:
+    """The states that the events of campaigns name, from the first on."""
+    return [event["data"]["state"] for event in await rig.events("campaign.state_changed")]
+
+
+async def test_a_campaign_with_waiting_rounds_is_exhausted_once_it_is_activated(rig: Rig) -> None:
+    """A campaign that is paused and activated while a round waits is exhausted, and another round that waits publishes
+    nothing more. Once both rounds are paid, it is active.
+    """
+    campaign = await rig.campaign(funded=10_000)
+    await rig.settle(Match(campaign, [("ann", "200.00")]))
+    await rig.change(campaign, "paused")
+    await rig.change(campaign, "active")
+    assert await states(rig) == ["active", "exhausted", "paused", "active", "exhausted"]
+    async with rig.client("boss", "admin") as admin:
+        assert (await admin.get(f"/api/campaigns/{campaign}")).json()["state"] == "exhausted"
+    published = len(await rig.events("pool.exhausted"))
+    await rig.settle(Match(campaign, [("bob", "5.00")]))
+    assert len(await rig.events("pool.exhausted")) == published == 2
+    await rig.fund(campaign, 10_500)
+    assert await rig.release() == 2
+    assert (await states(rig))[-1] == "active"
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("first", ["draft", "paused"])
+async def test_rounds_that_waited_for_an_activation_make_it_exhausted(rig: Rig, first: str) -> None:
+    """Rounds that waited because the campaign was a draft or paused: the pool is published as exhausted once."""
+    campaign = await rig.campaign(active=first == "paused")
+    if first == "paused":
+        await rig.change(campaign, "paused")
+    await rig.settle(Match(campaign, [("ann", "200.00")]))
+    assert await rig.events("pool.exhausted") == []
+    async with rig.client("boss", "admin") as admin:
+        answer = await admin.post(f"/api/campaigns/{campaign}/activate")
+    assert (answer.status_code, answer.json()["state"]) == (200, "exhausted")
+    assert (await states(rig))[-2:] == ["active", "exhausted"]
+    assert [event["subject"] for event in await rig.events("pool.exhausted")] == [str(campaign)]
+    await rig.settle(Match(campaign, [("bob", "5.00")]))
+    assert len(await rig.events("pool.exhausted")) == 1
+    assert await rig.breaches() == []
+
+
 async def test_concurrent_withdrawals_and_settlements_never_overdraw(rig: Rig) -> None:
     """The first one gets the money. The pool never becomes negative, and the ledger balances."""
     campaign = await rig.campaign(funded=10_000)

@@ -85,9 +85,15 @@ async def history_of(rig: Rig, player: str) -> tuple[list[str], int]:
     """The types of the entries in a player's history, newest first, and their sum in minor units."""
     async with rig.client(player) as client:
         items = (await client.get("/api/wallet/transactions")).json()["items"]
-    signs = {"credit": 1, "debit": -1, "internal": 0}
+    signs = {"credit": 1, "debit": -1, "internal": 0, "none": 0}
     total = sum(Decimal(one["amount"]) * signs[one["direction"]] for one in items)
     return [one["type"] for one in items], int(total * 100)
+
+
+async def without_effect(rig: Rig, match: Match) -> list[str]:
+    """The lines of the lineage about events of the disowned round that had no effect."""
+    lineage = await read(rig, f"/api/services/rewards/lineage/{match.correlation_id}")
+    return [one["summary"] for one in lineage["entries"] if one["kind"] == "disowned_event"]
 
 
 NOTHING = {
@@ -505,9 +511,71 @@ async def test_a_round_of_entries_alone_is_disowned(rig: Rig) -> None:
     assert (await rig.stuck(), await books(rig)) == ([], before)
     assert (await read(rig, f"{ROUTE}/{identifier}"))["left"] is None
     await rig.feed(rig.settlements, *match.events(at=5))
-    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.stuck() == []
+    assert await without_effect(rig, match) == ["settlement 1 has no effect: two admins disowned the round"]
     assert await books(rig) == before
     assert await rig.rows("SELECT 1 FROM rounds WHERE id = :id", id=match.round_id) == []
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("per_part", [None, 1])
+@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize("first", ["correction", "disownment"])
+async def test_a_correction_that_races_the_disownment_holds_no_void_back(
+    rig: Rig, first: str, final: bool, per_part: int | None
+) -> None:
+    """Settlement corrected the round before it received the disownment. In both orders of arrival all money is back, and
+    settlement's void of the round is applied.
+    """
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(
+        campaign, [("ann", "60.00"), ("bob", "30.00")], platform="1.00", final=final, lines_per_part=per_part
+    )
+    await rig.settle(match)
+    await rig.work_on()
+    parts = 1 if per_part is None else 2
+    corrected = match.corrected([("ann", "40.00"), ("cam", "50.00")], at=1 + parts)
+    void = match.voided(at=1 + 2 * parts)
+    if first == "correction":
+        await rig.feed(rig.settlements, *corrected)
+        await rig.work_on()
+    identifier = await disown(rig, match)
+    if first == "disownment":
+        await rig.feed(rig.settlements, *corrected)
+    await rig.feed(rig.settlements, void)
+    await rig.work_on()
+
+    assert await rig.stuck() == []
+    assert await state_of(rig, match) == "voided"
+    assert await books(rig) == {("pool", str(campaign)): 100_000}
+    assert (await read(rig, f"{ROUTE}/{identifier}"))["left"] is None, "the void was applied"
+    assert len(await without_effect(rig, match)) == (0 if first == "correction" else len(corrected))
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("what", ["corrected", "finalized"])
+async def test_an_event_that_waits_for_the_approval_has_no_effect(rig: Rig, what: str) -> None:
+    """The event was read before the approval was committed, and waits for its locks."""
+    match = Match(await rig.campaign(funded=100_000), [("ann", "10.00")], final=False)
+    await rig.settle(match)
+    identifier = await filed(rig, match.round_id)
+    counted = REGISTRY.get_sample_value("prizewire_rewards_disowned_events_total") or 0
+    command = DecideDisownment(id=UUID(identifier), approved=True, actor="boris", reason=None)
+    events = (
+        match.corrected([("bob", "10.00")], at=2) if what == "corrected" else [match.finalized(version=2)]
+    )
+    async with rig.db.transaction() as tx:
+        await decide_disownment(command, ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+        await send_now(tx)
+        coming = asyncio.create_task(rig.feed(rig.settlements, *events))
+        await eventually(lambda: waiting_for_a_row(rig), deadline_s=60)
+    await coming
+    await rig.feed(rig.settlements, match.voided(at=3))
+    assert await rig.stuck() == []
+    assert await state_of(rig, match) == "voided"
+    assert len(await without_effect(rig, match)) == 1
+    assert REGISTRY.get_sample_value("prizewire_rewards_disowned_events_total") == counted + 1
+    assert (await read(rig, f"{ROUTE}/{identifier}"))["left"] is None
     assert await rig.breaches() == []
 
 
@@ -521,7 +589,11 @@ async def test_parts_of_an_incomplete_settlement_are_deleted(rig: Rig) -> None:
     assert await rig.rows("SELECT 1 FROM staged_parts") == []
     assert [event["correlationid"] for event in await disowned_events(rig, match)] == [match.correlation_id]
     await rig.feed(rig.settlements, second)
-    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.stuck() == []
+    assert await rig.rows("SELECT 1 FROM staged_parts") == []
+    assert await without_effect(rig, match) == [
+        "part 2 of settlement 1 has no effect: two admins disowned the round"
+    ]
     assert await rig.breaches() == []
 
 
@@ -550,7 +622,11 @@ async def test_a_disowned_round_stays_voided(rig: Rig) -> None:
     assert (voided["left"], voided["taken_back"]) == (None, taken), "the void moved nothing"
     assert voided["settlement_voided_at"] == rig.clock.now().isoformat().replace("+00:00", "Z")
     await rig.feed(rig.settlements, *match.corrected([("bob", "10.00")], at=5))
-    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.stuck() == []
+    assert await without_effect(rig, match) == [
+        "finality of settlement 1 has no effect: two admins disowned the round",
+        "correction to settlement 2 has no effect: two admins disowned the round",
+    ]
     assert (await state_of(rig, match), await books(rig)) == ("voided", before)
     again = await call(rig, ROUTE, {"round_id": str(match.round_id), "reason": "again"})
     assert (again.status_code, again.json()["code"]) == (409, "disownment_exists")
@@ -670,7 +746,8 @@ async def test_a_round_that_was_never_booked_is_disowned_too(rig: Rig, known_by:
     await disown(rig, match)
     mended = replace(match, campaign=campaign, lines=[("cam", "20.00")], lines_per_part=None, version=2)
     await rig.feed(rig.settlements, *mended.events(at=2))
-    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.stuck() == []
+    assert await without_effect(rig, match) == ["settlement 2 has no effect: two admins disowned the round"]
     assert await rig.rows("SELECT 1 FROM rounds") == []
     assert await rig.breaches() == []
 
@@ -917,7 +994,7 @@ def with_more(match: Match, player: str, *, version: int) -> list[bytes]:
 
 
 async def test_a_settlement_concurrent_with_the_approval_is_not_booked(rig: Rig) -> None:
-    """The settlement read no disownment, so the database aborts it; the retry is refused."""
+    """The settlement read no disownment, so the database aborts it; the retry has no effect."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("cam", "20.00")], final=False)
     await rig.feed(rig.settlements, opened(match))
@@ -935,7 +1012,8 @@ async def test_a_settlement_concurrent_with_the_approval_is_not_booked(rig: Rig)
         await eventually(lambda: waiting_for_a_lock(rig))
     await coming
     assert failed_for_now() == before + 1
-    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.stuck() == []
+    assert len(await without_effect(rig, match)) == 1
     assert await rig.rows("SELECT 1 FROM rounds") == []
     assert await rig.breaches() == []
 

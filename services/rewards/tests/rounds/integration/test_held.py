@@ -1,6 +1,7 @@
 """Held prizes."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -45,6 +46,40 @@ async def decide(rig: Rig, reward: UUID, *, go: bool, actor: str = "operator") -
 async def state_of(rig: Rig, player: str) -> str:
     [row] = await rig.rows("SELECT state FROM rewards WHERE player = :p", p=player)
     return str(row["state"])
+
+
+async def test_held_prizes_are_listed(rig: Rig, keeping: None) -> None:
+    """Only held prizes, the newest round first, page by page; a player sees those of the player alone."""
+    campaign = await rig.campaign(funded=50_000)
+    matches = [Match(campaign, lines) for lines in (LINES, [("ann", "9.00"), ("cat", "1.00")])]
+    for match in matches:
+        await rig.settle(match)
+        rig.clock.advance(timedelta(minutes=1))
+    wanted = [("cat", matches[1]), ("bob", matches[0])]
+    async with rig.client("olga", "operator") as olga:
+        seen: list[tuple[str, str, str]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            query = {"state": "held", "limit": "1", **cursor}
+            page = (await olga.get("/api/rewards", params=query)).json()
+            seen += [(item["player"], item["round_id"], item["state"]) for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        assert seen == [(player, str(match.round_id), "held") for player, match in wanted]
+        for filters, players in (
+            ({"player": "bob"}, ["bob"]),
+            ({"player": "ann"}, []),
+            ({"round_id": str(matches[1].round_id)}, ["cat"]),
+            ({"correlation_id": matches[0].correlation_id}, ["bob"]),
+        ):
+            items = (await olga.get("/api/rewards", params={"state": "held", **filters})).json()["items"]
+            assert [item["player"] for item in items] == players, filters
+        wrong = await olga.get("/api/rewards", params={"state": "lost"})
+        assert wrong.status_code == 400
+    async with rig.client("bob") as bob:
+        items = (await bob.get("/api/rewards", params={"state": "held"})).json()["items"]
+    assert [item["player"] for item in items] == ["bob"]
 
 
 async def test_held_money_stays_in_the_reserve_until_released(rig: Rig, keeping: None) -> None:

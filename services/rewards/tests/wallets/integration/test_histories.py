@@ -209,6 +209,49 @@ async def test_a_history_adds_up_to_the_wallet(rig: Rig) -> None:
             assert f"{name} 0.00 {held[asset, bucket]}" in written
 
 
+async def test_a_debt_is_shown_when_it_arises_and_in_what_pays_it(rig: Rig) -> None:
+    """In the listing, the CSV, an admin's listing of the player and the statement. The debt changes no balance, so credits less
+    debits are what the wallet holds.
+    """
+    campaign = await rig.campaign(funded=100_000)
+    debt = await rig.owe("ann", 1_000, campaign=campaign)
+    rig.clock.advance(timedelta(minutes=1))
+    await rig.settle(Match(campaign, [("ann", "25.00")]))
+    shown = await listed(rig, "/api/wallet/transactions", limit=1)
+    of_admin = await listed(rig, "/api/transactions/all", who="boss", roles=("admin",), player="ann")
+    async with rig.client("ann") as ann:
+        text = (await ann.get("/api/wallet/transactions.csv")).text
+        query = {"asset": "USDC", "from": "2020-01-01", "to": "2030-01-01"}
+        document = (await ann.get("/api/wallet/statement.pdf", params=query)).content
+    exported = list(csv.DictReader(io.StringIO(text, newline="")))
+    for entries in (shown, exported, of_admin):
+        assert [
+            (one["type"], one["direction"], one["amount"], one["debt_id"] or None) for one in entries
+        ] == [
+            ("receivable_recovered", "debit", "10.00", str(debt.id)),
+            ("prize_credited", "credit", "25.00", None),
+            ("receivable_opened", "none", "10.00", str(debt.id)),
+        ]
+        assert by_bucket(entries) == {("USDC", "winnings"): Decimal("15.00")}
+        assert {one["correlation_id"] for one in entries if one["debt_id"]} == {debt.correlation_id}
+    for filters in (
+        {"type": "receivable_opened"},
+        {"correlation_id": debt.correlation_id, "type": "receivable_opened"},
+    ):
+        found = await listed(rig, "/api/wallet/transactions", **filters)
+        assert [one["id"] for one in found] == [shown[-1]["id"]]
+    for side in ("credit", "debit"):
+        found = await listed(rig, "/api/wallet/transactions", type=side)
+        assert [one["direction"] for one in found] == [side]
+    assert await listed(rig, "/api/wallet/transactions", asset="EURC") == []
+    assert await listed(rig, "/api/wallet/transactions", who="bob") == []
+    written = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(document)).pages)
+    assert f"you owe 10.00 USDC, debt {debt.id}" in written
+    assert f"pays the debt {debt.id}" in written
+    assert "Winnings 0.00 15.00" in written
+    assert await rig.breaches() == []
+
+
 async def test_every_status_finds_its_entries(rig: Rig) -> None:
     """Each entry has one status, also together with a type. An unknown status is refused. Entries of ``one_of_each`` without
     a payout or prize are pending.

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -93,6 +94,30 @@ def test_the_document_shows_every_sum() -> None:
         "page 1 of 1",
     ):
         assert words in text, text
+
+
+def test_a_debt_is_shown_when_it_arises_and_when_it_is_paid() -> None:
+    """The debt changes no sum. Both lines name it."""
+    debt = UUID("11111111-2222-5333-8444-555555555555")
+    winnings, pool = (Kind.WINNINGS, "ann"), (Kind.POOL, "c")
+    opened = entry(
+        1, TransferType.RECEIVABLE_OPENED, (Kind.RECEIVABLE, "ann"), (Kind.CLEARING, "receivables"), 700
+    )
+    paid = entry(2, TransferType.RECEIVABLE_RECOVERED, winnings, pool, 400)
+    listed = [
+        replace(opened, cause=f"receivable/{debt}/1"),
+        replace(paid, cause=f"receivable/{debt}/2"),
+    ]
+    found = statement(entries=listed)
+    assert [(line.credit, line.debit, line.balance) for line in found.lines()] == [
+        (0, 0, 1_300),
+        (0, 400, 900),
+    ]
+    assert found.totals() == {Category.DEBIT: Total(0, 400)}
+    text = text_of(render_statement(found, asset=USDC))
+    assert f"you owe 7.00 USDC, debt {debt}" in text, text
+    assert f"pays the debt {debt}" in text, text
+    assert "receivable opened, completed" not in text
 
 
 def test_equal_statements_make_equal_bytes() -> None:

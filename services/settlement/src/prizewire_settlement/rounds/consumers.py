@@ -1,9 +1,10 @@
 """Match events, and what rewards reports."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,27 +14,48 @@ from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule, never
 from prizewire_chassis.logging import get_logger
 from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.events.matches import (
+    MatchClosedEvent,
+    MatchCompleted,
+    MatchCompletedEvent,
+    MatchCorrectedEvent,
+    MatchEnteredEvent,
+    MatchOpenedEvent,
+    MatchVoidedEvent,
+)
 from prizewire_contracts.events.rewards import CampaignChanged, RoundDisowned, RoundRefused
 from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.topics import MATCHES, REWARDS
+from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_settlement.competitions.domain.model import Campaign, CampaignState, Competition
 from prizewire_settlement.competitions.handlers import keep_campaigns
 from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.rounds.domain import model
-from prizewire_settlement.rounds.domain.model import Round
+from prizewire_settlement.rounds.domain.model import (
+    Completed,
+    Corrected,
+    Entered,
+    MatchReport,
+    Progress,
+    Round,
+    Voided,
+)
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.rounds.handlers.refusals import record_disownments, record_refusals
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
-from prizewire_settlement.rounds.messages import CORRECTED, claim_of, report_of
+from prizewire_settlement.rounds.messages import players_of
+from prizewire_settlement.rounds.ports import UnitOfWork
 
 CONSUMER: Final = "settlement.matches"
 """The consumer's name, which is also its Kafka group."""
 
 
+_CORRECTED: Final[str] = MatchCorrectedEvent.model_fields["type"].default
+
+
 def _overtakes(head: str, event_type: str) -> bool:
     """Behind a correction that waits for its result, only further corrections of its match wait."""
-    return head == Reason.RESULT_MISSING and event_type != CORRECTED
+    return head == Reason.RESULT_MISSING and event_type != _CORRECTED
 
 
 def matches_spec(
@@ -49,14 +71,16 @@ def matches_spec(
     admitted: WeakKeyDictionary[AsyncConnection, dict[str, Competition]] = WeakKeyDictionary()
 
     async def admit(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        found = await admit_reports([claim_of(incoming) for incoming in batch], store=unit_of_work(tx).rounds)
+        found = await admit_reports(
+            [_claim_of(incoming) for incoming in batch], store=unit_of_work(tx).rounds
+        )
         # the handler that follows in this transaction decides on what admission saw
         admitted[tx] = found.competitions
         return _refusals(tx, found.refused)
 
     async def handle(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
         applied = await apply_reports(
-            [report_of(incoming) for incoming in batch],
+            [_report_of(incoming) for incoming in batch],
             competitions=admitted[tx],
             unit_of_work=unit_of_work(tx),
             now=clock.now(),
@@ -76,6 +100,69 @@ def matches_spec(
         passing=frozenset({Reason.RESULT_MISSING}),
         ready=ready,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _RawProof:
+    """The signature of a game server's event, over the received envelope."""
+
+    raw: Mapping[str, Any]
+
+    def refused(self, *, public_key: str) -> tuple[Reason, str] | None:
+        """See ``domain.model.Proof``."""
+        try:
+            verify_raw(topic=MATCHES.name, raw=self.raw, public_key=public_key)
+        except NotTrusted as error:
+            return Reason(error.code), error.detail
+        return None
+
+
+def _claim_of(incoming: Incoming) -> MatchReport:
+    """The source, the match and the signature of a report: what admission needs."""
+    return MatchReport(**_claim(incoming))
+
+
+def _claim(incoming: Incoming) -> dict[str, Any]:
+    event = incoming.event
+    return {
+        "event_id": event.id,
+        "kind": event.type,
+        "source": event.source,
+        "subject": event.subject,
+        "match_id": event.data.match_id,
+        "competition": event.data.competition,
+        "correlation_id": event.correlationid,
+        "keyid": event.keyid,
+        "at": event.time,
+        "proof": _RawProof(incoming.raw),
+        "waited": incoming.replay_of == "parked",
+        "reporter": incoming.answers_for,
+    }
+
+
+def _report_of(incoming: Incoming) -> MatchReport:
+    """An event of the topic as a command."""
+    event = incoming.event
+    common = _claim(incoming)
+    if isinstance(event, MatchCompletedEvent):
+        return Completed(**common, **_result(event.data))
+    if isinstance(event, MatchCorrectedEvent):
+        return Corrected(**common, **_result(event.data), reason=event.data.reason)
+    if isinstance(event, MatchOpenedEvent | MatchClosedEvent):
+        return Progress(**common, closed=isinstance(event, MatchClosedEvent))
+    if isinstance(event, MatchEnteredEvent):
+        return Entered(**common, player=event.data.player)
+    assert isinstance(event, MatchVoidedEvent)
+    return Voided(**common, reason=event.data.reason)
+
+
+def _result(data: MatchCompleted) -> dict[str, Any]:
+    return {
+        "result_version": data.result_version,
+        "part": data.part,
+        "parts": data.parts,
+        "results": players_of(data.results),
+    }
 
 
 def _count(applied: Applied) -> None:

@@ -19,8 +19,7 @@ from prizewire_settlement.metrics import (
     ROUNDS_REFUSED,
 )
 from prizewire_settlement.rounds.handlers.resolution import finalize_due
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
-from prizewire_settlement.rounds.ports import Queries
+from prizewire_settlement.rounds.ports import Queries, UnitOfWork
 
 _NAMED_MAX: Final = 10
 """Rounds that one run names in the log; all of them are listed over HTTP."""

@@ -1,26 +1,16 @@
-"""Match events as commands, and the events of rounds."""
+"""The results of match events, and the events of rounds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.inbox import Incoming
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.envelope import ServiceEnvelope
-from prizewire_contracts.events.matches import (
-    MatchClosedEvent,
-    MatchCompleted,
-    MatchCompletedEvent,
-    MatchCorrectedEvent,
-    MatchEnteredEvent,
-    MatchOpenedEvent,
-    MatchVoidedEvent,
-)
 from prizewire_contracts.events.matches import PlayerResult as Result
 from prizewire_contracts.events.settlements import (
     EntryFee,
@@ -37,19 +27,11 @@ from prizewire_contracts.events.settlements import RoundEntered as EnteredData
 from prizewire_contracts.events.settlements import RoundFinalized as FinalizedData
 from prizewire_contracts.events.settlements import RoundVoided as VoidedData
 from prizewire_contracts.parties import Party, PartyRole
-from prizewire_contracts.topics import MATCHES
-from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_money import Amount, Asset
 from prizewire_settlement.competitions.domain.model import EntryFee as Fee
 from prizewire_settlement.competitions.domain.rules import score_from_text
-from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import Line, PlayerResult
 from prizewire_settlement.rounds.domain.model import (
-    Completed,
-    Corrected,
-    Entered,
-    MatchReport,
-    Progress,
     Round,
     RoundCorrected,
     RoundEntered,
@@ -60,73 +42,7 @@ from prizewire_settlement.rounds.domain.model import (
     RoundState,
     RoundVoided,
     Settlement,
-    Voided,
 )
-
-CORRECTED: Final[str] = MatchCorrectedEvent.model_fields["type"].default
-
-
-@dataclass(frozen=True, slots=True)
-class RawProof:
-    """The signature of a game server's event, over the received envelope."""
-
-    raw: Mapping[str, Any]
-
-    def refused(self, *, public_key: str) -> tuple[Reason, str] | None:
-        """See ``domain.commands.Proof``."""
-        try:
-            verify_raw(topic=MATCHES.name, raw=self.raw, public_key=public_key)
-        except NotTrusted as error:
-            return Reason(error.code), error.detail
-        return None
-
-
-def claim_of(incoming: Incoming) -> MatchReport:
-    """The source, the match and the signature of a report: what admission needs."""
-    return MatchReport(**_claim(incoming))
-
-
-def _claim(incoming: Incoming) -> dict[str, Any]:
-    event = incoming.event
-    return {
-        "event_id": event.id,
-        "kind": event.type,
-        "source": event.source,
-        "subject": event.subject,
-        "match_id": event.data.match_id,
-        "competition": event.data.competition,
-        "correlation_id": event.correlationid,
-        "keyid": event.keyid,
-        "at": event.time,
-        "proof": RawProof(incoming.raw),
-        "waited": incoming.replay_of == "parked",
-        "reporter": incoming.answers_for,
-    }
-
-
-def report_of(incoming: Incoming) -> MatchReport:
-    """An event of the topic as a command."""
-    event = incoming.event
-    common = _claim(incoming)
-    if isinstance(event, MatchCompletedEvent):
-        return Completed(**common, **_result(event.data))
-    if isinstance(event, MatchCorrectedEvent):
-        return Corrected(**common, **_result(event.data), reason=event.data.reason)
-    if isinstance(event, MatchOpenedEvent | MatchClosedEvent):
-        return Progress(**common, closed=isinstance(event, MatchClosedEvent))
-    if isinstance(event, MatchEnteredEvent):
-        return Entered(**common, player=event.data.player)
-    assert isinstance(event, MatchVoidedEvent)
-    return Voided(**common, reason=event.data.reason)
-
-
-def _result(data: MatchCompleted) -> dict[str, Any]:
-    return {
-        "result_version": data.result_version,
-        "part": data.part,
-        "parts": data.parts,
-        "results": players_of(data.results),
-    }
 
 
 def players_of(results: Iterable[Result]) -> tuple[PlayerResult, ...]:

@@ -1,4 +1,4 @@
-"""What the use cases of rounds need from outside."""
+"""What the use cases of rounds need from outside, and what one transaction reads and writes."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from prizewire_money import Asset
 from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
+from prizewire_settlement.competitions.ports import Campaigns
 from prizewire_settlement.prizes.domain import Line, PlayerResult
 from prizewire_settlement.rounds.domain.changes import RoundChange
 from prizewire_settlement.rounds.domain.model import (
@@ -38,24 +39,6 @@ class RoundChanges:
     refusals: list[Refusal] = field(default_factory=list)
     disownments: list[Disownment] = field(default_factory=list)
     events: list[RoundEvent] = field(default_factory=list)
-
-    def add(self, change: RoundChange, *, new: bool) -> None:
-        """Add the changes of one report to those of the reports before it."""
-        if change.round is None:
-            return
-        self.rounds[change.round.id] = change.round
-        if new:
-            self.new.add(change.round.id)
-        self.transitions.extend(change.transitions)
-        if change.part is not None:
-            self.parts[change.round.id, change.part.result_version, change.part.part] = change.part
-        if change.settlement is not None:
-            self.settlements.append(change.settlement)
-        if change.entry is not None:
-            self.entries.append(change.entry)
-        if change.refusal is not None:
-            self.refusals.append(change.refusal)
-        self.events.extend(change.events)
 
 
 class RoundStore(Protocol):
@@ -239,3 +222,43 @@ class EventSink(Protocol):
 
     async def publish(self, events: Sequence[RoundEvent]) -> None:
         """Publish events, in this order."""
+
+
+@dataclass(slots=True, kw_only=True)
+class UnitOfWork:
+    """The stores of one transaction. ``add`` collects changes, ``save`` writes all of them with their events."""
+
+    rounds: RoundStore
+    campaigns: Campaigns
+    events: EventSink
+    changes: RoundChanges = field(default_factory=RoundChanges)
+
+    def add(self, change: RoundChange, *, new: bool = False) -> None:
+        """Collect what one report or decision changes. ``new``: its round has no row yet."""
+        if change.round is None:
+            return
+        changes, found = self.changes, change.round
+        changes.rounds[found.id] = found
+        if new:
+            changes.new.add(found.id)
+        changes.transitions.extend(change.transitions)
+        if change.part is not None:
+            changes.parts[found.id, change.part.result_version, change.part.part] = change.part
+        if change.settlement is not None:
+            changes.settlements.append(change.settlement)
+        if change.entry is not None:
+            changes.entries.append(change.entry)
+        if change.refusal is not None:
+            changes.refusals.append(change.refusal)
+        changes.events.extend(change.events)
+
+    async def save(self) -> None:
+        """Write the collected changes and publish their events in the order in which they were added.
+
+        Nothing is written where nothing was added.
+        """
+        if not self.changes.rounds and not self.changes.disownments:
+            return
+        await self.rounds.save(self.changes)
+        if self.changes.events:
+            await self.events.publish(self.changes.events)

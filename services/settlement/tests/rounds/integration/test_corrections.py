@@ -229,6 +229,8 @@ async def test_corrections_in_the_lineage(service: Service) -> None:
         f"{subject_of('m1')}/1",
         f"{subject_of('m1')}/2",
     ]
+    summaries = [entry["summary"] for entry in entries if entry["kind"] == "settlement"]
+    assert [summary.split(":")[0] for summary in summaries] == ["settlement 1", "settlement 2 (corrected)"]
 
 
 async def test_an_event_replayed_for_another_match_is_refused(service: Service) -> None:

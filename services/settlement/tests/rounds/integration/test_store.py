@@ -31,8 +31,7 @@ from prizewire_settlement.competitions.storage import Competitions, PostgresCamp
 from prizewire_settlement.rounds.domain.model import MatchReport, RoundState
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.rounds.handlers.resolution import finalize_due
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
-from prizewire_settlement.rounds.ports import RoundStore
+from prizewire_settlement.rounds.ports import RoundStore, UnitOfWork
 from prizewire_settlement.rounds.storage import writes
 from prizewire_settlement.rounds.storage.rounds import Rounds
 from services.settlement.tests.fakes import (

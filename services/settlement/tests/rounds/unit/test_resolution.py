@@ -1,7 +1,7 @@
 """What an admin decides about a round, over fakes."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -41,7 +41,11 @@ def world() -> FakeWorld:
 
 
 async def resolve(
-    world: FakeWorld, results: Sequence[PlayerResult] | None = SWAPPED, *, round_id: UUID | None = None
+    world: FakeWorld,
+    results: Sequence[PlayerResult] | None = SWAPPED,
+    *,
+    round_id: UUID | None = None,
+    now: datetime = NOW,
 ) -> Resolved:
     return await resolve_round(
         round_id=round_id or world.round_of("m1").id,
@@ -50,7 +54,7 @@ async def resolve(
         actor="ada",
         request_id=REQUEST,
         unit_of_work=world.unit_of_work(),
-        now=NOW,
+        now=now,
         lines_per_part=1_000,
     )
 
@@ -94,6 +98,25 @@ async def test_a_final_round_is_corrected_and_stays_final(world: FakeWorld) -> N
     assert isinstance(event, RoundCorrected)
     assert (event.settlement.final, event.settlement.final_at, resolved.after.final_at) == (True, NOW, NOW)
     assert resolved.after.state is RoundState.FINALIZED
+
+
+@pytest.mark.parametrize("results", [SWAPPED, None])
+async def test_a_decision_is_never_before_the_report_that_it_follows(
+    world: FakeWorld, results: Sequence[PlayerResult] | None
+) -> None:
+    """A decision that read the clock before it waited for the round's lock has the time of the round's newest change."""
+    await apply(world, completed(), now=NOW + HOUR)
+    await resolve(world, results, now=NOW)
+    assert {step.at for step in world.steps} == {NOW + HOUR}
+    assert world.round_of("m1").updated_at == NOW + HOUR
+
+
+async def test_a_report_is_never_before_the_one_that_it_follows(world: FakeWorld) -> None:
+    """A batch that read the clock before it waited for the round's lock has the time of the round's newest change."""
+    await apply(world, opened(), now=NOW + HOUR)
+    await apply(world, completed(), now=NOW)
+    await apply(world, corrected(results=SWAPPED), now=NOW)
+    assert {step.at for step in world.steps} == {NOW + HOUR}
 
 
 async def test_the_same_result_changes_nothing(world: FakeWorld) -> None:

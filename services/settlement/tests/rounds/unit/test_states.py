@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prizewire_settlement.errors import Reason, ReportRefused
-from prizewire_settlement.rounds.domain.model import EDGES, RoundState, path
+from prizewire_settlement.rounds.domain.changes import path
+from prizewire_settlement.rounds.domain.model import EDGES, RoundState
 
 LINE = [
     RoundState.NEW,

@@ -86,6 +86,8 @@ async def test_guards_of_the_first_version_learn_where_to_look(make_database):
     await owner.execute("ALTER FUNCTION subscriptions_state_edges_check() RESET search_path")
     await owner.execute("ALTER FUNCTION deliveries_state_edges_check() RESET search_path")
     await owner.execute("DROP FUNCTION inbox_forget")
+    await owner.execute("DROP TRIGGER audit_log_continues ON audit_log")
+    await owner.execute("DROP FUNCTION audit_log_continues")
     for column in ("discarded_at", "discarded_by", "discard_reason"):
         await owner.execute(f"ALTER TABLE stuck_events DROP COLUMN {column}")
     await owner.execute(

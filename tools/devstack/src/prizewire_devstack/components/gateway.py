@@ -17,6 +17,10 @@ NAME: Final = "gateway"
 START_DEADLINE_S: Final = 30.0
 READY_PATH: Final = "/health/ready"
 READ_HEADER_TIMEOUT: Final = "15s"
+HEAD_BYTES_MAX: Final = 262_144
+"""The gateway passes on longer requests than services take, so that a service's own answer (414, 431) reaches the client. Of
+more than this, Caddy answers 431 without a code, and may reset the connection.
+"""
 READ_TIMEOUT: Final = "60s"
 """Seconds to stop: as long as a service has, and more for the requests that the gateway forwards."""
 DIAL_TIMEOUT: Final = "5s"
@@ -98,6 +102,7 @@ def configuration(
         "protocols": ["h1"],
         "read_header_timeout": READ_HEADER_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
+        "max_header_bytes": HEAD_BYTES_MAX,
         "routes": [ready, *proxied, {"handle": [not_found]}],
         "errors": {"routes": [one for route in table for one in _error_routes(route)]},
     }

@@ -12,7 +12,7 @@ from prizewire_contracts.events.provider_webhooks import ProviderEventReceivedEv
 from prizewire_contracts.topics import PROVIDER_WEBHOOKS
 from prizewire_payouts.payouts.handlers.watching import Hint, apply_hints
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
-from prizewire_payouts.unit_of_work import UnitsOfWork
+from prizewire_payouts.unit_of_work import UnitOfWorkFactory
 
 CONSUMER = "payouts.provider-webhooks"
 
@@ -25,14 +25,14 @@ def hints_spec(handler: "HintsConsumer") -> ConsumerSpec:
 class HintsConsumer:
     """Makes the look-up due of each payout that a verified webhook names."""
 
-    def __init__(self, *, units_of_work: UnitsOfWork, clock: Clock) -> None:
-        self._units_of_work = units_of_work
+    def __init__(self, *, unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
         self._clock = clock
 
     async def __call__(self, tx: AsyncConnection, events: Sequence[Incoming]) -> Mapping[int, Refusal]:
         """Apply a batch; no hint is refused."""
         hints = [_hint(incoming.event) for incoming in events]
-        await apply_hints(PayoutStorage(self._units_of_work.over(tx)), hints, now=self._clock.now())
+        await apply_hints(PayoutStorage(self._unit_of_work(tx)), hints, now=self._clock.now())
         return {}
 
 

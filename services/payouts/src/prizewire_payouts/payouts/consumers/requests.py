@@ -38,7 +38,7 @@ from prizewire_payouts.payouts.handlers.operators import apply_close_refusal, ap
 from prizewire_payouts.payouts.handlers.requests import Rules, apply_commands
 from prizewire_payouts.payouts.ports import Admission
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
-from prizewire_payouts.unit_of_work import UnitOfWork, UnitsOfWork
+from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 CONSUMER = "payouts.rewards"
 
@@ -69,14 +69,14 @@ class RewardsConsumer:
     def __init__(
         self,
         *,
-        units_of_work: UnitsOfWork,
+        unit_of_work: UnitOfWorkFactory,
         admission: Callable[[UnitOfWork], Admission],
         rules: Rules,
         trust: TrustStore,
         assets: AssetRegistry,
         clock: Clock,
     ) -> None:
-        self._units_of_work = units_of_work
+        self._unit_of_work = unit_of_work
         self._admission = admission
         self._rules = rules
         self._trust = trust
@@ -96,7 +96,7 @@ class RewardsConsumer:
                 commands.append(read)
                 places.append(index)
         if commands:
-            unit_of_work = self._units_of_work.over(tx)
+            unit_of_work = self._unit_of_work(tx)
             rejections = await apply_commands(
                 PayoutStorage(unit_of_work),
                 MethodStorage(unit_of_work),
@@ -208,8 +208,8 @@ class RewardsConsumer:
 class ExecutionReports:
     """The callbacks that an execution is built with."""
 
-    def __init__(self, *, units_of_work: UnitsOfWork, schedule: Schedule, clock: Clock) -> None:
-        self._units_of_work = units_of_work
+    def __init__(self, *, unit_of_work: UnitOfWorkFactory, schedule: Schedule, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
         self._schedule = schedule
         self._clock = clock
 
@@ -248,4 +248,4 @@ class ExecutionReports:
         )
 
     def _payouts(self, tx: AsyncConnection) -> PayoutStorage:
-        return PayoutStorage(self._units_of_work.over(tx))
+        return PayoutStorage(self._unit_of_work(tx))

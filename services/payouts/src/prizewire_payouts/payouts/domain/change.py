@@ -7,18 +7,19 @@ from uuid import UUID
 
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import (
+    ATTEMPT_EDGES,
     CLOSING,
     FINAL,
+    PAYOUT_EDGES,
     AttemptState,
     CancelRefused,
     CloseRequested,
     Ended,
     Held,
+    IllegalTransition,
     Paid,
     PayoutEvent,
     PayoutState,
-    check_attempt_edge,
-    check_payout_edge,
     final_of,
 )
 
@@ -131,6 +132,30 @@ class Change:
             version = self.payout.version
         self.events.append(PendingEvent(version=version, event=event, cause=cause))
         self.touched = True
+
+
+def check_payout_edge(*, old: PayoutState, new: PayoutState) -> str:
+    """The reason that allows this step.
+
+    Raises:
+        IllegalTransition: the table has no such edge.
+    """
+    try:
+        return PAYOUT_EDGES[old, new]
+    except KeyError:
+        raise IllegalTransition(machine="payout", old=old, new=new) from None
+
+
+def check_attempt_edge(*, old: AttemptState, new: AttemptState) -> str:
+    """The reason that allows this step.
+
+    Raises:
+        IllegalTransition: the table has no such edge.
+    """
+    try:
+        return ATTEMPT_EDGES[old, new]
+    except KeyError:
+        raise IllegalTransition(machine="attempt", old=old, new=new) from None
 
 
 _LIMIT_WAIT_MAX = timedelta(hours=1)

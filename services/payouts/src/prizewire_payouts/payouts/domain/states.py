@@ -120,30 +120,6 @@ ATTEMPT_EDGES: dict[tuple[AttemptState, AttemptState], str] = {
 }
 
 
-def check_payout_edge(*, old: PayoutState, new: PayoutState) -> str:
-    """The reason that allows this step.
-
-    Raises:
-        IllegalTransition: the table has no such edge.
-    """
-    try:
-        return PAYOUT_EDGES[old, new]
-    except KeyError:
-        raise IllegalTransition(machine="payout", old=old, new=new) from None
-
-
-def check_attempt_edge(*, old: AttemptState, new: AttemptState) -> str:
-    """The reason that allows this step.
-
-    Raises:
-        IllegalTransition: the table has no such edge.
-    """
-    try:
-        return ATTEMPT_EDGES[old, new]
-    except KeyError:
-        raise IllegalTransition(machine="attempt", old=old, new=new) from None
-
-
 def final_of(*, closing: PayoutState) -> PayoutState:
     """What a closing state waits to become.
 

@@ -5,16 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause
+import orjson
+from sqlalchemy import Row, TextClause
 
 from prizewire_chassis.db import after_commit
 from prizewire_contracts.encode import EncodedEvent
+from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS
 from prizewire_payouts.payouts.domain.change import Change
-from prizewire_payouts.payouts.domain.model import Payout
+from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
 from prizewire_payouts.payouts.messages import payout_events
-from prizewire_payouts.payouts.storage import rows
 from prizewire_payouts.payouts.storage import statements as sql
 from prizewire_payouts.unit_of_work import UnitOfWork
 
@@ -69,13 +70,13 @@ class PayoutStorage:
             },
         )
         if found.rowcount:
-            self._unit_of_work.wake()
+            after_commit(self._tx, self._unit_of_work.wake_workers)
         return found.rowcount
 
     async def look_up_payouts_now(self, ids: Sequence[UUID], *, now: datetime) -> None:
         """Make these payouts due whose outcome is open or may change, and wake the rails' workers."""
         await self._tx.execute(sql.LOOK_UP_PAYOUTS_NOW, {"ids": list(ids), "now": now})
-        self._unit_of_work.wake()
+        after_commit(self._tx, self._unit_of_work.wake_workers)
 
     async def save(self) -> None:
         """See the port."""
@@ -89,22 +90,23 @@ class PayoutStorage:
         await self._save_payouts(changes)
         await self._save_attempts(changes)
         await self._save_transitions(changes)
+        outbox = self._unit_of_work.outbox
         events: list[EncodedEvent] = []
         for change in changes:
-            events.extend(payout_events(change, outbox=self._unit_of_work.outbox))
-        await self._unit_of_work.publish(events)
+            events.extend(payout_events(change, outbox=outbox))
+        await outbox.add(self._tx, events)
         if any(change.payout.state is PayoutState.APPROVED for change in changes):
-            self._unit_of_work.wake()
+            after_commit(self._tx, self._unit_of_work.wake_workers)
 
     async def _load(
         self, query: TextClause, wanted: Mapping[str, Any], *, with_attempts: bool = False
     ) -> list[Change]:
         assets = self._unit_of_work.assets
-        changes = [Change(rows.payout_from(row, assets)) for row in await self._tx.execute(query, wanted)]
+        changes = [Change(payout_from(row, assets)) for row in await self._tx.execute(query, wanted)]
         if with_attempts:
             ids = [change.payout.payout_id for change in changes]
             found = await self._tx.execute(sql.LATEST_ATTEMPTS, {"ids": ids})
-            attempts = {row.payout_id: rows.attempt_from(row) for row in found}
+            attempts = {row.payout_id: attempt_from(row) for row in found}
             for change in changes:
                 change.attempt = attempts.get(change.payout.payout_id)
         self._changes += changes
@@ -114,11 +116,11 @@ class PayoutStorage:
         """Insert new payouts and update all. The trigger sees each transition: the first comes with the update, each
         further one by a statement of its own.
         """
-        new = [rows.payout_json(change) for change in changes if change.is_new]
+        new = [payout_json(change) for change in changes if change.is_new]
         if new:
-            await self._tx.execute(sql.INSERT_PAYOUTS, {"rows": rows.dumps(new)})
+            await self._tx.execute(sql.INSERT_PAYOUTS, {"rows": dumps(new)})
         await self._tx.execute(
-            sql.UPDATE_PAYOUTS, {"rows": rows.dumps([rows.payout_json(change) for change in changes])}
+            sql.UPDATE_PAYOUTS, {"rows": dumps([payout_json(change) for change in changes])}
         )
         for index in range(1, max(len(change.transitions) for change in changes)):
             moving = [change for change in changes if index < len(change.transitions)]
@@ -132,19 +134,19 @@ class PayoutStorage:
 
     async def _save_attempts(self, changes: Sequence[Change]) -> None:
         new = [
-            rows.attempt_json(change.attempt, state=AttemptState.OPENED)
+            attempt_json(change.attempt, state=AttemptState.OPENED)
             for change in changes
             if change.attempt is not None and change.attempt_is_new
         ]
         if new:
-            await self._tx.execute(sql.INSERT_ATTEMPTS, {"rows": rows.dumps(new)})
+            await self._tx.execute(sql.INSERT_ATTEMPTS, {"rows": dumps(new)})
         for index in range(max(len(change.attempt_transitions) for change in changes)):
             moving = [
-                rows.attempt_json(change.attempt, state=change.attempt_transitions[index].new)
+                attempt_json(change.attempt, state=change.attempt_transitions[index].new)
                 for change in changes
                 if change.attempt is not None and index < len(change.attempt_transitions)
             ]
-            await self._tx.execute(sql.UPDATE_ATTEMPTS, {"rows": rows.dumps(moving)})
+            await self._tx.execute(sql.UPDATE_ATTEMPTS, {"rows": dumps(moving)})
 
     async def _save_transitions(self, changes: Sequence[Change]) -> None:
         transitions = [
@@ -162,7 +164,7 @@ class PayoutStorage:
             for one in change.transitions
         ]
         if transitions:
-            await self._tx.execute(sql.INSERT_TRANSITIONS, {"rows": rows.dumps(transitions)})
+            await self._tx.execute(sql.INSERT_TRANSITIONS, {"rows": dumps(transitions)})
         of_attempts = [
             {
                 "payout_id": change.payout.payout_id,
@@ -177,7 +179,7 @@ class PayoutStorage:
             for one in change.attempt_transitions
         ]
         if of_attempts:
-            await self._tx.execute(sql.INSERT_ATTEMPT_TRANSITIONS, {"rows": rows.dumps(of_attempts)})
+            await self._tx.execute(sql.INSERT_ATTEMPT_TRANSITIONS, {"rows": dumps(of_attempts)})
         after_commit(self._tx, lambda: _count(changes))
 
 
@@ -189,3 +191,165 @@ def _count(changes: Sequence[Change]) -> None:
                 HOLDS.labels(one.code).inc()
         for of_attempt in change.attempt_transitions:
             ATTEMPT_STEPS.labels(of_attempt.new).inc()
+
+
+def dumps(value: Any) -> str:
+    """JSON text for a jsonb parameter."""
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: Any) -> str:
+    """The driver's own UUID is a subclass that orjson does not know."""
+    if isinstance(value, UUID):
+        return str(value)
+    msg = f"{type(value).__name__} has no JSON"
+    raise TypeError(msg)
+
+
+def payout_json(change: Change) -> dict[str, Any]:
+    """A payout as a record of `jsonb_to_recordset`; its state is the one after the first transition of this change."""
+    payout = change.payout
+    state = change.transitions[0].new if change.transitions else payout.state
+    return {
+        "payout_id": payout.payout_id,
+        "correlation_id": payout.correlation_id,
+        "causation_id": payout.causation_id,
+        "player": payout.player,
+        "campaign": payout.campaign,
+        "asset": payout.amount.asset.code,
+        "amount_minor": payout.amount.minor,
+        "method_id": payout.method_id,
+        "method_version": payout.method_version,
+        "method_type": payout.method_type,
+        "rail_type": payout.rail_type,
+        "address": payout.address,
+        "memo": payout.memo,
+        "filed_by": payout.filed_by,
+        "reward_ids": list(payout.reward_ids),
+        "sources": payout.sources,
+        "one_person": payout.one_person,
+        "intent": payout.intent,
+        "intent_signature": payout.intent_signature,
+        "intent_expires_at": payout.intent_expires_at,
+        "needs_closure": payout.needs_closure,
+        "state": state,
+        "rail": payout.rail,
+        "attempts": payout.attempts,
+        "attempts_waived": payout.attempts_waived,
+        "code": payout.code,
+        "reason": payout.reason,
+        "ends_as": payout.ends_as,
+        "cancel_asked_by": payout.cancel_asked_by,
+        "cancel_code": payout.cancel_code,
+        "cancel_reason": payout.cancel_reason,
+        "cancel_answer": payout.cancel_answer,
+        "hold_no": payout.hold_no,
+        "approvers_needed": payout.approvers_needed,
+        "expiry_told": payout.expiry_told,
+        "version": payout.version,
+        "close_version": payout.close_version,
+        "closure": payout.closure,
+        "due_at": payout.due_at,
+        "polls": payout.polls,
+        "provider_ref": payout.provider_ref,
+        "proof": payout.proof,
+        "fee_minor": None if payout.fee is None else payout.fee.minor,
+        "fee_asset": None if payout.fee is None else payout.fee.asset.code,
+        "fee_borne_by": payout.fee_borne_by,
+        "paid_at": payout.paid_at,
+        "return_ref": payout.return_ref,
+        "returned_minor": None if payout.returned is None else payout.returned.minor,
+        "requested_at": payout.requested_at,
+        "changed_at": payout.changed_at,
+    }
+
+
+def payout_from(row: Row[Any], assets: AssetRegistry) -> Payout:
+    """A payout as stored."""
+    asset = assets[row.asset]
+    fee = None if row.fee_minor is None else Amount(assets[row.fee_asset], row.fee_minor)
+    return Payout(
+        payout_id=row.payout_id,
+        correlation_id=row.correlation_id,
+        causation_id=row.causation_id,
+        player=row.player,
+        campaign=row.campaign,
+        amount=Amount(asset, row.amount_minor),
+        method_id=row.method_id,
+        method_version=row.method_version,
+        method_type=row.method_type,
+        rail_type=row.rail_type,
+        address=row.address,
+        memo=row.memo,
+        filed_by=row.filed_by,
+        reward_ids=tuple(UUID(value) for value in row.reward_ids),
+        # only a change behind the service's back stores anything but an object; like an empty one, it is not signed
+        intent=row.intent if isinstance(row.intent, dict) else {},
+        intent_signature=row.intent_signature,
+        intent_expires_at=row.intent_expires_at,
+        needs_closure=row.needs_closure,
+        requested_at=row.requested_at,
+        changed_at=row.changed_at,
+        state=PayoutState(row.state),
+        rail=row.rail,
+        attempts=row.attempts,
+        attempts_waived=row.attempts_waived,
+        code=row.code,
+        reason=row.reason,
+        ends_as=None if row.ends_as is None else PayoutState(row.ends_as),
+        cancel_asked_by=row.cancel_asked_by,
+        cancel_code=row.cancel_code,
+        cancel_reason=row.cancel_reason,
+        cancel_answer=row.cancel_answer,
+        hold_no=row.hold_no,
+        approvers_needed=row.approvers_needed,
+        expiry_told=row.expiry_told,
+        version=row.version,
+        close_version=row.close_version,
+        closure=row.closure,
+        due_at=row.due_at,
+        polls=row.polls,
+        provider_ref=row.provider_ref,
+        proof=row.proof,
+        fee=fee,
+        fee_borne_by=row.fee_borne_by,
+        paid_at=row.paid_at,
+        return_ref=row.return_ref,
+        returned=None if row.returned_minor is None else Amount(asset, row.returned_minor),
+        sources=tuple((role, subject) for role, subject in row.sources),
+        one_person=tuple(row.one_person),
+    )
+
+
+def attempt_json(attempt: Attempt, *, state: AttemptState) -> dict[str, Any]:
+    """An attempt as a record of `jsonb_to_recordset`, in the state given."""
+    return {
+        "payout_id": attempt.payout_id,
+        "attempt_no": attempt.attempt_no,
+        "rail": attempt.rail,
+        "provider_key": attempt.provider_key,
+        "request_hash": attempt.request_hash,
+        "state": state,
+        "provider_ref": attempt.provider_ref,
+        "code": attempt.code,
+        "answer": attempt.answer,
+        "opened_at": attempt.opened_at,
+        "changed_at": attempt.changed_at,
+    }
+
+
+def attempt_from(row: Row[Any]) -> Attempt:
+    """An attempt as stored."""
+    return Attempt(
+        payout_id=row.payout_id,
+        attempt_no=row.attempt_no,
+        rail=row.rail,
+        provider_key=row.provider_key,
+        request_hash=row.request_hash,
+        state=AttemptState(row.state),
+        provider_ref=row.provider_ref,
+        code=row.code,
+        answer=row.answer,
+        opened_at=row.opened_at,
+        changed_at=row.changed_at,
+    )

@@ -12,8 +12,8 @@ from prizewire_contracts.codes import PAYOUT_DECISIONS, RetryDecision
 from prizewire_payouts.metrics import OLDEST_UNKNOWN, PAYOUTS, PAYOUTS_WAITING
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import FINAL, PayoutState
-from prizewire_payouts.payouts.storage import rows
 from prizewire_payouts.payouts.storage import statements as sql
+from prizewire_payouts.payouts.storage.payouts import attempt_from, payout_from
 from prizewire_payouts.unit_of_work import UnitOfWork
 
 
@@ -54,16 +54,16 @@ class PayoutQueries:
     async def find(self, payout_id: UUID) -> Payout | None:
         """One payout."""
         row = (await self._tx.execute(sql.GET_PAYOUT, {"id": payout_id})).one_or_none()
-        return None if row is None else rows.payout_from(row, self._assets)
+        return None if row is None else payout_from(row, self._assets)
 
     async def attempts(self, payout_id: UUID) -> list[Attempt]:
         """All attempts of a payout, first to last."""
-        return [rows.attempt_from(row) for row in await self._tx.execute(sql.ATTEMPTS, {"id": payout_id})]
+        return [attempt_from(row) for row in await self._tx.execute(sql.ATTEMPTS, {"id": payout_id})]
 
     async def page(self, wanted: PayoutFilter) -> list[Payout]:
         """A page of payouts, newest request first."""
         found = await self._tx.execute(*listing(wanted))
-        return [rows.payout_from(row, self._assets) for row in found]
+        return [payout_from(row, self._assets) for row in found]
 
     async def changed_page(
         self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
@@ -72,7 +72,7 @@ class PayoutQueries:
         The database sets the time: who writes a row cannot choose it.
         """
         found = await self._tx.execute(*changed_listing(since=since, before=before, limit=limit))
-        return [StoredPayout(rows.payout_from(row, self._assets), row.stored_at) for row in found]
+        return [StoredPayout(payout_from(row, self._assets), row.stored_at) for row in found]
 
     async def has_rail(self, rail: str) -> bool:
         """Whether any payout was routed to a rail of this name."""

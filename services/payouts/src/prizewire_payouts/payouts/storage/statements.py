@@ -2,14 +2,82 @@
 
 from sqlalchemy import TextClause, text
 
-from prizewire_payouts.payouts.storage import rows
+_PAYOUT_FIXED: dict[str, str] = {
+    "payout_id": "uuid",
+    "correlation_id": "text",
+    "causation_id": "text",
+    "player": "text",
+    "campaign": "text",
+    "asset": "text",
+    "amount_minor": "bigint",
+    "method_id": "uuid",
+    "method_version": "int",
+    "method_type": "text",
+    "rail_type": "text",
+    "address": "text",
+    "memo": "text",
+    "filed_by": "text",
+    "reward_ids": "jsonb",
+    "sources": "jsonb",
+    "one_person": "jsonb",
+    "needs_closure": "boolean",
+    "requested_at": "timestamptz",
+}
+"""Columns that are written once, when a payout is inserted."""
+_PAYOUT_COLUMNS: dict[str, str] = {
+    "intent": "jsonb",
+    "intent_signature": "text",
+    "intent_expires_at": "timestamptz",
+    "state": "text",
+    "rail": "text",
+    "attempts": "int",
+    "attempts_waived": "int",
+    "code": "text",
+    "reason": "text",
+    "ends_as": "text",
+    "cancel_asked_by": "text",
+    "cancel_code": "text",
+    "cancel_reason": "text",
+    "cancel_answer": "text",
+    "hold_no": "int",
+    "approvers_needed": "int",
+    "expiry_told": "boolean",
+    "version": "int",
+    "close_version": "int",
+    "closure": "text",
+    "due_at": "timestamptz",
+    "polls": "int",
+    "provider_ref": "text",
+    "proof": "jsonb",
+    "fee_minor": "bigint",
+    "fee_asset": "text",
+    "fee_borne_by": "text",
+    "paid_at": "timestamptz",
+    "return_ref": "text",
+    "returned_minor": "bigint",
+    "changed_at": "timestamptz",
+}
+"""Columns that change."""
+_ATTEMPT_COLUMNS: dict[str, str] = {
+    "payout_id": "uuid",
+    "attempt_no": "int",
+    "rail": "text",
+    "provider_key": "uuid",
+    "request_hash": "text",
+    "state": "text",
+    "provider_ref": "text",
+    "code": "text",
+    "answer": "jsonb",
+    "opened_at": "timestamptz",
+    "changed_at": "timestamptz",
+}
 
 
 def _record(columns: dict[str, str]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns.items())
 
 
-_ALL = {**rows.PAYOUT_FIXED, **rows.PAYOUT_COLUMNS}
+_ALL = {**_PAYOUT_FIXED, **_PAYOUT_COLUMNS}
 INSERT_PAYOUTS = text(
     f"INSERT INTO payouts ({', '.join(_ALL)}) SELECT "  # noqa: S608 - column names of our own
     + ", ".join("'requested'" if name == "state" else f"r.{name}" for name in _ALL)
@@ -17,8 +85,8 @@ INSERT_PAYOUTS = text(
 )
 UPDATE_PAYOUTS = text(
     "UPDATE payouts p SET "  # noqa: S608 - column names of our own
-    + ", ".join(f"{name} = r.{name}" for name in rows.PAYOUT_COLUMNS)
-    + f" FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(payout_id uuid, {_record(rows.PAYOUT_COLUMNS)})"
+    + ", ".join(f"{name} = r.{name}" for name in _PAYOUT_COLUMNS)
+    + f" FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(payout_id uuid, {_record(_PAYOUT_COLUMNS)})"
     + " WHERE p.payout_id = r.payout_id"
 )
 MOVE_PAYOUTS = text(
@@ -27,9 +95,9 @@ MOVE_PAYOUTS = text(
     "WHERE p.payout_id = u.payout_id"
 )
 INSERT_ATTEMPTS = text(
-    f"INSERT INTO attempts ({', '.join(rows.ATTEMPT_COLUMNS)}) "  # noqa: S608 - column names of our own
-    f"SELECT {', '.join('r.' + name for name in rows.ATTEMPT_COLUMNS)} "
-    f"FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r({_record(rows.ATTEMPT_COLUMNS)})"
+    f"INSERT INTO attempts ({', '.join(_ATTEMPT_COLUMNS)}) "  # noqa: S608 - column names of our own
+    f"SELECT {', '.join('r.' + name for name in _ATTEMPT_COLUMNS)} "
+    f"FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r({_record(_ATTEMPT_COLUMNS)})"
 )
 UPDATE_ATTEMPTS = text(
     "UPDATE attempts a SET provider_ref = r.provider_ref, code = r.code, answer = r.answer, "
@@ -40,7 +108,7 @@ UPDATE_ATTEMPTS = text(
 )
 PAYOUT = f"SELECT {', '.join('p.' + name for name in (*_ALL, 'stored_at'))} FROM payouts p WHERE "  # noqa: S608 - column names of our own
 """Begins a query for whole payouts, the rows of ``payout_from``."""
-_ATTEMPT = ", ".join(f"a.{name}" for name in rows.ATTEMPT_COLUMNS)
+_ATTEMPT = ", ".join(f"a.{name}" for name in _ATTEMPT_COLUMNS)
 GET_PAYOUT = text(PAYOUT + "p.payout_id = :id")
 LOCK_PAYOUTS = text(PAYOUT + "p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE")
 HAS_RAIL = text("SELECT 1 FROM payouts WHERE rail = :rail LIMIT 1")

@@ -299,6 +299,8 @@ class CampaignController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Activate a draft or a paused campaign",
+        description="Settled rounds are booked from now on, waiting rounds first. While rounds wait, the campaign is "
+        "`exhausted`; it becomes `active` without a further request once they are booked.",
         refusals=STATUSES.refusals("campaign_unknown", "illegal_transition"),
     )
     async def activate(
@@ -308,7 +310,9 @@ class CampaignController(Controller):
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> CampaignAnswer:
-        """Settled rounds are booked from now on, waiting rounds first."""
+        """Settled rounds are booked from now on, waiting rounds first. While rounds wait, the campaign is ``exhausted``; it
+        becomes ``active`` without a further request once they are booked.
+        """
         return await _change(context, campaign_id, CampaignState.ACTIVE, actor=request.user)
 
     @post(

@@ -20,8 +20,7 @@ from prizewire_rewards.payouts.domain.funding import (
     withdrawn_move,
 )
 from prizewire_rewards.payouts.domain.model import Payout
-from prizewire_rewards.payouts.handlers.intents import make_operator_payout
-from prizewire_rewards.payouts.handlers.requests import store_request
+from prizewire_rewards.payouts.handlers.requests import make_operator_payout, store_request
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 
 

@@ -20,7 +20,7 @@ from prizewire_rewards.payouts.domain.commands import (
 )
 from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, IntentRenewed, Method, Payout, PayoutState
 from prizewire_rewards.payouts.domain.rules import given_back_move, paid_moves, returned_move
-from prizewire_rewards.payouts.handlers.intents import renew_intent
+from prizewire_rewards.payouts.handlers.requests import renew_intent
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 
 PayoutEvent = MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod

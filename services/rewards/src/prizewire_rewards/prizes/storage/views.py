@@ -27,9 +27,11 @@ async def list_prizes(
     correlation_id: str | None,
     limit: int,
     after: PrizePosition | None,
+    held: bool = False,
 ) -> list[RewardView]:
     """List prizes by the time of their round's settlement, newest first, then by round and line. Prizes of one player are
-    found by the index of players, all others by the index of rounds.
+    found by the index of players, ``held`` ones by their own index, all others by the index of rounds. A page of held prizes
+    reads all of them: each waits for a person, so they are few.
     """
     values: dict[str, Any] = {"limit": limit}
     of_round: list[str] = []
@@ -42,9 +44,12 @@ async def list_prizes(
         values["correlation_id"] = correlation_id
     if after is not None:
         values |= {"at": after.settled_at, "after": after.round_id, "line": after.line}
-    if player is not None:
-        values["player"] = player
-        of_prize.append("x.player = :player")
+    if player is not None or held:
+        if player is not None:
+            values["player"] = player
+            of_prize.append("x.player = :player")
+        if held:
+            of_prize.append(f"x.state = '{RewardState.HELD}'")
         if after is not None:
             of_prize += ["(x.settled_at, x.round_id) <= (:at, :after)", _LATER]
         if round_id is not None:

@@ -41,6 +41,7 @@ class FinalizeRound:
 
     round_id: UUID
     settlement_version: int
+    correlation_id: str
     cause: str
 
 

@@ -1,21 +1,28 @@
-"""Changes of rounds in one transaction: loaded state, changes, and how they are saved together."""
+"""Changes of rounds, and of the pools and queues of their campaigns, in one transaction, and how they are saved together."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_rewards.campaigns.domain.model import Campaign, Delivery
+from prizewire_rewards.campaigns.domain.model import (
+    CAMPAIGN_EDGES,
+    Campaign,
+    CampaignChanged,
+    CampaignState,
+    Delivery,
+    PoolExhausted,
+)
 from prizewire_rewards.claims.handlers.claims import open_claims
 from prizewire_rewards.ledger.domain.accounts import Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableStep
 from prizewire_rewards.ledger.domain.records import Credit, Event, credits_of, step
 from prizewire_rewards.ledger.handlers import Debt, UnitOfWork, open_receivables
 from prizewire_rewards.payouts.domain.model import Payout
-from prizewire_rewards.payouts.handlers.direct import NO_PAYOUT_METHOD, DirectPrize, request_direct
+from prizewire_rewards.payouts.handlers.requests import NO_PAYOUT_METHOD, DirectPrize, request_direct
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward, RewardEventKind, Round, RoundWork, Settlement
-from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
+from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState, RoundState
 from prizewire_rewards.prizes.handlers import organizer_fee_parties, prize_parties
 from prizewire_rewards.rounds.handlers.follow_ups import (
     PendingEvent,
@@ -24,9 +31,9 @@ from prizewire_rewards.rounds.handlers.follow_ups import (
     recount_changed,
     update_levels,
 )
-from prizewire_rewards.rounds.handlers.pool_changes import PoolChanges
 from prizewire_rewards.rounds.ports import RoundPorts
 
+SYSTEM = "rewards"
 NO_EVENTS: Mapping[UUID, int] = {}
 _PRIZE_MOVES = frozenset(
     {
@@ -61,7 +68,7 @@ class Booked:
         return Booked(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
-class RoundChanges(PoolChanges):
+class RoundChanges:
     """The changes of rounds, their prizes and campaigns in one transaction.
 
     The caller loads and locks rounds and campaigns; campaigns in ``deliveries`` are loaded without a lock.
@@ -79,13 +86,17 @@ class RoundChanges(PoolChanges):
         ports: RoundPorts,
         now: datetime,
     ) -> None:
-        super().__init__(campaigns, uow=UnitOfWork(ports, now=now))
+        self.campaigns = dict(campaigns)
+        self.moved_campaigns: set[UUID] = set()
         self.rounds = dict(rounds)
         self.rewards: dict[UUID, list[Reward]] = {key: list(found) for key, found in rewards.items()}
         self.counts = Booked()
         self._deliveries = deliveries
         self._earlier_events = earlier_events
         self._ports = ports
+        self._uow = UnitOfWork(ports, now=now)
+        self._events: list[PendingEvent | Event] = []
+        self._queued_rounds = 0
         self.new: set[UUID] = set()
         self._added: list[Reward] = []
         self._changed: set[UUID] = set()
@@ -97,6 +108,58 @@ class RoundChanges(PoolChanges):
         self._work: list[RoundWork] = []
         self.booked_rounds = 0
         self.booked_lines = 0
+
+    def reopen_if_paid(self, campaign_id: UUID) -> None:
+        """Set an exhausted campaign active again if no round waits in its queue."""
+        campaign = self.campaigns[campaign_id]
+        if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
+            self._move_campaign(campaign, CampaignState.ACTIVE, cause=f"campaign/{campaign_id}/queue-empty")
+
+    def grant(self, campaign_id: UUID, amount: int) -> None:
+        """Reduce a pool by a granted amount; a negative amount came back to it."""
+        campaign = self.campaigns[campaign_id]
+        self.campaigns[campaign_id] = replace(
+            campaign, available=campaign.available - amount, granted=campaign.granted + amount
+        )
+        self.moved_campaigns.add(campaign_id)
+
+    def queue(self, round_: Round, *, cause: str) -> Round:
+        """Add a round at the end of its campaign's queue. Returns the round with its position."""
+        campaign = self.campaigns[round_.settlement.campaign]
+        position = campaign.queue_tail + 1
+        self._queued_rounds += 1
+        campaign = replace(campaign, queued=campaign.queued + 1, queue_tail=position)
+        self.campaigns[campaign.id] = campaign
+        self.moved_campaigns.add(campaign.id)
+        if campaign.state is CampaignState.ACTIVE:
+            campaign = self._move_campaign(campaign, CampaignState.EXHAUSTED, cause=cause)
+            campaign = replace(campaign, version=campaign.version + 1)
+            self.campaigns[campaign.id] = campaign
+            self._events.append(PoolExhausted(campaign=campaign, cause=cause))
+        return replace(round_, queue_position=position)
+
+    def dequeue(self, round_: Round, *, state: RoundState) -> Round:
+        """Remove a round from the queue. The caller stores the returned round, which has its new state."""
+        campaign = self.campaigns[round_.settlement.campaign]
+        self.campaigns[campaign.id] = replace(campaign, queued=campaign.queued - 1)
+        self.moved_campaigns.add(campaign.id)
+        return replace(round_, state=state, queue_position=None, short=0)
+
+    def _move_campaign(self, campaign: Campaign, to: CampaignState, *, cause: str) -> Campaign:
+        state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=to)
+        moved = replace(campaign, state=state, version=campaign.version + 1)
+        self.campaigns[campaign.id] = moved
+        self.moved_campaigns.add(campaign.id)
+        self._uow.transition(
+            "campaign",
+            campaign.id,
+            was=campaign.state,
+            to=state,
+            cause=cause,
+            correlation_id=str(campaign.id),
+        )
+        self._events.append(CampaignChanged(campaign=moved, actor=SYSTEM, created=False))
+        return moved
 
     def delivery(self, settlement: Settlement) -> Delivery:
         """How final prizes of the round are delivered."""
@@ -247,16 +310,21 @@ class RoundChanges(PoolChanges):
         uow.emit(*build_events(self._events, payouts, rounds=self.rounds, rewards=self.rewards))
         await self._store()
         changed = {key: self.rewards.get(key, ()) for key in sorted(self._changed - self.new)}
-        await recount_changed(changed, rounds=self.rounds, campaigns=self.campaigns, ports=ports, now=now)
+        if changed:
+            await recount_changed(changed, rounds=self.rounds, campaigns=self.campaigns, ports=ports, now=now)
         if payouts:
             await ports.payouts.add(list(payouts.values()), now=now)
         if self._payouts:
             await ports.payouts.save(self._payouts, now=now)
         for round_id, opened in self._claims.items():
-            await self._open_claims(round_id, opened)
-        await close_lost_claims(
-            changed, rounds=self.rounds, deliveries=self._deliveries, uow=uow, ports=ports
-        )
+            claimable = [reward for reward in self.rewards[round_id] if reward.id in opened]
+            head = self.rounds[round_id].settlement
+            campaign = self._deliveries[head.campaign]
+            await open_claims(claimable, settlement=head, campaign=campaign, uow=uow, ports=ports)
+        if changed:
+            await close_lost_claims(
+                changed, rounds=self.rounds, deliveries=self._deliveries, uow=uow, ports=ports
+            )
         await uow.save()
         done = Booked(
             rounds=self.booked_rounds,
@@ -331,16 +399,6 @@ class RoundChanges(PoolChanges):
             await ports.rounds.save(saved, moved, now=now)
         if self._work:
             await ports.rounds.add_work(self._work, now=now)
-
-    async def _open_claims(self, round_id: UUID, opened: set[UUID]) -> None:
-        settlement = self.rounds[round_id].settlement
-        await open_claims(
-            [reward for reward in self.rewards[round_id] if reward.id in opened],
-            settlement=settlement,
-            campaign=self._deliveries[settlement.campaign],
-            uow=self._uow,
-            ports=self._ports,
-        )
 
     def begin(self, round_: Round, *, cause: str) -> None:
         """Add a new round."""

@@ -22,13 +22,15 @@ _Batch = Sequence[tuple[int, RoundCommand]]
 @dataclass(slots=True)
 class SettlementResult:
     """The result of a batch: refusals by index, counts of booked changes, and counts of held lines by cap. ``unbooked`` are
-    the indexes of commands about permanently refused settlement versions; ``refused`` counts these versions by code.
+    the indexes of commands about permanently refused settlement versions or disowned rounds; ``refused`` counts the refused
+    versions by code, and ``disowned`` the commands about disowned rounds that have no effect.
     """
 
     refusals: dict[int, Refused] = field(default_factory=dict)
     booked: Booked = field(default_factory=Booked)
     held: Counter[str] = field(default_factory=Counter)
     unbooked: set[int] = field(default_factory=set)
+    disowned: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -53,8 +55,12 @@ async def apply_settlements(
             await _book(batch, campaigns, rounds, disowned, done=done, ports=ports, tools=tools, now=now)
             continue
         [(index, command)] = batch
-        refusals = await RefusalBook.open([command], rounds=rounds, disowned=disowned, ports=ports)
-        if _is_for_refused_version(command, refusals):
+        if await _has_no_effect(command, disowned, ports=ports, now=now):
+            done.unbooked.add(index)
+            done.disowned += 1
+            continue
+        refusals = await RefusalBook.open([command], rounds=rounds, ports=ports)
+        if refusals.refuses(command):
             done.unbooked.add(index)
             continue
         try:
@@ -133,9 +139,7 @@ async def _book(
     rewards = await ports.rounds.rewards(finalized) if finalized else {}
     others = {rounds[key].settlement.campaign for key in finalized} - campaigns.keys()
     deliveries = {**campaigns, **(await ports.campaigns.load(others) if others else {})}
-    refusals = await RefusalBook.open(
-        (command for _, command in batch), rounds=rounds, disowned=disowned, ports=ports
-    )
+    refusals = await RefusalBook.open((command for _, command in batch), rounds=rounds, ports=ports)
     earlier = {key: count for key in refusals.rounds if (count := refusals.count(key))}
     changes = RoundChanges(
         campaigns=campaigns,
@@ -153,7 +157,11 @@ async def _book(
         now=now,
     )
     for index, command in batch:
-        if _is_for_refused_version(command, refusals):
+        if await _has_no_effect(command, disowned, ports=ports, now=now):
+            done.unbooked.add(index)
+            done.disowned += 1
+            continue
+        if refusals.refuses(command):
             done.unbooked.add(index)
             continue
         try:
@@ -176,11 +184,13 @@ async def _book(
     done.booked += await changes.save(tools=tools)
 
 
-def _is_for_refused_version(command: RoundCommand, refusals: RefusalBook) -> bool:
-    """Whether a command is about a permanently refused settlement version: it has no effect."""
-    if isinstance(command, SettleRound):
-        head = command.settlement
-        return refusals.refuses(head.round_id, version=head.settlement_version)
-    if isinstance(command, FinalizeRound):
-        return refusals.refuses(command.round_id, version=command.settlement_version)
-    return False
+async def _has_no_effect(
+    command: RoundCommand, disowned: frozenset[UUID], *, ports: RoundPorts, now: datetime
+) -> bool:
+    """Whether a command is about a disowned round and therefore has no effect; that is recorded. A void moves nothing more,
+    but its time is stored with the disownment.
+    """
+    if isinstance(command, VoidRound) or round_of(command) not in disowned:
+        return False
+    await ports.disownments.record_without_effect(command, now=now)
+    return True

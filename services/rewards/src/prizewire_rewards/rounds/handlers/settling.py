@@ -202,18 +202,10 @@ def _new_rewards(settlement: Settlement, lines: Iterable[Line]) -> list[Reward]:
 FIRST_VERSION = 1
 
 
-NONE_DISOWNED: frozenset[UUID] = frozenset()
-
-
 class RefusalBook:
-    """The refused versions of rounds that were never booked, and those of this transaction. ``disowned`` rounds are never
-    booked.
-    """
+    """The refused versions of rounds that were never booked, and those of this transaction."""
 
-    def __init__(
-        self, known: Mapping[UUID, Sequence[int]], *, disowned: frozenset[UUID] = NONE_DISOWNED
-    ) -> None:
-        self._disowned = disowned
+    def __init__(self, known: Mapping[UUID, Sequence[int]]) -> None:
         self._known = {key: list(versions) for key, versions in known.items()}
         self._fresh: list[RefusedRound] = []
 
@@ -224,7 +216,6 @@ class RefusalBook:
         *,
         rounds: Mapping[UUID, Round],
         ports: RoundPorts,
-        disowned: frozenset[UUID] = NONE_DISOWNED,
     ) -> "RefusalBook":
         """Load the earlier refusals of the rounds of ``commands`` that are not among the booked ``rounds``.
 
@@ -242,7 +233,7 @@ class RefusalBook:
             else:
                 wanted.add(head.round_id)
         unknown = wanted - settled - rounds.keys()
-        return cls(await ports.rounds.refused(unknown) if unknown else {}, disowned=disowned)
+        return cls(await ports.rounds.refused(unknown) if unknown else {})
 
     @property
     def rounds(self) -> Iterable[UUID]:
@@ -257,13 +248,12 @@ class RefusalBook:
         """The settlement version that can be booked first."""
         return max(self._known.get(round_id, (0,))) + 1
 
-    def refuses(self, round_id: UUID, *, version: int) -> bool:
-        """Whether this version of the round was refused."""
-        return version in self._known.get(round_id, ())
-
-    def disowns(self, round_id: UUID) -> bool:
-        """Whether two admins disowned the round."""
-        return round_id in self._disowned
+    def refuses(self, command: RoundCommand) -> bool:
+        """Whether a command is about a permanently refused settlement version: it has no effect."""
+        if isinstance(command, VoidRound):
+            return False
+        about = command.settlement if isinstance(command, SettleRound) else command
+        return about.settlement_version in self._known.get(about.round_id, ())
 
     def refuse(self, command: SettleRound, problem: NeverBookable) -> None:
         """Refuse the version of ``command`` permanently."""
@@ -313,8 +303,6 @@ def settle_command(
 
 def _check_first(command: SettleRound, *, changes: RoundChanges, refusals: RefusalBook) -> None:
     head = command.settlement
-    if refusals.disowns(head.round_id):
-        raise Refused("illegal_transition", f"round {head.round_id} was disowned: it is never booked")
     first = refusals.next_version(head.round_id)
     if head.settlement_version != first:
         detail = f"round {head.round_id} is not booked yet, so version {first} comes first, not {head.settlement_version}"

@@ -137,6 +137,10 @@ class DisownmentController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Approve a disownment: the round's money is taken back",
+        description="Prizes and fees go back to the pool, entry fees to their players. `taken_back` shows the amounts, "
+        "`left` what is left to do. The filer, a player with a prize of the round, and a party of it may not approve. "
+        "The method is `POST`, and an `Idempotency-Key` is required. A held payout is approved and rejected in payouts by `PUT`: "
+        "`/api/admin/payouts/{id}/approve` and `/reject`.",
         refusals=STATUSES.refusals(
             "own_disownment",
             "decider_is_party",

@@ -68,6 +68,18 @@ CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
 }
 
 
+OF_DEBTS: Final = frozenset(
+    {
+        TransferType.RECEIVABLE_OPENED,
+        TransferType.RECEIVABLE_RECOVERED,
+        TransferType.RECEIVABLE_SETTLED,
+        TransferType.RECEIVABLE_WRITTEN_OFF,
+        TransferType.RECEIVABLE_RESTORED,
+    }
+)
+"""The types whose transfers open or change a debt of a player."""
+
+
 def types_of(name: str) -> frozenset[str] | None:
     """The transfer types of a filter: one type by its name, or all types of a category; None for any other name."""
     found = frozenset(type_ for type_ in CATEGORY_OF if type_ == name) or frozenset(
@@ -149,6 +161,14 @@ class HistoryEntry:
     status: Status
     payout: PayoutAmounts | None = None
     money_in: MoneyIn | None = None
+
+    @property
+    def debt(self) -> UUID | None:
+        """The receivable that the transfer opens or changes, which its cause names. None for all other transfers."""
+        kind, *rest = self.cause.split("/")
+        if self.type not in OF_DEBTS or kind != "receivable" or not rest:
+            return None
+        return UUID(rest[0])
 
 
 class Position(NamedTuple):

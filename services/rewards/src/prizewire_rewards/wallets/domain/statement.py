@@ -14,8 +14,8 @@ BUCKETS = (Kind.WINNINGS, Kind.TOPUP, Kind.PENDING)
 
 
 class StatementLine(NamedTuple):
-    """An entry of a statement: its credit or debit, and the balance of all buckets after it. A move between two buckets has
-    the credit and the debit zero.
+    """An entry of a statement: its credit or debit, and the balance of all buckets after it. A move between two buckets, and
+    the opening of a debt, have the credit and the debit zero.
     """
 
     entry: HistoryEntry

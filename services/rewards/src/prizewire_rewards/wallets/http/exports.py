@@ -69,23 +69,32 @@ def _common(amounts: Amounts, entry: HistoryEntry) -> tuple[str, ...]:
 
 
 _COMMON: Final = ("id", "at", "type", "category", "status", "asset", "amount", "fees", "arrives", "code")
-_OF_PLAYER: Final = (*_COMMON, "direction", "from_bucket", "to_bucket", "correlation_id", "group_id")
+_OF_PLAYER: Final = (
+    *_COMMON,
+    "direction",
+    "from_bucket",
+    "to_bucket",
+    "correlation_id",
+    "group_id",
+    "debt_id",
+)
 _OF_ALL: Final = (
     *_COMMON, "debit_kind", "debit_owner", "credit_kind", "credit_owner", "cause", "correlation_id", "group_id",
-    "reference", "booked_by", "repeats",
+    "reference", "booked_by", "repeats", "debt_id",
 )  # fmt: skip
 
 
 def _row_of_player(amounts: Amounts, entry: HistoryEntry, *, player: str) -> tuple[str, ...]:
     side = [word or "" for word in side_of(entry, player=player)]
-    return (*_common(amounts, entry), *side, entry.correlation_id, str(entry.group))
+    return (*_common(amounts, entry), *side, entry.correlation_id, str(entry.group), str(entry.debt or ""))
 
 
 def _row_of_all(amounts: Amounts, entry: HistoryEntry) -> tuple[str, ...]:
     accounts = (entry.debit_kind, entry.debit_owner, entry.credit_kind, entry.credit_owner)
     came = entry.money_in
     booked = ("", "", "") if came is None else (came.reference, came.booked_by, str(came.repeats or ""))
-    return (*_common(amounts, entry), *accounts, entry.cause, entry.correlation_id, str(entry.group), *booked)
+    of = (entry.cause, entry.correlation_id, str(entry.group))
+    return (*_common(amounts, entry), *accounts, *of, *booked, str(entry.debt or ""))
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:

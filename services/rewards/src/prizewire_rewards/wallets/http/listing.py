@@ -50,7 +50,7 @@ FILTER_REFUSALS = ("asset_unknown", "type_unknown", "status_unknown", "period_in
 PAGE_REFUSALS = (*FILTER_REFUSALS, "page_invalid")
 _TYPES = (
     "A type of transfer or a category. In the history of one player, `credit` finds what a bucket receives and `debit` "
-    "what a bucket pays: a move between two buckets is found by both."
+    "what a bucket pays: a move between two buckets is found by both, and the opening of a debt by neither."
 )
 _FROM = (
     "No earlier than this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
@@ -290,6 +290,7 @@ def _shown(amounts: Amounts, entry: HistoryEntry) -> dict[str, Any]:
         "at": entry.at,
         "correlation_id": entry.correlation_id,
         "group_id": entry.group,
+        "debt_id": entry.debt,
         "fees": fees,
         "arrives": arrives_of(amounts, entry),
         "code": None if entry.payout is None else entry.payout.code,
@@ -322,11 +323,15 @@ def arrives_of(amounts: Amounts, entry: HistoryEntry) -> str | None:
 
 
 def side_of(entry: HistoryEntry, *, player: str) -> WalletSide:
-    """The effect of an entry on a player's wallet: the bucket that pays and the bucket that receives."""
+    """The effect of an entry on a player's wallet: the bucket that pays and the bucket that receives. The opening of a debt
+    has neither.
+    """
     from_bucket = _bucket_of(entry.debit_kind) if entry.debit_owner == player else None
     to_bucket = _bucket_of(entry.credit_kind) if entry.credit_owner == player else None
     if from_bucket is not None and to_bucket is not None:
         return WalletSide("internal", from_bucket, to_bucket)
+    if entry.type == TransferType.RECEIVABLE_OPENED:
+        return WalletSide("none", None, None)
     return WalletSide("debit" if to_bucket is None else "credit", from_bucket, to_bucket)
 
 

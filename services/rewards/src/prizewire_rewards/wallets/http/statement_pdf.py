@@ -14,7 +14,7 @@ from fpdf import FPDF
 from fpdf.enums import Align, XPos, YPos
 
 from prizewire_money import Amount, Asset
-from prizewire_rewards.ledger.domain.accounts import Kind
+from prizewire_rewards.ledger.domain.accounts import Kind, TransferType
 from prizewire_rewards.wallets.domain.history import HistoryEntry, PayoutFee
 from prizewire_rewards.wallets.domain.statement import BUCKETS, Statement
 
@@ -125,10 +125,13 @@ def _totals(paper: _Paper, statement: Statement, wire: Callable[[int], str]) -> 
 
 def _entries(paper: _Paper, statement: Statement, wire: Callable[[int], str]) -> None:
     paper.heading("Entries", 11)
-    paper.row(["Time", "HistoryEntry", "Number", "In", "Out", "Balance"], _ENTRIES, left=3, bold=True)
+    paper.row(["Time", "Entry", "Number", "In", "Out", "Balance"], _ENTRIES, left=3, bold=True)
     for entry, credit, debit, balance in statement.lines():
         amounts = [wire(part) if part else "" for part in (credit, debit)]
-        said = f"{entry.type.replace('_', ' ')}, {entry.status}"
+        said = entry.type.replace("_", " ")
+        if entry.type != TransferType.RECEIVABLE_OPENED:
+            # A debt that arises has no money whose status could be named.
+            said = f"{said}, {entry.status}"
         if entry.payout is not None and entry.payout.code is not None:
             said = f"{said} ({entry.payout.code})"
         paper.row([_moment(entry.at), said, str(entry.id), *amounts, wire(balance)], _ENTRIES, left=3)
@@ -136,9 +139,20 @@ def _entries(paper: _Paper, statement: Statement, wire: Callable[[int], str]) ->
             paper.row(
                 ["", f"fee of the {fee.borne_by}", f"{fee.amount} {fee.asset}", "", "", ""], _ENTRIES, left=3
             )
+        if entry.debt is not None:
+            paper.row(
+                ["", _about_debt(entry, statement.asset, wire), str(entry.debt), "", "", ""], _ENTRIES, left=3
+            )
     if not statement.entries:
         paper.set_font(FONT, "", 8)
         paper.cell(0, LINE_MM, "None in this period.", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+
+def _about_debt(entry: HistoryEntry, asset: str, wire: Callable[[int], str]) -> str:
+    """What an entry means for the debt that the next cell of its row names."""
+    if entry.type == TransferType.RECEIVABLE_OPENED:
+        return f"you owe {wire(entry.amount)} {asset}, debt"
+    return "pays the debt"
 
 
 def _fees(entry: HistoryEntry, wire: Callable[[int], str]) -> Iterator[PayoutFee]:

@@ -10,7 +10,7 @@ from prizewire_rewards.ledger.domain.accounts import Kind, TransferType
 from prizewire_rewards.wallets.domain.history import Category
 from prizewire_rewards.wallets.domain.statuses import Status
 
-Direction = Literal["credit", "debit", "internal"]
+Direction = Literal["credit", "debit", "internal", "none"]
 
 
 Bucket = Literal["winnings", "topup", "pending"]
@@ -45,6 +45,15 @@ class TransferAnswer(AnswerModel):
     group_id: Annotated[
         Id, Field(description="The same in transfers that were booked for the same reason at once.")
     ]
+    debt_id: Annotated[
+        Id | None,
+        Field(
+            description="The debt of a player that the transfer opens (`receivable_opened`), recovers from a credit "
+            "(`receivable_recovered`) or changes otherwise: the same in all transfers of one debt. Null for all other "
+            "transfers.",
+            examples=[None],
+        ),
+    ]
     fees: Annotated[
         list[PayoutFeeAnswer] | None,
         Field(description="The fees of a payout request. Null for all other transfers.", examples=[None]),
@@ -74,7 +83,8 @@ class PlayerTransferAnswer(TransferAnswer):
         Direction,
         Field(
             description="`credit`: money comes into the wallet. `debit`: money leaves it. `internal`: it moves from one "
-            "bucket of the wallet to another. Credits less debits are what the whole wallet holds.",
+            "bucket of the wallet to another. `none`: a debt arises, and the wallet stays as it is; later credits pay the "
+            "debt. Credits less debits are what the whole wallet holds.",
             examples=["credit"],
         ),
     ]
@@ -143,7 +153,7 @@ class LedgerTransferAnswer(TransferAnswer):
         Direction | None,
         Field(
             description="In a listing of one player: whether money comes into the wallet, leaves it, or moves from one "
-            "bucket to another (`internal`). Else null.",
+            "bucket to another (`internal`). `none` where a debt arises, which changes no bucket. Else null.",
             examples=[None],
         ),
     ]

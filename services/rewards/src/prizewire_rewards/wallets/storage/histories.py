@@ -8,14 +8,14 @@ can be converted to a number.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_rewards.ledger.domain.accounts import Account
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.storage.accounts import account_id, group_id
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.wallets.domain.history import (
@@ -38,19 +38,52 @@ LEDGER_SCAN_TIMES: Final = 10
 SIDES: Final = ("credit", "debit")
 
 
+class _Walk(NamedTuple):
+    """Entries on one side of accounts, in the order of an index. ``condition`` is that of the index, and ``accounts`` names the
+    parameter with the ids of the accounts.
+    """
+
+    side: str
+    condition: str
+    accounts: str
+
+
+_WALLETS: Final = {side: _Walk(side, f"t.{side}_kind LIKE 'wallet:%'", "wallets") for side in SIDES}
+_DEBTS: Final = _Walk("debit", "t.debit_kind = 'receivable'", "debts")
+"""The opening of debts, which changes no wallet."""
+
+
+class _Owned(NamedTuple):
+    """The accounts of a player: the buckets of the wallets, and what the player owes."""
+
+    wallets: Sequence[UUID] = ()
+    debts: Sequence[UUID] = ()
+
+
 async def history_page(tx: AsyncConnection, wanted: EntryFilter, *, assets: Sequence[str]) -> EntryPage:
     """A page of transfers, newest first. ``assets`` are the codes of all assets."""
-    wallets: list[UUID] = []
+    owned = _Owned()
     if wanted.player is not None:
-        codes = assets if wanted.asset is None else [wanted.asset]
-        wallets = [account_id(Account(bucket, wanted.player, code)) for bucket in BUCKETS for code in codes]
+        owned = _owned(wanted.player, assets if wanted.asset is None else [wanted.asset])
     if wanted.types is not None and not wanted.types:
         return EntryPage(entries=[], resume=None)
     if wanted.correlation_id is not None:
-        return await _of_correlation(tx, wanted, wallets=wallets)
+        return await _of_correlation(tx, wanted, owned=owned)
     if wanted.player is not None:
-        return await _of_wallets(tx, wanted, wallets=wallets)
+        return await _of_wallets(tx, wanted, owned=owned)
     return await _of_ledger(tx, wanted)
+
+
+def _owned(player: str, codes: Sequence[str]) -> _Owned:
+    return _Owned(
+        wallets=[account_id(Account(bucket, player, code)) for bucket in BUCKETS for code in codes],
+        debts=[account_id(Account(Kind.RECEIVABLE, player, code)) for code in codes],
+    )
+
+
+def _walks_of(side: str | None) -> list[_Walk]:
+    """The walks of a player's history: of one side of the wallets, or of both with the player's debts."""
+    return [*_WALLETS.values(), _DEBTS] if side is None else [_WALLETS[side]]
 
 
 async def find_entry(tx: AsyncConnection, transfer_id: UUID) -> HistoryEntry | None:
@@ -69,7 +102,8 @@ async def statement_of(
     limit: int,
 ) -> Statement | None:
     """A player's entries in one asset over ``since`` ≤ time < ``until``, oldest first, with the opening balance of each
-    bucket: the present balance less all later entries. None where there are more than ``limit`` entries.
+    bucket: the present balance less all later entries. None where there are more than ``limit`` entries. The opening of a
+    debt is an entry too; it changes no bucket.
 
     The transaction must not have read before, so that balances and entries are of one snapshot.
     """
@@ -78,7 +112,9 @@ async def statement_of(
     ids = list(wallets.values())
     opening = await tx.execute(_OPENING, {"wallets": ids, "since": since})
     by_account = {row.id: int(row.balance) for row in opening}
-    found = await tx.execute(_PERIOD, {"wallets": ids, "since": since, "until": until, "reach": limit + 1})
+    debts = [account_id(Account(Kind.RECEIVABLE, player, asset))]
+    period = {"wallets": ids, "debts": debts, "since": since, "until": until, "reach": limit + 1}
+    found = await tx.execute(_PERIOD, period)
     entries = [_entry_of(row) for row in found]
     if len(entries) > limit:
         return None
@@ -92,35 +128,42 @@ async def statement_of(
     )
 
 
-async def _of_wallets(tx: AsyncConnection, wanted: EntryFilter, *, wallets: Sequence[UUID]) -> EntryPage:
-    """A page of wallets. Each side of each wallet is one backward index scan of at most the entries of a page."""
-    sides = (wanted.side,) if wanted.side else SIDES
+async def _of_wallets(tx: AsyncConnection, wanted: EntryFilter, *, owned: _Owned) -> EntryPage:
+    """A page of wallets. Each side of each wallet, and the debts in each asset, are one backward index scan of at most the
+    entries of a page.
+    """
+    walked = _walks_of(wanted.side)
     conditions, values = _conditions(replace(wanted, asset=None))
-    values |= {"wallets": list(wallets), "reach": wanted.limit + wanted.offset}
+    values |= {"reach": wanted.limit + wanted.offset, **_accounts(owned, walked)}
     if wanted.before is not None:
         conditions.append("(t.at, t.seq) < (:before_at, :before_seq)")
         values |= {"before_at": wanted.before.at, "before_seq": wanted.before.seq}
     end = None
     if wanted.types is not None:
         walks = " UNION ALL ".join(
-            _walk(side, [one for one in conditions if "t.type" not in one], what="t.at, t.seq", skip=True)
-            for side in sides
+            _walk(walk, [one for one in conditions if "t.type" not in one], what="t.at, t.seq", skip=True)
+            for walk in walked
         )
         statement = f"SELECT n.at, n.seq FROM ({walks}) n ORDER BY n.at DESC, n.seq DESC LIMIT 1"  # noqa: S608 - fixed words
         end = await _end(tx, statement, {**values, "scan": wanted.scan})
     if end is not None:
         conditions.append("(t.at, t.seq) >= (:end_at, :end_seq)")
         values |= {"end_at": end.at, "end_seq": end.seq}
-    walks = " UNION ".join(_walk(side, conditions, what="t.*") for side in sides)
+    walks = " UNION ".join(_walk(walk, conditions, what="t.*") for walk in walked)
     found = f"SELECT t.* FROM ({walks}) t {_BY_TIME} LIMIT :limit OFFSET :offset"  # noqa: S608 - fixed words
     return await _page(tx, found, _BY_TIME, values, wanted=wanted, end=end)
 
 
-def _walk(side: str, conditions: Sequence[str], *, what: str, skip: bool = False) -> str:
-    mine = [f"t.{side}_account = w.id", f"t.{side}_kind LIKE 'wallet:%'", *conditions]
+def _accounts(owned: _Owned, walked: Sequence[_Walk]) -> dict[str, list[UUID]]:
+    """The parameters of these walks."""
+    return {walk.accounts: list(getattr(owned, walk.accounts)) for walk in walked}
+
+
+def _walk(walk: _Walk, conditions: Sequence[str], *, what: str, skip: bool = False) -> str:
+    mine = [f"t.{walk.side}_account = w.id", walk.condition, *conditions]
     bound = "OFFSET :scan LIMIT 1" if skip else "LIMIT :reach"
     return (
-        f"SELECT n.* FROM unnest(CAST(:wallets AS uuid[])) AS w(id) CROSS JOIN LATERAL ("  # noqa: S608 - fixed words
+        f"SELECT n.* FROM unnest(CAST(:{walk.accounts} AS uuid[])) AS w(id) CROSS JOIN LATERAL ("  # noqa: S608 - fixed words
         f"SELECT {what} FROM ledger_transfers t WHERE {' AND '.join(mine)} {_BY_TIME} {bound}) n"
     )
 
@@ -154,18 +197,18 @@ async def _of_ledger(tx: AsyncConnection, wanted: EntryFilter) -> EntryPage:
     return await _page(tx, found, _BY_NUMBER, values, wanted=wanted, end=end)
 
 
-async def _of_correlation(tx: AsyncConnection, wanted: EntryFilter, *, wallets: Sequence[UUID]) -> EntryPage:
+async def _of_correlation(tx: AsyncConnection, wanted: EntryFilter, *, owned: _Owned) -> EntryPage:
     """A page of one correlation id, by the index of correlation ids."""
     conditions, values = _conditions(wanted)
     values["correlation_id"] = wanted.correlation_id
     if wanted.player is not None:
-        sides = (wanted.side,) if wanted.side else SIDES
+        walked = _walks_of(wanted.side)
         mine = " OR ".join(
-            f"(t.{side}_account = ANY (CAST(:wallets AS uuid[])) AND t.{side}_kind LIKE 'wallet:%')"
-            for side in sides
+            f"(t.{walk.side}_account = ANY (CAST(:{walk.accounts} AS uuid[])) AND {walk.condition})"
+            for walk in walked
         )
         conditions.append(f"({mine})")
-        values["wallets"] = list(wallets)
+        values |= _accounts(owned, walked)
     order = _BY_NUMBER if wanted.player is None else _BY_TIME
     if wanted.before is not None:
         conditions.append(
@@ -292,9 +335,9 @@ _OPENING = text(
     "FROM ledger_accounts a WHERE a.id = ANY (CAST(:wallets AS uuid[]))"
 )
 _PERIOD_WALKS: Final = " UNION ".join(
-    "SELECT n.* FROM unnest(CAST(:wallets AS uuid[])) AS w(id) CROSS JOIN LATERAL ("  # noqa: S608 - fixed words
-    f"SELECT t.* FROM ledger_transfers t WHERE t.{side}_account = w.id AND t.{side}_kind LIKE 'wallet:%' "
+    f"SELECT n.* FROM unnest(CAST(:{walk.accounts} AS uuid[])) AS w(id) CROSS JOIN LATERAL ("  # noqa: S608 - fixed words
+    f"SELECT t.* FROM ledger_transfers t WHERE t.{walk.side}_account = w.id AND {walk.condition} "
     "AND t.at >= :since AND t.at < :until ORDER BY t.at, t.seq LIMIT :reach) n"
-    for side in SIDES
+    for walk in _walks_of(None)
 )
 _PERIOD = text(f"{_COLUMNS} FROM ({_PERIOD_WALKS}) t {_JOINS} ORDER BY t.at, t.seq LIMIT :reach")

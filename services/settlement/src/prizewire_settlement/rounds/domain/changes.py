@@ -3,12 +3,15 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
 from prizewire_settlement.competitions.domain.model import Rule
 from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.rounds.domain.model import (
+    EDGES,
     Cause,
     Corrected,
     Entered,
@@ -27,7 +30,6 @@ from prizewire_settlement.rounds.domain.model import (
     Settlement,
     Transition,
     Voided,
-    path,
 )
 
 RESOLVE: Final = "admin.resolve"
@@ -101,6 +103,37 @@ def cause_of(report: MatchReport) -> Cause:
     """A game server's report as a cause."""
     reason = report.reason if isinstance(report, Corrected | Voided) else None
     return Cause(kind=report.kind, id=report.event_id, actor=report.source, reason=reason)
+
+
+_ALLOWED: Final = frozenset((edge.before, edge.after) for edge in EDGES)
+
+
+_MAIN: Final = (
+    RoundState.NEW,
+    RoundState.OPEN,
+    RoundState.CLOSED,
+    RoundState.RESOLVED,
+    RoundState.SETTLED,
+    RoundState.FINALIZED,
+)
+
+
+@lru_cache(maxsize=64)
+def path(*, before: RoundState, after: RoundState) -> tuple[tuple[RoundState, RoundState], ...]:
+    """The transitions from ``before`` to ``after``: a direct one, or those along the main line, where a report implies them.
+
+    Empty where both are equal.
+
+    Raises:
+        ReportRefused: ``illegal_transition``; it parks nothing, since no later event makes it possible.
+    """
+    if before is after:
+        return ()
+    if (before, after) in _ALLOWED:
+        return ((before, after),)
+    if before in _MAIN and after in _MAIN and _MAIN.index(before) < _MAIN.index(after):
+        return tuple(pairwise(_MAIN[_MAIN.index(before) : _MAIN.index(after) + 1]))
+    raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"a round in state {before} cannot become {after}")
 
 
 def move(

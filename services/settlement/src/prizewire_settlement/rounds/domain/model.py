@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
-from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from prizewire_money import FeeSplit
 from prizewire_settlement.competitions.domain.model import EntryFee, Rule
-from prizewire_settlement.errors import Reason, ReportRefused
+from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import Line, PlayerResult
 
 
@@ -55,37 +53,6 @@ EDGES: Final[tuple[Edge, ...]] = (
     ),
 )
 """Every transition of a round. VOIDED is final; only an admin's decision, with a reason, leads out of FINALIZED."""
-
-
-_ALLOWED: Final = frozenset((edge.before, edge.after) for edge in EDGES)
-
-
-_MAIN: Final = (
-    RoundState.NEW,
-    RoundState.OPEN,
-    RoundState.CLOSED,
-    RoundState.RESOLVED,
-    RoundState.SETTLED,
-    RoundState.FINALIZED,
-)
-
-
-@lru_cache(maxsize=64)
-def path(*, before: RoundState, after: RoundState) -> tuple[tuple[RoundState, RoundState], ...]:
-    """The transitions from ``before`` to ``after``: a direct one, or those along the main line, where a report implies them.
-
-    Empty where both are equal.
-
-    Raises:
-        ReportRefused: ``illegal_transition``; it parks nothing, since no later event makes it possible.
-    """
-    if before is after:
-        return ()
-    if (before, after) in _ALLOWED:
-        return ((before, after),)
-    if before in _MAIN and after in _MAIN and _MAIN.index(before) < _MAIN.index(after):
-        return tuple(pairwise(_MAIN[_MAIN.index(before) : _MAIN.index(after) + 1]))
-    raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"a round in state {before} cannot become {after}")
 
 
 HAS_RESULT: Final = frozenset({RoundState.SETTLED, RoundState.FINALIZED})
@@ -190,6 +157,12 @@ class Round:
         return self.state is RoundState.VOIDED or (
             self.disowned_at is not None and self.state is not RoundState.FINALIZED
         )
+
+    def time_of_change(self, now: datetime) -> datetime:
+        """The time of a change that is decided at ``now``: never before the newest change of the round. A transaction that
+        waited for the round's lock may have read the clock before another one that changed the round.
+        """
+        return max(now, self.updated_at)
 
 
 class Transition(NamedTuple):

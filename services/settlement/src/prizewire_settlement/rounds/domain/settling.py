@@ -7,7 +7,7 @@ from datetime import datetime
 from prizewire_settlement.competitions.domain.model import Rule
 from prizewire_settlement.prizes.domain import Line, PlayerResult, Prizes, assert_settlement, settle_result
 from prizewire_settlement.rounds.domain.acceptance import AcceptedPart
-from prizewire_settlement.rounds.domain.changes import NO_CHANGE, RoundChange, move, transitions_along
+from prizewire_settlement.rounds.domain.changes import NO_CHANGE, RoundChange, move, path, transitions_along
 from prizewire_settlement.rounds.domain.model import (
     HAS_RESULT,
     Cause,
@@ -17,7 +17,6 @@ from prizewire_settlement.rounds.domain.model import (
     RoundSettled,
     RoundState,
     Settlement,
-    path,
 )
 
 

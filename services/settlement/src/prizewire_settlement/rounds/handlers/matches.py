@@ -37,8 +37,7 @@ from prizewire_settlement.rounds.domain.model import (
     Voided,
 )
 from prizewire_settlement.rounds.domain.settling import correct, settle, wait
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
-from prizewire_settlement.rounds.ports import RoundStore
+from prizewire_settlement.rounds.ports import RoundStore, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +172,12 @@ async def _decide(
         )
     else:
         check_binding(report=report, known=current)
+    now = current.time_of_change(loaded.now)
     if isinstance(report, Completed):
-        return await _decide_result(report, current, loaded, store)
+        return await _decide_result(report, current, loaded, store, now=now)
     rule = loaded.rules[current.competition, current.rule_version]
     if isinstance(report, Progress):
-        return report_progress(report=report, current=current, rule=rule, now=loaded.now)
+        return report_progress(report=report, current=current, rule=rule, now=now)
     if isinstance(report, Entered):
         return report_entered(
             report=report,
@@ -185,18 +185,17 @@ async def _decide(
             rule=rule,
             entry_id=entry_id(round_id=subject, player=report.player),
             entered=loaded.entered.get(subject, ()),
-            now=loaded.now,
+            now=now,
         )
     assert isinstance(report, Voided)
-    return report_voided(report=report, current=current, now=loaded.now)
+    return report_voided(report=report, current=current, now=now)
 
 
 async def _decide_result(
-    report: Completed, current: Round, loaded: _Loaded, store: RoundStore
+    report: Completed, current: Round, loaded: _Loaded, store: RoundStore, *, now: datetime
 ) -> RoundChange:
     report, rule = _with_reporter(report, current, loaded)
     known = loaded.parts.get(current.id, {})
-    now = loaded.now
     if isinstance(report, Corrected):
         accepted = accept_corrected(report=report, current=current, rule=rule, known=known, now=now)
     else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from prizewire_settlement.rounds.domain.changes import RoundChange
 from prizewire_settlement.rounds.domain.model import Disownment, Refusal, Round, RoundState
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
+from prizewire_settlement.rounds.ports import UnitOfWork
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ async def record_refusals(refusals: Sequence[Refusal], *, unit_of_work: UnitOfWo
             continue
         moved = current
         if refusal.version == current.settlement_version and current.state is not RoundState.VOIDED:
-            moved = replace(current, refused_at=refusal.at, updated_at=refusal.at)
+            moved = replace(current, refused_at=refusal.at, updated_at=current.time_of_change(refusal.at))
             recorded.refused.append((moved, refusal))
         rounds[refusal.round_id] = moved
         unit_of_work.add(RoundChange(round=moved, refusal=refusal))
@@ -54,7 +54,12 @@ async def record_disownments(
         if current is not None and current.disowned_at is None:
             at = disownment.at
             voided = current.state is RoundState.VOIDED
-            current = replace(current, refused_at=None if voided else at, disowned_at=at, updated_at=at)
+            current = replace(
+                current,
+                refused_at=None if voided else at,
+                disowned_at=at,
+                updated_at=current.time_of_change(at),
+            )
             rounds[current.id] = current
             unit_of_work.add(RoundChange(round=current))
         recorded.append((current, disownment))

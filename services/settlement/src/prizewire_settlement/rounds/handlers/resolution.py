@@ -13,8 +13,7 @@ from prizewire_settlement.rounds.domain.acceptance import accept_resolved
 from prizewire_settlement.rounds.domain.changes import RESOLVE, RoundChange, finalize, void
 from prizewire_settlement.rounds.domain.model import Cause, Round, RoundState
 from prizewire_settlement.rounds.domain.settling import correct, resettle, settle
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
-from prizewire_settlement.rounds.ports import RoundStore
+from prizewire_settlement.rounds.ports import RoundStore, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ async def resolve_round(
     current = (await store.rounds([round_id])).get(round_id)
     if current is None:
         raise RoundMissing(round_id)
+    now = current.time_of_change(now)
     cause = Cause(kind=RESOLVE, id=str(request_id), actor=actor, reason=reason)
     if results is None:
         change = void(current=current, cause=cause, now=now)
@@ -111,7 +111,7 @@ async def resettle_round(
         current=current,
         rule=rule,
         cause=Cause(kind=RESOLVE, id=str(request_id), actor=actor, reason=reason),
-        now=now,
+        now=current.time_of_change(now),
         lines_per_part=lines_per_part,
     )
     assert change.round is not None, "a resettled round changes its state"
@@ -184,6 +184,6 @@ async def finalize_due(*, unit_of_work: UnitOfWork, now: datetime, actor: str, l
     due = await unit_of_work.rounds.due(now=now, limit=limit)
     cause = Cause(kind="dispute_window_passed", id=None, actor=actor)
     for current in due:
-        unit_of_work.add(finalize(current=current, cause=cause, now=now))
+        unit_of_work.add(finalize(current=current, cause=cause, now=current.time_of_change(now)))
     await unit_of_work.save()
     return len(due)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from prizewire_chassis.http import Action, HttpContext
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
-from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
-from prizewire_settlement.rounds.ports import Queries
+from prizewire_settlement.rounds.ports import Queries, UnitOfWork
 
 RoundAction = Action[UnitOfWork, Queries]
 

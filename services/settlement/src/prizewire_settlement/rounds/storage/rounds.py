@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -41,7 +42,7 @@ from prizewire_settlement.rounds.storage.writes import (
     SETTLEMENT,
     SETTLEMENTS,
     TRANSITIONS,
-    columns,
+    Column,
 )
 
 
@@ -137,22 +138,22 @@ class Rounds:
         new = [found for found in changes.rounds.values() if found.id in changes.new]
         moved = [found for found in changes.rounds.values() if found.id not in changes.new]
         if new:
-            await later(self._tx, ROUNDS_INSERT, columns(new, ROUND))
+            await later(self._tx, ROUNDS_INSERT, _columns(new, ROUND))
         if moved:
-            await later(self._tx, ROUNDS_UPDATE, columns(moved, ROUND))
+            await later(self._tx, ROUNDS_UPDATE, _columns(moved, ROUND))
         if changes.settlements:
-            await later(self._tx, SETTLEMENTS, columns(changes.settlements, SETTLEMENT))
+            await later(self._tx, SETTLEMENTS, _columns(changes.settlements, SETTLEMENT))
             await self._save_lines(changes.settlements)
         if changes.entries:
-            await later(self._tx, ENTRIES, columns(changes.entries, ENTRY))
+            await later(self._tx, ENTRIES, _columns(changes.entries, ENTRY))
         if changes.refusals:
             await self._save_refusals(changes.refusals)
 
     async def _save_disownments(self, disownments: list[Disownment]) -> None:
-        await later(self._tx, DISOWNMENTS, columns(disownments, DISOWNMENT))
+        await later(self._tx, DISOWNMENTS, _columns(disownments, DISOWNMENT))
 
     async def _save_refusals(self, refusals: list[Refusal]) -> None:
-        await later(self._tx, REFUSALS, columns(refusals, REFUSAL))
+        await later(self._tx, REFUSALS, _columns(refusals, REFUSAL))
 
     async def _save_transitions(self, changes: RoundChanges) -> None:
         paths = [list(steps) for _, steps in groupby(changes.transitions, key=_CAUSED)]
@@ -178,7 +179,7 @@ class Rounds:
         )
 
     async def _save_parts(self, parts: list[ResultPart]) -> None:
-        await later(self._tx, RESULTS, columns(parts, PART))
+        await later(self._tx, RESULTS, _columns(parts, PART))
 
     async def _save_lines(self, settlements: list[Settlement]) -> None:
         rounds: list[UUID] = []
@@ -209,6 +210,11 @@ class Rounds:
                     "amounts": amounts,
                 },
             )
+
+
+def _columns(items: list[Any], columns: tuple[Column, ...]) -> dict[str, list[Any]]:
+    """Objects of the domain as one array for each column."""
+    return {f"{name}s": [read(item) for item in items] for name, _, read in columns}
 
 
 def _through(path: Sequence[Transition]) -> str | None:

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from prizewire_chassis.db import Write
 
-_Column = tuple[str, str, Any]
+Column = tuple[str, str, Any]
 """Column, its SQL type, and how its value is read from the domain's object."""
-ROUND: Final[tuple[_Column, ...]] = (
+ROUND: Final[tuple[Column, ...]] = (
     ("id", "uuid", lambda r: r.id),
     ("source", "text", lambda r: r.source),
     ("match_id", "text", lambda r: r.match_id),
@@ -25,7 +25,7 @@ ROUND: Final[tuple[_Column, ...]] = (
     ("refused_at", "timestamptz", lambda r: r.refused_at),
     ("disowned_at", "timestamptz", lambda r: r.disowned_at),
 )
-PART: Final[tuple[_Column, ...]] = (
+PART: Final[tuple[Column, ...]] = (
     ("round_id", "uuid", lambda p: p.round_id),
     ("result_version", "int", lambda p: p.result_version),
     ("part", "int", lambda p: p.part),
@@ -38,7 +38,7 @@ PART: Final[tuple[_Column, ...]] = (
     ("players", "int", lambda p: p.players),
     ("reporter", "text", lambda p: p.reporter),
 )
-SETTLEMENT: Final[tuple[_Column, ...]] = (
+SETTLEMENT: Final[tuple[Column, ...]] = (
     ("round_id", "uuid", lambda s: s.round_id),
     ("version", "int", lambda s: s.version),
     ("rule_version", "int", lambda s: s.rule.version),
@@ -62,7 +62,7 @@ SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("reporters", "text", lambda s: "\n".join(s.reporters) or None),
     ("anew", "boolean", lambda s: s.resettled),
 )
-ENTRY: Final[tuple[_Column, ...]] = (
+ENTRY: Final[tuple[Column, ...]] = (
     ("id", "uuid", lambda e: e.id),
     ("round_id", "uuid", lambda e: e.round_id),
     ("player", "text", lambda e: e.player),
@@ -71,7 +71,7 @@ ENTRY: Final[tuple[_Column, ...]] = (
     ("event_id", "text", lambda e: e.event_id),
     ("entered_at", "timestamptz", lambda e: e.entered_at),
 )
-REFUSAL: Final[tuple[_Column, ...]] = (
+REFUSAL: Final[tuple[Column, ...]] = (
     ("round_id", "uuid", lambda r: r.round_id),
     ("settlement_version", "int", lambda r: r.version),
     ("part", "int", lambda r: r.part),
@@ -80,7 +80,7 @@ REFUSAL: Final[tuple[_Column, ...]] = (
     ("event_id", "text", lambda r: r.event_id),
     ("at", "timestamptz", lambda r: r.at),
 )
-DISOWNMENT: Final[tuple[_Column, ...]] = (
+DISOWNMENT: Final[tuple[Column, ...]] = (
     ("round_id", "uuid", lambda d: d.round_id),
     ("disownment_id", "uuid", lambda d: d.id),
     ("reason", "text", lambda d: d.reason),
@@ -89,16 +89,11 @@ DISOWNMENT: Final[tuple[_Column, ...]] = (
 )
 
 
-def columns(items: list[Any], columns: tuple[_Column, ...]) -> dict[str, list[Any]]:
-    """Objects of the domain as one array for each column."""
-    return {f"{name}s": [read(item) for item in items] for name, _, read in columns}
-
-
-def _names(columns: tuple[_Column, ...]) -> str:
+def _names(columns: tuple[Column, ...]) -> str:
     return ", ".join(name for name, _, _ in columns)
 
 
-def _rows(columns: tuple[_Column, ...]) -> str:
+def _rows(columns: tuple[Column, ...]) -> str:
     """The rows as a table: one array for each column."""
     arrays = ", ".join(f"CAST(:{name}s AS {kind}[])" for name, kind, _ in columns)
     return f"unnest({arrays}) AS u({_names(columns)})"
