@@ -45,6 +45,7 @@ from prizewire_payouts.payouts.handlers.requests import Rules
 from prizewire_payouts.payouts.http.admin import admin_controller, announcing_controller, known_controller
 from prizewire_payouts.payouts.http.listing import PayoutContext, payouts_controller
 from prizewire_payouts.payouts.jobs import RailWorker
+from prizewire_payouts.payouts.storage.checks import attempts_check
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.payouts.storage.queries import PayoutQueries
 from prizewire_payouts.rails.ports import Rail
@@ -142,7 +143,7 @@ class Rig:
         self.outbox = Outbox(service="payouts", key=make_key("payouts"), clock=self.clock)
         self.audit = Audit(service="payouts", outbox=self.outbox, clock=self.clock)
         self.vault = DetailsVault(key_hex=hashlib.sha256(b"test method key").hexdigest())
-        self.unit_of_work = partial(UnitOfWork, assets=ASSETS, outbox=self.outbox)
+        self.unit_of_work = partial(UnitOfWork, assets=ASSETS, outbox=self.outbox, mac=self.vault.row_mac)
         self.journal = Journal()
         self.fake = FakeProvider(name="fake", assets=frozenset({"EURC"}), journal=self.journal)
         self.chain = ScriptedProvider()
@@ -393,7 +394,7 @@ class Rig:
     async def breaches(self) -> list[str]:
         """Every breach of an invariant."""
         found: list[str] = []
-        for check in CHECKS:
+        for check in (*CHECKS, attempts_check(self.vault.row_mac)):
             async with self.db.transaction() as tx:
                 found += await check.run(tx)
         return found

@@ -76,6 +76,7 @@ class PayoutCode(StrEnum):
     RAIL_DISABLED = "rail_disabled"
     RAIL_UNSUPPORTED = "rail_unsupported"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    ATTEMPT_UNPROVED = "attempt_unproved"
     LIMIT_EXCEEDED = "limit_exceeded"
     METHOD_UNKNOWN = "method_unknown"
     METHOD_MISMATCH = "method_mismatch"
@@ -110,6 +111,7 @@ PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
     PayoutCode.RAIL_DISABLED: RetryDecision.GIVE_UP,
     PayoutCode.RAIL_UNSUPPORTED: RetryDecision.GIVE_UP,
     PayoutCode.OUTCOME_UNKNOWN: RetryDecision.LOOK_UP,
+    PayoutCode.ATTEMPT_UNPROVED: RetryDecision.LOOK_UP,
     PayoutCode.LIMIT_EXCEEDED: RetryDecision.GIVE_UP,
     PayoutCode.METHOD_UNKNOWN: RetryDecision.GIVE_UP,
     PayoutCode.METHOD_MISMATCH: RetryDecision.GIVE_UP,

@@ -34,6 +34,7 @@ from prizewire_payouts.payouts.handlers.requests import Rules
 from prizewire_payouts.payouts.http.admin import admin_controller, announcing_controller, known_controller
 from prizewire_payouts.payouts.http.listing import PayoutContext, payouts_controller
 from prizewire_payouts.payouts.jobs import RailWorker, housekeeping_job
+from prizewire_payouts.payouts.storage.checks import attempts_check
 from prizewire_payouts.payouts.storage.lineage import PayoutLineage
 from prizewire_payouts.payouts.storage.queries import measure
 from prizewire_payouts.rails.adapters import RailEntry, build_rails, read_rails
@@ -70,7 +71,9 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         for worker in workers:
             worker.wake()
 
-    unit_of_work = partial(UnitOfWork, assets=assets, outbox=runtime.outbox, wake_workers=wake)
+    unit_of_work = partial(
+        UnitOfWork, assets=assets, outbox=runtime.outbox, mac=vault.row_mac, wake_workers=wake
+    )
     reports = ExecutionReports(unit_of_work=unit_of_work, schedule=times, clock=runtime.clock)
     chain = _Chain(runtime, settings, reports)
     rails = build_rails(
@@ -100,7 +103,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         assets=assets,
         controllers=root.controllers(policy, chain),
         lineage=joined([PayoutLineage(assets=assets), *chain.lineages]),
-        checks=[*CHECKS, *chain.checks],
+        checks=[*CHECKS, attempts_check(vault.row_mac), *chain.checks],
         specs=[root.requests(policy), root.hints(), *chain.specs],
         jobs=[*(job for worker in workers for job in worker.jobs), housekeeping, *chain.jobs],
         close=close,

@@ -4,6 +4,7 @@ PayoutError                     payout_error
 ├── IllegalTransition           illegal_transition       payouts/domain/errors.py
 ├── PayoutNotFound              payout_not_found
 ├── CancelRefused               not_cancellable
+├── AttemptUnproved             attempt_unproved
 ├── NotEnded                    not_ended
 ├── MethodError                 (several codes: see methods/domain.py)
 ├── ApprovalRefused             approver_is_<role> | already_approved | intent_expired | not_held

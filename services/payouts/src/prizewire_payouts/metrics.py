@@ -30,6 +30,10 @@ RAIL_SECONDS = Histogram("prizewire_rail_call_seconds", "Time that a rail took t
 IMPOSSIBLE_OUTCOMES = Counter(
     "prizewire_rail_surprises_total", "Impossible answers of rails, which were not applied.", ["rail"]
 )
+UNPROVED = Counter(
+    "prizewire_payouts_unproved_total",
+    "Payouts that waited for a rail's proof, since the row of an attempt was not written by payouts: somebody changed the database.",
+)
 METHODS = Counter("prizewire_payout_methods_total", "Changes of payout methods.", ["change"])
 STELLAR_STEPS = Counter(
     "prizewire_stellar_steps_total",

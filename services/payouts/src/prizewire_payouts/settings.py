@@ -17,7 +17,7 @@ class PayoutSettings(ApiSettings):
 
     rails_file: Path = Field(description="rails.yaml: the configured rails, in order of preference.")
     method_encryption_key_file: Path = Field(
-        description="64 hex digits (mode 0600) that encrypt payout details at rest."
+        description="64 hex digits (mode 0600) that encrypt payout details at rest, and mark the rows of attempts."
     )
 
     payouts_auto_approve_up_to: str = Field(

@@ -18,12 +18,13 @@ class UnitOfWork:
     """One transaction: rows, their transitions and their events are committed together, or none of them is.
 
     The storage of each feature works over one of these: it loads rows locked, and saves what handlers decided on.
-    ``wake_workers`` wakes the rails' workers. Storages call it after the commit of a transaction that left work for them.
+    ``mac`` is a keyed digest, by which payouts recognizes rows that it wrote itself. ``wake_workers`` wakes the rails' workers. Storages call it after the commit of a transaction that left work for them.
     """
 
     tx: AsyncConnection
     assets: AssetRegistry = field(kw_only=True)
     outbox: Outbox = field(kw_only=True)
+    mac: Callable[[bytes], bytes] = field(kw_only=True)
     wake_workers: Callable[[], None] = field(default=_no_workers, kw_only=True)
 
 

@@ -1,8 +1,8 @@
 """Sealed details of payout methods, and address formats of chains.
 
 Details are encrypted, bound to their method, and compared only with the key. One 32-byte key, read from a file of 64 hex
-digits, yields two keys by HKDF: one encrypts (AES-256-GCM with a random 96-bit nonce, the method id as associated data), the
-other marks destinations (HMAC-SHA256). So neither key serves for the other's purpose.
+digits, yields three keys by HKDF: one encrypts (AES-256-GCM with a random 96-bit nonce, the method id as associated data),
+one marks destinations, and one marks the rows of attempts (both HMAC-SHA256). So no key serves for another's purpose.
 """
 
 import hmac
@@ -65,6 +65,7 @@ class DetailsVault:
         secret = bytes.fromhex(key_hex)
         self._cipher = AESGCM(_derived(secret, b"details"))
         self._mac_key = _derived(secret, b"destination")
+        self._row_key = _derived(secret, b"attempts")
         self._key_id = sha256(b"prizewire:method-key-id\n" + self._mac_key).hexdigest()[:16]
 
     def __repr__(self) -> str:
@@ -100,6 +101,10 @@ class DetailsVault:
     def destination_mac(self, *, method_type: str, details: Mapping[str, Any]) -> bytes:
         """See the port."""
         return hmac.digest(self._mac_key, canonical_bytes([method_type, dict(details)]), "sha256")
+
+    def row_mac(self, message: bytes) -> bytes:
+        """The MAC of a row's content. A person who can write rows cannot compute it."""
+        return hmac.digest(self._row_key, message, "sha256")
 
     def commitment(self, *, opened: OpenedDetails) -> str:
         """See the port."""

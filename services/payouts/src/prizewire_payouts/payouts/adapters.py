@@ -33,7 +33,7 @@ class SignedIntents:
         self._trust = trust
 
     def __call__(self, payout: Payout, method: Method | None) -> bool:
-        """Whether the intent is signed, and names this payout, payee, amount and destination."""
+        """Whether the intent is signed, and names this payout, payee, amount, destination and expiry."""
         if payout.rail_type in SIGNER_RAILS:
             return True
         intent = read_intent(dict(payout.intent))
@@ -57,10 +57,12 @@ class SignedIntents:
         )
 
 
-def _named(intent: Intent) -> tuple[str | None, ...]:
-    return (intent.payout_id, intent.player, intent.campaign, intent.pay_asset, intent.pay_amount)
+def _named(intent: Intent) -> tuple[object, ...]:
+    terms = (intent.player, intent.campaign, intent.pay_asset, intent.pay_amount)
+    return (intent.payout_id, *terms, intent.expires_at)
 
 
-def _stored(payout: Payout) -> tuple[str | None, ...]:
+def _stored(payout: Payout) -> tuple[object, ...]:
     amount = payout.amount
-    return (str(payout.payout_id), payout.player, payout.campaign, amount.asset.code, amount.to_wire())
+    terms = (payout.player, payout.campaign, amount.asset.code, amount.to_wire())
+    return (str(payout.payout_id), *terms, payout.intent_expires_at.timestamp())

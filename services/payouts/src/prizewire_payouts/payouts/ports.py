@@ -16,8 +16,8 @@ class Payouts(Protocol):
     which ``save`` writes if something was changed.
     """
 
-    async def lock(self, ids: Iterable[UUID], *, with_attempts: bool = False) -> dict[UUID, Change]:
-        """These payouts, locked, and their last attempts where asked for; unknown ids are left out."""
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Change]:
+        """These payouts, locked, with their attempts; unknown ids are left out."""
         ...
 
     async def lock_approved(self, *, rail: str, now: datetime, limit: int) -> list[Change]:
@@ -25,7 +25,7 @@ class Payouts(Protocol):
         ...
 
     async def lock_watched(self, *, rail: str, now: datetime, limit: int) -> list[Change]:
-        """Payouts with their last attempts, whose look-up at this rail is due: their outcome is open, or they are paid and
+        """Payouts whose look-up at this rail is due: their outcome is open, or they are paid and
         may come back. Rows that others have locked are skipped.
         """
         ...
@@ -77,5 +77,5 @@ class IntentCheck(Protocol):
     """Whether rewards signed for a payout as it is stored."""
 
     def __call__(self, payout: Payout, method: Method | None) -> bool:
-        """Whether the intent is signed, and names this payout, payee, amount and destination."""
+        """Whether the intent is signed, and names this payout, payee, amount, destination and expiry."""
         ...

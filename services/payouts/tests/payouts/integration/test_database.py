@@ -6,7 +6,6 @@ from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.db import Database
 from prizewire_payouts.payouts.domain.states import ATTEMPT_EDGES, PAYOUT_EDGES, AttemptState, PayoutState
-from prizewire_rail_fake import Scenario
 from services.payouts.tests.payouts.integration.test_lifecycle import commit_only
 from services.payouts.tests.rig import Rig
 
@@ -187,20 +186,3 @@ async def test_the_count_of_a_day_only_rises(rig: Rig) -> None:
         assert "only rises" in await refused(rig, f"UPDATE automatic_use SET {change}", owner=True)
     assert "permission denied" in await refused(rig, "DELETE FROM automatic_use")
     assert "only rises" in await refused(rig, "DELETE FROM automatic_use", owner=True)
-
-
-async def test_a_payout_that_its_login_sends_again_is_reported(rig: Rig) -> None:
-    """The login may end an open attempt, and approve its payout once more. On a rail that the signer does not serve it is
-    then paid again, to the same destination: nothing but the payout's history shows it.
-    """
-    rig.fake.scenario = Scenario.LOST_ANSWER
-    payout_id = await rig.request(await rig.method())
-    await rig.submit()
-    assert await rig.breaches() == []
-    where = f"WHERE payout_id = '{payout_id}'"
-    async with rig.db.transaction() as tx:
-        await tx.execute(text(f"UPDATE attempts SET state = 'no_effect', code = 'x' {where}"))
-        await tx.execute(text(f"UPDATE payouts SET state = 'approved', due_at = requested_at {where}"))
-    await rig.submit()
-    assert len(await rig.attempts(payout_id)) == 2
-    assert any(f"the history of payout {payout_id}" in breach for breach in await rig.breaches())

@@ -16,6 +16,7 @@ import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from prizewire_chassis.clock import ManualClock
+from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import ConfigurationError, check_database, command, main, open_runtime
 from prizewire_contracts.topics import PAYOUTS, REWARDS
 from prizewire_contracts.trust import MessageKey
@@ -28,6 +29,7 @@ from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
 from prizewire_payouts.app import build
+from prizewire_payouts.methods.adapters import DetailsVault
 from prizewire_payouts.settings import PayoutSettings
 from prizewire_rail_fake import Journal
 from services.payouts.tests import rig as rigs
@@ -173,6 +175,7 @@ async def test_killed_while_it_pays_it_pays_each_once(
 
     await eventually(all_paid, deadline_s=90)
     assert [book.effects(UUID(intent.payout_id)) for intent in intents] == [1] * PAYOUTS_N
+    rig.vault = DetailsVault(key_hex=read_secret(keyring.method_encryption_key_file))
     assert await rig.breaches() == []
     await published_in_order(kafka_server, {intent.payout_id for intent in intents})
     async with httpx.AsyncClient(base_url=running.url, headers=headers(keyring, "op", "operator")) as client:

@@ -1,5 +1,6 @@
 """The execution with the lifecycle over it: payouts with their states, a worker of the rail, the signer's closures."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,7 +38,9 @@ class LivedWorld(World):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self.unit_of_work = partial(UnitOfWork, assets=self.assets, outbox=self.outbox)
+        self.unit_of_work = partial(
+            UnitOfWork, assets=self.assets, outbox=self.outbox, mac=lambda row: hashlib.sha256(row).digest()
+        )
         self.reports = ExecutionReports(unit_of_work=self.unit_of_work, schedule=SCHEDULE, clock=self.clock)
         provider = self.parts.provider
         vault: Any = None  # operators' payouts have no method, so that none is opened

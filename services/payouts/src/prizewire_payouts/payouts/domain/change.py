@@ -10,6 +10,7 @@ from prizewire_payouts.payouts.domain.states import (
     ATTEMPT_EDGES,
     CLOSING,
     FINAL,
+    NO_ATTEMPT_OPEN,
     PAYOUT_EDGES,
     AttemptState,
     CancelRefused,
@@ -20,6 +21,7 @@ from prizewire_payouts.payouts.domain.states import (
     Paid,
     PayoutEvent,
     PayoutState,
+    Unknown,
     final_of,
 )
 
@@ -59,16 +61,28 @@ class PendingEvent:
 
 @dataclass(slots=True)
 class Change:
-    """A payout as it will be saved. Each transition is checked against the table of edges when it is taken."""
+    """A payout as it will be saved. Each transition is checked against the table of edges when it is taken.
+
+    ``attempt`` is the one on which the outcome depends. ``others_unproved`` says that another attempt is not proved to be
+    without effect, ``last_attempt_no`` is the highest number of all.
+    """
 
     payout: Payout
     is_new: bool = False
     attempt: Attempt | None = None
     attempt_is_new: bool = False
+    attempt_confirmed: bool = False
+    others_unproved: bool = False
+    last_attempt_no: int = 0
     transitions: list[Transition] = field(default_factory=list)
     attempt_transitions: list[AttemptTransition] = field(default_factory=list)
     events: list[PendingEvent] = field(default_factory=list)
     touched: bool = False
+
+    @property
+    def unproved(self) -> bool:
+        """Whether an attempt is not proved to be without effect. It may have paid, or may still pay."""
+        return self.others_unproved or (self.attempt is not None and not self.attempt.proved)
 
     def move(
         self,
@@ -122,6 +136,12 @@ class Change:
         self.attempt = replace(attempt, state=to, code=code, changed_at=now, **fields)
         self.touched = True
 
+    def confirm_attempt(self, *, provider_ref: str | None, now: datetime) -> None:
+        """The rail proved what the attempt's row says already, although payouts did not write the row."""
+        assert self.attempt is not None
+        self.attempt = replace(self.attempt, authentic=True, provider_ref=provider_ref, changed_at=now)
+        self.attempt_confirmed = self.touched = True
+
     def emit(self, *, event: PayoutEvent, cause: str) -> None:
         """Publish an event with the change. It takes the next version: requests to the signer are counted apart."""
         if isinstance(event, CloseRequested):
@@ -159,8 +179,6 @@ def check_attempt_edge(*, old: AttemptState, new: AttemptState) -> str:
 
 
 _LIMIT_WAIT_MAX = timedelta(hours=1)
-
-
 _LIMIT_SPREAD = timedelta(minutes=5)
 
 
@@ -210,11 +228,8 @@ def _doubled(gap: timedelta, *, times: int, most: timedelta) -> timedelta:
 
 INTENT_EXPIRED = "intent_expired"
 """The reason of ``payout.held`` on which rewards renews the intent."""
-
-
-_NO_ATTEMPT_OPEN = frozenset({PayoutState.REQUESTED, PayoutState.HELD, PayoutState.APPROVED})
-
-
+ATTEMPT_UNPROVED = "attempt_unproved"
+"""The code of ``payout.unknown`` while a rail is asked about an attempt that is not proved to be without effect."""
 _ATTEMPT_OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN})
 
 
@@ -273,7 +288,7 @@ def request_cancel(*, change: Change, by: str, code: str, reason: str, cause: st
     payout = change.payout
     if payout.state in FINAL or payout.state is PayoutState.PAID:
         raise CancelRefused(f"the payout is {payout.state}")
-    if payout.state in _NO_ATTEMPT_OPEN:
+    if payout.state in NO_ATTEMPT_OPEN:
         change.set(cancel_asked_by=by, cancel_code=code, cancel_reason=reason)
         close(
             change=change,
@@ -302,10 +317,15 @@ def close(
 ) -> None:
     """Begin to end a payout that had no effect: through the signer where it could have signed, else at once.
 
+    Where an attempt is not proved to be without effect, the payout first waits for its rail's proof.
+
     Raises:
         IllegalTransition: the payout may not be closed from its present state.
     """
     assert to in CLOSING
+    if change.unproved:
+        await_proof(change=change, code=code, cause=cause, actor=actor, now=now, ends_as=to, reason=reason)
+        return
     change.move(
         to=to,
         cause=cause,
@@ -323,6 +343,45 @@ def close(
         finish_closing(change=change, closure=change.payout.closure, cause=cause, actor=actor, now=now)
     else:
         change.emit(event=CloseRequested(), cause=cause)
+
+
+def await_proof(
+    *,
+    change: Change,
+    code: str,
+    cause: str,
+    actor: str,
+    now: datetime,
+    ends_as: PayoutState | None = None,
+    reason: str | None = None,
+) -> None:
+    """Have the rail asked about an attempt that its row, but no proof, says to be without effect: somebody changed the row in
+    the database. ``ends_as`` is the closing state that follows the proof; without it the payout is approved again.
+
+    Raises:
+        IllegalTransition: the payout has ended.
+    """
+    attempt = change.attempt
+    assert attempt is not None
+    payout = change.payout
+    reason = reason if reason is not None else payout.reason
+    if payout.state is PayoutState.UNKNOWN:
+        change.set(code=code, ends_as=ends_as, reason=reason, due_at=now)
+        return
+    change.move(
+        to=PayoutState.UNKNOWN,
+        cause=cause,
+        actor=actor,
+        code=code,
+        now=now,
+        rail=attempt.rail,
+        ends_as=ends_as,
+        reason=reason,
+        due_at=now,
+        polls=0,
+    )
+    event = Unknown(attempt_no=attempt.attempt_no, rail=attempt.rail, code=ATTEMPT_UNPROVED)
+    change.emit(event=event, cause=cause)
 
 
 def finish_closing(*, change: Change, closure: str | None, cause: str, actor: str, now: datetime) -> None:

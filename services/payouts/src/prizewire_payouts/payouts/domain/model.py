@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prizewire_money import Amount, InvalidAmount
 from prizewire_payouts.methods.domain import Method
-from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState
 
 Party = tuple[str, str]
 """Role and subject of a person who may not decide on a payout, as in ``prizewire_contracts.parties``."""
@@ -20,7 +20,11 @@ REGISTRANT: Final = "registrant"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try at one rail. ``provider_key`` is the key under which the rail knows it, stored before the call."""
+    """One try at one rail. ``provider_key`` is the key under which the rail knows it, stored before the call.
+
+    ``authentic`` is False for a stored row that payouts did not write: its MAC is wrong. Its state proves nothing, and its
+    ``provider_ref`` is None.
+    """
 
     payout_id: UUID
     attempt_no: int
@@ -33,6 +37,26 @@ class Attempt:
     answer: Mapping[str, Any] | None
     opened_at: datetime
     changed_at: datetime
+    authentic: bool = True
+
+    @property
+    def proved(self) -> bool:
+        """Whether the rail has proved that it had no effect."""
+        return self.authentic and self.state is AttemptState.NO_EFFECT
+
+
+def deciding_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
+    """The attempt on which the outcome of a payout depends: the open one, else the one with an effect, else the first that is
+    not proved to be without effect, else the last. None if there are no attempts.
+    """
+    effects = (AttemptState.EFFECTED, AttemptState.REVERSED)
+    for one in (
+        *(one for one in attempts if one.state in ATTEMPT_OPEN),
+        *(one for one in attempts if one.state in effects),
+        *(one for one in attempts if not one.proved),
+    ):
+        return one
+    return attempts[-1] if attempts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,10 @@ ATTEMPT_OPEN: frozenset[AttemptState] = frozenset({_A.OPENED, _A.SENT, _A.ACCEPT
 """Attempts that may still have, or come to have, an effect."""
 
 
+NO_ATTEMPT_OPEN: frozenset[PayoutState] = frozenset({_P.REQUESTED, _P.HELD, _P.APPROVED})
+"""States before an attempt, or between two."""
+
+
 CLOSING: dict[PayoutState, PayoutState] = {
     _P.CLOSING_REJECTED: _P.REJECTED,
     _P.CLOSING_FAILED: _P.FAILED,
@@ -74,6 +78,9 @@ PAYOUT_EDGES: dict[tuple[PayoutState, PayoutState], str] = {
     (_P.REQUESTED, _P.CLOSING_CANCELLED): "cancel asked, and no open attempt",
     (_P.HELD, _P.CLOSING_CANCELLED): "cancel asked, and no open attempt",
     (_P.APPROVED, _P.CLOSING_CANCELLED): "cancel asked, and no open attempt",
+    (_P.REQUESTED, _P.UNKNOWN): "an attempt is not proved to be without effect",
+    (_P.HELD, _P.UNKNOWN): "an attempt is not proved to be without effect",
+    (_P.APPROVED, _P.UNKNOWN): "an attempt is not proved to be without effect",
     (_P.APPROVED, _P.SUBMITTING): "a worker committed an attempt: not paused, no cancel asked, intent alive",
     (_P.APPROVED, _P.CLOSING_FAILED): "given up, and no open attempt",
     (_P.SUBMITTING, _P.PENDING): "accepted, and the provider's reference stored",
@@ -156,6 +163,12 @@ class CancelRefused(PayoutError):
     """The payout has ended and cannot be cancelled."""
 
     code = "not_cancellable"
+
+
+class AttemptUnproved(PayoutError):
+    """The end of the payout rests on an attempt whose row payouts did not write."""
+
+    code = "attempt_unproved"
 
 
 class NotEnded(PayoutError):

@@ -18,6 +18,8 @@ from prizewire_payouts.payouts.domain.states import (
     CLOSING,
     FINAL,
     NOT_ARRIVED_YET,
+    AttemptState,
+    AttemptUnproved,
     NotEnded,
     PayoutNotFound,
     PayoutState,
@@ -69,6 +71,7 @@ async def announce_end(payouts: Payouts, *, payout_id: UUID, by: str) -> Payout:
     Raises:
         PayoutNotFound: there is none.
         NotEnded: it has not ended.
+        AttemptUnproved: no answer of a rail led to this end: the row was changed in the database.
     """
     change = await lock_payout(payouts, payout_id)
     _emit_end(change, cause=f"announcement:{by}")
@@ -77,12 +80,19 @@ async def announce_end(payouts: Payouts, *, payout_id: UUID, by: str) -> Payout:
 
 
 def _emit_end(change: Change, *, cause: str) -> None:
-    payout = change.payout
+    payout, attempt = change.payout, change.attempt
     if payout.state in _WITHOUT_EFFECT:
+        if change.unproved:
+            raise AttemptUnproved(
+                f"the payout is {payout.state}, but no rail proved that its attempts had no effect"
+            )
         change.emit(event=ended(payout=payout), cause=cause)
         return
     if payout.state not in _PAID:
         raise NotEnded(f"the payout is {payout.state}: only the end of a payout is announced again")
+    effect = AttemptState.EFFECTED if payout.state is PayoutState.PAID else AttemptState.REVERSED
+    if attempt is None or not attempt.authentic or attempt.state is not effect:
+        raise AttemptUnproved(f"the payout is {payout.state}, but no rail proved that")
     emit_paid(change=change, cause=cause)
     if payout.state is PayoutState.RETURNED:
         assert payout.return_ref is not None

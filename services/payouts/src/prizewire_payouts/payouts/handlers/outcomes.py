@@ -43,7 +43,7 @@ async def record_answers(
     payouts: Payouts, answers: Sequence[Answer], *, rail: Rail, schedule: Schedule, now: datetime
 ) -> list[ImpossibleOutcome]:
     """Store the rail's answers; returns the impossible ones, which were not applied."""
-    changes = await payouts.lock({answer.payout_id for answer in answers}, with_attempts=True)
+    changes = await payouts.lock({answer.payout_id for answer in answers})
     impossible: list[ImpossibleOutcome] = []
     for answer in answers:
         change = changes[answer.payout_id]
@@ -59,6 +59,10 @@ async def record_answers(
             )
     await payouts.save()
     return impossible
+
+
+def _says_no_effect(attempt: Attempt, outcome: Outcome) -> bool:
+    return attempt.state is AttemptState.NO_EFFECT and outcome is Outcome.NO_EFFECT
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,15 +92,17 @@ class _RecordedAnswer:
                 if moved
                 else None
             )
+        if attempt.rail != self.rail.name:
+            return f"{outcome} for an attempt on the rail {attempt.rail}" if moved else None
         if payout.state is PayoutState.PAID:
             return self._after_paid()
         if payout.state not in _OPEN:
             return f"{outcome} while the payout is {payout.state}" if moved else None
         if self.answer.cancel_answer is not None:
             self.change.set(cancel_answer=self.answer.cancel_answer)
-        if attempt.state not in ATTEMPT_OPEN and outcome is not Outcome.NO_EFFECT:
+        if attempt.state not in ATTEMPT_OPEN and not _says_no_effect(attempt, outcome):
             self._schedule_look_up()
-            return f"{outcome} for an attempt that was proved without effect" if moved else None
+            return f"{outcome} for an attempt that is stored as {attempt.state}" if moved else None
         if outcome is Outcome.PENDING:
             self._pending(attempt)
             return None
@@ -163,6 +169,8 @@ class _RecordedAnswer:
             change.move_attempt(
                 to=AttemptState.NO_EFFECT, cause=self._cause, now=now, code=code, answer=self._answer()
             )
+        elif not attempt.authentic:
+            change.confirm_attempt(provider_ref=self._result.provider_ref, now=now)
         if payout.ends_as is not None:
             self._close(payout.ends_as, payout.code or code)
         elif payout.cancel_code is not None:

@@ -13,7 +13,7 @@ from prizewire_contracts.rails import PayoutInstruction
 from prizewire_money import Amount
 from prizewire_payouts.methods.domain import Method, MethodState
 from prizewire_payouts.methods.ports import Methods, Vault
-from prizewire_payouts.payouts.domain.change import Change, Schedule, close, hold_expired
+from prizewire_payouts.payouts.domain.change import Change, Schedule, await_proof, close, hold_expired
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState, Submitted
 from prizewire_payouts.payouts.ports import IntentCheck, Payouts
@@ -35,7 +35,8 @@ async def open_attempts(
     """Open an attempt for up to ``limit`` due payouts of ``rail``. Returns the calls to make once this transaction has
     committed.
 
-    A payout whose intent has expired is held. A payout is failed whose method is removed or differs, whose rail cannot
+    A payout whose intent has expired is held. One with an attempt that is not proved to be without effect waits for that
+    proof, so that it is not paid twice. A payout is failed whose method is removed or differs, whose rail cannot
     carry it, or whose intent rewards did not sign.
     """
     changes = await payouts.lock_approved(rail=rail.name, now=now, limit=limit)
@@ -46,6 +47,9 @@ async def open_attempts(
     instructions: list[PayoutInstruction] = []
     for change in changes:
         payout = change.payout
+        if change.unproved:
+            await_proof(change=change, code=PayoutCode.ATTEMPT_UNPROVED, cause=cause, actor=cause, now=now)
+            continue
         if not payout.intent_alive(now=now):
             hold_expired(change=change, cause=cause, now=now)
             continue
@@ -99,7 +103,7 @@ def _open(
     change: Change, *, details: Mapping[str, Any], rail: Rail, schedule: Schedule, cause: str, now: datetime
 ) -> PayoutInstruction:
     payout = change.payout
-    number = payout.attempts + 1
+    number = max(payout.attempts, change.last_attempt_no) + 1
     key = provider_key(payout_id=payout.payout_id, attempt_no=number)
     change.open_attempt(
         attempt=Attempt(

@@ -6,12 +6,16 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode
+from prizewire_contracts.ids import provider_key
 from prizewire_contracts.rails import PayoutReference
 from prizewire_payouts.payouts.domain.change import Change, Schedule, close
 from prizewire_payouts.payouts.domain.model import Attempt
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState, Unknown
 from prizewire_payouts.payouts.ports import Payouts
 from prizewire_payouts.rails.ports import Rail
+
+_CALLED = frozenset({AttemptState.OPENED, AttemptState.SENT})
+"""States of an attempt whose call may be under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,9 @@ async def claim_status_queries(
 
     The worker of a payout that is still ``submitting`` when its lease has ended is gone: the payout becomes unknown, and
     is looked up by its key like any other.
+
+    A call may be under way until its lease has ended, counted from the opening of the attempt: until then the rail is not
+    asked, since "not found" would prove nothing. Only the attempt's own rail is asked.
     """
     cause = f"watch:{rail.name}"
     queries: list[StatusQuery] = []
@@ -57,15 +64,19 @@ async def claim_status_queries(
         payout, attempt = change.payout, change.attempt
         if attempt is None:
             # a close was refused although nothing was attempted: there is nothing to prove, so close again
-            assert payout.ends_as is not None
             close(
                 change=change,
-                to=payout.ends_as,
+                to=payout.ends_as or PayoutState.CLOSING_FAILED,
                 code=payout.code or PayoutCode.NOT_SUPPORTED,
                 cause=cause,
                 actor=cause,
                 now=now,
             )
+            continue
+        lease_ends = attempt.opened_at + schedule.lease
+        under_way = attempt.state in _CALLED or not attempt.authentic
+        if attempt.rail != rail.name or (under_way and now < lease_ends):
+            change.set(due_at=max(lease_ends, now + schedule.poll))
             continue
         if payout.state is PayoutState.SUBMITTING:
             change.move_attempt(
@@ -79,7 +90,7 @@ async def claim_status_queries(
                 reference=PayoutReference(
                     payout_id=payout.payout_id,
                     attempt_no=attempt.attempt_no,
-                    provider_key=attempt.provider_key,
+                    provider_key=provider_key(payout_id=payout.payout_id, attempt_no=attempt.attempt_no),
                     amount=payout.amount,
                     provider_ref=attempt.provider_ref,
                 ),

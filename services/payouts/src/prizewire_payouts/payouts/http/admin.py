@@ -144,7 +144,7 @@ def announcing_controller(context: Context) -> type[Controller]:
             "`prizewire verify`): the event of its end was lost or discarded. The same end is announced with a new version. "
             "Rewards takes it once; subscribers of webhooks get it again. Where rewards parks it with `version_gap`, discard it there and "
             "announce the end once more.",
-            refusals={404: ("payout_not_found",), 409: ("not_ended",)},
+            refusals={404: ("payout_not_found",), 409: ("not_ended", "attempt_unproved")},
         )
         async def announce(
             self,

@@ -1,5 +1,7 @@
 """Invariants of payouts, attempts and their histories, as SQL. Each check returns its breaches as sentences."""
 
+from collections.abc import Callable
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -7,6 +9,8 @@ from prizewire_chassis.checks import Check, rows_of
 from prizewire_money import Amount, Asset
 from prizewire_payouts.payouts.adapters import read_intent
 from prizewire_payouts.payouts.handlers.submission import request_hash
+from prizewire_payouts.payouts.storage.payouts import attempt_from
+from prizewire_payouts.payouts.storage.statements import ALL_ATTEMPTS
 
 _OPEN = "('submitting', 'pending', 'unknown')"
 _OPEN_ATTEMPT = "('opened', 'sent', 'accepted', 'ambiguous')"
@@ -123,6 +127,25 @@ async def _orphans(tx: AsyncConnection) -> list[str]:
 
 async def _closures(tx: AsyncConnection) -> list[str]:
     return [f"payout {row[0]} ended without the signer's closure" for row in await tx.execute(_CLOSED)]
+
+
+def attempts_check(mac: Callable[[bytes], bytes]) -> Check:
+    """Payouts wrote every attempt itself: its row agrees with its MAC."""
+
+    async def changed(tx: AsyncConnection) -> list[str]:
+        breaches: list[str] = []
+        rows = await tx.stream(ALL_ATTEMPTS)
+        async for chunk in rows.partitions(_AT_ONCE):
+            breaches += [
+                f"attempt {one.attempt_no} of payout {one.payout_id} was changed in the database"
+                for one in (attempt_from(row, mac) for row in chunk)
+                if not one.authentic
+            ]
+            if len(breaches) >= _BREACHES_MAX:
+                break
+        return breaches[:_BREACHES_MAX]
+
+    return Check("payout_attempts_are_authentic", changed, count=rows_of("attempts"))
 
 
 CHECKS = (

@@ -1,6 +1,9 @@
 """Payouts and attempts of one transaction: loaded as changes, and saved with transitions and events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import hmac
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,12 +12,13 @@ import orjson
 from sqlalchemy import Row, TextClause
 
 from prizewire_chassis.db import after_commit
+from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS
+from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS, UNPROVED
 from prizewire_payouts.payouts.domain.change import Change
-from prizewire_payouts.payouts.domain.model import Attempt, Payout
-from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.model import Attempt, Payout, deciding_attempt
+from prizewire_payouts.payouts.domain.states import NO_ATTEMPT_OPEN, AttemptState, PayoutState
 from prizewire_payouts.payouts.messages import payout_events
 from prizewire_payouts.payouts.storage import statements as sql
 from prizewire_payouts.unit_of_work import UnitOfWork
@@ -28,9 +32,9 @@ class PayoutStorage:
         self._tx = unit_of_work.tx
         self._changes: list[Change] = []
 
-    async def lock(self, ids: Iterable[UUID], *, with_attempts: bool = False) -> dict[UUID, Change]:
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Change]:
         """See the port."""
-        changes = await self._load(sql.LOCK_PAYOUTS, {"ids": list(ids)}, with_attempts=with_attempts)
+        changes = await self._load(sql.LOCK_PAYOUTS, {"ids": list(ids)})
         return {change.payout.payout_id: change for change in changes}
 
     async def lock_approved(self, *, rail: str, now: datetime, limit: int) -> list[Change]:
@@ -39,8 +43,7 @@ class PayoutStorage:
 
     async def lock_watched(self, *, rail: str, now: datetime, limit: int) -> list[Change]:
         """See the port."""
-        wanted = {"rail": rail, "now": now, "limit": limit}
-        return await self._load(sql.LOCK_WATCHED, wanted, with_attempts=True)
+        return await self._load(sql.LOCK_WATCHED, {"rail": rail, "now": now, "limit": limit})
 
     async def lock_expired(self, *, now: datetime, limit: int) -> list[Change]:
         """See the port."""
@@ -98,17 +101,16 @@ class PayoutStorage:
         if any(change.payout.state is PayoutState.APPROVED for change in changes):
             after_commit(self._tx, self._unit_of_work.wake_workers)
 
-    async def _load(
-        self, query: TextClause, wanted: Mapping[str, Any], *, with_attempts: bool = False
-    ) -> list[Change]:
-        assets = self._unit_of_work.assets
+    async def _load(self, query: TextClause, wanted: Mapping[str, Any]) -> list[Change]:
+        assets, mac = self._unit_of_work.assets, self._unit_of_work.mac
         changes = [Change(payout_from(row, assets)) for row in await self._tx.execute(query, wanted)]
-        if with_attempts:
+        if changes:
             ids = [change.payout.payout_id for change in changes]
-            found = await self._tx.execute(sql.LATEST_ATTEMPTS, {"ids": ids})
-            attempts = {row.payout_id: attempt_from(row) for row in found}
+            attempts: dict[UUID, list[Attempt]] = defaultdict(list)
+            for row in await self._tx.execute(sql.ATTEMPTS, {"ids": ids}):
+                attempts[row.payout_id].append(attempt_from(row, mac))
             for change in changes:
-                change.attempt = attempts.get(change.payout.payout_id)
+                _attach(change, attempts[change.payout.payout_id])
         self._changes += changes
         return changes
 
@@ -133,8 +135,9 @@ class PayoutStorage:
             )
 
     async def _save_attempts(self, changes: Sequence[Change]) -> None:
+        mac = self._unit_of_work.mac
         new = [
-            attempt_json(change.attempt, state=AttemptState.OPENED)
+            attempt_json(change.attempt, state=AttemptState.OPENED, mac=mac)
             for change in changes
             if change.attempt is not None and change.attempt_is_new
         ]
@@ -142,11 +145,18 @@ class PayoutStorage:
             await self._tx.execute(sql.INSERT_ATTEMPTS, {"rows": dumps(new)})
         for index in range(max(len(change.attempt_transitions) for change in changes)):
             moving = [
-                attempt_json(change.attempt, state=change.attempt_transitions[index].new)
+                attempt_json(change.attempt, state=change.attempt_transitions[index].new, mac=mac)
                 for change in changes
                 if change.attempt is not None and index < len(change.attempt_transitions)
             ]
             await self._tx.execute(sql.UPDATE_ATTEMPTS, {"rows": dumps(moving)})
+        confirmed = [
+            attempt_json(change.attempt, state=change.attempt.state, mac=mac)
+            for change in changes
+            if change.attempt is not None and change.attempt_confirmed
+        ]
+        if confirmed:
+            await self._tx.execute(sql.UPDATE_ATTEMPTS, {"rows": dumps(confirmed)})
 
     async def _save_transitions(self, changes: Sequence[Change]) -> None:
         transitions = [
@@ -183,10 +193,18 @@ class PayoutStorage:
         after_commit(self._tx, lambda: _count(changes))
 
 
+def _attach(change: Change, attempts: Sequence[Attempt]) -> None:
+    change.attempt = deciding_attempt(attempts)
+    change.others_unproved = any(one is not change.attempt and not one.proved for one in attempts)
+    change.last_attempt_no = max((one.attempt_no for one in attempts), default=0)
+
+
 def _count(changes: Sequence[Change]) -> None:
     for change in changes:
         for one in change.transitions:
             PAYOUT_STEPS.labels(one.new).inc()
+            if one.new is PayoutState.UNKNOWN and one.old in NO_ATTEMPT_OPEN:
+                UNPROVED.inc()
             if one.new is PayoutState.HELD:
                 HOLDS.labels(one.code).inc()
         for of_attempt in change.attempt_transitions:
@@ -321,7 +339,7 @@ def payout_from(row: Row[Any], assets: AssetRegistry) -> Payout:
     )
 
 
-def attempt_json(attempt: Attempt, *, state: AttemptState) -> dict[str, Any]:
+def attempt_json(attempt: Attempt, *, state: AttemptState, mac: Callable[[bytes], bytes]) -> dict[str, Any]:
     """An attempt as a record of `jsonb_to_recordset`, in the state given."""
     return {
         "payout_id": attempt.payout_id,
@@ -335,12 +353,28 @@ def attempt_json(attempt: Attempt, *, state: AttemptState) -> dict[str, Any]:
         "answer": attempt.answer,
         "opened_at": attempt.opened_at,
         "changed_at": attempt.changed_at,
+        "mac": "\\x" + mac(_marked(replace(attempt, state=state))).hex(),
     }
 
 
-def attempt_from(row: Row[Any]) -> Attempt:
-    """An attempt as stored."""
-    return Attempt(
+def _marked(attempt: Attempt) -> bytes:
+    """What the MAC of an attempt covers: what it is, how far it came, and the rail's name for it."""
+    return canonical_bytes(
+        [
+            str(attempt.payout_id),
+            attempt.attempt_no,
+            attempt.rail,
+            str(attempt.provider_key),
+            attempt.request_hash,
+            str(attempt.state),
+            attempt.provider_ref,
+        ]
+    )
+
+
+def attempt_from(row: Row[Any], mac: Callable[[bytes], bytes]) -> Attempt:
+    """An attempt as stored, compared with its MAC."""
+    attempt = Attempt(
         payout_id=row.payout_id,
         attempt_no=row.attempt_no,
         rail=row.rail,
@@ -353,3 +387,6 @@ def attempt_from(row: Row[Any]) -> Attempt:
         opened_at=row.opened_at,
         changed_at=row.changed_at,
     )
+    if row.mac is not None and hmac.compare_digest(mac(_marked(attempt)), row.mac):
+        return attempt
+    return replace(attempt, authentic=False, provider_ref=None)

@@ -50,6 +50,7 @@ class PayoutQueries:
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         self._tx = unit_of_work.tx
         self._assets = unit_of_work.assets
+        self._mac = unit_of_work.mac
 
     async def find(self, payout_id: UUID) -> Payout | None:
         """One payout."""
@@ -58,7 +59,8 @@ class PayoutQueries:
 
     async def attempts(self, payout_id: UUID) -> list[Attempt]:
         """All attempts of a payout, first to last."""
-        return [attempt_from(row) for row in await self._tx.execute(sql.ATTEMPTS, {"id": payout_id})]
+        found = await self._tx.execute(sql.ATTEMPTS, {"ids": [payout_id]})
+        return [attempt_from(row, self._mac) for row in found]
 
     async def page(self, wanted: PayoutFilter) -> list[Payout]:
         """A page of payouts, newest request first."""

@@ -70,6 +70,7 @@ _ATTEMPT_COLUMNS: dict[str, str] = {
     "answer": "jsonb",
     "opened_at": "timestamptz",
     "changed_at": "timestamptz",
+    "mac": "bytea",
 }
 
 
@@ -101,9 +102,9 @@ INSERT_ATTEMPTS = text(
 )
 UPDATE_ATTEMPTS = text(
     "UPDATE attempts a SET provider_ref = r.provider_ref, code = r.code, answer = r.answer, "
-    "changed_at = r.changed_at, state = r.state "
+    "changed_at = r.changed_at, state = r.state, mac = r.mac "
     "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(payout_id uuid, attempt_no int, provider_ref text, "
-    "code text, answer jsonb, changed_at timestamptz, state text) "
+    "code text, answer jsonb, changed_at timestamptz, state text, mac bytea) "
     "WHERE a.payout_id = r.payout_id AND a.attempt_no = r.attempt_no"
 )
 PAYOUT = f"SELECT {', '.join('p.' + name for name in (*_ALL, 'stored_at'))} FROM payouts p WHERE "  # noqa: S608 - column names of our own
@@ -145,11 +146,11 @@ LOCK_UNROUTED = text(
     PAYOUT + "p.state = 'approved' AND NOT (p.rail = ANY(CAST(:rails AS text[]))) "
     "ORDER BY p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
 )
-LATEST_ATTEMPTS = text(
-    f"SELECT DISTINCT ON (a.payout_id) {_ATTEMPT} "  # noqa: S608 - column names of our own
-    "FROM attempts a WHERE a.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY a.payout_id, a.attempt_no DESC"
+ATTEMPTS = text(
+    f"SELECT {_ATTEMPT} FROM attempts a WHERE a.payout_id = ANY(CAST(:ids AS uuid[])) "  # noqa: S608 - column names of our own
+    "ORDER BY a.payout_id, a.attempt_no"
 )
-ATTEMPTS = text(f"SELECT {_ATTEMPT} FROM attempts a WHERE a.payout_id = :id ORDER BY a.attempt_no")  # noqa: S608 - column names of our own
+ALL_ATTEMPTS = text(f"SELECT {_ATTEMPT} FROM attempts a")  # noqa: S608 - column names of our own
 
 
 _TRANSITION_COLUMNS = {
