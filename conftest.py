@@ -17,6 +17,10 @@ import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+pytest.register_assert_rewrite(
+    "services.payouts.tests.stellar.unit.conformance", "prizewire_railkit.conformance"
+)
+
 ROOT: Final = Path(__file__).parent
 SHARED: Final = ("stack", "kafka")
 """Parts that are too expensive to have twice: one worker runs all tests of each."""
