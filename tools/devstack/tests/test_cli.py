@@ -17,6 +17,7 @@ from prizewire_devstack.cli import main
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import HOME_VARIABLE, Home
 
+MATCH = '{"match_id": "m-1", "competition": "cup", "results": [{"player": "ada", "place": 1}]}'
 NOT_UTF8 = b"campaigns: [{name: \xff}]"
 KAFKA = {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -86,6 +87,7 @@ def test_an_unknown_command_names_the_help(tmp_path: Path) -> None:
         (("publish", "{dir}/match.json", "--key", "{dir}/no-key.json"), "holds no message key"),
         (("publish", "{dir}/match.json", "--key", "{dir}/text.txt"), "holds no message key"),
         (("publish", "{dir}/match.json"), "--unsigned"),
+        (("publish", "{dir}/half.json", "--unsigned"), "data.competition: it is missing"),
         (("publish", "{dir}/binary.yaml"), "no UTF-8 text"),
         (("publish", "{dir}/empty-list.json", "--unsigned"), "holds no event"),
         (("publish", "{dir}/empty.jsonl", "--unsigned"), "holds no event"),
@@ -96,7 +98,8 @@ def test_an_unknown_command_names_the_help(tmp_path: Path) -> None:
 )
 def test_a_file_that_cannot_be_used_is_named(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     """Missing, of another encoding, empty, or with gaps: a sentence that says what to do, and exit code 2."""
-    (tmp_path / "match.json").write_text('{"match_id": "m-1"}')
+    (tmp_path / "match.json").write_text(MATCH)
+    (tmp_path / "half.json").write_text('{"match_id": "m-1"}')
     (tmp_path / "no-key.json").write_text("[]")
     (tmp_path / "text.txt").write_text("# a heading")
     (tmp_path / "binary.yaml").write_bytes(NOT_UTF8)
@@ -171,7 +174,7 @@ def test_results_for_another_installation_do_not_reach_the_local_broker(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     """The error names the missing variables of the broker."""
-    (tmp_path / "match.json").write_text('{"match_id": "m-1"}')
+    (tmp_path / "match.json").write_text(MATCH)
     done = prizewire("publish", str(tmp_path / "match.json"), home=tmp_path, environment=environment)
     assert done.returncode == 2
     assert "but not its broker: set KAFKA_" in done.stderr
@@ -179,7 +182,7 @@ def test_results_for_another_installation_do_not_reach_the_local_broker(
 
 def test_a_broker_that_is_not_there_is_named_soon(tmp_path: Path) -> None:
     """The command fails within seconds, and the error says where to look."""
-    (tmp_path / "match.json").write_text('{"match_id": "m-1"}')
+    (tmp_path / "match.json").write_text(MATCH)
     began = time.monotonic()
     done = prizewire("publish", str(tmp_path / "match.json"), "--unsigned", home=tmp_path, environment=KAFKA)
     assert done.returncode == 2

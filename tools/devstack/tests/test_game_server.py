@@ -1,9 +1,11 @@
 """Match events as a game server signs and sends them."""
 
 import json
+import re
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
@@ -59,6 +61,31 @@ def test_a_float_is_refused_in_a_sentence(key: MessageKey) -> None:
     floated = {**RESULT, "results": [{"player": "ada", "scores": {"points": 8.5}}]}
     with pytest.raises(DevstackError, match="quoted strings"):
         game_server.message(game_server.complete(floated, source="/s", now=NOW), key=key)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"match_id": "m-1", "competition": "cup"}, "because of data.results: it is missing"),
+        (
+            {**RESULT, "results": [{"player": "ada", "place": "1"}]},
+            "because of data.results.0.place: it must be a whole number, without quotes",
+        ),
+        ({**RESULT, "match_id": "m 1"}, "because of data.match_id: it must have printable characters only"),
+        ({"type": "prizewire.match.ended.v1", "data": RESULT}, "the types are prizewire.match.closed.v1, "),
+        ({"type": ["x"], "data": RESULT}, "the unknown type"),
+        (
+            {"type": "prizewire.player.updated.v1", "data": {"player": "ada", "kyc_state": "ok"}},
+            "data.kyc_state",
+        ),
+        ({**RESULT, "competition": "c" * 1_000_000}, "send it in several parts"),
+    ],
+)
+def test_an_event_that_its_consumer_would_refuse_is_named(document: dict[str, Any], words: str) -> None:
+    """Before anything is sent, with the number of the event, its member and the reason."""
+    with pytest.raises(DevstackError, match=re.escape(words)) as refusal:
+        game_server.completed([RESULT, document], path=Path("match.json"), source=None, now=NOW)
+    assert str(refusal.value).startswith("Event 2 of match.json ")
 
 
 @pytest.mark.parametrize(

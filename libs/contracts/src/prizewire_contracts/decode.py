@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from prizewire_contracts.canonical import NotCanonical, check_canonical, is_out_of_range, render_checked
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.plain_errors import plain_error
 from prizewire_contracts.text import is_printable
 from prizewire_contracts.topics import Topic
 from prizewire_contracts.trust import NotTrusted, TrustStore, event_signing_bytes
@@ -174,9 +175,9 @@ def _model_of_any_version(topic: Topic, raw: dict[str, Any]) -> type[Envelope]:
 
 
 def _first_error(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     where = "/".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}"
+    return f"{where}: {plain_error(first)}"
 
 
 def _text(raw: dict[str, Any] | None, name: str) -> str | None:

@@ -11,12 +11,15 @@ from typing import Any, Final
 
 import yaml
 from confluent_kafka import KafkaError, KafkaException, Producer
+from pydantic import ValidationError
 
 from prizewire_contracts import topics
 from prizewire_contracts.canonical import NotCanonical, canonical_bytes
+from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 from prizewire_contracts.encode import SCHEMA_URN, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.ids import match_correlation_id
+from prizewire_contracts.plain_errors import plain_error
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import acl
 from prizewire_devstack.api import LOCAL_ADVICE, TOKEN_VARIABLE, URL_VARIABLE, remote
@@ -112,7 +115,7 @@ def key_of(path: Path) -> MessageKey:
 
 def topic_of(event: Mapping[str, Any]) -> topics.Topic:
     """The topic of an event: of players for their facts, of matches for everything else."""
-    return topics.PLAYERS if event.get("type") in topics.PLAYERS.models else topics.MATCHES
+    return topics.PLAYERS if str(event.get("type")) in topics.PLAYERS.models else topics.MATCHES
 
 
 def principal_of(topic: topics.Topic) -> str:
@@ -146,6 +149,50 @@ def complete(document: Mapping[str, Any], *, source: str | None = None, now: dat
     return {**defaults, **given, "data": data}
 
 
+def completed(
+    documents: Sequence[Mapping[str, Any]], *, path: Path, source: str | None, now: datetime
+) -> list[dict[str, Any]]:
+    """The whole events of a file, each checked with the contract of its type. ``source`` is as in ``complete``.
+
+    Raises:
+        DevstackError: the consumer would refuse an event: its type is unknown, or a member is not as it must be.
+    """
+    events = [complete(one, source=source, now=now) for one in documents]
+    for number, event in enumerate(events, start=1):
+        _check(event, place=f"Event {number} of {path}")
+    return events
+
+
+def _check(event: Mapping[str, Any], *, place: str) -> None:
+    topic = topic_of(event)
+    model = topic.models.get(str(event["type"]))
+    if model is None:
+        known = ", ".join(sorted({*topics.MATCHES.models, *topics.PLAYERS.models}))
+        raise DevstackError(f"{place} has the unknown type {event['type']!r}: the types are {known}.")
+    try:
+        value = canonical_bytes(event)
+    except NotCanonical as error:
+        raise _unsignable(error) from error
+    if len(value) > MESSAGE_BYTES_MAX:
+        raise DevstackError(
+            f"{place} has {len(value)} bytes, at most {MESSAGE_BYTES_MAX} are allowed: send it in several parts."
+        )
+    try:
+        model.model_validate_json(value, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        member = ".".join(str(part) for part in first["loc"])
+        raise DevstackError(
+            f"{place} would be refused, because of {member}: {plain_error(first)}."
+        ) from error
+
+
+def _unsignable(error: NotCanonical) -> DevstackError:
+    return DevstackError(
+        f"The event cannot be signed ({error.code} at {error.path}): write scores and amounts as quoted strings."
+    )
+
+
 def correlation_of(event: Mapping[str, Any]) -> str:
     """The correlation id of an event's match: its own, else the one that settlement derives."""
     given = event.get("correlationid")
@@ -162,12 +209,9 @@ def message(event: dict[str, Any], *, key: MessageKey | None) -> SourceMessage:
     """
     topic = topic_of(event)
     try:
-        signed = event if key is None else sign_raw(topic=topic.name, raw=event, key=key)
-        value = canonical_bytes(signed)
+        value = canonical_bytes(event if key is None else sign_raw(topic=topic.name, raw=event, key=key))
     except NotCanonical as error:
-        raise DevstackError(
-            f"The event cannot be signed ({error.code} at {error.path}): write scores and amounts as quoted strings."
-        ) from error
+        raise _unsignable(error) from error
     if topic is topics.PLAYERS:
         return SourceMessage(
             key=str(event["subject"]).encode(), value=value, correlation_id=None, topic=topic

@@ -1,6 +1,7 @@
 """Errors of Litestar and pydantic about a request, in the terms of its sender."""
 
 import re
+from ast import literal_eval
 from enum import Enum
 from typing import Any, Final
 
@@ -9,24 +10,27 @@ from litestar.exceptions import ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from prizewire_chassis.problems import Problem
 from prizewire_contracts.canonical import is_out_of_range
 from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.plain_errors import plain_error, plain_form
 
 _BODY: Final = "body"
 _MISSING: Final = re.compile(r"Missing required (\w+) parameter '([^']+)'")
-_NO_OBJECT: Final = "Input should be a valid dictionary or instance of "
 _NO_MEMBER_OF: Final = "Invalid enum value "
-_PLAIN: Final = {
-    "Extra inputs are not permitted": "there is no member of this name; the API document lists those that exist",
-    "Field required": "it is missing",
-    "Input should be a valid string": 'it must be a JSON string, in quotes, as "4000.00"',
-    "Input should be a valid list": "it must be a JSON list",
-    "Input should be a valid boolean": "it must be true or false",
-    "Input should be a valid integer": "it must be a whole number, without quotes",
-}
-"""Messages of pydantic (``pydantic_core.list_all_errors``) for a sender who may not know Python."""
+_NO_MATCH: Final = "Expected `str` matching regex "
+_PARAMETERS: Final = (
+    (re.compile(r"Expected `str` of length <= (\d+)"), r"it must have at most \1 characters"),
+    (re.compile(r"Expected `str` of length >= 1"), "it must not be empty"),
+    (re.compile(r"Expected `int` >= (-?\d+)"), r"it must be \1 or more"),
+    (re.compile(r"Expected `int` <= (-?\d+)"), r"it must be \1 or less"),
+    (re.compile(r"Expected `int.*"), "it must be a whole number"),
+    (re.compile(r"Expected `bool.*"), "it must be true or false"),
+    (re.compile(r"Invalid UUID.*"), "it must be a UUID such as 22222222-2222-4222-8222-222222222222"),
+)
+"""Messages of msgspec about parameters, in plain words."""
 
 
 def invalid_request(request: Request[Any, Any, Any], error: ValidationException) -> Problem:
@@ -34,21 +38,20 @@ def invalid_request(request: Request[Any, Any, Any], error: ValidationException)
     found = error.extra if isinstance(error.extra, list) else []
     handler = request.route_handler
     handler = handler if isinstance(handler, HTTPRouteHandler) else None
-    errors = [_said(item, handler) for item in found if isinstance(item, dict)]
+    members = _refused_members(error)
+    errors = [_said(item, handler) for item in _in_plain_words(found, members)]
     if not errors and (missing := _MISSING.search(error.detail)) is not None:
         errors = [{"field": missing[2], "message": f"this {missing[1]} parameter is required"}]
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors) or "the request is not valid"
-    code = RefusalCode.NUMBER_OUT_OF_RANGE if _names_too_large_number(error) else "invalid_request"
+    too_large = any(is_out_of_range(member["input"]) for member in members)
+    code = RefusalCode.NUMBER_OUT_OF_RANGE if too_large else "invalid_request"
     return Problem(status=400, code=code, detail=detail, errors=errors)
 
 
 def _said(item: dict[str, Any], handler: HTTPRouteHandler | None) -> dict[str, str]:
-    key, message = str(item.get("key", "")), str(item.get("message", "")).removeprefix("Value error, ")
+    key, message = str(item.get("key", "")), str(item.get("message", ""))
     if (key, message) == ("data", "'data'"):
         return {"field": _BODY, "message": "it is missing: this route takes a JSON object"}
-    if message.startswith(_NO_OBJECT):
-        message = "it must be a JSON object"
-    message = _PLAIN.get(message, message)
     parameter = None if handler is None else handler.parsed_fn_signature.parameters.get(key)
     if parameter is None or "source" not in item:
         return {"field": key or _BODY, "message": message}
@@ -61,14 +64,26 @@ def _said(item: dict[str, Any], handler: HTTPRouteHandler | None) -> dict[str, s
         ]
         value = message.removeprefix(_NO_MEMBER_OF)
         message = f"{value} is none of its values, which are: {', '.join(values)}" if values else message
+    elif message.startswith(_NO_MATCH):
+        message = plain_form(literal_eval(message.removeprefix(_NO_MATCH)))
+    for written, plain in _PARAMETERS:
+        message = written.sub(plain, message)
     definition = parameter.kwarg_definition
     named = definition.name if isinstance(definition, ParameterKwarg) else None
     return {"field": named or key, "message": message}
 
 
-def _names_too_large_number(error: ValidationException) -> bool:
-    """Whether what the models refused is a number that no JSON here may hold."""
+def _in_plain_words(items: list[Any], members: list[ErrorDetails]) -> list[dict[str, Any]]:
+    """The entries of Litestar, which stand in the order of pydantic's errors, with plain messages."""
+    found = [item for item in items if isinstance(item, dict)]
+    if len(found) != len(members):
+        return found
+    return [{**item, "message": plain_error(one)} for item, one in zip(found, members, strict=True)]
+
+
+def _refused_members(error: ValidationException) -> list[ErrorDetails]:
+    """What a model refused of a body; empty where a parameter is wrong."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ValidationError):
         cause = cause.__cause__
-    return cause is not None and any(is_out_of_range(one["input"]) for one in cause.errors())
+    return [] if cause is None else cause.errors(include_url=False)

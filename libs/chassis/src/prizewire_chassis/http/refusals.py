@@ -49,7 +49,7 @@ _GENERAL: Final = (
         status=400,
         code="invalid_request",
         when="always",
-        detail="amount: String should have at least 1 character",
+        detail="amount: it must not be empty",
     ),
     _General(
         status=400,

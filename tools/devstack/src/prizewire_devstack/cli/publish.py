@@ -27,6 +27,7 @@ def command(  # noqa: PLR0917 - click passes options by name
     """Sign and send the events of FILE: JSON, JSON lines or YAML; whole events, or the bare data of results.
 
     Events of matches are sent as the game server, events of players as the identity source, each with its own login.
+    If an event is not as its contract wants it, nothing is sent.
     """
     home = Home.default()
     logins = {principal: game_server.login(home, principal) for principal in game_server.PRINCIPALS}
@@ -35,7 +36,7 @@ def command(  # noqa: PLR0917 - click passes options by name
     else:
         given = game_server.key_of(key_file) if key_file and not unsigned else None
         now = datetime.now(UTC)
-        events = [game_server.complete(one, source=source, now=now) for one in game_server.load(file)]
+        events = game_server.completed(game_server.load(file), path=file, source=source, now=now)
         messages = [
             game_server.message(event, key=None if unsigned else given or _local_key(home, event))
             for event in events
@@ -51,6 +52,7 @@ def command(  # noqa: PLR0917 - click passes options by name
     click.echo(f"Sent {len(messages)} message{'s' if len(messages) != 1 else ''}.")
     for correlation_id in correlation_ids:
         click.echo(f"Follow it with: prizewire trace {correlation_id}")
+    click.echo("If a trace stays empty, an event was refused: `prizewire stuck list` shows the reason.")
 
 
 def _local_key(home: Home, event: dict[str, Any]) -> MessageKey:

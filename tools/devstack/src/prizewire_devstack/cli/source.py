@@ -80,8 +80,7 @@ def sign(file: Path, key_file: Path, source: str | None) -> None:
     """
     key = game_server.key_of(key_file)
     now = datetime.now(UTC)
-    for document in _documents(file):
-        event = game_server.complete(document, source=source, now=now)
+    for event in game_server.completed(_documents(file), path=file, source=source, now=now):
         click.echo(game_server.message(event, key=key).value.decode())
 
 
