@@ -45,11 +45,11 @@ def test_registry_is_a_mapping_in_order_of_codes() -> None:
 
 
 def test_an_asset_that_is_unknown_is_an_error_with_its_code() -> None:
-    """Asking for an asset that is not there says which one."""
+    """The message names the asset, and those that there are."""
     with pytest.raises(UnknownAsset) as refusal:
         AssetRegistry.from_mapping(DEFINITIONS)["EUR"]
     assert refusal.value.code == "asset_unknown"
-    assert str(refusal.value) == "unknown asset 'EUR'"
+    assert str(refusal.value) == "there is no asset EUR: use one of POINTS, USDC"
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,20 @@ def test_the_gateway_does_what_the_table_says(
     if service is None:
         assert answer.status_code == 404
         assert answer.json()["code"] == "not_found"
+        assert answer.json()["instance"] == path
+        assert answer.json()["detail"].startswith(
+            f"No service serves {path}. GET /api/services/SERVICE/openapi.json"
+        )
     else:
         assert answer.json() == {"port": upstreams[service], "path": path}
+
+
+def test_a_path_that_json_would_escape_is_not_repeated(gateway_url: str) -> None:
+    """The answer stays JSON."""
+    for path in ("/no%22where", "/no%0Awhere", "/a{http.request.host}", "/" + "a" * 300):
+        answer = httpx.get(gateway_url + path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.json()["detail"].startswith("No service serves this path. GET ")
 
 
 def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:

@@ -255,14 +255,57 @@ async def test_an_id_of_another_form_is_named_with_its_form(client, path, said):
 
 
 @pytest.mark.parametrize("path", ["/things/abc/parts", "/things/abc/pieces/x", f"/things/{UUID(int=1)}"])
-async def test_a_path_that_no_route_has_is_plainly_not_found(client, path):
+async def test_a_path_that_no_route_has_is_named(client, path):
     """Whatever its ids are."""
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (
         404,
         "not_found",
-        "Not Found",
+        f"there is no route {path}",
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "detail"),
+    [
+        ("GET", "/aproverss", "there is no route /aproverss; there is GET /approvers"),
+        ("GET", f"/thing/{UUID(int=1)}/parts/7", "; there is GET /things/{thing_id}/parts/{number}"),
+        ("POST", "/approver", "there is no route /approver"),
+        ("GET", "/" + "a" * 1_000, "there is no route /" + "a" * 254 + "…"),
+        ("PUT", "/length", "/length takes GET, not PUT"),
+        ("GET", "/lengths", "/lengths takes POST, not GET; there is GET /length"),
+        ("POST", "/length", "/length takes GET, not POST; there is POST /lengths"),
+    ],
+)
+async def test_a_similar_route_is_named(method, path, detail):
+    """Where one letter in five at most differs, and the similar route has the method."""
+
+    @get("/approvers")
+    async def approvers() -> None: ...
+
+    @get("/things/{thing_id:uuid}/parts/{number:int}")
+    async def part(thing_id: FromPath[UUID], number: FromPath[int]) -> None: ...
+
+    @post("/lengths")
+    async def lengths() -> None: ...
+
+    @get("/length")
+    async def length() -> None: ...
+
+    app = build_app(
+        service="test", controllers=[approvers, part, lengths, length], health=Health(), tokens=None
+    )
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == (405 if " takes " in detail else 404)
+    assert answer.json()["detail"].endswith(detail)
+
+
+async def test_the_document_is_served_where_a_gateway_reaches_it(client):
+    """Without a token, and as it is served under ``/schema``."""
+    served = await client.get("/api/services/test/openapi.json")
+    assert (served.status_code, served.json()) == (200, (await client.get("/schema/openapi.json")).json())
 
 
 @pytest.mark.parametrize(
@@ -344,6 +387,7 @@ async def test_a_refused_method_gets_the_allowed_ones(client):
     refused = await client.put("/anybody")
     assert (refused.status_code, refused.json()["code"]) == (405, "method_not_allowed")
     assert refused.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert refused.json()["detail"] == "/anybody takes GET, not PUT"
     assert (await client.get("/typed")).headers["allow"] == "OPTIONS, POST"
     assert (await client.options("/anybody")).headers["allow"] == "GET, HEAD, OPTIONS"
 

@@ -96,8 +96,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         (
             b'{"first": 1, "amount": "1,50"}',
             "amount",
-            "'1,50' is no amount: digits with at most one point, in quotes, without a sign or a leading zero, such as "
-            '"12.50"',
+            "'1,50' is no amount: a decimal number in quotes, such as \"12.50\"",
         ),
         (b'{"first": 1, "key": "AB"}', "key", "it must have exactly 64 hexadecimal digits, in lower case"),
         (b'{"first": 1, "size": 0}', "size", "it must be 1 or more"),

@@ -6,14 +6,10 @@ The value is shown only where it is a code or an amount: another text may be per
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic_core import ErrorDetails
-
 from prizewire_contracts.text import printable
 
 _SHOWN_MAX: Final = 32
-_DECIMAL: Final = (
-    'digits with at most one point, in quotes, without a sign or a leading zero, such as "12.50"'
-)
+_DECIMAL: Final = 'a decimal number in quotes, such as "12.50"'
 _ASSET: Final = r"^[A-Z][A-Z0-9]{0,11}$"
 _SHOWN: Final = {
     _ASSET: "asset code: 1 to 12 upper-case letters and digits, a letter first, such as USDC",
@@ -74,7 +70,7 @@ _TYPES: Final = {
 """Sentences by error type (``pydantic_core.list_all_errors``), with the names of the error's context."""
 
 
-def plain_error(error: ErrorDetails | Mapping[str, Any]) -> str:
+def plain_error(error: Mapping[str, Any]) -> str:
     """One error of a ``ValidationError`` as a sentence about the member that it names: what the member must be."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "string_pattern_mismatch":

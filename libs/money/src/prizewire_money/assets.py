@@ -96,7 +96,11 @@ class AssetRegistry(Mapping[str, Asset]):
         try:
             return self._assets[code]
         except (KeyError, TypeError):
-            raise UnknownAsset(code) from None
+            raise UnknownAsset(code, self.refusal_of(code)) from None
+
+    def refusal_of(self, code: object) -> str:
+        """The sentence that refuses a code which this registry does not hold. It names the codes that there are."""
+        return f"there is no asset {code}: use one of {', '.join(self._assets)}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._assets)

@@ -39,8 +39,8 @@ class UnknownAsset(MoneyError, KeyError):
 
     code = "asset_unknown"
 
-    def __init__(self, asset_code: object) -> None:
-        super().__init__(f"unknown asset {asset_code!r}")
+    def __init__(self, asset_code: object, message: str) -> None:
+        super().__init__(message)
         self.asset_code = asset_code
 
     def __str__(self) -> str:

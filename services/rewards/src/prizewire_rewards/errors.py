@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from prizewire_money import Asset
+
 
 class RewardsError(Exception):
     """The root of this tree; ``code`` is stable."""
@@ -76,12 +78,16 @@ class InvalidRequest(RewardsError):
 
 
 class InsufficientBalance(RewardsError):
-    """A balance does not cover the amount."""
+    """A balance does not cover the requested amount; both are minor units. ``members`` have them as texts."""
 
     code = "insufficient_balance"
 
-    def __init__(self, *, asset: str, balance: int, amount: int, of: str = "winnings") -> None:
-        super().__init__(f"the {of} in {asset} do not cover this amount")
-        self.asset = asset
-        self.balance = balance
-        self.amount = amount
+    def __init__(self, *, asset: Asset, balance: int, amount: int, of: str = "winnings") -> None:
+        super().__init__(
+            f"the {of} do not cover the requested {asset.describe(amount)}: {asset.describe(balance)} is available"
+        )
+        self.members = {
+            "asset": asset.code,
+            "requested": asset.render(amount),
+            "available": asset.render(balance),
+        }

@@ -186,23 +186,37 @@ async def test_fifty_payout_requests_with_one_key_debit_once(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "code"),
+    ("body", "code", "words"),
     [
-        ({"asset": "USDC", "amount": "100.01"}, "insufficient_balance"),
-        ({"asset": "SEASON", "amount": "1"}, "asset_not_redeemable"),
-        ({"asset": "NOPE", "amount": "1"}, "asset_unknown"),
-        ({"asset": "USDC", "amount": "0.00"}, "amount_not_positive"),
-        ({"asset": "USDC", "amount": "1.00", "method_id": str(uuid4())}, "method_unknown"),
+        (
+            {"asset": "USDC", "amount": "100.01"},
+            "insufficient_balance",
+            "the winnings do not cover the requested 100.01 USDC: 100.00 USDC is available",
+        ),
+        ({"asset": "SEASON", "amount": "1"}, "asset_not_redeemable", "SEASON"),
+        ({"asset": "NOPE", "amount": "1"}, "asset_unknown", "there is no asset NOPE: use one of "),
+        ({"asset": "USDC", "amount": "0.00"}, "amount_not_positive", "above zero"),
+        (
+            {"asset": "USDC", "amount": "1.00", "method_id": str(uuid4())},
+            "method_unknown",
+            "GET /api/payout-methods",
+        ),
     ],
 )
-async def test_a_wrong_payout_request_is_refused(rig: Rig, body: dict[str, str], code: str) -> None:
-    """Nothing moves, and the code is stable."""
+async def test_a_wrong_payout_request_is_refused(
+    rig: Rig, body: dict[str, str], code: str, words: str
+) -> None:
+    """Nothing moves, the code is stable, and the sentence says what to do."""
     campaign = await rig.campaign(funded=10_000)
     await rig.settle(Match(campaign, [("ann", "100.00")]))
     await rig.feed(rig.payouts, method_event("ann"))
     async with rig.client("ann") as ann:
         answer = await ann.post("/api/wallet/payout-request", json=body, headers=key())
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert words in answer.json()["detail"]
+    if code == "insufficient_balance":
+        amounts = {name: answer.json()[name] for name in ("asset", "requested", "available")}
+        assert amounts == {"asset": "USDC", "requested": "100.01", "available": "100.00"}
     assert await rig.winnings("ann") == 10_000
     assert await rig.events("payout.requested") == []
 
@@ -223,9 +237,9 @@ async def test_a_payout_goes_only_to_ones_own_active_method(rig: Rig) -> None:
             answer = await ann.post("/api/wallet/payout-request", json=body, headers=key())
             assert answer.json()["code"] == "method_unknown"
         body = {"asset": "USDC", "amount": "1.00"}
-        assert (await ann.post("/api/wallet/payout-request", json=body, headers=key())).json()[
-            "code"
-        ] == "no_payout_method"
+        answer = await ann.post("/api/wallet/payout-request", json=body, headers=key())
+        assert answer.json()["code"] == "no_payout_method"
+        assert "POST /api/payout-methods" in answer.json()["detail"]
 
 
 async def test_history_pages_by_cursor_and_filters(rig: Rig) -> None:

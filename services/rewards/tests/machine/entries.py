@@ -12,6 +12,7 @@ from prizewire_rewards.storage import Ports
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.fees import EntryRoundModel
 from services.rewards.tests.machine.holdings import PEOPLE
+from services.rewards.tests.rig import make_tools
 
 people = st.sampled_from(PEOPLE)
 late = st.sampled_from([False, False, False, True])
@@ -72,7 +73,9 @@ class EntryRules(Walk):
 
         async def call(ports: Ports) -> object:
             player = self.name(person)
-            return await enter_by_player(round_id=round_id, player=player, ports=ports, now=now)
+            return await enter_by_player(
+                round_id=round_id, player=player, ports=ports, tools=make_tools(), now=now
+            )
 
         _, code = self.attempt(call)
         assert code == expected

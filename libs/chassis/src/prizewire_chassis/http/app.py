@@ -17,16 +17,16 @@ from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from prizewire_chassis.auth import ApiTokens, TokenReader
+from prizewire_chassis.auth import OWN_PROOF, ApiTokens, TokenReader
 from prizewire_chassis.db import is_transient, sqlstate
 from prizewire_chassis.health import Health
-from prizewire_chassis.http.document import DocumentPlugin
+from prizewire_chassis.http.document import DocumentPlugin, openapi_document
 from prizewire_chassis.http.head import Application
 from prizewire_chassis.http.headers import add_headers, request_id_of
 from prizewire_chassis.http.intake import Intake, StrictRequest
 from prizewire_chassis.http.invalid import invalid_request
 from prizewire_chassis.http.limits import LimitedAuthentication, Limits
-from prizewire_chassis.http.path_ids import wrong_path_id
+from prizewire_chassis.http.wrong_routes import wrong_method, wrong_path
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from prizewire_chassis.problems import Problem
@@ -44,13 +44,14 @@ UNAVAILABLE_RETRY_S = 5
 """The ``Retry-After`` of 503 ``unavailable``, in seconds."""
 _log = get_logger(__name__)
 _NOT_FOUND = 404
+_NO_METHOD = 405
 _TOO_LARGE = 413
 _CODES = {
     400: "invalid_request",
     401: "unauthenticated",
     403: "forbidden",
     _NOT_FOUND: "not_found",
-    405: "method_not_allowed",
+    _NO_METHOD: "method_not_allowed",
     _TOO_LARGE: "body_too_large",
 }
 
@@ -66,7 +67,8 @@ def build_app(
     body_s: float | None = None,
     cors_origins: Sequence[str] = (),
 ) -> Litestar:
-    """The application: ``controllers`` beside ``/health/live``, ``/health/ready``, ``/metrics`` and ``/schema``.
+    """The application: ``controllers`` beside ``/health/live``, ``/health/ready``, ``/metrics`` and ``/schema``. The OpenAPI
+    document is served under ``/api/services`` too, where a gateway reaches it.
 
     ``limits`` bound the requests of a minute, ``body_s`` the seconds that a body may take; None for no bound.
     ``cors_origins`` may read answers in a browser; without one, none may.
@@ -89,13 +91,17 @@ def build_app(
     async def metrics() -> Response[bytes]:
         return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    @get(f"/api/services/{service}/openapi.json", include_in_schema=False, opt=OWN_PROOF)
+    async def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        return openapi_document(request.app)
+
     authentication = (
         []
         if tokens is None
         else [DefineMiddleware(LimitedAuthentication, reader=tokens, api_tokens=api_tokens, limits=limits)]
     )
     return Application(
-        route_handlers=[live, ready, metrics, *controllers],
+        route_handlers=[live, ready, metrics, document, *controllers],
         middleware=[
             DefineMiddleware(_Observed),
             DefineMiddleware(Intake, body_s=body_s),
@@ -199,13 +205,17 @@ def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Res
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     code = _CODES.get(error.status_code, "http_error")
     detail = error.detail
+    path, method = request.scope["path"], request.method
+    allowed = (error.headers or {}).get("allow")
     if error.status_code == _NOT_FOUND:
-        detail = wrong_path_id(request.app, request.scope["path"]) or detail
+        detail = wrong_path(request.app, path, method=method)
+    if error.status_code == _NO_METHOD and allowed:
+        detail = wrong_method(request.app, path, method=method, allowed=allowed.split(", "))
     if error.status_code == _TOO_LARGE and isinstance(request.route_handler, HTTPRouteHandler):
         limit = request.route_handler.resolve_request_max_body_size()
         detail = f"the body is larger than the {limit} bytes that this route takes"
     answer = _render(request, Problem(status=error.status_code, code=code, detail=detail))
-    if allowed := (error.headers or {}).get("allow"):
+    if allowed:
         answer.headers["allow"] = allowed
     return answer
 

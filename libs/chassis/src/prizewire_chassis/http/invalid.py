@@ -2,6 +2,7 @@
 
 import re
 from ast import literal_eval
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -10,7 +11,6 @@ from litestar.exceptions import ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from prizewire_chassis.problems import Problem
 from prizewire_contracts.canonical import is_out_of_range
@@ -73,7 +73,7 @@ def _said(item: dict[str, Any], handler: HTTPRouteHandler | None) -> dict[str, s
     return {"field": named or key, "message": message}
 
 
-def _in_plain_words(items: list[Any], members: list[ErrorDetails]) -> list[dict[str, Any]]:
+def _in_plain_words(items: list[Any], members: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The entries of Litestar, which stand in the order of pydantic's errors, with plain messages."""
     found = [item for item in items if isinstance(item, dict)]
     if len(found) != len(members):
@@ -81,7 +81,7 @@ def _in_plain_words(items: list[Any], members: list[ErrorDetails]) -> list[dict[
     return [{**item, "message": plain_error(one)} for item, one in zip(found, members, strict=True)]
 
 
-def _refused_members(error: ValidationException) -> list[ErrorDetails]:
+def _refused_members(error: ValidationException) -> Sequence[Mapping[str, Any]]:
     """What a model refused of a body; empty where a parameter is wrong."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ValidationError):

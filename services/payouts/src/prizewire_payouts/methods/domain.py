@@ -11,6 +11,7 @@ from prizewire_payouts.errors import CodedError
 
 MEMO_BYTES_MAX = 28
 """The longest memo text of a Stellar transaction (`string text<28>` in Stellar's XDR, Stellar-transaction.x)."""
+_TYPES = ("stellar", "fake")
 _ON_CHAIN = frozenset({"stellar"})
 
 
@@ -91,11 +92,12 @@ def read_details(
             ``address_not_allowed``, ``memo_too_long``, ``memo_not_possible`` or ``account_invalid``. No message
             repeats a detail.
     """
+    if method_type not in _TYPES:
+        known = " or ".join(_TYPES)
+        raise MethodError("method_type_unknown", f"there is no method type {method_type[:32]!r}: use {known}")
     if method_type == "stellar":
         return _stellar(details, address_kind)
-    if method_type == "fake":
-        return _fake(details)
-    raise MethodError("method_type_unknown", f"there is no method type {method_type[:32]!r}")
+    return _fake(details)
 
 
 def _stellar(details: Mapping[str, Any], address_kind: Callable[[str], str | None]) -> MethodTerms:

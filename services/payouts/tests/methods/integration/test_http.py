@@ -103,6 +103,14 @@ async def test_bad_details_are_refused_and_not_repeated(
         assert len(value) < 8 or value not in answer.text
 
 
+async def test_an_unknown_method_type_is_answered_with_those_that_there_are(client: Client) -> None:
+    """Every type that the answer names can be registered."""
+    answer = await create(client, type="pigeon", details={"address": ADDRESS})
+    assert answer.json()["detail"] == "there is no method type 'pigeon': use stellar or fake"
+    for type_, details in (("stellar", {"address": ADDRESS}), ("fake", {"account": "ana's own"})):
+        assert (await create(client, type=type_, details=details)).status_code == 201
+
+
 async def test_details_have_known_members_only(client: Client) -> None:
     """Another member is named, and what was sent is not repeated."""
     answer = await create(client, details={"address": ADDRESS, "iban": "DE89370400440532013000"})

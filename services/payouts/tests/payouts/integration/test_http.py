@@ -231,6 +231,8 @@ async def test_a_filter_that_means_nothing_is_named(
     for path, headers in (("/api/admin/payouts", as_("op", "operator")), ("/api/payouts", as_("ana"))):
         said = await client.get(path, params=params, headers=headers)
         assert (said.status_code, said.json()["code"]) == (400, code)
+        if code in ("asset_unknown", "rail_unknown", "state_unknown"):
+            assert "use one " in said.json()["detail"]
 
 
 async def test_pages_and_players_are_filters_of_staff(client: Client) -> None:

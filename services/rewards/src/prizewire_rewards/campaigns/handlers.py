@@ -45,7 +45,7 @@ async def create_campaign(
     """
     asset = tools.assets.get(command.asset)
     if asset is None:
-        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+        raise InvalidRequest("asset_unknown", tools.assets.refusal_of(command.asset))
     if command.delivery is not Delivery.WALLET and not asset.redeemable:
         raise InvalidRequest(
             "asset_not_redeemable", f"{asset.code} is not redeemable: use the delivery wallet"
@@ -121,7 +121,7 @@ async def fund_campaign(
 
 
 async def withdraw_from_campaign(
-    command: WithdrawFromCampaign, *, ports: CampaignPorts, now: datetime
+    command: WithdrawFromCampaign, *, ports: CampaignPorts, tools: Tools, now: datetime
 ) -> Campaign:
     """Withdraw money that no round has reserved from a pool.
 
@@ -138,8 +138,15 @@ async def withdraw_from_campaign(
     amount = campaign.available if command.amount is None else command.amount
     if command.amount is not None and amount <= 0:
         raise InvalidRequest("amount_not_positive", "the amount must be above zero")
-    if amount == 0 or amount > campaign.available:
-        raise InvalidRequest("pool_insufficient", "the pool does not cover the amount")
+    if amount == 0:
+        raise InvalidRequest("pool_insufficient", "the pool is empty")
+    if amount > campaign.available:
+        asset = tools.assets[campaign.asset]
+        raise InvalidRequest(
+            "pool_insufficient",
+            f"the pool does not cover the requested {asset.describe(amount)}: {asset.describe(campaign.available)} is "
+            "available",
+        )
     uow = UnitOfWork(ports, now=now)
     move = withdrawal_move(campaign=str(campaign.id), asset=campaign.asset, amount=amount)
     uow.book([move], cause=f"withdraw/{command.id}", correlation_id=str(campaign.id))

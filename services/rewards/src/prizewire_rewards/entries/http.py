@@ -127,6 +127,7 @@ class EntryController(Controller):
                 round_id=round_id,
                 player=request.user.player,
                 ports=action.unit_of_work,
+                tools=context.tools,
                 now=action.now,
             )
             after_commit(action.tx, lambda: metrics.count_entries(reached))

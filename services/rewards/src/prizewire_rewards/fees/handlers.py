@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from prizewire_money import Asset
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.fees.domain import FeeWithdrawal, WithdrawalState, decided, withdrawal_move
 from prizewire_rewards.fees.ports import FeePorts
@@ -36,14 +37,14 @@ async def file_withdrawal(
     """
     asset = tools.assets.get(withdrawal.asset)
     if asset is None:
-        raise InvalidRequest("asset_unknown", f"there is no asset {withdrawal.asset}")
+        raise InvalidRequest("asset_unknown", tools.assets.refusal_of(withdrawal.asset))
     if not asset.redeemable:
         raise InvalidRequest(
             "asset_not_redeemable", f"{asset.code} is not redeemable, so it cannot be withdrawn"
         )
     if withdrawal.amount <= 0:
         raise InvalidRequest("amount_not_positive", "the amount must be above zero")
-    await _covered(withdrawal, ports=ports)
+    await _covered(withdrawal, asset=asset, ports=ports)
     # The lock of the balance prevents that another withdrawal of these fees is filed at the same time.
     earlier = await ports.fees.earlier(withdrawal)
     repeats = check_reference(earlier, reference=withdrawal.reference, asset=asset, repeated=repeated)
@@ -52,7 +53,9 @@ async def file_withdrawal(
     return filed
 
 
-async def decide_withdrawal(command: DecideFees, *, ports: FeePorts, now: datetime) -> FeeWithdrawal:
+async def decide_withdrawal(
+    command: DecideFees, *, ports: FeePorts, tools: Tools, now: datetime
+) -> FeeWithdrawal:
     """Approve a withdrawal, which moves the money, or reject it. The filer may reject it, and may not approve it.
 
     Raises:
@@ -65,7 +68,7 @@ async def decide_withdrawal(command: DecideFees, *, ports: FeePorts, now: dateti
         raise NotFound("fee_withdrawal_unknown", f"there is no withdrawal of fees {command.id}")
     after = decided(filed, approved=command.approved, by=command.actor, reason=command.reason, now=now)
     if after.state is WithdrawalState.APPROVED:
-        await _covered(after, ports=ports)
+        await _covered(after, asset=tools.assets[after.asset], ports=ports)
         uow = UnitOfWork(ports, now=now)
         uow.book([withdrawal_move(after)], cause=f"fee-withdrawal/{after.id}", correlation_id=str(after.id))
         await uow.post()
@@ -73,9 +76,9 @@ async def decide_withdrawal(command: DecideFees, *, ports: FeePorts, now: dateti
     return after
 
 
-async def _covered(withdrawal: FeeWithdrawal, *, ports: FeePorts) -> None:
+async def _covered(withdrawal: FeeWithdrawal, *, asset: Asset, ports: FeePorts) -> None:
     balance = await ports.fees.lock_balance(withdrawal.source, withdrawal.asset)
     if balance < withdrawal.amount:
         raise InsufficientBalance(
-            asset=withdrawal.asset, balance=balance, amount=withdrawal.amount, of=withdrawal.source.label
+            asset=asset, balance=balance, amount=withdrawal.amount, of=withdrawal.source.label
         )

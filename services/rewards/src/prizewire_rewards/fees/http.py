@@ -260,7 +260,9 @@ async def _decide(
     command = DecideFees(id=withdrawal_id, approved=reason is None, actor=principal.subject, reason=reason)
 
     async def decide(action: _Action) -> tuple[int, FeeWithdrawalAnswer]:
-        after = await decide_withdrawal(command, ports=action.unit_of_work, now=action.now)
+        after = await decide_withdrawal(
+            command, ports=action.unit_of_work, tools=context.tools, now=action.now
+        )
         shown = _shown(context.amounts, after)
         await _record(action, after, what=what, shown=shown)
         after_commit(action.tx, metrics.FEE_WITHDRAWALS.labels(what).inc)

@@ -30,7 +30,7 @@ class Amounts:
         """
         asset = self.assets.get(code)
         if asset is None:
-            raise Problem(status=status, code="asset_unknown", detail=f"there is no asset {code}")
+            raise Problem(status=status, code="asset_unknown", detail=self.assets.refusal_of(code))
         return asset
 
     def minor(self, asset: Asset, amount: str) -> int:

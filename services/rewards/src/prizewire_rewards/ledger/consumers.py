@@ -23,7 +23,7 @@ def asset_of(code: str, assets: AssetRegistry) -> Asset:
     """
     asset = assets.get(code)
     if asset is None:
-        raise Refused("asset_unknown", f"there is no asset {code}")
+        raise Refused("asset_unknown", assets.refusal_of(code))
     return asset
 
 

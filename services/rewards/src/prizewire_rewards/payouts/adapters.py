@@ -136,7 +136,7 @@ def _bounded(rule: _OperatorRule, *, asset: Asset, place: str) -> PayoutRule:
 def _asset(code: str, assets: AssetRegistry) -> Asset:
     asset = assets.get(code)
     if asset is None:
-        raise ValueError(f"there is no asset {code}")
+        raise ValueError(assets.refusal_of(code))
     if not asset.redeemable:
         raise ValueError(f"{code} can never be paid out")
     return asset

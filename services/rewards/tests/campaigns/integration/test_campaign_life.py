@@ -80,8 +80,9 @@ async def test_a_withdrawal_above_the_pool_is_refused(rig: Rig, amount: str, cod
     campaign = await rig.campaign(funded=10_000)
     answer = await withdraw(rig, campaign, amount)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert ("100.01 USDC: 100.00 USDC is available" in answer.json()["detail"]) == (amount == "100.01")
     empty = await withdraw(rig, await rig.campaign(), None)
-    assert empty.json()["code"] == "pool_insufficient"
+    assert (empty.json()["code"], empty.json()["detail"]) == ("pool_insufficient", "the pool is empty")
     assert await rig.balance(Kind.POOL, campaign) == 10_000
 
 

@@ -151,7 +151,7 @@ async def test_the_sheet_shows_claims_and_withdrawals(rig: Rig) -> None:
         await expire_due(ports=rig.ports_of(tx), now=rig.clock.now())
     async with rig.db.transaction() as tx:
         command = WithdrawFromCampaign(id=uuid4(), campaign=campaign, amount=1_000, actor="boss")
-        await withdraw_from_campaign(command, ports=rig.ports_of(tx), now=rig.clock.now())
+        await withdraw_from_campaign(command, ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
     sheet = await sheet_of(rig, campaign)
     assert sheet == {
         "funded": 20_000,

@@ -42,7 +42,7 @@ async def decide(
     command = DecideFees(
         id=withdrawal.id, approved=approved, actor=by, reason=None if approved else "the wrong account"
     )
-    return await decide_withdrawal(command, ports=store.ports(), now=START)
+    return await decide_withdrawal(command, ports=store.ports(), tools=make_tools(), now=START)
 
 
 async def test_another_person_approves_once() -> None:
@@ -74,7 +74,7 @@ async def test_the_filer_may_reject_it() -> None:
 async def test_the_balance_is_checked_twice() -> None:
     """The balance is checked when it is filed, and again when it is approved."""
     store = kept()
-    with pytest.raises(InsufficientBalance):
+    with pytest.raises(InsufficientBalance, match=r"the requested 10\.01 USDC: 10\.00 USDC is available"):
         await filed(store, amount=1_001)
     first, second = await filed(store), await filed(store)
     await decide(store, first, "boris")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, answers_ok, base_environment
 from prizewire_devstack.errors import StartError
 from prizewire_devstack.ports import LOOPBACK
-from prizewire_devstack.routes import ROUTES, Route
+from prizewire_devstack.routes import ROUTES, SERVICES_WITH_API, Route
 
 NAME: Final = "gateway"
 START_DEADLINE_S: Final = 30.0
@@ -21,6 +21,12 @@ HEAD_BYTES_MAX: Final = 262_144
 """The gateway passes on longer requests than services take, so that a service's own answer (414, 431) reaches the client. Of
 more than this, Caddy answers 431 without a code, and may reset the connection.
 """
+PLAIN_PATH: Final = r"^[A-Za-z0-9/_.~-]{1,256}$"
+"""A path that an answer may repeat: without a character that JSON escapes."""
+HELP: Final = (
+    "GET /api/services/SERVICE/openapi.json lists the paths of a service, one of "
+    f"{', '.join(SERVICES_WITH_API)}."
+)
 READ_TIMEOUT: Final = "60s"
 """Seconds to stop: as long as a service has, and more for the requests that the gateway forwards."""
 DIAL_TIMEOUT: Final = "5s"
@@ -34,9 +40,16 @@ TIMED_OUT: Final = "service_timeout"
 """The stable code of a request that the service took and did not answer in time. It is unknown whether it was applied."""
 
 
-def _problem(*, status: HTTPStatus, code: str, detail: str) -> dict[str, Any]:
+def _problem(*, status: HTTPStatus, code: str, detail: str, **extra: str) -> dict[str, Any]:
     """A handler that answers with problem details (RFC 9457)."""
-    body = {"type": "about:blank", "title": status.phrase, "status": status, "code": code, "detail": detail}
+    body = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **extra,
+    }
     return {
         "handler": "static_response",
         "status_code": int(status),
@@ -93,7 +106,21 @@ def configuration(
         "handle": [{"handler": "static_response", "status_code": 200}],
         "terminal": True,
     }
-    not_found = _problem(status=HTTPStatus.NOT_FOUND, code="not_found", detail="No service serves it.")
+    not_found = _problem(
+        status=HTTPStatus.NOT_FOUND, code="not_found", detail=f"No service serves this path. {HELP}"
+    )
+    path_not_found = {
+        "match": [{"path_regexp": {"pattern": PLAIN_PATH}}],
+        "handle": [
+            _problem(
+                status=HTTPStatus.NOT_FOUND,
+                code="not_found",
+                detail=f"No service serves {{http.request.uri.path}}. {HELP}",
+                instance="{http.request.uri.path}",
+            )
+        ],
+        "terminal": True,
+    }
     table = tuple(routes)
     proxied = [_caddy_route(route, f"{LOOPBACK}:{service_ports[route.service]}") for route in table]
     server = {
@@ -103,7 +130,7 @@ def configuration(
         "read_header_timeout": READ_HEADER_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
         "max_header_bytes": HEAD_BYTES_MAX,
-        "routes": [ready, *proxied, {"handle": [not_found]}],
+        "routes": [ready, *proxied, path_not_found, {"handle": [not_found]}],
         "errors": {"routes": [one for route in table for one in _error_routes(route)]},
     }
     return {

@@ -156,7 +156,7 @@ async def page_of(
     if page is not None and not 1 <= page <= PAGE_MAX:
         raise Problem(status=400, code="page_invalid", detail=f"page is between 1 and {PAGE_MAX}")
     if query.asset is not None and query.asset not in context.assets:
-        raise Problem(status=400, code="asset_unknown", detail=f"there is no asset {query.asset}")
+        raise Problem(status=400, code="asset_unknown", detail=context.assets.refusal_of(query.asset))
     begin, end = period_of(query.since, query.until)
     wanted = PayoutFilter(
         states=_states(query.states),

@@ -244,7 +244,9 @@ class CampaignController(Controller):
             command = WithdrawFromCampaign(
                 id=action.id, campaign=campaign_id, amount=amount, actor=request.user.subject
             )
-            await withdraw_from_campaign(command, ports=action.unit_of_work, now=action.now)
+            await withdraw_from_campaign(
+                command, ports=action.unit_of_work, tools=context.tools, now=action.now
+            )
             await action.record(
                 "campaign.withdrawn",
                 target=str(campaign_id),

@@ -29,6 +29,7 @@ from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFou
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.records import step
 from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.ports import Tools
 
 INSUFFICIENT: Final = "insufficient_balance"
 ROUND_ENDED: Final = "round_ended"
@@ -102,7 +103,7 @@ async def enter(
 
 
 async def enter_by_player(
-    *, round_id: UUID, player: str, ports: EntryPorts, now: datetime
+    *, round_id: UUID, player: str, ports: EntryPorts, tools: Tools, now: datetime
 ) -> tuple[Entry, EntryCounts]:
     """Charge an entry that the player requests by HTTP. A player who has entered already pays nothing more.
 
@@ -144,7 +145,7 @@ async def enter_by_player(
     if entry.state is not EntryState.PAID:
         balance = batch.wallets.balance(player, round_.asset)
         raise InsufficientBalance(
-            asset=round_.asset, balance=balance, amount=round_.fee, of="top-ups and winnings"
+            asset=tools.assets[round_.asset], balance=balance, amount=round_.fee, of="top-ups and winnings"
         )
     await batch.save(ports=ports)
     return entry, counts_of(batch.changed.values())

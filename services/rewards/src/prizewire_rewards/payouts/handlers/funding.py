@@ -34,7 +34,7 @@ async def create_funding(
     """
     asset = tools.assets.get(command.asset)
     if asset is None:
-        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+        raise InvalidRequest("asset_unknown", tools.assets.refusal_of(command.asset))
     if not asset.redeemable:
         raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
     account = FundingAccount(name=command.name, asset=asset.code)
@@ -78,10 +78,9 @@ async def withdraw_funding(
         InvalidRequest: ``amount_not_positive``.
         InsufficientBalance: the account holds less.
     """
-    del tools  # the signature is that of add_funding
     account = await _account(command.name, ports=ports)
     _positive(command.amount)
-    await _covered(account, command.amount, ports=ports)
+    await _covered(account, command.amount, ports=ports, tools=tools)
     await _move(command, withdrawn_move(account, amount=command.amount), ports=ports, now=now)
     return account
 
@@ -101,7 +100,7 @@ async def request_operator_payout(
     account = await _account(command.funding_account, ports=ports)
     rule = tools.payout_rules.of_operator(account.asset)
     rule.check(tools.assets[account.asset], amount=command.amount, requested_today=0)
-    await _covered(account, command.amount, ports=ports)
+    await _covered(account, command.amount, ports=ports, tools=tools)
     payout = make_operator_payout(
         payout_id=command.id,
         account=account,
@@ -128,10 +127,12 @@ def _positive(amount: int) -> None:
         raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
 
 
-async def _covered(account: FundingAccount, amount: int, *, ports: PayoutPorts) -> None:
+async def _covered(account: FundingAccount, amount: int, *, ports: PayoutPorts, tools: PayoutTools) -> None:
     balance = await ports.ledger.lock_balance(Account(Kind.FUNDING, account.name, account.asset))
     if balance < amount:
-        raise InsufficientBalance(asset=account.asset, balance=balance, amount=amount, of="account's funds")
+        raise InsufficientBalance(
+            asset=tools.assets[account.asset], balance=balance, amount=amount, of="account's funds"
+        )
 
 
 async def _move(command: MoveFunding, move: Move, *, ports: PayoutPorts, now: datetime) -> list[Transfer]:

@@ -46,7 +46,7 @@ async def request_payout(
     """
     asset = tools.assets.get(command.asset)
     if asset is None:
-        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+        raise InvalidRequest("asset_unknown", tools.assets.refusal_of(command.asset))
     if not asset.redeemable:
         raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
     if command.pay_asset is not None and command.pay_asset != asset.code:
@@ -58,7 +58,7 @@ async def request_payout(
     method = await _method_of(command, ports=ports)
     balance = await ports.ledger.lock_balance(Account(Kind.WINNINGS, command.player, asset.code))
     if balance < command.amount:
-        raise InsufficientBalance(asset=asset.code, balance=balance, amount=command.amount)
+        raise InsufficientBalance(asset=asset, balance=balance, amount=command.amount)
     if rule.daily_limit is not None:
         # The lock of the wallet lets only one request of the player at a time count the earlier ones.
         requested = await ports.payouts.requested_since(
@@ -111,12 +111,24 @@ async def _method_of(command: RequestPayout, *, ports: PayoutPorts) -> Method:
     if command.method_id is None:
         found = await ports.methods.defaults([command.player])
         if command.player not in found:
-            raise InvalidRequest(NO_PAYOUT_METHOD, "no default payout method is registered")
+            raise InvalidRequest(
+                NO_PAYOUT_METHOD,
+                "no default payout method is registered: register one with POST /api/payout-methods, or name one in "
+                "method_id; a new one can be used after a moment",
+            )
         return found[command.player]
     method = await ports.methods.get(command.method_id)
     if method is None or method.player != command.player or not method.active:
-        raise InvalidRequest("method_unknown", f"there is no payout method {command.method_id}")
+        raise InvalidRequest("method_unknown", unknown_method(command.method_id))
     return method
+
+
+def unknown_method(method_id: UUID) -> str:
+    """The sentence that refuses a payout method which the player does not have."""
+    return (
+        f"there is no payout method {method_id}: GET /api/payout-methods lists the player's; a new one can be used after "
+        "a moment"
+    )
 
 
 async def cancel_payout(command: CancelPayout, *, ports: PayoutPorts, now: datetime) -> Payout:

@@ -9,7 +9,7 @@ from prizewire_rewards.errors import InvalidRequest, NotFound, RewardsError
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.payouts.domain.commands import RequestPayout, SetWithdrawal
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal, day_of, next_day, next_due
-from prizewire_rewards.payouts.handlers.requests import AUTO_WITHDRAWAL, request_payout
+from prizewire_rewards.payouts.handlers.requests import AUTO_WITHDRAWAL, request_payout, unknown_method
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 
 BELOW_MINIMUM: Final = "below_minimum"
@@ -33,7 +33,7 @@ async def set_withdrawal(
     """
     asset = tools.assets.get(command.asset)
     if asset is None:
-        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+        raise InvalidRequest("asset_unknown", tools.assets.refusal_of(command.asset))
     if not asset.redeemable:
         raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
     if command.threshold is not None and command.threshold <= 0:
@@ -41,7 +41,7 @@ async def set_withdrawal(
     if command.method_id is not None:
         method = await ports.methods.get(command.method_id)
         if method is None or method.player != command.player or not method.active:
-            raise InvalidRequest("method_unknown", f"there is no payout method {command.method_id}")
+            raise InvalidRequest("method_unknown", unknown_method(command.method_id))
     known = await ports.withdrawals.lock(player=command.player, asset=asset.code)
     withdrawal = AutoWithdrawal(
         player=command.player,

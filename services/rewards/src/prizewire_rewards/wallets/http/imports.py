@@ -29,7 +29,13 @@ class RefusedRowAnswer(AnswerModel):
 
     row: Annotated[int, Field(description="Its row in the request, from 0.", examples=[2])]
     code: Annotated[str, Field(description="A stable code.", examples=["asset_unknown"])]
-    detail: Annotated[str, Field(description="The code as a sentence.", examples=["there is no asset USDX"])]
+    detail: Annotated[
+        str,
+        Field(
+            description="The code as a sentence.",
+            examples=["there is no asset USDX: use one of EURC, USDC, XLM"],
+        ),
+    ]
 
 
 class SumAnswer(AnswerModel):
@@ -152,7 +158,7 @@ def _read(number: int, row: OpeningRow, *, assets: AssetRegistry) -> Opening | R
     if row.bucket not in OPENING_BUCKETS:
         return Refusal(number, "bucket_unknown", f"a bucket must be one of {', '.join(OPENING_BUCKETS)}")
     if asset is None:
-        return Refusal(number, "asset_unknown", f"there is no asset {printable(row.asset, length_max=12)}")
+        return Refusal(number, "asset_unknown", assets.refusal_of(printable(row.asset, length_max=12)))
     try:
         amount = Amount.parse(asset, row.amount).minor
     except InvalidAmount as error:

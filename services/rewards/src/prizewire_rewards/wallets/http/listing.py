@@ -167,9 +167,10 @@ def filter_of(amounts: Amounts, query: HistoryFilters, *, player: str | None, li
     elif query.type is not None:
         types = types_of(query.type)
         if types is None:
-            raise Problem(
-                status=400, code="type_unknown", detail=f"there is no type or category {query.type}"
+            detail = (
+                f"there is no type or category {query.type}: see the parameter `type` in the API document"
             )
+            raise Problem(status=400, code="type_unknown", detail=detail)
     if query.status is not None:
         if query.status not in set(Status):
             detail = f"there is no status {query.status}: use {', '.join(Status)}"

@@ -84,7 +84,7 @@ class WalletController(Controller):
     @post(
         "/payout-request",
         guards=[require(Role.PLAYER)],
-        summary="Request a payout of winnings",
+        summary="Request a payout of winnings; `GET /api/wallet/payout-requests` (plural) lists the requests",
         status_code=202,
         refusals=STATUSES.refusals(
             *AMOUNT_CODES,
@@ -141,7 +141,11 @@ class WalletController(Controller):
             body=data.model_dump(mode="json"),
         )
 
-    @get("/payout-requests", guards=[require()], summary="Payout requests, newest first")
+    @get(
+        "/payout-requests",
+        guards=[require()],
+        summary="Payout requests, newest first; `POST /api/wallet/payout-request` makes one",
+    )
     async def payout_requests(
         self,
         *,

@@ -341,7 +341,7 @@ class NewCompetitionBody(_RuleBody):
 
 def _asset(code: str, assets: AssetRegistry, *, field: str) -> Asset:
     if code not in assets:
-        raise RuleInvalid("asset_unknown", field=field, detail=f"there is no asset {code}")
+        raise RuleInvalid("asset_unknown", field=field, detail=assets.refusal_of(code))
     return assets[code]
 
 
