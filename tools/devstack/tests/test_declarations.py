@@ -2,15 +2,19 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from prizewire_chassis.idempotency import check_key
 from prizewire_devstack import declarations
 from prizewire_devstack.api import Api, ApiError
+from prizewire_devstack.cli import apply as apply_command
 from prizewire_devstack.errors import DevstackError
 
 KEY = {
@@ -82,7 +86,7 @@ class Installation:
         before = self.competitions[name]
         said = self._answered(dict(body))
         if any(before.get(field) != value for field, value in said.items()):
-            self.competitions[name] = {**said, "rule_version": before["rule_version"] + 1}
+            self.competitions[name] = {**before, **said, "rule_version": before["rule_version"] + 1}
         return copy.deepcopy(self.competitions[name])
 
     @staticmethod
@@ -97,12 +101,14 @@ class Installation:
     def _act(self, path: str, body: dict[str, Any]) -> Any:
         parts = path.split("/")[2:]
         if parts == ["campaigns"]:
-            made = {"id": f"id-{body['name']}", "state": "draft", "funded": 0, **body}
+            made = {"id": f"id-{body['name']}", "state": "draft", "funded": "0.00", **body}
             self.campaigns[made["id"]] = made
             return copy.deepcopy(made)
         if parts == ["competitions"]:
-            self.competitions[body["id"]] = {**self._answered(body), "rule_version": 1, "dispute_window_s": 0}
-            return None
+            asset = self.campaigns[body["campaign"]]["asset"]
+            made = {**self._answered(body), "rule_version": 1, "dispute_window_s": 0, "asset": asset}
+            self.competitions[body["id"]] = made
+            return copy.deepcopy(made)
         campaign = self.campaigns[parts[1]]
         if parts[2] == "fund":
             payment = (parts[1], body["reference"])
@@ -110,7 +116,7 @@ class Installation:
                 problem = {"earlier": {"amount": self._booked[payment]}}
                 raise ApiError(status=409, code="reference_used", detail="", path=path, problem=problem)
             self._booked[payment] = body["amount"]
-            campaign["funded"] += int(body["amount"].replace(".", ""))
+            campaign["funded"] = str(Decimal(campaign["funded"]) + Decimal(body["amount"]))
         else:
             campaign["state"] = {"activate": "active", "pause": "paused", "end": "ended"}[parts[2]]
         return None
@@ -130,18 +136,46 @@ def test_declared_campaigns_and_competitions_are_created(installation: Installat
     """The campaign is funded and active before the competition names it."""
     assert apply(installation, DOCUMENT) == [("campaign", "created"), ("competition", "created")]
     assert (
-        installation.campaigns["id-cup"] | {"state": "active", "funded": 1000}
+        installation.campaigns["id-cup"] | {"state": "active", "funded": "10.00"}
         == installation.campaigns["id-cup"]
     )
     assert installation.competitions["cup"]["campaign"] == "id-cup"
     assert installation.competitions["cup"]["sources"][0]["keys"] == [KEY]
 
 
+def test_a_line_says_what_was_booked(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Id, amounts with their asset, and state of each declared campaign and competition; what is booked is told once."""
+
+    @contextmanager
+    def connected() -> Iterator[Installation]:
+        yield installation
+
+    monkeypatch.setattr(apply_command, "connect", connected)
+    monkeypatch.setattr(apply_command, "remote", lambda: ("http://other", "token"))
+    document = {**DOCUMENT, "competitions": [{**DOCUMENT["competitions"][0], "sources": []}]}
+    file = tmp_path / "cup.yaml"
+    file.write_text(yaml.safe_dump(document))
+    said = [CliRunner().invoke(apply_command.command, [str(file)]).output.splitlines() for _ in range(2)]
+    funded = "10.00 USDC funded, active"
+    assert said == [
+        [
+            f"campaign cup: created; id id-cup, 10.00 USDC booked now, {funded}",
+            "competition cup: created; gross prize 10.00 USDC, rule version 1",
+        ],
+        [
+            f"campaign cup: unchanged; id id-cup, {funded}",
+            "competition cup: unchanged; gross prize 10.00 USDC, rule version 1",
+        ],
+    ]
+
+
 def test_applying_again_changes_nothing(installation: Installation) -> None:
     """Neither money nor a rule version is added by repeating a command."""
     apply(installation, DOCUMENT)
     assert apply(installation, DOCUMENT) == [("campaign", "unchanged"), ("competition", "unchanged")]
-    assert installation.campaigns["id-cup"]["funded"] == 1000
+    assert installation.campaigns["id-cup"]["funded"] == "10.00"
     assert installation.competitions["cup"]["rule_version"] == 1
 
 
@@ -190,7 +224,7 @@ def test_another_payment_funds_once_more(installation: Installation) -> None:
     changed = copy.deepcopy(DOCUMENT)
     changed["campaigns"][0]["funding"].append({"amount": "5.00", "reference": "second-sponsor"})
     assert apply(installation, changed)[0] == ("campaign", "funded")
-    assert installation.campaigns["id-cup"]["funded"] == 1500
+    assert installation.campaigns["id-cup"]["funded"] == "15.00"
 
 
 def test_a_funding_by_another_admin_is_not_booked_again(installation: Installation) -> None:
@@ -198,13 +232,13 @@ def test_a_funding_by_another_admin_is_not_booked_again(installation: Installati
     apply(installation, DOCUMENT)
     installation.change_person()
     assert apply(installation, DOCUMENT)[0] == ("campaign", "unchanged")
-    assert installation.campaigns["id-cup"]["funded"] == 1000
+    assert installation.campaigns["id-cup"]["funded"] == "10.00"
     changed = copy.deepcopy(DOCUMENT)
     changed["campaigns"][0]["funding"][0]["amount"] = "11.00"
     installation.change_person()
     with pytest.raises(ApiError, match="reference_used"):
         apply(installation, changed)
-    assert installation.campaigns["id-cup"]["funded"] == 1000
+    assert installation.campaigns["id-cup"]["funded"] == "10.00"
 
 
 def written(directory: Path, document: dict[str, Any]) -> Path:
@@ -222,7 +256,7 @@ def test_names_and_references_are_free_text(installation: Installation) -> None:
     second = {**copy.deepcopy(first), "name": "Winter cup"}
     document["campaigns"].append(second)
     assert apply(installation, document)[:2] == [("campaign", "created"), ("campaign", "created")]
-    assert [one["funded"] for one in installation.campaigns.values()] == [700, 700]
+    assert [one["funded"] for one in installation.campaigns.values()] == ["7.00", "7.00"]
     second["funding"][0]["amount"] = "8.00"
     with pytest.raises(ApiError, match="reference_used"):
         apply(installation, document)
@@ -324,7 +358,7 @@ def test_a_name_of_several_campaigns_is_refused(installation: Installation) -> N
     """An ended campaign is skipped; between two that have not ended none is chosen, and the error names both ids."""
     for number, state in enumerate(("draft", "ended", "active"), 1):
         installation.campaigns[f"id-{number}"] = {
-            "id": f"id-{number}", "name": "cup", "state": state, "asset": "USDC", "delivery": "direct", "funded": 0,
+            "id": f"id-{number}", "name": "cup", "state": state, "asset": "USDC", "delivery": "direct", "funded": "0.00",
         }  # fmt: skip
     with pytest.raises(DevstackError, match="Several campaigns are named cup: id-1 and id-3"):
         apply(installation, DOCUMENT)

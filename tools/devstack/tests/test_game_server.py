@@ -66,17 +66,17 @@ def test_a_float_is_refused_in_a_sentence(key: MessageKey) -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"match_id": "m-1", "competition": "cup"}, "because of data.results: it is missing"),
+        ({"match_id": "m-1", "competition": "cup"}, "because of data/results: it is missing"),
         (
             {**RESULT, "results": [{"player": "ada", "place": "1"}]},
-            "because of data.results.0.place: it must be a whole number, without quotes",
+            "because of data/results/0/place: it must be a whole number, without quotes",
         ),
-        ({**RESULT, "match_id": "m 1"}, "because of data.match_id: it must have printable characters only"),
+        ({**RESULT, "match_id": "m 1"}, "because of data/match_id: it must have printable characters only"),
         ({"type": "prizewire.match.ended.v1", "data": RESULT}, "the types are prizewire.match.closed.v1, "),
         ({"type": ["x"], "data": RESULT}, "the unknown type"),
         (
             {"type": "prizewire.player.updated.v1", "data": {"player": "ada", "kyc_state": "ok"}},
-            "data.kyc_state",
+            "data/kyc_state",
         ),
         ({**RESULT, "competition": "c" * 1_000_000}, "send it in several parts"),
     ],

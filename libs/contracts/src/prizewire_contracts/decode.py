@@ -84,11 +84,7 @@ def decode(
     except NotCanonical as error:
         code = _NUMBER_CODES.get(error.code, RefusalCode.SCHEMA_INVALID)
         raise EventRefused(code, str(error), raw=raw) from None
-    try:
-        # Strict: signed values are not converted. Text is not a number and 1 is not true, nor the reverse.
-        event = model.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        raise EventRefused(RefusalCode.SCHEMA_INVALID, _first_error(error), raw=raw) from None
+    event = validate(model, text, raw=raw)
     if model.producer is not None and event.source != f"/prizewire/{model.producer}":
         raise EventRefused(
             RefusalCode.SOURCE_NOT_ALLOWED, f"{event.source} does not produce {event.type}", raw=raw
@@ -106,6 +102,19 @@ def decode(
         except NotTrusted as error:
             raise EventRefused(RefusalCode(error.code), error.detail, raw=raw) from None
     return Decoded(event, raw, hashlib.sha256(text).digest())
+
+
+def validate(model: type[Envelope], text: bytes, *, raw: dict[str, Any]) -> Envelope:
+    """The event in the canonical bytes of ``raw``, by the model of its type.
+
+    Raises:
+        EventRefused: ``schema_invalid``, with the first member that is not as it must be.
+    """
+    try:
+        # Strict: signed values are not converted. Text is not a number and 1 is not true, nor the reverse.
+        return model.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise EventRefused(RefusalCode.SCHEMA_INVALID, _first_error(error), raw=raw) from None
 
 
 def signed_position(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[str, str, str, int] | None:

@@ -69,7 +69,7 @@ ONCE: Final[Mapping[str, str]] = {"campaigns": "name", "funding": "reference", "
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """The outcome for one declared campaign or competition; `action` is created, changed, funded, or unchanged. `settings`
-    are the changed settings of a campaign.
+    are the changed settings of a campaign. `facts` are what a person checks: amounts with their asset, and the state.
     """
 
     kind: str
@@ -77,6 +77,7 @@ class Change:
     id: str
     action: str
     settings: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -247,7 +248,32 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
     known[name] = api.get(f"/api/campaigns/{campaign['id']}")
     if action == "unchanged" and known[name].get("funded") != funded_before:
         action = "funded"
-    return Change(kind="campaign", name=name, id=campaign["id"], action=action, settings=changed)
+    return Change(
+        kind="campaign",
+        name=name,
+        id=campaign["id"],
+        action=action,
+        settings=changed,
+        facts=_campaign_facts(known[name], funded_before=funded_before),
+    )
+
+
+def _campaign_facts(campaign: Mapping[str, Any], *, funded_before: Any) -> tuple[str, ...]:
+    booked = Decimal(campaign["funded"]) - Decimal(funded_before or 0)
+    asset = campaign["asset"]
+    return (
+        *([f"{booked} {asset} booked now"] if booked else []),
+        f"{campaign['funded']} {asset} funded",
+        campaign["state"],
+    )
+
+
+def _competition_facts(competition: Mapping[str, Any]) -> tuple[str, ...]:
+    prize = competition.get("gross_prize")
+    return (
+        *([] if prize is None else [f"gross prize {prize} {competition['asset']}"]),
+        f"rule version {competition['rule_version']}",
+    )
 
 
 def _fund(api: Api, campaign: str, payment: Mapping[str, Any]) -> None:
@@ -286,14 +312,18 @@ def _apply_competition(
     except ApiError as error:
         if error.status != NOT_FOUND:
             raise
-        make_competition(api, body)
-        return Change(kind="competition", name=name, id=name, action="created")
+        made = make_competition(api, body)
+        return Change(
+            kind="competition", name=name, id=name, action="created", facts=_competition_facts(made)
+        )
     if _holds(before, body):
-        return Change(kind="competition", name=name, id=name, action="unchanged")
+        return Change(
+            kind="competition", name=name, id=name, action="unchanged", facts=_competition_facts(before)
+        )
     # Settlement recognizes an equal rule in another form, such as percentages for each place or for all of them.
     after = once_known(lambda: api.put(path, body))
     action = "changed" if after["rule_version"] != before["rule_version"] else "unchanged"
-    return Change(kind="competition", name=name, id=name, action=action)
+    return Change(kind="competition", name=name, id=name, action=action, facts=_competition_facts(after))
 
 
 def make_competition(api: Api, body: Mapping[str, Any]) -> Any:

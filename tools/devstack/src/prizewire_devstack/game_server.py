@@ -11,15 +11,13 @@ from typing import Any, Final
 
 import yaml
 from confluent_kafka import KafkaError, KafkaException, Producer
-from pydantic import ValidationError
 
 from prizewire_contracts import topics
 from prizewire_contracts.canonical import NotCanonical, canonical_bytes
-from prizewire_contracts.decode import MESSAGE_BYTES_MAX
+from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, validate
 from prizewire_contracts.encode import SCHEMA_URN, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.ids import match_correlation_id
-from prizewire_contracts.plain_errors import plain_error
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import acl
 from prizewire_devstack.api import LOCAL_ADVICE, TOKEN_VARIABLE, URL_VARIABLE, remote
@@ -163,7 +161,7 @@ def completed(
     return events
 
 
-def _check(event: Mapping[str, Any], *, place: str) -> None:
+def _check(event: dict[str, Any], *, place: str) -> None:
     topic = topic_of(event)
     model = topic.models.get(str(event["type"]))
     if model is None:
@@ -178,13 +176,9 @@ def _check(event: Mapping[str, Any], *, place: str) -> None:
             f"{place} has {len(value)} bytes, at most {MESSAGE_BYTES_MAX} are allowed: send it in several parts."
         )
     try:
-        model.model_validate_json(value, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        member = ".".join(str(part) for part in first["loc"])
-        raise DevstackError(
-            f"{place} would be refused, because of {member}: {plain_error(first)}."
-        ) from error
+        validate(model, value, raw=event)
+    except EventRefused as refused:
+        raise DevstackError(f"{place} would be refused, because of {refused.detail}.") from refused
 
 
 def _unsignable(error: NotCanonical) -> DevstackError:

@@ -33,7 +33,9 @@ def command(file: Path, as_json: bool) -> None:
 
 def _print(change: declarations.Change) -> None:
     settings = f" ({', '.join(change.settings)})" if change.settings else ""
-    click.echo(f"{change.kind} {printable(change.name)}: {change.action}{settings}")
+    number = [] if change.id == change.name else [f"id {change.id}"]
+    facts = ", ".join([*number, *change.facts])
+    click.echo(f"{change.kind} {printable(change.name)}: {change.action}{settings}; {printable(facts)}")
 
 
 def _ignore(change: declarations.Change) -> None:
