@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from prizewire_devstack.components.processes import ProcessSpec, Supervisor, end_recorded
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, end_recorded, run_to_end
 from prizewire_devstack.errors import StartError
 from prizewire_devstack.home import is_alive, record_of
 from prizewire_devstack.waiting import eventually_sync
@@ -42,6 +42,21 @@ def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     supervisor.stop("part")
     assert not is_alive(record)
     supervisor.stop_all()
+
+
+def test_a_failed_start_shows_no_line_of_an_earlier_run(tmp_path: Path) -> None:
+    """The log is appended to; the error shows what this start wrote, also if it wrote nothing."""
+    (tmp_path / "part.log").write_text("earlier\n")
+    for code, words in (("print('now'); raise SystemExit(1)", "now"), ("raise SystemExit(1)", "(nothing)")):
+        supervisor = Supervisor()
+        supervisor.start(spec(tmp_path, code))
+        with pytest.raises(StartError) as failed:
+            supervisor.wait_until("part", lambda: False, deadline_s=60)
+        assert str(failed.value).splitlines()[1:] == [words]
+        supervisor.stop_all()
+        with pytest.raises(StartError) as failed:
+            run_to_end(spec(tmp_path, code), timeout_s=60)
+        assert str(failed.value).splitlines()[1:] == [words]
 
 
 def test_a_killed_part_starts_again_and_is_not_reported(tmp_path: Path) -> None:

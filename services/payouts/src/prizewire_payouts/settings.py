@@ -84,11 +84,13 @@ def approval_policy(settings: PayoutSettings, *, assets: AssetRegistry) -> Appro
     """
     up_to = _limits("PAYOUTS_AUTO_APPROVE_UP_TO", settings.payouts_auto_approve_up_to, assets)
     in_day = _limits("PAYOUTS_AUTO_APPROVE_PER_DAY", settings.payouts_auto_approve_per_day, assets)
-    for code in sorted(up_to.keys() ^ in_day.keys()):
-        given, missing = "PAYOUTS_AUTO_APPROVE_UP_TO", "PAYOUTS_AUTO_APPROVE_PER_DAY"
-        if code in in_day:
-            given, missing = missing, given
-        msg = f"{given} names {code} and {missing} does not: {code} needs a limit in both, or in neither"
+    missing = {
+        "PAYOUTS_AUTO_APPROVE_UP_TO": sorted(in_day.keys() - up_to.keys()),
+        "PAYOUTS_AUTO_APPROVE_PER_DAY": sorted(up_to.keys() - in_day.keys()),
+    }
+    if any(missing.values()):
+        without = " and ".join(f"{name} lacks {', '.join(codes)}" for name, codes in missing.items() if codes)
+        msg = f"{without}: an asset needs a limit in both settings, or in neither"
         raise ValueError(msg)
     return ApprovalPolicy(
         version=settings.payouts_policy_version,

@@ -227,8 +227,17 @@ async def published_in_order(kafka_server: KafkaServer, wanted: set[str]) -> Non
         ({"PAYOUTS_SIGN_WITH_HOT_KEY": "true"}, "chain keys live in the signer"),
         ({"PRIZEWIRE_ENVIRONMENT": "production"}, "may not run in production"),
         ({"PAYOUTS_AUTO_APPROVE_UP_TO": "EURC"}, "PAYOUTS_AUTO_APPROVE_UP_TO"),
-        ({"PAYOUTS_AUTO_APPROVE_UP_TO": "EURC=5.00"}, "PAYOUTS_AUTO_APPROVE_PER_DAY does not"),
-        ({"PAYOUTS_AUTO_APPROVE_PER_DAY": "EURC=5.00"}, "PAYOUTS_AUTO_APPROVE_UP_TO does not"),
+        (
+            {"PAYOUTS_AUTO_APPROVE_UP_TO": "EURC=5.00,XLM=5"},
+            "PAYOUTS_AUTO_APPROVE_PER_DAY lacks EURC, XLM: an asset needs a limit in both settings",
+        ),
+        (
+            {
+                "PAYOUTS_AUTO_APPROVE_UP_TO": "XLM=5",
+                "PAYOUTS_AUTO_APPROVE_PER_DAY": "EURC=5.00,USDC=5",
+            },
+            "PAYOUTS_AUTO_APPROVE_UP_TO lacks EURC, USDC and PAYOUTS_AUTO_APPROVE_PER_DAY lacks XLM: an asset",
+        ),
         ({"RAILS_FILE": "no-such-file.yaml"}, "RAILS_FILE"),
         ({"PAYOUTS_MAX_ATTEMPTS": "none"}, "PAYOUTS_MAX_ATTEMPTS"),
     ],

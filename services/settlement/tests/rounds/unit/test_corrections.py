@@ -95,6 +95,27 @@ async def test_result_versions_grow(world: FakeWorld, version: int) -> None:
     assert len(world.settled) == 2
 
 
+@pytest.mark.parametrize(
+    ("window", "source_may"),
+    [
+        (HOUR, "may send match.corrected with result_version 2 until "),
+        (timedelta(0), "the result is final, and only"),
+    ],
+)
+async def test_a_refusal_says_who_may_still_correct(window: timedelta, source_may: str) -> None:
+    """The source until the dispute window ends, which is at once with a window of 0; an admin always."""
+    world = FakeWorld()
+    world.add(make_competition(dispute_window=window))
+    await apply(world, completed())
+    refused = [await apply(world, completed(event_id="other", results=SWAPPED))]
+    if not window:
+        refused.append(await apply(world, corrected(results=SWAPPED)))
+    for applied in refused:
+        detail = applied.refused[0].detail
+        assert source_may in detail
+        assert f"POST /api/rounds/{world.round_of('m1').id}/resolve" in detail
+
+
 async def test_a_correction_keeps_the_rounds_rule(world: FakeWorld) -> None:
     """A rule that came into force since counts for other rounds only."""
     await apply(world, completed())

@@ -54,7 +54,12 @@ class _Child:
     spec: ProcessSpec
     process: subprocess.Popen[bytes]
     record: ProcessRecord
+    log_begin: int
     expected_to_end: bool = False
+
+    def log_tail(self) -> str:
+        """The last lines that this run of the part logged."""
+        return log_tail(self.spec.log_file, begin=self.log_begin)
 
 
 class _Progress:
@@ -87,13 +92,15 @@ class _Progress:
         return times.user + times.system + times.children_user + times.children_system
 
 
-def log_tail(path: Path, *, lines_max: int = LOG_TAIL_LINES) -> str:
-    """The last lines of a log file, for an error message; empty where there is none."""
+def log_tail(path: Path, *, begin: int, lines_max: int = LOG_TAIL_LINES) -> str:
+    """The last lines of a log file, for an error message. Lines before the byte `begin` are of an earlier run."""
     try:
-        text = path.read_text(errors="replace")
+        with path.open("rb") as log:
+            log.seek(begin)
+            text = log.read().decode(errors="replace")
     except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-lines_max:])
+        text = ""
+    return "\n".join(text.splitlines()[-lines_max:]) or "(nothing)"
 
 
 def answers_ok(url: str, *, timeout_s: float = 1.0) -> bool:
@@ -154,6 +161,7 @@ class Supervisor:
             try:
                 spec.log_file.parent.mkdir(parents=True, exist_ok=True)
                 with spec.log_file.open("ab") as log:
+                    log_begin = log.tell()
                     process = subprocess.Popen(  # noqa: S603 - argv is our own, without a shell
                         spec.argv,
                         env=dict(spec.environment),
@@ -171,7 +179,7 @@ class Supervisor:
                 raise StartError(f"{spec.name} could not be started: {error}.") from error
             self._send_to_reaper("+", process.pid)
             record = record_of(process.pid)
-            self._children[spec.name] = _Child(spec=spec, process=process, record=record)
+            self._children[spec.name] = _Child(spec=spec, process=process, record=record, log_begin=log_begin)
             return record
 
     def restart(self, name: str) -> ProcessRecord:
@@ -271,7 +279,7 @@ class Supervisor:
             if child.process.poll() is not None:
                 raise StartError(
                     f"{name} ended while it started; its log {child.spec.log_file} ends with:\n"
-                    f"{log_tail(child.spec.log_file)}"
+                    f"{child.log_tail()}"
                 )
             now = time.monotonic()
             if progress.made():
@@ -279,7 +287,7 @@ class Supervisor:
             if now > min(deadline, began + limit_s):
                 raise StartError(
                     f"{name} was not ready within {now - began:.0f} s; its log {child.spec.log_file} ends with:\n"
-                    f"{log_tail(child.spec.log_file)}"
+                    f"{child.log_tail()}"
                 )
             time.sleep(POLL_S)
 
@@ -311,6 +319,7 @@ def run_to_end(spec: ProcessSpec, *, timeout_s: float) -> None:
     """
     spec.log_file.parent.mkdir(parents=True, exist_ok=True)
     with spec.log_file.open("ab") as log:
+        begin = log.tell()
         try:
             done = subprocess.run(  # noqa: S603 - argv is our own, without a shell
                 spec.argv,
@@ -329,5 +338,5 @@ def run_to_end(spec: ProcessSpec, *, timeout_s: float) -> None:
     if done.returncode != 0:
         raise StartError(
             f"{spec.name} failed with code {done.returncode}; its log {spec.log_file} ends with:\n"
-            f"{log_tail(spec.log_file)}"
+            f"{log_tail(spec.log_file, begin=begin)}"
         )

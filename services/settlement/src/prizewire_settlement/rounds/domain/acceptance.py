@@ -55,7 +55,7 @@ def accept_completed(
     if current.state in HAS_RESULT:
         if _is_known(part, known.get((current.result_version or 0, report.part))):
             return None
-        detail = f"match {report.match_id} is settled by another result; only a correction can change that"
+        detail = f"match {report.match_id} is settled by another result: {_way_to_correct(current, now=now)}"
         raise ReportRefused(Reason.RESULT_CONFLICT, detail)
     return _accepted(part, rule=rule, known=known)
 
@@ -88,9 +88,20 @@ def accept_corrected(
     begun = any(_same_result(part, other) for other in known.values())
     passed = current.final_at is not None and now >= current.final_at and not (report.waited or begun)
     if current.state is RoundState.FINALIZED or passed:
-        detail = f"the dispute window of match {report.match_id} has passed; an admin may still correct it"
+        detail = (
+            f"the dispute window of match {report.match_id} has passed: {_way_to_correct(current, now=now)}"
+        )
         raise ReportRefused(Reason.DISPUTE_WINDOW_PASSED, detail)
     return _accepted(part, rule=rule, known=known)
+
+
+def _way_to_correct(current: Round, *, now: datetime) -> str:
+    """What can be done about the result that stands. After the dispute window, which may be 0, only an admin can correct it."""
+    admin = f"an admin may correct it with POST /api/rounds/{current.id}/resolve"
+    if current.state is RoundState.FINALIZED or current.final_at is None or now >= current.final_at:
+        return f"the result is final, and only {admin}"
+    version = (current.result_version or 0) + 1
+    return f"its source may send match.corrected with result_version {version} until {current.final_at.isoformat()}, and {admin}"
 
 
 def accept_resolved(
