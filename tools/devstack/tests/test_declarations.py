@@ -146,7 +146,7 @@ def test_declared_campaigns_and_competitions_are_created(installation: Installat
 def test_a_line_says_what_was_booked(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Id, amounts with their asset, and state of each declared campaign and competition; what is booked is told once."""
+    """Id, amounts with their asset, and state of each declared campaign and competition; an amount is shown as booked once."""
 
     @contextmanager
     def connected() -> Iterator[Installation]:

@@ -20,7 +20,7 @@ from prizewire_contracts.plain_errors import plain_error, plain_form
 _BODY: Final = "body"
 _MISSING: Final = re.compile(r"Missing required (\w+) parameter '([^']+)'")
 _NO_MEMBER_OF: Final = "Invalid enum value "
-_NO_MATCH: Final = "Expected `str` matching regex "
+_WRONG_FORM: Final = "Expected `str` matching regex "
 _PARAMETERS: Final = (
     (re.compile(r"Expected `str` of length <= (\d+)"), r"it must have at most \1 characters"),
     (re.compile(r"Expected `str` of length >= 1"), "it must not be empty"),
@@ -64,8 +64,8 @@ def _said(item: dict[str, Any], handler: HTTPRouteHandler | None) -> dict[str, s
         ]
         value = message.removeprefix(_NO_MEMBER_OF)
         message = f"{value} is none of its values, which are: {', '.join(values)}" if values else message
-    elif message.startswith(_NO_MATCH):
-        message = plain_form(literal_eval(message.removeprefix(_NO_MATCH)))
+    elif message.startswith(_WRONG_FORM):
+        message = plain_form(literal_eval(message.removeprefix(_WRONG_FORM)))
     for written, plain in _PARAMETERS:
         message = written.sub(plain, message)
     definition = parameter.kwarg_definition
