@@ -28,9 +28,9 @@ from prizewire_payouts.methods.http import MethodContext, methods_controller
 from prizewire_payouts.payouts.adapters import SignedIntents
 from prizewire_payouts.payouts.consumers.hints import HintsConsumer, hints_spec
 from prizewire_payouts.payouts.consumers.requests import ExecutionReports, RewardsConsumer, rewards_spec
-from prizewire_payouts.payouts.domain.change import Schedule
 from prizewire_payouts.payouts.handlers.outcomes import ImpossibleOutcome
 from prizewire_payouts.payouts.handlers.requests import Rules
+from prizewire_payouts.payouts.handlers.watching import Schedule
 from prizewire_payouts.payouts.http.admin import admin_controller, announcing_controller, known_controller
 from prizewire_payouts.payouts.http.listing import PayoutContext, payouts_controller
 from prizewire_payouts.payouts.jobs import RailWorker, housekeeping_job

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 from prizewire_chassis.settings import ApiSettings
 from prizewire_money import Amount, AssetRegistry, MoneyError
 from prizewire_payouts.approval.domain import ApprovalPolicy
-from prizewire_payouts.payouts.domain.change import Schedule
+from prizewire_payouts.payouts.handlers.watching import Schedule
 
 
 class PayoutSettings(ApiSettings):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from prizewire_money import Amount
@@ -21,7 +21,6 @@ from prizewire_payouts.approval.domain import (
 from prizewire_payouts.approval.ports import Approvals, Pauses
 from prizewire_payouts.payouts.domain.change import Change
 from prizewire_payouts.payouts.domain.model import Payout
-from prizewire_payouts.payouts.handlers.operators import lock_payout
 from prizewire_payouts.payouts.handlers.requests import route
 from prizewire_payouts.payouts.ports import Payouts
 from prizewire_payouts.rails.ports import Rail
@@ -34,6 +33,7 @@ class PolicyAdmission:
         self._approvals = approvals
         self._policy = policy
         self._allowance = DayAllowance(most={}, used={})
+        self._day: date | None = None
 
     async def prepare(self, amounts: Iterable[Amount], *, now: datetime) -> None:
         """Lock the day's use of the assets in which one of these amounts may be approved without a person."""
@@ -42,16 +42,18 @@ class PolicyAdmission:
             for amount in amounts
             if self._policy.decide(amount=amount) is None
         }
-        used = await self._approvals.lock_automatic_use(day=day_of(now), assets=assets.values())
+        self._day = day_of(now)
+        used = await self._approvals.lock_automatic_use(day=self._day, assets=assets.values())
         self._allowance = DayAllowance(most=self._policy.automatic_in_day, used=used)
 
     def decide(self, *, change: Change, cause: str, now: datetime) -> None:
         """See the port."""
         decide_by_policy(change=change, policy=self._policy, allowance=self._allowance, cause=cause, now=now)
 
-    async def save(self, *, now: datetime) -> None:
+    async def save(self) -> None:
         """See the port."""
-        await self._approvals.add_automatic_use(day=day_of(now), taken=self._allowance.taken)
+        assert self._day is not None
+        await self._approvals.add_automatic_use(day=self._day, taken=self._allowance.taken)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ async def approve_payout(
         PayoutNotFound: there is none.
         ApprovalRefused: see `check_approver`.
     """
-    change = await lock_payout(payouts, payout_id)
+    change = await payouts.lock_one(payout_id)
     payout = change.payout
     already = await approvals.approvers(payout)
     check_approver(payout=payout, approver=approver, already=already, now=now)
@@ -102,7 +104,7 @@ async def reject_payout(
         PayoutNotFound: there is none.
         ApprovalRefused: see `prizewire_payouts.approval.domain.reject`.
     """
-    change = await lock_payout(payouts, payout_id)
+    change = await payouts.lock_one(payout_id)
     reject(change=change, approver=approver, reason=reason, cause=f"rejection:{approver}", now=now)
     await payouts.save()
     return Decision(payout=change.payout, approvers=())

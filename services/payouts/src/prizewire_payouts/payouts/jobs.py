@@ -22,11 +22,10 @@ from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction,
 from prizewire_payouts.methods.ports import Vault
 from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.metrics import IMPOSSIBLE_OUTCOMES, RAIL_CALLS, RAIL_SECONDS
-from prizewire_payouts.payouts.domain.change import Schedule
 from prizewire_payouts.payouts.handlers.outcomes import Answer, ImpossibleOutcome, record_answers
 from prizewire_payouts.payouts.handlers.requests import hold_all_expired, route_again
 from prizewire_payouts.payouts.handlers.submission import open_attempts
-from prizewire_payouts.payouts.handlers.watching import StatusQuery, claim_status_queries
+from prizewire_payouts.payouts.handlers.watching import Schedule, StatusQuery, claim_status_queries
 from prizewire_payouts.payouts.ports import IntentCheck
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.rails.ports import Rail

@@ -8,8 +8,8 @@ from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.events import payouts as contract
 from prizewire_contracts.events.signing import CloseRequested, CloseRequestedEvent
 from prizewire_payouts.payouts.domain import states as domain
-from prizewire_payouts.payouts.domain.change import Change, PendingEvent
-from prizewire_payouts.payouts.domain.model import Payout
+from prizewire_payouts.payouts.domain.change import Change
+from prizewire_payouts.payouts.domain.model import Payout, PendingEvent
 from prizewire_payouts.payouts.domain.states import PayoutState
 
 _ENDED: dict[PayoutState, type[Envelope]] = {

@@ -20,6 +20,14 @@ class Payouts(Protocol):
         """These payouts, locked, with their attempts; unknown ids are left out."""
         ...
 
+    async def lock_one(self, payout_id: UUID) -> Change:
+        """One payout, locked, with its attempts.
+
+        Raises:
+            PayoutNotFound: there is none.
+        """
+        ...
+
     async def lock_approved(self, *, rail: str, now: datetime, limit: int) -> list[Change]:
         """Approved payouts of this rail that are due and not paused; rows that others have locked are skipped."""
         ...
@@ -68,8 +76,8 @@ class Admission(Protocol):
         """Approve or hold a new payout, whose amount was given to ``prepare``."""
         ...
 
-    async def save(self, *, now: datetime) -> None:
-        """Store what the decisions have counted."""
+    async def save(self) -> None:
+        """Store what the decisions have counted on the day of ``prepare``."""
         ...
 
 

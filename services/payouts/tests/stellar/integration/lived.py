@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_payouts.checks import CHECKS
 from prizewire_payouts.payouts.consumers.requests import ExecutionReports
-from prizewire_payouts.payouts.domain.change import Schedule
+from prizewire_payouts.payouts.handlers.watching import Schedule
 from prizewire_payouts.payouts.jobs import RailWorker
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.unit_of_work import UnitOfWork

@@ -25,7 +25,6 @@ from prizewire_contracts.topics import REWARDS
 from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_money import Amount, AssetRegistry, InvalidAmount, UnknownAsset
 from prizewire_payouts.methods.storage import MethodStorage
-from prizewire_payouts.payouts.domain.change import Schedule
 from prizewire_payouts.payouts.domain.model import (
     AllowedDestination,
     Command,
@@ -36,6 +35,7 @@ from prizewire_payouts.payouts.domain.model import (
 )
 from prizewire_payouts.payouts.handlers.operators import apply_close_refusal, apply_closure
 from prizewire_payouts.payouts.handlers.requests import Rules, apply_commands
+from prizewire_payouts.payouts.handlers.watching import Schedule
 from prizewire_payouts.payouts.ports import Admission
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory

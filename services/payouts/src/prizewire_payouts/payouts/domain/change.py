@@ -1,11 +1,17 @@
 """What one transaction changes of a payout, and the decisions that lead to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from prizewire_payouts.payouts.domain.model import Attempt, Payout
+from prizewire_payouts.payouts.domain.model import (
+    Attempt,
+    AttemptTransition,
+    Payout,
+    PendingEvent,
+    Transition,
+)
 from prizewire_payouts.payouts.domain.states import (
     ATTEMPT_EDGES,
     CLOSING,
@@ -21,42 +27,10 @@ from prizewire_payouts.payouts.domain.states import (
     Paid,
     PayoutEvent,
     PayoutState,
+    Submitted,
     Unknown,
     final_of,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """One edge of the payout's state machine that was taken, and why."""
-
-    old: PayoutState
-    new: PayoutState
-    cause: str
-    actor: str
-    code: str | None
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptTransition:
-    """One edge of an attempt's state machine that was taken, and why."""
-
-    attempt_no: int
-    old: AttemptState
-    new: AttemptState
-    cause: str
-    code: str | None
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingEvent:
-    """An event that is published with the change: its version on its subject, and the cause that it names."""
-
-    version: int
-    event: PayoutEvent
-    cause: str
 
 
 @dataclass(slots=True)
@@ -178,54 +152,6 @@ def check_attempt_edge(*, old: AttemptState, new: AttemptState) -> str:
         raise IllegalTransition(machine="attempt", old=old, new=new) from None
 
 
-_LIMIT_WAIT_MAX = timedelta(hours=1)
-_LIMIT_SPREAD = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """Times and bounds of the workers.
-
-    The first ``polls_flat`` looks at a payment are ``poll`` apart, after that each gap doubles up to
-    ``poll_max``. ``lease`` is how long a call may be under way before the attempt counts as lost.
-    """
-
-    poll: timedelta
-    polls_flat: int
-    poll_max: timedelta
-    retry_first: timedelta
-    retry_max: timedelta
-    attempts_max: int
-    lease: timedelta
-    returns_watched: timedelta
-
-    def look_again_in(self, *, polls: int) -> timedelta:
-        """How long to wait after look number ``polls`` (from 1)."""
-        return _doubled(self.poll, times=polls - self.polls_flat, most=self.poll_max)
-
-    def retry_in(self, *, attempt_no: int, provider_key: UUID, at_least_s: int | None = None) -> timedelta:
-        """How long to wait after attempt ``attempt_no`` was proved without effect.
-
-        Doubles with each attempt; up to half of it is taken off by the key, so that many do not come at once.
-        """
-        full = _doubled(self.retry_first, times=attempt_no - 1, most=self.retry_max)
-        wait = full - full * (provider_key.int % 500) / 1000
-        return max(wait, timedelta(seconds=at_least_s or 0))
-
-    def limit_again_in(self, *, now: datetime, provider_key: UUID) -> timedelta:
-        """How long to wait after a limit of the signer was reached: until its day (UTC) turns over, but no longer
-        than an hour, so that a limit that was raised is noticed; then spread over five minutes by the key.
-        """
-        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        rest_of_day = today + timedelta(days=1) - now
-        return min(rest_of_day, _LIMIT_WAIT_MAX) + _LIMIT_SPREAD * (provider_key.int % 500) / 500
-
-
-def _doubled(gap: timedelta, *, times: int, most: timedelta) -> timedelta:
-    factor: int = 2 ** max(0, min(times, 30))
-    return min(gap * factor, most)
-
-
 INTENT_EXPIRED = "intent_expired"
 """The reason of ``payout.held`` on which rewards renews the intent."""
 ATTEMPT_UNPROVED = "attempt_unproved"
@@ -273,6 +199,29 @@ def hold_expired(*, change: Change, cause: str, now: datetime) -> None:
     elif payout.state is PayoutState.HELD and not payout.expiry_told:
         change.set(expiry_told=True)
         change.emit(event=Held(reason=INTENT_EXPIRED), cause=cause)
+
+
+def begin_attempt(
+    *, change: Change, attempt: Attempt, cause: str, now: datetime, lease_ends: datetime
+) -> None:
+    """Add the payout's next attempt. Its rail is called once this is committed; until ``lease_ends`` the call may be under way.
+
+    Raises:
+        IllegalTransition: the payout is not approved.
+    """
+    change.open_attempt(attempt=attempt)
+    change.move_attempt(to=AttemptState.SENT, cause=cause, now=now)
+    change.move(
+        to=PayoutState.SUBMITTING,
+        cause=cause,
+        actor=cause,
+        now=now,
+        due_at=lease_ends,
+        polls=0,
+        provider_ref=None,
+    )
+    event = Submitted(attempt_no=attempt.attempt_no, rail=attempt.rail, provider_key=attempt.provider_key)
+    change.emit(event=event, cause=cause)
 
 
 def request_cancel(*, change: Change, by: str, code: str, reason: str, cause: str, now: datetime) -> None:
@@ -405,6 +354,40 @@ def ended(*, payout: Payout) -> Ended:
         attempts=payout.attempts,
         closure=payout.closure,
     )
+
+
+def pay(
+    *,
+    change: Change,
+    cause: str,
+    now: datetime,
+    answer: Mapping[str, Any],
+    provider_ref: str | None,
+    due_at: datetime | None,
+    **payment: Any,
+) -> None:
+    """The rail proved that the open attempt paid; ``payment`` has ``proof``, ``fee`` and ``fee_borne_by``.
+
+    Raises:
+        IllegalTransition: the payout has no open attempt.
+    """
+    assert change.attempt is not None
+    change.move_attempt(
+        to=AttemptState.EFFECTED, cause=cause, now=now, provider_ref=provider_ref, answer=answer
+    )
+    change.move(
+        to=PayoutState.PAID,
+        cause=cause,
+        actor=change.attempt.rail,
+        now=now,
+        provider_ref=provider_ref,
+        paid_at=now,
+        polls=0,
+        ends_as=None,
+        due_at=due_at,
+        **payment,
+    )
+    emit_paid(change=change, cause=cause)
 
 
 def emit_paid(*, change: Change, cause: str) -> None:

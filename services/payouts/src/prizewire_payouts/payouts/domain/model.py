@@ -1,4 +1,4 @@
-"""Payouts and their attempts, as they are stored at one moment. Immutable."""
+"""Payouts, their attempts and the steps that they take, as they are stored. Immutable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prizewire_money import Amount, InvalidAmount
 from prizewire_payouts.methods.domain import Method
-from prizewire_payouts.payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutEvent, PayoutState
 
 Party = tuple[str, str]
 """Role and subject of a person who may not decide on a payout, as in ``prizewire_contracts.parties``."""
@@ -150,6 +150,39 @@ class Payout:
     def intent_alive(self, *, now: datetime) -> bool:
         """Whether the intent still allows this payment."""
         return now < self.intent_expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One edge of the payout's state machine that was taken, and why."""
+
+    old: PayoutState
+    new: PayoutState
+    cause: str
+    actor: str
+    code: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptTransition:
+    """One edge of an attempt's state machine that was taken, and why."""
+
+    attempt_no: int
+    old: AttemptState
+    new: AttemptState
+    cause: str
+    code: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingEvent:
+    """An event that is published with the change: its version on its subject, and the cause that it names."""
+
+    version: int
+    event: PayoutEvent
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ from uuid import UUID
 from prizewire_contracts.codes import PayoutCode
 from prizewire_payouts.payouts.domain.change import (
     Change,
-    Schedule,
     emit_paid,
     ended,
     finish_closing,
@@ -17,32 +16,19 @@ from prizewire_payouts.payouts.domain.model import Payout
 from prizewire_payouts.payouts.domain.states import (
     CLOSING,
     FINAL,
-    NOT_ARRIVED_YET,
     AttemptState,
     AttemptUnproved,
     NotEnded,
-    PayoutNotFound,
     PayoutState,
     Returned,
 )
+from prizewire_payouts.payouts.handlers.watching import Schedule
 from prizewire_payouts.payouts.ports import Payouts
 
 _WITHOUT_EFFECT = frozenset({PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED})
 
 
 _PAID = frozenset({PayoutState.PAID, PayoutState.RETURNED})
-
-
-async def lock_payout(payouts: Payouts, payout_id: UUID) -> Change:
-    """One payout, locked.
-
-    Raises:
-        PayoutNotFound: there is none.
-    """
-    change = (await payouts.lock([payout_id])).get(payout_id)
-    if change is None:
-        raise PayoutNotFound(f"there is no payout {payout_id}{NOT_ARRIVED_YET}")
-    return change
 
 
 async def cancel_payout(payouts: Payouts, *, payout_id: UUID, by: str, reason: str, now: datetime) -> Payout:
@@ -52,7 +38,7 @@ async def cancel_payout(payouts: Payouts, *, payout_id: UUID, by: str, reason: s
         PayoutNotFound: there is none.
         CancelRefused: it has ended.
     """
-    change = await lock_payout(payouts, payout_id)
+    change = await payouts.lock_one(payout_id)
     request_cancel(
         change=change,
         by=by,
@@ -73,7 +59,7 @@ async def announce_end(payouts: Payouts, *, payout_id: UUID, by: str) -> Payout:
         NotEnded: it has not ended.
         AttemptUnproved: no answer of a rail led to this end: the row was changed in the database.
     """
-    change = await lock_payout(payouts, payout_id)
+    change = await payouts.lock_one(payout_id)
     _emit_end(change, cause=f"announcement:{by}")
     await payouts.save()
     return change.payout

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode, RetryDecision, decision_for
 from prizewire_contracts.rails import Outcome, ProviderResult
-from prizewire_payouts.payouts.domain.change import Change, Schedule, close, emit_paid, hold_expired
+from prizewire_payouts.payouts.domain.change import Change, close, hold_expired, pay
 from prizewire_payouts.payouts.domain.model import Attempt
 from prizewire_payouts.payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState, Pending, Returned
-from prizewire_payouts.payouts.handlers.watching import move_to_unknown
+from prizewire_payouts.payouts.handlers.watching import Schedule, move_to_unknown
 from prizewire_payouts.payouts.ports import Payouts
 from prizewire_payouts.rails.ports import Rail
 
@@ -217,25 +217,18 @@ class _RecordedAnswer:
         }
         if not proof and ref is not None:
             proof = {"reference": ref}
-        change.move_attempt(
-            to=AttemptState.EFFECTED, cause=self._cause, now=now, provider_ref=ref, answer=self._answer()
-        )
         watched = self.rail.capabilities.can_return
-        change.move(
-            to=PayoutState.PAID,
+        pay(
+            change=change,
             cause=self._cause,
-            actor=self.rail.name,
             now=now,
+            answer=self._answer(),
             provider_ref=ref,
             proof=proof,
             fee=fee,
             fee_borne_by=self._result.fee_borne_by,
-            paid_at=now,
-            polls=0,
-            ends_as=None,
             due_at=now + self.schedule.look_again_in(polls=1) if watched else None,
         )
-        emit_paid(change=change, cause=self._cause)
 
     def _after_paid(self) -> str | None:
         """A payment that was proved may come back; any other answer changes nothing."""

@@ -66,7 +66,7 @@ async def apply_commands(
         rejection = _apply(command, change, rules=rules, now=now)
         if rejection is not None:
             rejections[index] = rejection
-    await admission.save(now=now)
+    await admission.save()
     await payouts.save()
     return rejections
 

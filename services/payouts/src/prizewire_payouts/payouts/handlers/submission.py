@@ -13,9 +13,16 @@ from prizewire_contracts.rails import PayoutInstruction
 from prizewire_money import Amount
 from prizewire_payouts.methods.domain import Method, MethodState
 from prizewire_payouts.methods.ports import Methods, Vault
-from prizewire_payouts.payouts.domain.change import Change, Schedule, await_proof, close, hold_expired
+from prizewire_payouts.payouts.domain.change import (
+    Change,
+    await_proof,
+    begin_attempt,
+    close,
+    hold_expired,
+)
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
-from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState, Submitted
+from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.payouts.handlers.watching import Schedule
 from prizewire_payouts.payouts.ports import IntentCheck, Payouts
 from prizewire_payouts.rails.handlers import serves
 from prizewire_payouts.rails.ports import Rail
@@ -105,38 +112,26 @@ def _open(
     payout = change.payout
     number = max(payout.attempts, change.last_attempt_no) + 1
     key = provider_key(payout_id=payout.payout_id, attempt_no=number)
-    change.open_attempt(
-        attempt=Attempt(
+    attempt = Attempt(
+        payout_id=payout.payout_id,
+        attempt_no=number,
+        rail=rail.name,
+        provider_key=key,
+        request_hash=request_hash(
             payout_id=payout.payout_id,
             attempt_no=number,
             rail=rail.name,
-            provider_key=key,
-            request_hash=request_hash(
-                payout_id=payout.payout_id,
-                attempt_no=number,
-                rail=rail.name,
-                amount=payout.amount,
-                intent=payout.intent,
-            ),
-            state=AttemptState.OPENED,
-            provider_ref=None,
-            code=None,
-            answer=None,
-            opened_at=now,
-            changed_at=now,
-        )
-    )
-    change.move_attempt(to=AttemptState.SENT, cause=cause, now=now)
-    change.move(
-        to=PayoutState.SUBMITTING,
-        cause=cause,
-        actor=cause,
-        now=now,
-        due_at=now + schedule.lease,
-        polls=0,
+            amount=payout.amount,
+            intent=payout.intent,
+        ),
+        state=AttemptState.OPENED,
         provider_ref=None,
+        code=None,
+        answer=None,
+        opened_at=now,
+        changed_at=now,
     )
-    change.emit(event=Submitted(attempt_no=number, rail=rail.name, provider_key=key), cause=cause)
+    begin_attempt(change=change, attempt=attempt, cause=cause, now=now, lease_ends=now + schedule.lease)
     return PayoutInstruction(
         payout_id=payout.payout_id,
         attempt_no=number,

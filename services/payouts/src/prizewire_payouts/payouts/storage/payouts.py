@@ -18,7 +18,13 @@ from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS, UNPROVED
 from prizewire_payouts.payouts.domain.change import Change
 from prizewire_payouts.payouts.domain.model import Attempt, Payout, deciding_attempt
-from prizewire_payouts.payouts.domain.states import NO_ATTEMPT_OPEN, AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.states import (
+    NO_ATTEMPT_OPEN,
+    NOT_ARRIVED_YET,
+    AttemptState,
+    PayoutNotFound,
+    PayoutState,
+)
 from prizewire_payouts.payouts.messages import payout_events
 from prizewire_payouts.payouts.storage import statements as sql
 from prizewire_payouts.unit_of_work import UnitOfWork
@@ -36,6 +42,12 @@ class PayoutStorage:
         """See the port."""
         changes = await self._load(sql.LOCK_PAYOUTS, {"ids": list(ids)})
         return {change.payout.payout_id: change for change in changes}
+
+    async def lock_one(self, payout_id: UUID) -> Change:
+        """See the port."""
+        for change in await self._load(sql.LOCK_PAYOUTS, {"ids": [payout_id]}):
+            return change
+        raise PayoutNotFound(f"there is no payout {payout_id}{NOT_ARRIVED_YET}")
 
     async def lock_approved(self, *, rail: str, now: datetime, limit: int) -> list[Change]:
         """See the port."""
