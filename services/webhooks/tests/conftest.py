@@ -19,6 +19,7 @@ from prizewire_chassis.testing import make_key, make_trust, records
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events.payouts import PayoutPaid, PayoutPaidEvent, PayoutProof
 from prizewire_contracts.topics import PAYOUTS
+from prizewire_contracts.trust import TrustStore
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_webhooks.outbound.adapters.secrets import SecretBox, new_secret
 from prizewire_webhooks.outbound.adapters.sender import AddressGuard, HttpSender
@@ -28,6 +29,7 @@ from prizewire_webhooks.outbound.domain.invariants import Invariant
 from prizewire_webhooks.outbound.domain.model import CreateSubscription
 from prizewire_webhooks.outbound.handlers import subscriptions
 from prizewire_webhooks.outbound.jobs import Deliverer
+from prizewire_webhooks.outbound.messages import EventVerifier
 from prizewire_webhooks.outbound.storage import open_unit_of_work
 from prizewire_webhooks.outbound.storage.checks import breaches_of
 from prizewire_webhooks.outbound.storage.subscriptions import SqlSubscriptions
@@ -112,7 +114,12 @@ class World:
             await self.deliverer.idle()
 
     def another_deliverer(
-        self, *, clock: ManualClock | None = None, timeout_s: float = 5, slots: int = 32
+        self,
+        *,
+        clock: ManualClock | None = None,
+        timeout_s: float = 5,
+        slots: int = 32,
+        trust: TrustStore | None = None,
     ) -> Deliverer:
         sender = HttpSender(
             box=self.box,
@@ -125,6 +132,7 @@ class World:
         return Deliverer(
             db=self.db,
             unit_of_work=open_unit_of_work,
+            verifier=EventVerifier(trust or make_trust()),
             sender=sender,
             clock=clock or self.clock,
             audit=self.audit,

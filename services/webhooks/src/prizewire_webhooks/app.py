@@ -20,6 +20,7 @@ from prizewire_webhooks.outbound.domain.addresses import TargetRules
 from prizewire_webhooks.outbound.domain.invariants import Invariant
 from prizewire_webhooks.outbound.http import STATUSES, SubscriptionContext, subscription_controller
 from prizewire_webhooks.outbound.jobs import Deliverer, sweep_job
+from prizewire_webhooks.outbound.messages import EventVerifier
 from prizewire_webhooks.outbound.storage import open_unit_of_work
 from prizewire_webhooks.outbound.storage.checks import breaches_of
 from prizewire_webhooks.settings import WebhooksSettings
@@ -45,6 +46,7 @@ async def build(runtime: Runtime) -> Built:
     deliverer = Deliverer(
         db=runtime.db,
         unit_of_work=open_unit_of_work,
+        verifier=EventVerifier(runtime.trust),
         sender=sender,
         clock=runtime.clock,
         audit=runtime.audit,

@@ -4,7 +4,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 ATTEMPTS = Counter(
     "prizewire_webhook_attempts_total",
-    "Attempts to deliver, by outcome: delivered, refused, failed, gone, superseded (another worker took over).",
+    "Attempts to deliver, by outcome: delivered, refused, failed, gone, unverified (the event could not be verified, and nothing "
+    "was sent), superseded (another worker took over).",
     ["outcome"],
 )
 ATTEMPT_SECONDS = Histogram(

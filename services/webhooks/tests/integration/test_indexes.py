@@ -28,7 +28,7 @@ ROWS = {
         "FROM generate_series(1, 200)"
     ),
     "public_events": (
-        "INSERT INTO public_events (event_id, source, type, subject, correlation_id, body, taken_at) "
+        "INSERT INTO public_events (event_id, source, type, subject, correlation_id, message, taken_at) "
         "SELECT 'event-' || n, '', 'x', '', 'match-' || n % 20, '', now() FROM generate_series(1, 100) n"
     ),
     "deliveries": (

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 
 from prizewire_chassis.clock import ManualClock, SystemClock
 from prizewire_chassis.db import Database
-from prizewire_chassis.keys import load_message_key
+from prizewire_chassis.keys import load_message_key, load_trust
 from prizewire_chassis.outbox import HEADERS, Outbox
 from prizewire_contracts.events.payouts import PayoutPaidEvent
 from prizewire_contracts.topics import PAYOUTS, PROVIDER_WEBHOOKS
@@ -31,6 +31,7 @@ from prizewire_webhooks.outbound.adapters.sender import AddressGuard, HttpSender
 from prizewire_webhooks.outbound.domain.decisions import LEASE
 from prizewire_webhooks.outbound.domain.invariants import Invariant
 from prizewire_webhooks.outbound.jobs import Deliverer
+from prizewire_webhooks.outbound.messages import EventVerifier
 from prizewire_webhooks.outbound.storage import open_unit_of_work
 from services.webhooks.tests.conftest import ANY_TARGET, paid_event
 from services.webhooks.tests.fakes import Receiver
@@ -184,7 +185,16 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
         clock=clock,
         connections=4,
     )
-    other = Deliverer(db=db, unit_of_work=open_unit_of_work, sender=sender, clock=clock, audit=None, slots=4)
+    verifier = EventVerifier(load_trust(keyring.trust_file))
+    other = Deliverer(
+        db=db,
+        unit_of_work=open_unit_of_work,
+        verifier=verifier,
+        sender=sender,
+        clock=clock,
+        audit=None,
+        slots=4,
+    )
     await other.run()
     assert [request.event_id for request in receiver.seen].count(event_id) == 1
     clock.advance(LEASE)

@@ -7,31 +7,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, never
-from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS
-from prizewire_webhooks.outbound.domain.model import PUBLIC_TYPES, PublicEvent
+from prizewire_webhooks.outbound.domain.model import PUBLIC_TYPES
 from prizewire_webhooks.outbound.handlers import deliveries
+from prizewire_webhooks.outbound.messages import public_event
 from prizewire_webhooks.outbound.ports import UnitOfWork
 
-_INTERNAL = frozenset({"keyid", "signature", "traceparent"})
-"""Envelope attributes that are between our services only."""
 _CONSUMED = {"webhooks.payouts": PAYOUTS}
 """Topic by consumer."""
-
-
-def public_event(item: Incoming) -> PublicEvent:
-    """An event as subscribers get it: as published, without what is between our services only."""
-    event = item.event
-    assert event.correlationid is not None, "events of our services have a correlation id"
-    body = {name: value for name, value in item.raw.items() if name not in _INTERNAL}
-    return PublicEvent(
-        event_id=event.id,
-        source=event.source,
-        type=event.type,
-        subject=event.subject,
-        correlation_id=event.correlationid,
-        body=canonical_bytes(body),
-    )
 
 
 def consumer_specs(
@@ -40,11 +24,12 @@ def consumer_specs(
     """One consumer for each topic with public types. Versions are not looked at: an event is passed on, not applied."""
 
     async def take_in(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        events = [public_event(item) for item in batch]
-        created = await deliveries.take_in(events, store=unit_of_work(tx).deliveries, now=clock.now())
-        if created:
+        events = [public_event(item.event, item.value) for item in batch]
+        stored = await deliveries.take_in(events, store=unit_of_work(tx).deliveries, now=clock.now())
+        if stored.deliveries:
             after_commit(tx, wake)
-        return {}
+        taken = Refusal(RefusalCode.EVENT_MISMATCH, "another event is stored under this id", park=True)
+        return {index: taken for index, event in enumerate(events) if event.event_id in stored.taken}
 
     public = frozenset(PUBLIC_TYPES.values())
     return [

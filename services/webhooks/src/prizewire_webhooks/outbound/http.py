@@ -78,7 +78,10 @@ class AttemptAnswer(AnswerModel):
     status: Annotated[
         int | None, Field(description="The subscriber's HTTP status. Null without an answer.", examples=[204])
     ]
-    code: Annotated[str | None, Field(description="Why there was no HTTP answer.", examples=[None])]
+    code: Annotated[
+        str | None,
+        Field(description="Why there was no HTTP answer, or why nothing was sent.", examples=[None]),
+    ]
     latency_ms: Annotated[int | None, Field(examples=[42])]
     response: Annotated[str | None, Field(description="The beginning of the answer's body.", examples=[""])]
 

@@ -20,10 +20,10 @@ from prizewire_webhooks.metrics import (
     SUBSCRIPTIONS,
 )
 from prizewire_webhooks.outbound.domain.decisions import Outcome
-from prizewire_webhooks.outbound.domain.model import Answer, Task
+from prizewire_webhooks.outbound.domain.model import Answer, Task, Unverified
 from prizewire_webhooks.outbound.handlers import deliveries
 from prizewire_webhooks.outbound.handlers.deliveries import Settled
-from prizewire_webhooks.outbound.ports import Sender, UnitOfWork
+from prizewire_webhooks.outbound.ports import Sender, UnitOfWork, Verifier
 
 PER_SUBSCRIPTION = 8
 """Attempts under way for one subscription: a hanging endpoint holds no more of the worker."""
@@ -46,6 +46,7 @@ class Deliverer:
         *,
         db: Database,
         unit_of_work: Callable[[AsyncConnection], UnitOfWork],
+        verifier: Verifier,
         sender: Sender,
         clock: Clock,
         audit: Audit,
@@ -53,6 +54,7 @@ class Deliverer:
     ) -> None:
         self._db = db
         self._unit_of_work = unit_of_work
+        self._verifier = verifier
         self._sender = sender
         self._clock = clock
         self._audit = audit
@@ -100,8 +102,12 @@ class Deliverer:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _deliver(self, task: Task) -> None:
-        answer = await self._sender.send(task, now=self._clock.now())
-        ATTEMPT_SECONDS.observe(answer.latency_ms / 1000)
+        body = self._verifier.body(task)
+        if isinstance(body, Unverified):
+            answer = Answer(status=None, code=body, latency_ms=0)
+        else:
+            answer = await self._sender.send(task, body=body, now=self._clock.now())
+            ATTEMPT_SECONDS.observe(answer.latency_ms / 1000)
         settled = await self._settle(task, answer)
         if not settled.counted:
             ATTEMPTS.labels("superseded").inc()
@@ -110,7 +116,8 @@ class Deliverer:
         if settled.verdict.outcome is Outcome.DELIVERED:
             DELIVERY_SECONDS.observe((self._clock.now() - task.event_taken_at).total_seconds())
             return
-        _log.warning(
+        log = _log.error if settled.verdict.outcome is Outcome.UNVERIFIED else _log.warning
+        log(
             "webhook not delivered",
             subscription_id=str(task.subscription_id),
             event_id=task.event_id,

@@ -15,6 +15,7 @@ from prizewire_webhooks.outbound.domain.model import (
     SealedSecret,
     Subscription,
     Task,
+    Unverified,
 )
 from prizewire_webhooks.outbound.domain.states import SubscriptionState
 
@@ -26,6 +27,16 @@ class Standing:
     state: SubscriptionState
     failures: int
     host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """How many deliveries a batch of events led to, and the ids under which another event was stored before. The event of the
+    batch was not stored then.
+    """
+
+    deliveries: int
+    taken: frozenset[str] = frozenset()
 
 
 class Sealer(Protocol):
@@ -50,11 +61,21 @@ class AddressBook(Protocol):
         ...
 
 
+class Verifier(Protocol):
+    """Knows the keys of the producers."""
+
+    def body(self, task: Task) -> bytes | Unverified:
+        """The event's CloudEvent JSON without our signature, made of its message after the signature was verified; or why the
+        delivery must not be sent.
+        """
+        ...
+
+
 class Sender(Protocol):
     """Sends one attempt."""
 
-    async def send(self, task: Task, *, now: datetime) -> Answer:
-        """Sign and post; whatever goes wrong outside of us is an ``Answer`` too."""
+    async def send(self, task: Task, *, body: bytes, now: datetime) -> Answer:
+        """Sign and post what ``Verifier`` returned; whatever goes wrong outside of us is an ``Answer`` too."""
         ...
 
 
@@ -100,10 +121,8 @@ class SubscriptionStore(Protocol):
 class DeliveryStore(Protocol):
     """Events on their way to subscriptions."""
 
-    async def take_in(self, events: Sequence[PublicEvent], *, now: datetime, give_up_at: datetime) -> int:
-        """Store events, and one delivery for each subscription that wants one; answers how many deliveries. A
-        fixed number of statements.
-        """
+    async def take_in(self, events: Sequence[PublicEvent], *, now: datetime, give_up_at: datetime) -> Stored:
+        """Store events, and one delivery for each subscription that wants one. A fixed number of statements."""
         ...
 
     async def claim(

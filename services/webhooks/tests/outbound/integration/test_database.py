@@ -94,6 +94,7 @@ async def test_guards_of_the_first_version_learn_where_to_look(make_database):
         "ALTER TABLE consumer_offsets DROP CONSTRAINT consumer_offsets_next_offset_check, DROP COLUMN last_hash"
     )
     await owner.execute("CREATE INDEX deliveries_event ON deliveries (event_id)")
+    await owner.execute("ALTER TABLE public_events DROP COLUMN message, ALTER COLUMN body SET NOT NULL")
     await owner.execute("UPDATE alembic_version SET version_num = '0001'")
     assert await owner.fetch(paths) != repaired
     migrations = Path(__file__).parents[3] / "migrations"

@@ -19,13 +19,14 @@ from prizewire_webhooks.outbound.domain.decisions import (
     decide,
     wait_after,
 )
-from prizewire_webhooks.outbound.domain.model import Answer, Task
+from prizewire_webhooks.outbound.domain.model import Answer, PublicEvent, Task, Unverified
 from prizewire_webhooks.outbound.domain.states import DELIVERY_EDGES, DeliveryState, SubscriptionState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EVENT = PublicEvent(event_id="evt-1", source="s", type="t", subject="x", correlation_id="c", message=b"{}")
 TASK = Task(
     delivery_id=1, number=1, refusals=0, probe=False, give_up_at=NOW + GIVE_UP_AFTER, subscription_id=UUID(int=1),
-    url="https://example.com/", secrets=(), event_id="e", correlation_id="c", event_taken_at=NOW, body=b"{}",
+    url="https://example.com/", secrets=(), event=EVENT, wanted=True, correlation_id="c", event_taken_at=NOW,
 )  # fmt: skip
 
 
@@ -106,6 +107,27 @@ def test_gone_disables():
     """410 ends the delivery and its subscription."""
     found = verdict(TASK, answer(410))
     assert (found.state, found.effect) == (DeliveryState.DEAD, Effect.DISABLE)
+
+
+@pytest.mark.parametrize("code", set(Unverified) - {Unverified.KEY_NOT_TRUSTED})
+def test_an_event_that_is_not_verified_ends_its_delivery_alone(code):
+    """The delivery is dead at once, and its subscription stays as it is."""
+    for state in SubscriptionState:
+        found = verdict(TASK, answer(None, code=code), state=state)
+        assert (found.outcome, found.state, found.effect) == (
+            Outcome.UNVERIFIED, DeliveryState.DEAD, Effect.NONE,
+        )  # fmt: skip
+
+
+def test_a_key_that_is_missing_is_waited_for():
+    """The delivery is tried again for three days, and its subscription stays as it is."""
+    missing = answer(None, code=Unverified.KEY_NOT_TRUSTED)
+    found = verdict(TASK, missing)
+    assert (found.outcome, found.state, found.effect) == (
+        Outcome.UNVERIFIED, DeliveryState.PENDING, Effect.NONE,
+    )  # fmt: skip
+    assert found.due_at == NOW + timedelta(seconds=WAITS_S[0])
+    assert verdict(TASK, missing, now=NOW + GIVE_UP_AFTER).state is DeliveryState.DEAD
 
 
 def test_nothing_goes_back_to_wait_for_an_ended_subscription():

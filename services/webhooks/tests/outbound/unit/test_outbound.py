@@ -118,10 +118,13 @@ async def sender():
     await made.close()
 
 
+BODY = b'{"id":"evt-1"}'
+
+
 def task_for(url, secrets=()):
     box = SecretBox(KEY_HEX)
     sealed = [box.seal(secret, subscription_id=TASK.subscription_id) for secret in secrets]
-    return replace(TASK, url=url, secrets=sealed, event_id="evt-1", body=b'{"id":"evt-1"}')
+    return replace(TASK, url=url, secrets=sealed)
 
 
 async def test_a_subscription_that_is_older_than_the_rules_gets_nothing(receiver):
@@ -133,7 +136,7 @@ async def test_a_subscription_that_is_older_than_the_rules_gets_nothing(receiver
             clock=ManualClock(datetime.now(UTC)),
             connections=4,
         )
-        answer = await made.send(task_for(receiver.url, [new_secret()]), now=datetime.now(UTC))
+        answer = await made.send(task_for(receiver.url, [new_secret()]), body=BODY, now=datetime.now(UTC))
         await made.close()
         assert (answer.status, answer.code) == (None, code)
     assert receiver.seen == []
@@ -142,7 +145,7 @@ async def test_a_subscription_that_is_older_than_the_rules_gets_nothing(receiver
 async def test_every_current_secret_signs(sender, receiver):
     """During a rotation a subscriber may verify with the old secret or the new one."""
     old, new, other = new_secret(), new_secret(), new_secret()
-    answer = await sender.send(task_for(receiver.url, [new, old]), now=datetime.now(UTC))
+    answer = await sender.send(task_for(receiver.url, [new, old]), body=BODY, now=datetime.now(UTC))
     assert answer.status == 204
     request = receiver.seen[0]
     for secret in (old, new):
@@ -154,7 +157,7 @@ async def test_every_current_secret_signs(sender, receiver):
 async def test_redirects_are_not_followed(sender, receiver):
     """A 3xx is an answer like any other, wherever it points."""
     receiver.answer = lambda _: (307, {"location": receiver.url + "/other"}, b"")
-    assert (await sender.send(task_for(receiver.url), now=datetime.now(UTC))).status == 307
+    assert (await sender.send(task_for(receiver.url), body=BODY, now=datetime.now(UTC))).status == 307
     assert [request.path for request in receiver.seen] == ["/hook"]
 
 
@@ -166,7 +169,7 @@ async def test_a_hanging_endpoint_costs_its_time_only(sender, receiver):
         await asyncio.Event().wait()
 
     receiver.answer = never_answer
-    answer = await sender.send(task_for(receiver.url), now=datetime.now(UTC))
+    answer = await sender.send(task_for(receiver.url), body=BODY, now=datetime.now(UTC))
     assert (answer.status, answer.code) == (None, "timeout")
     assert 400 <= answer.latency_ms < 5_000
 
@@ -174,14 +177,14 @@ async def test_a_hanging_endpoint_costs_its_time_only(sender, receiver):
 async def test_a_long_answer_is_not_read(sender, receiver):
     """Only the start of a body is looked at."""
     receiver.answer = lambda _: (500, {}, b"no " * 3_000_000)
-    answer = await sender.send(task_for(receiver.url), now=datetime.now(UTC))
+    answer = await sender.send(task_for(receiver.url), body=BODY, now=datetime.now(UTC))
     assert answer.status == 500
     assert len(answer.excerpt) <= 500
 
 
 async def test_no_receiver(sender, receiver):
     """A refused connection and a refused address have codes of their own."""
-    answer = await sender.send(task_for("http://127.0.0.1:1/"), now=datetime.now(UTC))
+    answer = await sender.send(task_for("http://127.0.0.1:1/"), body=BODY, now=datetime.now(UTC))
     assert (answer.status, answer.code) == (None, "connect_failed")
     strict = HttpSender(
         box=SecretBox(KEY_HEX),
@@ -189,7 +192,7 @@ async def test_no_receiver(sender, receiver):
         clock=ManualClock(datetime.now(UTC)),
         connections=1,
     )
-    answer = await strict.send(task_for(receiver.url), now=datetime.now(UTC))
+    answer = await strict.send(task_for(receiver.url), body=BODY, now=datetime.now(UTC))
     await strict.close()
     assert (answer.status, answer.code, receiver.seen) == (None, "address_refused", [])
 
@@ -210,12 +213,14 @@ async def test_no_receiver(sender, receiver):
 async def test_retry_after_in_seconds(sender, receiver, value, seconds):
     """A number of seconds is read; nonsense is not there."""
     receiver.answer = lambda _: (503, {"Retry-After": value}, b"")
-    assert (await sender.send(task_for(receiver.url), now=datetime.now(UTC))).retry_after_s == seconds
+    assert (
+        await sender.send(task_for(receiver.url), body=BODY, now=datetime.now(UTC))
+    ).retry_after_s == seconds
 
 
 async def test_retry_after_as_a_date(sender, receiver):
     """An HTTP date is turned into seconds from now."""
     moment = format_datetime(sender._clock.now() + timedelta(seconds=90), usegmt=True)
     receiver.answer = lambda _: (503, {"Retry-After": moment}, b"")
-    found = (await sender.send(task_for(receiver.url), now=datetime.now(UTC))).retry_after_s
+    found = (await sender.send(task_for(receiver.url), body=BODY, now=datetime.now(UTC))).retry_after_s
     assert 88 <= found <= 90

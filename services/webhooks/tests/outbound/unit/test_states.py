@@ -51,7 +51,7 @@ def test_the_migration_carries_the_same_edges():
 
 
 def test_public_types_exist_and_carry_no_payout_details():
-    """Every type on offer is one of a topic that this service reads; none of them says where money goes."""
+    """Every type on offer is one of a topic that this service reads, and signed; none of them says where money goes."""
     models = {
         kind: model
         for topic in TOPICS
@@ -61,5 +61,6 @@ def test_public_types_exist_and_carry_no_payout_details():
     assert set(PUBLIC_TYPES.values()) <= models.keys()
     for short, full in PUBLIC_TYPES.items():
         assert full == f"prizewire.{short}.v1"
+        assert models[full].signed
         fields = set(models[full].model_fields["data"].annotation.model_fields)
         assert not fields & {"address", "memo", "details", "commitment", "intent"}

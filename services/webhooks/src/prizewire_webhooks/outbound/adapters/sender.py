@@ -144,8 +144,8 @@ class HttpSender:
         """Close every connection."""
         await self._pool.aclose()
 
-    def _headers(self, task: Task, now: datetime) -> list[tuple[bytes, bytes]]:
-        text = task.body.decode()
+    def _headers(self, task: Task, body: bytes, now: datetime) -> list[tuple[bytes, bytes]]:
+        text = body.decode()
         signatures = [
             Webhook(self._box.open(secret)).sign(task.event_id, now, text) for secret in task.secrets
         ]
@@ -158,28 +158,28 @@ class HttpSender:
             (b"webhook-signature", " ".join(signatures).encode()),
         ]
 
-    async def send(self, task: Task, *, now: datetime) -> Answer:
+    async def send(self, task: Task, *, body: bytes, now: datetime) -> Answer:
         """See the port.
 
         Raises:
             UnreadableSecret: the mounted key does not open the subscription's secret.
         """
-        headers = self._headers(task, now)
+        headers = self._headers(task, body, now)
         started = time.perf_counter()
         status: int | None = None
         code: str | None = None
         retry_after: int | None = None
-        body = b""
+        read = b""
         try:
             # a subscription may be older than the rules
             self._rules.check(parse_url(task.url))
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._pool.stream("POST", task.url, headers=headers, content=task.body) as response,
+                self._pool.stream("POST", task.url, headers=headers, content=body) as response,
             ):
                 async for chunk in response.aiter_stream():
-                    body += chunk[: _BODY_BYTES_MAX - len(body)]
-                    if len(body) >= _BODY_BYTES_MAX:
+                    read += chunk[: _BODY_BYTES_MAX - len(read)]
+                    if len(read) >= _BODY_BYTES_MAX:
                         break
                 status, retry_after = response.status, self._retry_after(response.headers)
         except (AddressRefused, HostUnknown, PortRefused, SchemeRefused, UrlRefused) as error:
@@ -197,7 +197,7 @@ class HttpSender:
             code=code,
             latency_ms=int((time.perf_counter() - started) * 1000),
             retry_after_s=retry_after,
-            excerpt=redact(body) if status is not None else "",
+            excerpt=redact(read) if status is not None else "",
         )
 
     def _retry_after(self, headers: Sequence[tuple[bytes, bytes]]) -> int | None:

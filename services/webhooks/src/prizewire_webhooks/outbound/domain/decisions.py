@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from prizewire_webhooks.outbound.domain.model import Answer, Task
+from prizewire_webhooks.outbound.domain.model import Answer, Task, Unverified
 from prizewire_webhooks.outbound.domain.states import DeliveryState, SubscriptionState
 
 SEND_TIMEOUT_S = 15.0
@@ -33,6 +33,8 @@ class Outcome(StrEnum):
     """The endpoint is well and does not want this event."""
     FAILED = "failed"
     """The endpoint is not well, or cannot be reached."""
+    UNVERIFIED = "unverified"
+    """The event could not be verified, and nothing was sent."""
 
 
 class Effect(StrEnum):
@@ -41,6 +43,14 @@ class Effect(StrEnum):
     RECOVER = "recover"
     PAUSE = "pause"
     DISABLE = "disable"
+    NONE = "none"
+
+
+_EFFECTS = {
+    Outcome.REFUSED: Effect.RECOVER,
+    Outcome.FAILED: Effect.PAUSE,
+    Outcome.UNVERIFIED: Effect.NONE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +67,14 @@ class Verdict:
 
 
 def classify(answer: Answer) -> Outcome:
-    """Read an answer: 2xx delivered, 410 gone, other 4xx refused but for those of load, all else failed.
+    """Read an answer: 2xx delivered, 410 gone, other 4xx refused but for those of load, a code of ``Unverified`` unverified,
+    all else failed.
 
     Redirects are not followed (Standard Webhooks), so 3xx is a failure of the endpoint.
     """
     status = answer.status
     if status is None:
-        return Outcome.FAILED
+        return Outcome.UNVERIFIED if answer.code in frozenset(Unverified) else Outcome.FAILED
     if 200 <= status < 300:
         return Outcome.DELIVERED
     if status == 410:
@@ -100,7 +111,9 @@ def decide(
         return Verdict(outcome, DeliveryState.DELIVERED, now, Effect.RECOVER, now)
     if outcome is Outcome.GONE:
         return Verdict(outcome, DeliveryState.DEAD, now, Effect.DISABLE, now)
-    effect = Effect.RECOVER if outcome is Outcome.REFUSED else Effect.PAUSE
+    if outcome is Outcome.UNVERIFIED and answer.code != Unverified.KEY_NOT_TRUSTED:
+        return Verdict(outcome, DeliveryState.DEAD, now, Effect.NONE, now)
+    effect = _EFFECTS[outcome]
     if subscription in {SubscriptionState.DISABLED, SubscriptionState.DELETED}:
         state = DeliveryState.DROPPED
     elif _used_up(task, outcome, now):

@@ -10,6 +10,8 @@ class Invariant(StrEnum):
     """Every event has exactly one delivery for each subscription to its type at the time of its processing, and no other."""
     DELIVERED_ONCE = "delivered_once"
     """A delivered delivery has exactly one successful attempt, any other has none."""
+    DELIVERIES_ARE_VERIFIED = "deliveries_are_verified"
+    """No delivery ended because its event could not be verified, and none waits for a key of its event."""
     LANES_IN_ORDER = "lanes_in_order"
     """Nothing of a lane was sent before what came earlier on it had ended."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"

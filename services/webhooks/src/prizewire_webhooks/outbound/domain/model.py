@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from prizewire_webhooks.outbound.domain.states import DeliveryState, SubscriptionState
@@ -53,19 +54,40 @@ class SealedSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicEvent:
-    """An event as subscribers get it: ``body`` is its CloudEvent JSON without our signature."""
+    """An event for subscribers. ``message`` is its CloudEvent as it came from Kafka, signed by its producer; None for an event
+    that was stored before messages were.
+    """
 
     event_id: str
     source: str
     type: str
     subject: str
     correlation_id: str
-    body: bytes
+    message: bytes | None = field(repr=False)
+
+
+class Unverified(StrEnum):
+    """Why a delivery is not sent, whatever its row says. The values are stable codes."""
+
+    NOT_AUTHENTIC = "event_not_authentic"
+    """The message is not an event with a valid signature of its producer for its topic."""
+    KEY_NOT_TRUSTED = "event_key_not_trusted"
+    """``trust.json`` has no such key of the producer, valid at the event's time. The only reason that can pass: it is tried again."""
+    WITHOUT_MESSAGE = "event_without_message"
+    """The event was stored before messages were."""
+    DIFFERS = "event_differs"
+    """The row says something else than the message: id, type, source, subject or correlation id."""
+    NOT_WANTED = "event_not_wanted"
+    """The type is not public or not of this subscription, or the event is older than the subscription."""
+    SECRET_MISSING = "secret_missing"  # noqa: S105 - a code
+    """The subscription has no secret: it was not created over HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A claimed delivery: the ``number``-th attempt, from 1. ``probe`` when it tries a failing endpoint."""
+    """A claimed delivery: the ``number``-th attempt, from 1. ``probe`` when it tries a failing endpoint. ``event`` is the stored
+    event, not verified yet; ``wanted`` whether its row is one that the subscription asked for.
+    """
 
     delivery_id: int
     number: int
@@ -75,17 +97,23 @@ class Task:
     subscription_id: UUID
     url: str
     secrets: Sequence[SealedSecret]
-    event_id: str
+    event: PublicEvent
+    wanted: bool
     correlation_id: str
     event_taken_at: datetime
-    body: bytes = field(repr=False)
+
+    @property
+    def event_id(self) -> str:
+        """The event's id."""
+        return self.event.event_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came of one attempt. ``status`` is None when there was no HTTP answer: ``code`` then says why
     (``timeout``, ``connect_failed``, ``connection_lost``, ``tls_failed``, ``protocol_error``,
-    ``address_refused``, ``host_unknown``, ``scheme_refused``, ``port_refused``, ``url_invalid``). ``excerpt`` is the start of the answer's body, redacted.
+    ``address_refused``, ``host_unknown``, ``scheme_refused``, ``port_refused``, ``url_invalid``, or one of ``Unverified``).
+    ``excerpt`` is the start of the answer's body, redacted.
     """
 
     status: int | None

@@ -43,8 +43,14 @@ DELIVERY_STARTS: Mapping[DeliveryState, str] = {DeliveryState.PENDING: "its even
 DELIVERY_EDGES: Mapping[tuple[DeliveryState, DeliveryState], str] = {
     (DeliveryState.PENDING, DeliveryState.SENDING): "claimed by a worker",
     (DeliveryState.SENDING, DeliveryState.DELIVERED): "answered 2xx",
-    (DeliveryState.SENDING, DeliveryState.PENDING): "not delivered, worth another try",
-    (DeliveryState.SENDING, DeliveryState.DEAD): "not delivered, tries or time used up, or 410 Gone",
+    (
+        DeliveryState.SENDING,
+        DeliveryState.PENDING,
+    ): "not delivered, worth another try, or its key is not trusted now",
+    (
+        DeliveryState.SENDING,
+        DeliveryState.DEAD,
+    ): "not delivered, tries or time used up, 410 Gone, or not verified",
     (DeliveryState.SENDING, DeliveryState.DROPPED): "its subscription ended meanwhile",
     (DeliveryState.PENDING, DeliveryState.DEAD): "its time ran out while the endpoint failed",
     (DeliveryState.PENDING, DeliveryState.DROPPED): "its subscription ended",

@@ -20,7 +20,7 @@ from prizewire_webhooks.outbound.domain.states import (
     check_delivery,
     check_subscription,
 )
-from prizewire_webhooks.outbound.ports import DeliveryStore, Standing, UnitOfWork
+from prizewire_webhooks.outbound.ports import DeliveryStore, Standing, Stored, UnitOfWork
 
 _OPEN = (SubscriptionState.ACTIVE, SubscriptionState.FAILING)
 
@@ -36,7 +36,7 @@ class Settled:
     disabled: Standing | None = None
 
 
-async def take_in(events: Sequence[PublicEvent], *, store: DeliveryStore, now: datetime) -> int:
+async def take_in(events: Sequence[PublicEvent], *, store: DeliveryStore, now: datetime) -> Stored:
     """Store a batch of events and their deliveries, in the batch's transaction."""
     return await store.take_in(events, now=now, give_up_at=now + GIVE_UP_AFTER)
 
@@ -90,7 +90,7 @@ async def _follow(
     now: datetime,
 ) -> Standing | None:
     """What an outcome means for its subscription; answers how it stood when it was disabled."""
-    if verdict.outcome is Outcome.DELIVERED or standing.state not in _OPEN:
+    if verdict.outcome is Outcome.DELIVERED or verdict.effect is Effect.NONE or standing.state not in _OPEN:
         return None
     if verdict.effect is Effect.DISABLE:
         check_subscription(standing.state, SubscriptionState.DISABLED)

@@ -6,6 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_webhooks.outbound.domain.invariants import Invariant
+from prizewire_webhooks.outbound.domain.model import Unverified
+from prizewire_webhooks.outbound.storage.deliveries import WANTED
 
 
 async def breaches_of(tx: AsyncConnection, invariant: Invariant) -> list[str]:
@@ -16,23 +18,28 @@ async def breaches_of(tx: AsyncConnection, invariant: Invariant) -> list[str]:
     return found[:100]
 
 
-_WANTED = (
-    "e.type = ANY(s.event_types) AND e.seq > s.from_seq AND (s.until_seq IS NULL OR e.seq <= s.until_seq)"
-)
 _MISSING = (
     "SELECT format('event %s has no delivery to subscription %s', e.event_id, s.subscription_id) AS breach "  # noqa: S608 - constants
-    f"FROM public_events e JOIN subscriptions s ON {_WANTED} WHERE NOT EXISTS (SELECT 1 FROM deliveries d "
+    f"FROM public_events e JOIN subscriptions s ON {WANTED} WHERE NOT EXISTS (SELECT 1 FROM deliveries d "
     "WHERE d.subscription_id = s.subscription_id AND d.event_id = e.event_id)"
 )
 _UNWANTED = (
     "SELECT format('delivery %s was not wanted by subscription %s', d.delivery_id, d.subscription_id) AS breach "  # noqa: S608 - constants
     "FROM deliveries d JOIN public_events e ON e.event_id = d.event_id "
-    f"JOIN subscriptions s ON s.subscription_id = d.subscription_id WHERE NOT ({_WANTED})"
+    f"JOIN subscriptions s ON s.subscription_id = d.subscription_id WHERE NOT ({WANTED})"
 )
 _NOT_ONCE = (
     "SELECT format('delivery %s is %s with %s successful attempts', d.delivery_id, d.state, count(a.number)) AS breach "
     "FROM deliveries d LEFT JOIN attempts a ON a.delivery_id = d.delivery_id AND a.outcome = 'delivered' "
     "GROUP BY d.delivery_id HAVING count(a.number) <> CAST(d.state = 'delivered' AS int)"
+)
+_CODES = ", ".join(f"'{code}'" for code in Unverified)
+# The history is read, since the login can change attempts.
+_UNVERIFIED = (
+    "SELECT DISTINCT format('delivery %s of event %s was refused: %s', d.delivery_id, d.event_id, t.cause) AS breach "  # noqa: S608 - constants
+    "FROM transitions t JOIN deliveries d ON CAST(d.delivery_id AS text) = t.subject "
+    f"WHERE t.machine = 'delivery' AND t.cause IN ({_CODES}) "
+    "AND (t.to_state = 'dead' OR d.state IN ('pending', 'sending'))"
 )
 # The order of the history is the order of its inserts; clocks of workers are not compared, for an
 # end may be stamped later than the claim that has already seen it. The end that counts is the last one.
@@ -66,6 +73,7 @@ def _broken(machine: str, table: str, key: str) -> str:
 _QUERIES: Mapping[Invariant, Sequence[str]] = {
     Invariant.EVERY_MATCH_HAS_ITS_DELIVERY: [_MISSING, _UNWANTED],
     Invariant.DELIVERED_ONCE: [_NOT_ONCE],
+    Invariant.DELIVERIES_ARE_VERIFIED: [_UNVERIFIED],
     Invariant.LANES_IN_ORDER: [_OVERTAKEN],
     Invariant.TRANSITIONS_UNBROKEN: [
         _broken("subscription", "subscriptions", "subscription_id"),

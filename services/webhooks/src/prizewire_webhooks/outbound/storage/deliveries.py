@@ -26,7 +26,7 @@ from prizewire_webhooks.outbound.domain.model import (
     Task,
 )
 from prizewire_webhooks.outbound.domain.states import DeliveryState, SubscriptionState
-from prizewire_webhooks.outbound.ports import Standing
+from prizewire_webhooks.outbound.ports import Standing, Stored
 from prizewire_webhooks.outbound.storage.history import Edge, add_transitions
 from prizewire_webhooks.outbound.storage.subscriptions import REGISTRY
 
@@ -37,26 +37,25 @@ class SqlDeliveries:
     def __init__(self, tx: AsyncConnection) -> None:
         self._tx = tx
 
-    async def take_in(self, events: Sequence[PublicEvent], *, now: datetime, give_up_at: datetime) -> int:
+    async def take_in(self, events: Sequence[PublicEvent], *, now: datetime, give_up_at: datetime) -> Stored:
         """See the port."""
         if not events:
-            return 0
+            return Stored(deliveries=0)
         await self._tx.execute(_LOCK)
-        stored = await self._tx.execute(
-            _ADD_EVENTS,
-            {
-                "ids": [event.event_id for event in events],
-                "sources": [event.source for event in events],
-                "types": [event.type for event in events],
-                "subjects": [event.subject for event in events],
-                "correlations": [event.correlation_id for event in events],
-                "bodies": [event.body for event in events],
-                "now": now,
-            },
-        )
-        new = [row.event_id for row in stored]
+        columns = {
+            "ids": [event.event_id for event in events],
+            "sources": [event.source for event in events],
+            "types": [event.type for event in events],
+            "subjects": [event.subject for event in events],
+            "correlations": [event.correlation_id for event in events],
+            "messages": [event.message for event in events],
+        }
+        new = [row.event_id for row in await self._tx.execute(_ADD_EVENTS, {**columns, "now": now})]
         created = await self._tx.execute(_MATCH, {"ids": new, "now": now, "give_up_at": give_up_at})
-        return int(created.rowcount)
+        taken: frozenset[str] = frozenset()
+        if len(new) < len(events):
+            taken = frozenset(row.event_id for row in await self._tx.execute(_TAKEN, columns))
+        return Stored(deliveries=int(created.rowcount), taken=taken)
 
     async def claim(
         self, *, now: datetime, lease_until: datetime, limit: int, per_subscription: int
@@ -223,10 +222,17 @@ def _task(row: Row[Any], secrets: Sequence[SealedSecret]) -> Task:
         subscription_id=row.subscription_id,
         url=row.url,
         secrets=secrets,
-        event_id=row.event_id,
+        event=PublicEvent(
+            event_id=row.event_id,
+            source=row.source,
+            type=row.type,
+            subject=row.subject,
+            correlation_id=row.event_correlation_id,
+            message=None if row.message is None else bytes(row.message),
+        ),
+        wanted=row.wanted,
         correlation_id=row.correlation_id,
         event_taken_at=row.taken_at,
-        body=bytes(row.body),
     )
 
 
@@ -266,14 +272,26 @@ def _deliveries(rows: Sequence[Row[Any]]) -> list[Delivery]:
     return found
 
 
+WANTED = (
+    "e.type = ANY(s.event_types) AND e.seq > s.from_seq AND (s.until_seq IS NULL OR e.seq <= s.until_seq)"
+)
+"""Whether subscription ``s`` gets event ``e``."""
 _LOCK = text(f"SELECT pg_advisory_xact_lock({REGISTRY})")
+_EVENTS = (
+    "unnest(CAST(:ids AS text[]), CAST(:sources AS text[]), CAST(:types AS text[]), CAST(:subjects AS text[]), "
+    "CAST(:correlations AS text[]), CAST(:messages AS bytea[])) "
+    "WITH ORDINALITY AS u(event_id, source, type, subject, correlation_id, message, n)"
+)
 _ADD_EVENTS = text(
-    "INSERT INTO public_events (event_id, source, type, subject, correlation_id, body, taken_at) "
-    "SELECT u.event_id, u.source, u.type, u.subject, u.correlation_id, u.body, CAST(:now AS timestamptz) "
-    "FROM unnest(CAST(:ids AS text[]), CAST(:sources AS text[]), CAST(:types AS text[]), CAST(:subjects AS text[]), "
-    "CAST(:correlations AS text[]), CAST(:bodies AS bytea[])) "
-    "WITH ORDINALITY AS u(event_id, source, type, subject, correlation_id, body, n) ORDER BY u.n "
+    "INSERT INTO public_events (event_id, source, type, subject, correlation_id, message, taken_at) "  # noqa: S608 - constants
+    "SELECT u.event_id, u.source, u.type, u.subject, u.correlation_id, u.message, CAST(:now AS timestamptz) "
+    f"FROM {_EVENTS} ORDER BY u.n "
     "ON CONFLICT (event_id) DO NOTHING RETURNING event_id"
+)
+_TAKEN = text(
+    f"SELECT e.event_id FROM {_EVENTS} JOIN public_events e ON e.event_id = u.event_id "  # noqa: S608 - constants
+    "WHERE (e.source, e.type, e.subject, e.correlation_id, e.message) "
+    "<> (u.source, u.type, u.subject, u.correlation_id, u.message)"
 )
 _MATCH = text(
     "WITH created AS (INSERT INTO deliveries (subscription_id, event_id, correlation_id, state, attempts, refusals, "
@@ -300,7 +318,8 @@ _PROBES = text(
 )
 _PICK = text(
     "SELECT d.delivery_id, d.subscription_id, d.event_id, d.correlation_id, d.state, d.attempts, d.refusals, "  # noqa: S608 - constants
-    "d.give_up_at, s.url, s.state AS subscription_state, e.body, e.taken_at "
+    "d.give_up_at, s.url, s.state AS subscription_state, e.source, e.type, e.subject, "
+    f"e.correlation_id AS event_correlation_id, e.message, e.taken_at, {WANTED} AS wanted "
     "FROM subscriptions s CROSS JOIN LATERAL ("
     "SELECT d.delivery_id FROM deliveries d WHERE d.subscription_id = s.subscription_id AND "
     f"{_DUE} AND {_HEAD} ORDER BY d.delivery_id LIMIT CASE WHEN s.state = 'failing' THEN 1 ELSE greatest(0, "
