@@ -1,5 +1,6 @@
 """The requirements on every OpenAPI document: valid, with an example of every body and the common error model."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 METHODS: Final = ("get", "put", "post", "patch", "delete")
 STATUSES_AFTER: Final = "400"
+_FOR_DEVELOPERS: Final = re.compile(r"^(Args|Raises|Returns|Yields):", re.MULTILINE)
 
 
 def faults_of(document: Mapping[str, Any]) -> list[str]:
@@ -18,6 +20,8 @@ def faults_of(document: Mapping[str, Any]) -> list[str]:
     for route, operation in _operations(document):
         if not operation.get("summary"):
             faults.append(f"{route} has no summary")
+        if _FOR_DEVELOPERS.search(operation.get("description", "")):
+            faults.append(f"{route} is described for developers of the service: {operation['description']}")
         faults += [f"{route}: {fault}" for fault in _body_faults(operation, document)]
         faults += [f"{route}: {fault}" for fault in _problem_faults(operation, document)]
     return faults

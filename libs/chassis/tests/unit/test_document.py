@@ -327,6 +327,28 @@ def test_answers_that_are_not_json_have_their_media_type() -> None:
     assert paths["/paper.pdf"]["get"]["responses"]["200"]["content"] == {"application/pdf": {"schema": {}}}
 
 
+def test_a_docstring_describes_its_route() -> None:
+    """A description of the route comes before the docstring of its handler, and who may call it behind both."""
+
+    @get("/documented", guards=[require(Role.ADMIN)])
+    async def documented() -> None:
+        """Show the things of a day.
+
+        The newest first.
+        """
+
+    @get("/described", description="The things of an hour.")
+    async def described() -> None:
+        """Not this."""
+
+    app = build_app(service="test", controllers=[documented, described], health=Health(), tokens=READER)
+    paths = openapi_document(app)["paths"]
+    said = paths["/documented"]["get"]["description"]
+    assert said.startswith("Show the things of a day.\n\nThe newest first.\n\n")
+    assert "admin" in said
+    assert paths["/described"]["get"]["description"] == "The things of an hour."
+
+
 def test_a_body_says_how_large_it_may_be() -> None:
     """In bytes: the application's limit, or the route's own."""
     paths = openapi_document(application())["paths"]

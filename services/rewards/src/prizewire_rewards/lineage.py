@@ -73,7 +73,7 @@ def _round(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
 
 def _step(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     del assets  # a state change has no amount
-    summary = f"{row.machine} {row.from_state or 'new'} → {row.to_state}"
+    summary = f"{row.machine} {row.subject}: {row.from_state or 'new'} → {row.to_state}"
     detail = {"from": row.from_state, "to": row.to_state, "cause": row.cause}
     yield LineageEntry(row.at, SERVICE, f"{row.machine}_state", str(row.subject), summary, detail)
 
@@ -107,7 +107,7 @@ def _payout(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
         },
     }
     whose = f"to {row.player}" if row.player else f"out of {row.funding_account}"
-    summary = f"payout of {detail['amount']} {row.asset} {whose} requested, intent signed"
+    summary = f"payout {row.id} of {detail['amount']} {row.asset} {whose} requested, intent signed"
     yield LineageEntry(row.requested_at, SERVICE, "payout_request", str(row.id), summary, detail)
 
 

@@ -124,6 +124,7 @@ def build_app(
             version="1",
             path="/schema",
             render_plugins=[DocumentPlugin()],
+            use_handler_docstrings=True,
             components=Components(
                 security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
             ),

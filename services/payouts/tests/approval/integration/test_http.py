@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from prizewire_payouts.payouts.storage.lineage import PayoutLineage
 from services.payouts.tests.http import Client, as_, stored
-from services.payouts.tests.rig import Rig
+from services.payouts.tests.rig import ASSETS, Rig
 
 PARTIES = {
     "ana": "payee",
@@ -123,6 +124,13 @@ async def test_large_payouts_need_two_distinct_approvers(rig: Rig, client: Clien
     second = await client.put(path, json={}, headers=as_("sam", "approver"))
     assert (second.json()["state"], second.json()["approvers"]) == ("approved", ["pat", "sam"])
     assert await rig.event_types(payout_id) == ["payout.held", "payout.approved"]
+    payout = await rig.payout(payout_id)
+    async with rig.db.transaction() as tx:
+        steps = [one.summary for one in await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)]
+    named = f"payout {payout_id} of {payout.player}: "
+    assert {f"{named}approval by pat", f"{named}approval by sam", f"{named}held → approved by sam"} <= {
+        *steps
+    }
 
 
 async def test_rejecting_ends_and_gives_back(rig: Rig, client: Client) -> None:

@@ -38,11 +38,14 @@ def paid(amount: Amount = AMOUNT) -> ProviderResult:
 
 
 async def transitions_shown(rig: Rig, payout_id: UUID) -> list[str]:
-    """The summaries of a payout's steps in the lineage."""
+    """The summaries of a payout's steps in the lineage, behind the payout and its player, which each of them names."""
     payout = await rig.payout(payout_id)
     async with rig.db.transaction() as tx:
         published = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
-    return [one.summary for one in published if one.id == str(payout_id) and one.kind != "payout.requested"]
+    steps = [one.summary for one in published if one.id == str(payout_id) and one.kind != "payout.requested"]
+    named = f"payout {payout_id} of {payout.player}: "
+    assert all(step.startswith(named) for step in steps)
+    return [step.removeprefix(named) for step in steps]
 
 
 def said(outcome: Outcome, code: str | None = None) -> ProviderResult:

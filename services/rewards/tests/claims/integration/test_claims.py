@@ -614,7 +614,8 @@ async def test_the_lineage_of_a_match_has_its_claims(rig: Rig) -> None:
         for step in steps
         if step.kind == "claim_state" and step.id == str(match.reward_id("ann"))
     ]
-    assert summaries == ["claim new → open", "claim open → held"]
+    claim = f"claim {match.reward_id('ann')}"
+    assert summaries == [f"{claim}: new → open", f"{claim}: open → held"]
 
 
 async def test_a_campaign_without_rules_holds_no_claim(rig: Rig) -> None:

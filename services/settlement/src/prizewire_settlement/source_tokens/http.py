@@ -136,7 +136,7 @@ def source_token_controller(context: TokenContext) -> type[Controller]:
             key: OptionalKey = None,
         ) -> Response[NewTokenAnswer]:
             """With an Idempotency-Key a repeated request makes no second token, and is answered with ``token: null``,
-            since its text is not kept.
+            since the text of a token is not stored.
             """
             secret, validity = _secret(), context.validity(data.valid_days)
 
@@ -189,7 +189,7 @@ def source_token_controller(context: TokenContext) -> type[Controller]:
             request: Request[Any, Any, Any],
             key: OptionalKey = None,
         ) -> Response[RotatedTokenAnswer]:
-            """As with the creation: one Idempotency-Key makes one successor, whose text is shown once."""
+            """One Idempotency-Key makes one successor. Its text is shown once: a repeated request is answered with ``token: null``."""
             secret, validity = _secret(), context.validity(data.valid_days)
 
             async def rotate(action: _Action) -> tuple[int, RotatedTokenAnswer]:

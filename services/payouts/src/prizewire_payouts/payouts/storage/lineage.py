@@ -1,4 +1,4 @@
-"""The lineage of a correlation id in payouts: every transition of its payouts and of their attempts."""
+"""The lineage of a correlation id in payouts: every approval, and every transition of its payouts and of their attempts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -12,6 +12,8 @@ from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, AttemptState
 
 SERVICE = "payouts"
+_DECIDED: Final = frozenset({"approved", "rejected"})
+"""The states of a payout that the policy or a person decides on: the step names who did."""
 _REFERRED: Final = frozenset({AttemptState.ACCEPTED, AttemptState.EFFECTED})
 """The states of an attempt with which a reference of its rail is stored."""
 _PAYOUTS = text(
@@ -21,6 +23,10 @@ _PAYOUTS = text(
 _TRANSITIONS = text(
     "SELECT payout_id, from_state, to_state, cause, actor, code, at FROM payout_transitions "
     "WHERE correlation_id = :correlation ORDER BY id"
+)
+_APPROVALS = text(
+    "SELECT a.payout_id, a.approver, a.note, a.at FROM approvals a JOIN payouts p USING (payout_id) "
+    "WHERE p.correlation_id = :correlation ORDER BY a.at, a.payout_id, a.approver"
 )
 _ATTEMPTS = text(
     "SELECT t.payout_id, t.attempt_no, t.from_state, t.to_state, t.cause, t.code, t.at, a.rail, a.provider_key, "
@@ -36,12 +42,13 @@ class PayoutLineage:
         self._assets = assets
 
     async def __call__(self, tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
-        """Requests, transitions of payouts and of attempts, in their order."""
+        """Requests, approvals, transitions of payouts and of attempts, in their order."""
         wanted = {"correlation": correlation_id}
         payouts = {row.payout_id: row for row in await tx.execute(_PAYOUTS, wanted)}
         entries = [self._requested(row) for row in payouts.values()]
+        entries += [_approval(row, payouts[row.payout_id]) for row in await tx.execute(_APPROVALS, wanted)]
         entries += _transitions((await tx.execute(_TRANSITIONS, wanted)).all(), payouts)
-        entries += _attempts((await tx.execute(_ATTEMPTS, wanted)).all())
+        entries += _attempts((await tx.execute(_ATTEMPTS, wanted)).all(), payouts)
         return sorted(entries, key=lambda entry: entry.at)
 
     def _requested(self, row: Row[Any]) -> LineageEntry:
@@ -51,7 +58,7 @@ class PayoutLineage:
             service=SERVICE,
             kind="payout.requested",
             id=str(row.payout_id),
-            summary=f"payout of {amount} {row.asset} to {row.player or 'an outside address'} by {row.method_type}",
+            summary=f"{_named(row)}: {amount} {row.asset} requested, by {row.method_type}",
             detail={
                 "player": row.player,
                 "asset": row.asset,
@@ -60,6 +67,22 @@ class PayoutLineage:
                 "cause": row.causation_id,
             },
         )
+
+
+def _named(payout: Row[Any]) -> str:
+    """A payout in the steps of a trace: its id, and its player if it has one. Details of its destination are never shown."""
+    return f"payout {payout.payout_id} {f'of {payout.player}' if payout.player else 'to an outside address'}"
+
+
+def _approval(row: Row[Any], payout: Row[Any]) -> LineageEntry:
+    return LineageEntry(
+        at=row.at,
+        service=SERVICE,
+        kind="payout.approval",
+        id=str(row.payout_id),
+        summary=f"{_named(payout)}: approval by {row.approver}",
+        detail={"approver": row.approver, "note": row.note},
+    )
 
 
 def _transitions(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> Iterator[LineageEntry]:
@@ -76,7 +99,9 @@ def _transitions(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> 
 
 def _transition(row: Row[Any], payout: Row[Any], *, reason: str | None) -> LineageEntry:
     detail: dict[str, Any] = {"from": row.from_state, "cause": row.cause, "actor": row.actor}
-    summary = f"{row.from_state} → {row.to_state}"
+    summary = f"{_named(payout)}: {row.from_state} → {row.to_state}"
+    if row.to_state in _DECIDED:
+        summary += f" by {row.actor}"
     if row.code is not None:
         detail["code"] = row.code
         summary += f", {row.code}"
@@ -86,7 +111,7 @@ def _transition(row: Row[Any], payout: Row[Any], *, reason: str | None) -> Linea
     if row.to_state == "paid" and payout.proof is not None:
         detail |= {"rail": payout.rail, "proof": payout.proof}
         where = payout.proof.get("tx_hash") or payout.proof.get("reference")
-        summary = f"paid over {payout.rail}: {where}"
+        summary = f"{_named(payout)}: paid over {payout.rail}: {where}"
     return LineageEntry(
         at=row.at,
         service=SERVICE,
@@ -97,17 +122,19 @@ def _transition(row: Row[Any], payout: Row[Any], *, reason: str | None) -> Linea
     )
 
 
-def _attempts(rows: Sequence[Row[Any]]) -> Iterator[LineageEntry]:
+def _attempts(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> Iterator[LineageEntry]:
     """The transitions of attempts, in their order. A rail's reference is shown from the transition on that stored it."""
     referred: set[tuple[UUID, int]] = set()
     for row in rows:
         key = (row.payout_id, row.attempt_no)
         if row.to_state in _REFERRED:
             referred.add(key)
-        yield _attempt(row, provider_ref=row.provider_ref if key in referred else None)
+        yield _attempt(
+            row, payouts[row.payout_id], provider_ref=row.provider_ref if key in referred else None
+        )
 
 
-def _attempt(row: Row[Any], *, provider_ref: str | None) -> LineageEntry:
+def _attempt(row: Row[Any], payout: Row[Any], *, provider_ref: str | None) -> LineageEntry:
     detail = {
         "payout_id": str(row.payout_id),
         "attempt_no": row.attempt_no,
@@ -121,6 +148,6 @@ def _attempt(row: Row[Any], *, provider_ref: str | None) -> LineageEntry:
         service=SERVICE,
         kind=f"attempt.{row.to_state}",
         id=str(row.provider_key),
-        summary=f"attempt {row.attempt_no} on {row.rail}: {row.from_state} → {row.to_state}",
+        summary=f"{_named(payout)}: attempt {row.attempt_no} on {row.rail}: {row.from_state} → {row.to_state}",
         detail=detail,
     )

@@ -41,7 +41,7 @@ class TransactionController(Controller):
         history: HistoryQuery,
         paging: HistoryPage,
     ) -> PageOf[PlayerTransferAnswer]:
-        """The caller's wallets, all buckets and assets."""
+        """Entries of the caller's wallets, of all buckets and assets."""
         return await player_page(context, history, paging, player=request.user.player)
 
     @get(

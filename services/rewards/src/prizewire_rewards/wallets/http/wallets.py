@@ -185,7 +185,7 @@ class WalletController(Controller):
         request: Request[Principal, Any, Any],
         data: JSONBody[CancelBody | None] = None,
     ) -> PayoutCancelAnswer:
-        """Payouts decides about the cancel. The money comes back after payouts has proved the cancel."""
+        """The service payouts decides about the cancel. The money comes back once payouts has proved that nothing was paid."""
         command = CancelPayout(
             payout_id=payout_id, player=request.user.player, reason=(data or CancelBody()).reason
         )
