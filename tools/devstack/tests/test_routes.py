@@ -12,10 +12,13 @@ from threading import Thread
 import httpx
 import pytest
 import uvicorn
+from litestar import post
+from litestar.params import JSONBody
 
 from prizewire_chassis.db.database import POOL_WAIT_S, TRANSACTION_MAX_S
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
+from prizewire_chassis.http.app import BODY_BYTES_MAX
 from prizewire_chassis.http.protocol import limited_protocol
 from prizewire_devstack.components import gateway
 from prizewire_devstack.components.processes import Supervisor
@@ -212,6 +215,11 @@ def test_a_service_that_is_frozen_is_named(tmp_path: Path) -> None:
             beside.shutdown()
 
 
+@post("/api/wallet")
+async def _length(data: JSONBody[dict[str, str]]) -> dict[str, int]:
+    return {"length": len(data["text"])}
+
+
 class _InThread(uvicorn.Server):
     """A server that leaves the test run's signals alone."""
 
@@ -222,8 +230,8 @@ class _InThread(uvicorn.Server):
 
 @contextmanager
 def _service() -> Iterator[int]:
-    """A service without routes of its own, as services serve HTTP; the value is its port."""
-    app = build_app(service="test", controllers=[], health=Health(), tokens=None)
+    """A service with one route, as services serve HTTP; the value is its port."""
+    app = build_app(service="test", controllers=[_length], health=Health(), tokens=None)
     protocol = limited_protocol(header_s=60, body_s=60, connections_max=100)
     with socket.create_server((LOOPBACK, 0)) as listening:
         server = _InThread(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None))
@@ -234,6 +242,34 @@ def _service() -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def test_a_large_body_gets_the_answer_of_its_service(tmp_path: Path) -> None:
+    """The gateway passes on bodies, announced or in chunks. What the service refuses is refused with its code and limit."""
+    supervisor, port = Supervisor(), choose(taken=set())
+    with _service() as service:
+        gateway.start(
+            directory=tmp_path,
+            port=port,
+            service_ports=dict.fromkeys(SERVICES, service),
+            supervisor=supervisor,
+            log_file=tmp_path / "gateway.log",
+        )
+        try:
+            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
+                for length in (200 * 2**10, 2**20):
+                    body = json.dumps({"text": "a" * length}).encode()
+                    for content in (body, iter([body[:1000], body[1000:]])):
+                        answer = client.post(
+                            "/api/wallet", content=content, headers={"content-type": "application/json"}
+                        )
+                        if length < BODY_BYTES_MAX:
+                            assert (answer.status_code, answer.json()) == (201, {"length": length})
+                        else:
+                            assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+                            assert f"{BODY_BYTES_MAX} bytes" in answer.json()["detail"]
+        finally:
+            supervisor.stop_all()
 
 
 def test_a_request_that_is_too_long_gets_the_answer_of_its_service(tmp_path: Path) -> None:

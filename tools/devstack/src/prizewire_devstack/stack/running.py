@@ -157,6 +157,13 @@ class Stack:
         self.supervisor.restart(part)
         self._publish(ready=True)
 
+    def start_with(self, service: str, settings: Mapping[str, str]) -> None:
+        """Start a stopped service with settings that override its others, and wait until it is ready. A restart keeps them."""
+        spec = self._spec(service, "serve")
+        self.supervisor.start(replace(spec, environment={**spec.environment, **settings}))
+        self._publish(ready=True)
+        self.wait_ready(service)
+
     def start_twin(self, service: str) -> str:
         """Start a second process of a service, which only consumes and relays; returns its name as a part."""
         spec = self._spec(service, "serve")
