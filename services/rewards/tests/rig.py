@@ -58,12 +58,12 @@ from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.receivables import Receivable
 from prizewire_rewards.ledger.storage.accounts import account_id
 from prizewire_rewards.payouts.adapters import MessageKeySigner, TrustedClosures
-from prizewire_rewards.rounds.adapters import CanonicalDigest
+from prizewire_rewards.rounds.consumers import CanonicalDigest
 from prizewire_rewards.rounds.handlers.held import release_next
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.settings import RewardsSettings
-from prizewire_rewards.storage import OutboxMessages, Ports, ports_of
+from prizewire_rewards.storage import Ports, ports_of
 from services.rewards.tests.debts import open_receivable
 from tests.documented import Documented
 
@@ -593,4 +593,4 @@ class Rig:
 
     def ports_of(self, tx: Any) -> Ports:
         """The ports of a transaction."""
-        return ports_of(tx, messages=OutboxMessages(tx, outbox=self.outbox, assets=ASSETS))
+        return ports_of(tx, outbox=self.outbox, assets=ASSETS)

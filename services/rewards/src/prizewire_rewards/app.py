@@ -1,6 +1,7 @@
 """Composition root: it builds everything, and only it reads the settings."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,13 +26,12 @@ from prizewire_rewards.payouts.jobs import build_withdrawal_job
 from prizewire_rewards.players.adapters import KeyedHasher, load_player_sources
 from prizewire_rewards.players.consumers import players_spec
 from prizewire_rewards.players.domain import PlayerSource
-from prizewire_rewards.rounds.adapters import CanonicalDigest
+from prizewire_rewards.rounds.consumers import CanonicalDigest
 from prizewire_rewards.rounds.domain.commands import StagedParts
 from prizewire_rewards.rounds.jobs import build_round_jobs
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.routes import RoutePorts, build_routes
 from prizewire_rewards.settings import RewardsSettings
-from prizewire_rewards.storage import OutboxMessages, Ports
 from prizewire_rewards.storage import ports_of as bind_ports
 
 SERVICE = "rewards"
@@ -61,8 +61,7 @@ async def build(runtime: Runtime) -> Built:
 
     hasher = _hasher(settings)
 
-    def ports_of(tx: AsyncConnection) -> Ports:
-        return bind_ports(tx, messages=OutboxMessages(tx, outbox=runtime.outbox, assets=assets))
+    ports_of = partial(bind_ports, outbox=runtime.outbox, assets=assets)
 
     async def roll_up_rows(tx: AsyncConnection, rows_max: int) -> int:
         return await roll_up(tx, rows_max=rows_max)

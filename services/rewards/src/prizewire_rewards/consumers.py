@@ -16,8 +16,7 @@ from prizewire_rewards import metrics
 from prizewire_rewards.entries.consumers import (
     ENTRY_TYPES,
     apply_entries,
-    entry_ends,
-    entry_reader,
+    entry_command,
     lock_entries,
 )
 from prizewire_rewards.entries.domain import EntryCommand
@@ -46,15 +45,14 @@ def build_specs(
     async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refused] = {}
         ports, now = ports_of(tx), clock.now()
-        ends = entry_ends(incoming)
         entering: tuple[list[EntryCommand], list[int]] = _read_commands(
-            incoming, ENTRY_TYPES, entry_reader(ends, assets=tools.assets), refused
+            incoming, ENTRY_TYPES, partial(entry_command, assets=tools.assets), refused
         )
-        entries = await lock_entries(*entering, ends, ports=ports)
+        entries = await lock_entries(*entering, incoming, ports=ports)
         found: tuple[list[RoundCommand], list[int]] = _read_commands(
             incoming,
             _SETTLEMENT_TYPES,
-            lambda _, item: _settlement_command(item, assets=tools.assets),
+            partial(_settlement_command, assets=tools.assets),
             refused,
         )
         commands, places = found
@@ -80,13 +78,13 @@ def build_specs(
         refused: dict[int, Refused] = {}
         ports, now = ports_of(tx), clock.now()
         topups: tuple[list[TopupCommand], list[int]] = _read_commands(
-            incoming, TOPUP_TYPES, lambda _, item: topup_command(item, assets=tools.assets), refused
+            incoming, TOPUP_TYPES, partial(topup_command, assets=tools.assets), refused
         )
         locked = await lock_topups(*topups, ports=ports) if topups[0] else None
         found: tuple[list[PayoutEvent], list[int]] = _read_commands(
             incoming,
             _METHOD_TYPES | _PAYOUT_TYPES,
-            lambda _, item: _payout_command(item, assets=tools.assets),
+            partial(_payout_command, assets=tools.assets),
             refused,
         )
         commands, places = found
@@ -122,7 +120,7 @@ Command = TypeVar("Command")
 def _read_commands(
     incoming: Sequence[Incoming],
     types: frozenset[str],
-    read: Callable[[int, Incoming], Command | None],
+    read: Callable[[Incoming], Command | None],
     refused: MutableMapping[int, Refused],
 ) -> tuple[list[Command], list[int]]:
     """Read the commands of events of these types, with their indexes in the batch. ``refused`` gets the refusals by index."""
@@ -132,7 +130,7 @@ def _read_commands(
         if item.event.type not in types:
             continue
         try:
-            command = read(index, item)
+            command = read(item)
         except Refused as problem:
             refused[index] = problem
             continue

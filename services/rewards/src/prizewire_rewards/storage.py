@@ -71,8 +71,8 @@ class Ports:
     pools: Pools
 
 
-def ports_of(tx: AsyncConnection, *, messages: Messages) -> Ports:
-    """The ports over the connection of one transaction."""
+def ports_of(tx: AsyncConnection, *, outbox: Outbox, assets: AssetRegistry) -> Ports:
+    """The ports over the connection of one transaction. Events go to its outbox."""
     campaigns = SqlCampaigns(tx)
     return Ports(
         ledger=SqlLedger(tx),
@@ -84,7 +84,7 @@ def ports_of(tx: AsyncConnection, *, messages: Messages) -> Ports:
         caps=SqlCaps(tx),
         players=SqlPlayers(tx),
         history=SqlHistory(tx),
-        messages=messages,
+        messages=OutboxMessages(tx, outbox=outbox, assets=assets),
         entries=SqlEntries(tx),
         topups=SqlTopups(tx),
         fundings=SqlFundings(tx),

@@ -28,7 +28,13 @@ from prizewire_rewards.campaigns.domain.model import (
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings
 from prizewire_rewards.campaigns.ports import CampaignPorts
 from prizewire_rewards.errors import InvalidRequest, NotFound
-from prizewire_rewards.ledger.domain.records import campaign_source, check_intake, check_reference, step
+from prizewire_rewards.ledger.domain.records import (
+    Transition,
+    campaign_source,
+    check_intake,
+    check_reference,
+    step,
+)
 from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
@@ -64,15 +70,17 @@ async def create_campaign(
     await ports.campaigns.keep_settings(campaign, actor=command.actor, now=now)
     await ports.parties.add_source(campaign_source(campaign.id), (PartyRole.RULE_WRITER, command.actor))
     uow = UnitOfWork(ports, now=now)
-    uow.transition(
-        "campaign",
-        campaign.id,
-        was="",
-        to=campaign.state,
-        cause=f"http/{command.id}",
-        correlation_id=str(campaign.id),
+    uow.transitions.append(
+        Transition(
+            "campaign",
+            campaign.id,
+            was="",
+            to=campaign.state,
+            cause=f"http/{command.id}",
+            correlation_id=str(campaign.id),
+        )
     )
-    uow.emit(CampaignChanged(campaign=campaign, actor=command.actor, created=True))
+    uow.events.append(CampaignChanged(campaign=campaign, actor=command.actor, created=True))
     await uow.save()
     return campaign
 
@@ -116,7 +124,7 @@ async def fund_campaign(
         available=campaign.available + command.amount,
         version=campaign.version + 1,
     )
-    uow.emit(CampaignFunded(campaign=campaign, amount=command.amount, actor=command.actor))
+    uow.events.append(CampaignFunded(campaign=campaign, amount=command.amount, actor=command.actor))
     return await _save_with_level(campaign, uow=uow, ports=ports)
 
 
@@ -157,7 +165,7 @@ async def withdraw_from_campaign(
         available=campaign.available - amount,
         version=campaign.version + 1,
     )
-    uow.emit(CampaignWithdrawn(campaign=campaign, amount=amount, actor=command.actor))
+    uow.events.append(CampaignWithdrawn(campaign=campaign, amount=amount, actor=command.actor))
     return await _save_with_level(campaign, uow=uow, ports=ports)
 
 
@@ -200,7 +208,7 @@ async def _save_with_level(campaign: Campaign, *, uow: UnitOfWork, ports: Campai
     campaign, low = check_level(campaign)
     await ports.campaigns.save([campaign])
     if low is not None:
-        uow.emit(low)
+        uow.events.append(low)
     await uow.save()
     return campaign
 
@@ -229,15 +237,17 @@ async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now:
     changed = replace(campaign, state=state, version=campaign.version + 1)
     await ports.campaigns.save([changed])
     uow = UnitOfWork(ports, now=now)
-    uow.transition(
-        "campaign",
-        campaign.id,
-        was=campaign.state,
-        to=state,
-        cause=f"{command.actor}/{state}",
-        correlation_id=str(campaign.id),
+    uow.transitions.append(
+        Transition(
+            "campaign",
+            campaign.id,
+            was=campaign.state,
+            to=state,
+            cause=f"{command.actor}/{state}",
+            correlation_id=str(campaign.id),
+        )
     )
-    uow.emit(CampaignChanged(campaign=changed, actor=command.actor, created=False))
+    uow.events.append(CampaignChanged(campaign=changed, actor=command.actor, created=False))
     if state is CampaignState.ACTIVE and changed.queued:
         changed = _exhaust(changed, uow=uow)
         await ports.campaigns.save([changed])
@@ -248,18 +258,20 @@ async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now:
 def _exhaust(campaign: Campaign, *, uow: UnitOfWork) -> Campaign:
     """The activated campaign as exhausted: rounds of it wait, so that rounds that settle now have to wait too."""
     state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=CampaignState.EXHAUSTED)
-    uow.transition(
-        "campaign",
-        campaign.id,
-        was=campaign.state,
-        to=state,
-        cause=f"campaign/{campaign.id}/rounds-wait",
-        correlation_id=str(campaign.id),
+    uow.transitions.append(
+        Transition(
+            "campaign",
+            campaign.id,
+            was=campaign.state,
+            to=state,
+            cause=f"campaign/{campaign.id}/rounds-wait",
+            correlation_id=str(campaign.id),
+        )
     )
     exhausted = replace(campaign, state=state, version=campaign.version + 1)
-    uow.emit(CampaignChanged(campaign=exhausted, actor=SYSTEM, created=False))
+    uow.events.append(CampaignChanged(campaign=exhausted, actor=SYSTEM, created=False))
     exhausted = replace(exhausted, version=exhausted.version + 1)
-    uow.emit(PoolExhausted(campaign=exhausted))
+    uow.events.append(PoolExhausted(campaign=exhausted))
     return exhausted
 
 

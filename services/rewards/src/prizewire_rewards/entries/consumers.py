@@ -1,7 +1,7 @@
 """Events about entries become commands of one batch."""
 
-from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -34,9 +34,8 @@ ENTRY_TYPES: Final = frozenset(
 )
 
 
-def entry_command(item: Incoming, *, late: bool, assets: AssetRegistry) -> EntryCommand | None:
-    """The command of an event of the settlements topic; None where the event is not about entries. ``late``: its round ended
-    earlier in the same batch.
+def entry_command(item: Incoming, *, assets: AssetRegistry) -> EntryCommand | None:
+    """The command of an event of the settlements topic; None where the event is not about entries.
 
     Raises:
         Refused: its subject, asset or amount cannot be read.
@@ -65,7 +64,6 @@ def entry_command(item: Incoming, *, late: bool, assets: AssetRegistry) -> Entry
             asset=round_.asset or "",
             amount=round_.fee or 0,
             cause=event.id,
-            late=late,
         )
     return None
 
@@ -91,7 +89,7 @@ def _round(
     )
 
 
-def entry_ends(incoming: Sequence[Incoming]) -> Mapping[int, tuple[UUID, EntryEnd]]:
+def _entry_ends(incoming: Sequence[Incoming]) -> Mapping[int, tuple[UUID, EntryEnd]]:
     """Rounds that end for their entries, by the index of the event that ends them: the last part of a final settlement,
     finality, or a void.
     """
@@ -124,25 +122,28 @@ class EntryBatch:
     snapshot: RoundSnapshot
 
 
-def entry_reader(ends: Ends, *, assets: AssetRegistry) -> Callable[[int, Incoming], EntryCommand | None]:
-    """The reader of the event at an index of the batch, in which rounds end at ``ends``. See ``entry_command``."""
-    first_end: dict[str, int] = {}
-    for index, (round_id, _) in ends.items():
-        first_end.setdefault(str(round_id), index)
-
-    def read(index: int, item: Incoming) -> EntryCommand | None:
-        late = first_end.get(item.event.subject, index) < index
-        return entry_command(item, late=late, assets=assets)
-
-    return read
-
-
 async def lock_entries(
-    commands: Sequence[EntryCommand], places: Sequence[int], ends: Ends, *, ports: EntryPorts
+    commands: Sequence[EntryCommand],
+    places: Sequence[int],
+    incoming: Sequence[Incoming],
+    *,
+    ports: EntryPorts,
 ) -> EntryBatch:
-    """Lock the rounds that a batch opens, closes, enters or ends, which comes before all other locks."""
-    snapshot = await load_snapshot(commands, ending={round_id for round_id, _ in ends.values()}, ports=ports)
-    return EntryBatch(commands, places, ends, snapshot)
+    """Lock the rounds that a batch opens, closes, enters or ends, which comes before all other locks. ``commands`` are those
+    of the events at ``places`` of the batch.
+    """
+    ends = _entry_ends(incoming)
+    first_end: dict[UUID, int] = {}
+    for index, (round_id, _) in ends.items():
+        first_end.setdefault(round_id, index)
+    ordered = [
+        replace(command, late=True)
+        if isinstance(command, EnterRound) and first_end.get(command.round.round_id, index) < index
+        else command
+        for index, command in zip(places, commands, strict=True)
+    ]
+    snapshot = await load_snapshot(ordered, ending=first_end, ports=ports)
+    return EntryBatch(ordered, places, ends, snapshot)
 
 
 async def apply_entries(

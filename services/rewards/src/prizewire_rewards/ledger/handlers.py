@@ -24,12 +24,12 @@ from prizewire_rewards.ledger.domain.receivables import (
 )
 from prizewire_rewards.ledger.domain.records import (
     NO_PARTIES,
+    PAYS_DEBTS,
     Credit,
     CreditParties,
     Event,
     Party,
     Transition,
-    credits_of,
     sorted_parties,
 )
 from prizewire_rewards.ledger.ports import LedgerPorts
@@ -53,19 +53,22 @@ class Remainder(NamedTuple):
 class UnitOfWork:
     """Transfers, transitions of state machines and events of one transaction.
 
-    Handlers decide over loaded state and add their decisions. Each feature saves its own rows. ``save`` posts the
-    transfers, recovers debts from the credits, and stores transitions and events.
+    Handlers decide over loaded state and append their decisions: moves with ``book``, ``transitions`` and ``events``
+    directly. Each feature saves its own rows. ``save`` posts the transfers, recovers debts from the credits, and stores
+    transitions and events.
     """
 
     def __init__(self, ports: LedgerPorts, *, now: datetime) -> None:
         self.now = now
         self.recoveries = 0
         """Number of credits from which a debt was recovered."""
+        self.credits: list[Credited] = []
+        """Credits to wallets whose debts were not recovered yet."""
+        self.transitions: list[Transition] = []
+        self.events: list[Event] = []
+        """Published in this order."""
         self._ports = ports
         self._transfers: list[Transfer] = []
-        self._credits: list[Credited] = []
-        self._transitions: list[Transition] = []
-        self._events: list[Event] = []
 
     def book(
         self,
@@ -90,23 +93,17 @@ class UnitOfWork:
                 for transfer_id, (_, debit, credit, amount, _) in zip(added, alike, strict=True)
             ]
             found += added
-        self._credits += [Credited(credit, cause, credited_by) for credit in credits_of(moves)]
+        self.credits += [
+            Credited(Credit(move.credit, move.amount, move.ordinal), cause, credited_by)
+            for move in moves
+            if move.credit.kind in PAYS_DEBTS
+        ]
         return found
-
-    def transition(
-        self, machine: str, subject: UUID, *, was: str, to: str, cause: str, correlation_id: str
-    ) -> None:
-        """Add a transition of a state machine. ``was`` is empty for the first state."""
-        self._transitions.append(Transition(machine, subject, was, to, cause, correlation_id))
-
-    def emit(self, *events: Event) -> None:
-        """Add events. They are published in the order in which they were added."""
-        self._events += events
 
     def step_receivable(self, step: ReceivableStep) -> None:
         """Add the transfers and the event of one change of a debt."""
         self.book(step.moves, cause=step.debt.step_cause, correlation_id=step.debt.correlation_id)
-        self.emit(step.event)
+        self.events.append(step.event)
 
     async def post(self) -> list[Transfer]:
         """Post the transfers that were added since the last call. Returns them.
@@ -126,7 +123,7 @@ class UnitOfWork:
         and ordinal, that are paid out in the same transaction: the wallet stores no parties of them.
         """
         await self.post()
-        credited, self._credits = self._credits, []
+        credited, self.credits = self.credits, []
         if not credited:
             return []
         debts = await self._ports.receivables.lock_open({one.credit.account for one in credited})
@@ -167,10 +164,10 @@ class UnitOfWork:
     async def save(self) -> None:
         """Post, recover debts, and store the transitions and events that were added."""
         await self.recover_debts()
-        transitions, self._transitions = self._transitions, []
+        transitions, self.transitions = self.transitions, []
         if transitions:
             await self._ports.history.add(transitions, now=self.now)
-        events, self._events = self._events, []
+        events, self.events = self.events, []
         if events:
             await self._ports.messages.publish(events)
 

@@ -285,7 +285,7 @@ class _Batch:
     def _emit(
         self, topup: Topup, *, amount: int, owed: int, reference: str, reversed_: bool, cause: str
     ) -> None:
-        self._uow.emit(
+        self._uow.events.append(
             TopupChanged(
                 topup=topup, amount=amount, owed=owed, reference=reference, reversed=reversed_, cause=cause
             )

@@ -25,7 +25,7 @@ from prizewire_rewards.claims.domain import (
 from prizewire_rewards.claims.handlers.deciding import ClaimDecisions
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.errors import InvalidRequest, NotFound
-from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.domain.records import Transition, step
 from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward, Settlement
@@ -91,19 +91,21 @@ async def open_claims(
                 settings_version=was.settings_version,
             )
             reopened.append(opened)
-        uow.transition(
-            "claim",
-            reward.id,
-            was="" if was is None else was.state,
-            to=opened.state,
-            cause=f"round/{reward.round_id}",
-            correlation_id=opened.correlation_id,
+        uow.transitions.append(
+            Transition(
+                "claim",
+                reward.id,
+                was="" if was is None else was.state,
+                to=opened.state,
+                cause=f"round/{reward.round_id}",
+                correlation_id=opened.correlation_id,
+            )
         )
     if new:
         await ports.claims.add(new)
     if reopened:
         await ports.claims.save(reopened)
-    uow.emit(*(ClaimMoved(claim=opened, actor=SYSTEM) for opened in (*new, *reopened)))
+    uow.events.extend(ClaimMoved(claim=opened, actor=SYSTEM) for opened in (*new, *reopened))
 
 
 async def close_claims(rewards: Sequence[Reward], *, uow: UnitOfWork, ports: ClaimPorts) -> None:
@@ -126,17 +128,19 @@ async def close_claims(rewards: Sequence[Reward], *, uow: UnitOfWork, ports: Cla
                 version=was.version + 1,
             )
         )
-        uow.transition(
-            "claim",
-            was.reward_id,
-            was=was.state,
-            to=state,
-            cause=f"round/{was.round_id}",
-            correlation_id=was.correlation_id,
+        uow.transitions.append(
+            Transition(
+                "claim",
+                was.reward_id,
+                was=was.state,
+                to=state,
+                cause=f"round/{was.round_id}",
+                correlation_id=was.correlation_id,
+            )
         )
     if closed:
         await ports.claims.save(closed)
-        uow.emit(*(ClaimMoved(claim=one, actor=SYSTEM, code=CORRECTED) for one in closed))
+        uow.events.extend(ClaimMoved(claim=one, actor=SYSTEM, code=CORRECTED) for one in closed)
 
 
 async def claim(

@@ -30,6 +30,7 @@ from prizewire_rewards.ledger.domain.accounts import Move
 from prizewire_rewards.ledger.domain.records import (
     NO_PARTIES,
     CreditParties,
+    Transition,
     player_source,
     settings_writers,
     step,
@@ -173,7 +174,7 @@ class ClaimDecisions:
         if lost:
             self.campaign, low = check_level(self.campaign)
             if low is not None:
-                uow.emit(low)
+                uow.events.append(low)
             await ports.campaigns.save([self.campaign])
         await uow.recover_debts()
         if self._moved:
@@ -220,15 +221,17 @@ class ClaimDecisions:
     def _keep(self, was: Claim, claim: Claim, *, actor: str, code: str | None) -> None:
         self.claims[claim.reward_id] = claim
         self._changed.add(claim.reward_id)
-        self._uow.transition(
-            "claim",
-            claim.reward_id,
-            was=was.state,
-            to=claim.state,
-            cause=f"claim/{actor}",
-            correlation_id=claim.correlation_id,
+        self._uow.transitions.append(
+            Transition(
+                "claim",
+                claim.reward_id,
+                was=was.state,
+                to=claim.state,
+                cause=f"claim/{actor}",
+                correlation_id=claim.correlation_id,
+            )
         )
-        self._uow.emit(ClaimMoved(claim=claim, actor=actor, code=code))
+        self._uow.events.append(ClaimMoved(claim=claim, actor=actor, code=code))
 
     def _move(
         self, claim: Claim, move: Move, to: RewardState, *, credited_by: CreditParties = NO_PARTIES
@@ -271,16 +274,18 @@ class ClaimDecisions:
         campaign = replace(self.campaign, queued=self.campaign.queued - 1)
         if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
             state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=CampaignState.ACTIVE)
-            self._uow.transition(
-                "campaign",
-                campaign.id,
-                was=campaign.state,
-                to=state,
-                cause=cause,
-                correlation_id=str(campaign.id),
+            self._uow.transitions.append(
+                Transition(
+                    "campaign",
+                    campaign.id,
+                    was=campaign.state,
+                    to=state,
+                    cause=cause,
+                    correlation_id=str(campaign.id),
+                )
             )
             campaign = replace(campaign, state=state, version=campaign.version + 1)
-            self._uow.emit(CampaignChanged(campaign=campaign, actor=SYSTEM, created=False))
+            self._uow.events.append(CampaignChanged(campaign=campaign, actor=SYSTEM, created=False))
         self.campaign = campaign
 
     def _emit_rewards(self) -> None:
@@ -293,7 +298,7 @@ class ClaimDecisions:
             round_ = self._rounds[round_id]
             round_ = self._rounds[round_id] = replace(round_, version=round_.version + 1)
             rewards.sort(key=lambda reward: reward.line.line)
-            self._uow.emit(
+            self._uow.events.append(
                 RewardsMoved(
                     settlement=round_.settlement,
                     part=part,

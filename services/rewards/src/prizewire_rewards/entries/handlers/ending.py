@@ -15,6 +15,7 @@ from prizewire_rewards.entries.domain import (
 )
 from prizewire_rewards.entries.handlers.entering import EntryCounts, cause_of, counts_of
 from prizewire_rewards.entries.ports import EntryPorts
+from prizewire_rewards.ledger.domain.records import Transition
 from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 
@@ -102,15 +103,17 @@ async def _close(
     for entry in entries:
         after, moves = close_entry(entry, end=rounds[entry.round_id].end, assets=tools.assets)
         uow.book(moves, cause=cause_of(after), correlation_id=entry.correlation_id)
-        uow.transition(
-            "entry",
-            entry.id,
-            was=entry.state,
-            to=after.state,
-            cause=f"round/{entry.round_id}",
-            correlation_id=entry.correlation_id,
+        uow.transitions.append(
+            Transition(
+                "entry",
+                entry.id,
+                was=entry.state,
+                to=after.state,
+                cause=f"round/{entry.round_id}",
+                correlation_id=entry.correlation_id,
+            )
         )
-        uow.emit(EntryChanged(entry=after))
+        uow.events.append(EntryChanged(entry=after))
         closed.append(after)
     await uow.recover_debts()
     await ports.entries.save(closed, now=now)

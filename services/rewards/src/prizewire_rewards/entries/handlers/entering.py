@@ -27,7 +27,7 @@ from prizewire_rewards.entries.domain import (
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound, Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.domain.records import Transition, step
 from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
@@ -318,15 +318,17 @@ class _Batch:
             was = "" if known is None else known.state
             if known is not None:
                 step(edges=ENTRY_EDGES, was=known.state, to=state)
-            self._uow.transition(
-                "entry",
-                entry.id,
-                was=was,
-                to=state,
-                cause=command.cause,
-                correlation_id=entry.correlation_id,
+            self._uow.transitions.append(
+                Transition(
+                    "entry",
+                    entry.id,
+                    was=was,
+                    to=state,
+                    cause=command.cause,
+                    correlation_id=entry.correlation_id,
+                )
             )
         self.entries[entry.id] = self.changed[entry.id] = entry
         cause = None if command.cause.startswith("http/") else command.cause
-        self._uow.emit(EntryChanged(entry=entry, cause=cause))
+        self._uow.events.append(EntryChanged(entry=entry, cause=cause))
         return entry

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from prizewire_money import Asset
 from prizewire_rewards.errors import IllegalTransition, InvalidRequest
-from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
 
 WORLD = "world"
 
@@ -23,7 +23,8 @@ ORGANIZER = "organizer"
 RECEIVABLES = "receivables"
 
 
-_PAYS_DEBTS = frozenset({Kind.WINNINGS, Kind.TOPUP})
+PAYS_DEBTS: Final = frozenset({Kind.WINNINGS, Kind.TOPUP})
+"""The buckets from whose credits debts of their players are recovered."""
 
 
 class Credit(NamedTuple):
@@ -32,13 +33,6 @@ class Credit(NamedTuple):
     account: Account
     amount: int
     ordinal: int
-
-
-def credits_of(moves: Iterable[Move]) -> list[Credit]:
-    """List every credit to winnings or top-ups among the moves, in their order."""
-    return [
-        Credit(move.credit, move.amount, move.ordinal) for move in moves if move.credit.kind in _PAYS_DEBTS
-    ]
 
 
 INTAKE_MAX: Final = 2**62

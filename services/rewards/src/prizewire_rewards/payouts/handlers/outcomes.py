@@ -9,7 +9,7 @@ from uuid import UUID
 from prizewire_contracts.rails import SIGNER_RAILS
 from prizewire_rewards.errors import IllegalTransition, Refused
 from prizewire_rewards.ledger.domain.accounts import Move
-from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.domain.records import Transition, step
 from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import (
     ClosePayout,
@@ -63,7 +63,6 @@ async def apply_payout_events(
                 _add(outcome, uow=uow, cause=command.cause, reached=done.reached)
     if methods:
         await ports.methods.record(list(methods.values()), now=now)
-    await uow.recover_debts()
     if changed:
         await ports.payouts.save([changed[key] for key in sorted(changed)], now=now)
     await uow.save()
@@ -81,7 +80,7 @@ class _Outcome(NamedTuple):
 def _add(outcome: _Outcome, *, uow: UnitOfWork, cause: str, reached: dict[PayoutState, int]) -> None:
     was, payout, moves = outcome
     if was.state is payout.state:
-        uow.emit(IntentRenewed(payout=payout, cause=cause))
+        uow.events.append(IntentRenewed(payout=payout, cause=cause))
         return
     uow.book(
         moves,
@@ -89,13 +88,15 @@ def _add(outcome: _Outcome, *, uow: UnitOfWork, cause: str, reached: dict[Payout
         correlation_id=payout.correlation_id,
         credited_by=payout.credited_by,
     )
-    uow.transition(
-        "payout",
-        payout.id,
-        was=was.state,
-        to=payout.state,
-        cause=cause,
-        correlation_id=payout.correlation_id,
+    uow.transitions.append(
+        Transition(
+            "payout",
+            payout.id,
+            was=was.state,
+            to=payout.state,
+            cause=cause,
+            correlation_id=payout.correlation_id,
+        )
     )
     reached[payout.state] = reached.get(payout.state, 0) + 1
 

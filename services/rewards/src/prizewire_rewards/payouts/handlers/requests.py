@@ -11,7 +11,7 @@ from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.records import CreditParties, step
+from prizewire_rewards.ledger.domain.records import CreditParties, Transition, step
 from prizewire_rewards.ledger.handlers import Remainder, UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
 from prizewire_rewards.payouts.domain.funding import Destination, FundingAccount
@@ -90,20 +90,21 @@ async def request_payout(
 
 async def store_request(payout: Payout, *, ports: PayoutPorts, now: datetime) -> None:
     """Move a new payout's money to its account, store the payout, and emit the event that requests it."""
+    await ports.payouts.add([payout], now=now)
     uow = UnitOfWork(ports, now=now)
     uow.book([requested_move(payout)], cause=f"payout/{payout.id}", correlation_id=payout.correlation_id)
-    await uow.post()
-    await ports.payouts.add([payout], now=now)
     source = "auto" if payout.filed_by == AUTO_WITHDRAWAL else "http"
-    uow.transition(
-        "payout",
-        payout.id,
-        was="",
-        to=payout.state,
-        cause=f"{source}/{payout.id}",
-        correlation_id=payout.correlation_id,
+    uow.transitions.append(
+        Transition(
+            "payout",
+            payout.id,
+            was="",
+            to=payout.state,
+            cause=f"{source}/{payout.id}",
+            correlation_id=payout.correlation_id,
+        )
     )
-    uow.emit(PayoutRequested(payout=payout))
+    uow.events.append(PayoutRequested(payout=payout))
     await uow.save()
 
 
@@ -153,15 +154,17 @@ async def cancel_payout(command: CancelPayout, *, ports: PayoutPorts, now: datet
     )
     uow = UnitOfWork(ports, now=now)
     await ports.payouts.save([requested], now=now)
-    uow.transition(
-        "payout",
-        payout.id,
-        was=payout.state,
-        to=requested.state,
-        cause=f"cancel/{command.player}",
-        correlation_id=payout.correlation_id,
+    uow.transitions.append(
+        Transition(
+            "payout",
+            payout.id,
+            was=payout.state,
+            to=requested.state,
+            cause=f"cancel/{command.player}",
+            correlation_id=payout.correlation_id,
+        )
     )
-    uow.emit(
+    uow.events.append(
         PayoutCancelRequested(
             payout=requested, by=command.player, code="cancelled_by_player", reason=command.reason
         )

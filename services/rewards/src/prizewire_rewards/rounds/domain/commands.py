@@ -19,6 +19,11 @@ class SettleRound:
     lines: tuple[Line, ...]
     cause: str
 
+    @property
+    def round_id(self) -> UUID:
+        """The settled round."""
+        return self.settlement.round_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectRound(SettleRound):

@@ -9,8 +9,7 @@ from prizewire_rewards.ledger.domain.records import step
 from prizewire_rewards.prizes.domain.booking import pool_of, reserve_of
 from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
-from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
-from prizewire_rewards.rounds.handlers.settling import reserve_or_queue
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges, reserve_or_queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,10 @@ def settle_in_chunks(changes: RoundChanges, settlement: Settlement, *, cause: st
         cause=cause,
         announced=covered,
     )
-    changes.work_on(task)
+    changes.work.append(task)
     if covered:
         _take_gross(changes, settlement)
-        changes.work_on(_paying(settlement, cause=cause, announced=False))
+        changes.work.append(_paying(settlement, cause=cause, announced=False))
 
 
 def _take_gross(changes: RoundChanges, settlement: Settlement) -> None:
@@ -72,19 +71,19 @@ def _paying(settlement: Settlement, *, cause: str, announced: bool) -> RoundWork
 def begin_paying(changes: RoundChanges, round_: Round, *, cause: str) -> None:
     """Take the money that a large round waited for from the pool, and add work that pays its lines."""
     settlement = round_.settlement
-    changes.count(Booked(rounds=1))
+    changes.counts += Booked(rounds=1)
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
     changes.advance(changes.dequeue(round_, state=state), cause=cause)
     if round_.state is RoundState.UNFUNDED:
         changes.grant(settlement.campaign, settlement.gross - settlement.unclaimed)
         _take_gross(changes, settlement)
-        changes.work_on(_paying(settlement, cause=cause, announced=True))
+        changes.work.append(_paying(settlement, cause=cause, announced=True))
         return
     changes.grant(settlement.campaign, round_.short)
     take = Move(TransferType.PRIZE_RESERVED, pool_of(settlement), reserve_of(settlement), round_.short)
     changes.post(settlement, [take], step_name="/released")
     task = _paying(settlement, cause=cause, announced=True)
-    changes.work_on(replace(task, budget=round_.short, fees=False))
+    changes.work.append(replace(task, budget=round_.short, fees=False))
 
 
 def finalize_later(
@@ -104,7 +103,7 @@ def finalize_later(
             f"version {version} cannot become final: the settlement has version {expected.version}",
         )
     if not expected.final:
-        changes.work_on(
+        changes.work.append(
             RoundWork(
                 round_id=round_.settlement.round_id,
                 version=version,
@@ -129,7 +128,7 @@ def void_later(changes: RoundChanges, round_: Round, pending: Sequence[RoundWork
         raise Refused(
             "illegal_transition", f"round {round_.settlement.round_id} is final and cannot be voided"
         )
-    changes.work_on(
+    changes.work.append(
         RoundWork(
             round_id=round_.settlement.round_id, version=expected.version, phase=Phase.VOID, cause=cause
         )

@@ -16,8 +16,7 @@ from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, Re
 from prizewire_rewards.rounds.domain.corrections import Paid, Taken, pay_short, take_all_back, take_back
 from prizewire_rewards.rounds.handlers.chunked import begin_paying
 from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds
-from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
-from prizewire_rewards.rounds.handlers.settling import release_whole
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges, release_whole
 from prizewire_rewards.rounds.handlers.shortfalls import owe_shortfalls, request_cancels
 
 CORRECTION = "rewards:correction"
@@ -53,7 +52,7 @@ def _release_short(changes: RoundChanges, round_: Round, *, cause: str) -> None:
     take = Move(TransferType.PRIZE_RESERVED, pool_of(settlement), reserve_of(settlement), budget)
     pay_lines(changes, settlement, budget=budget, before=[take], step_name="/released")
     changes.emit(settlement.round_id, RewardEventKind.RELEASED, cause=cause, only=waiting)
-    changes.count(Booked(rounds=1))
+    changes.counts += Booked(rounds=1)
 
 
 def pay_lines(
@@ -66,7 +65,7 @@ def pay_lines(
     )
     changes.rewards[round_id] = paid.rewards
     changes.post(settlement, [*before, *paid.moves], step_name=step_name)
-    changes.count(Booked(lines=len(paid.moves)))
+    changes.counts += Booked(lines=len(paid.moves))
     return paid
 
 
@@ -88,7 +87,7 @@ def void(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
     changes.rewards[round_id] = taken.rewards
     leave_queue(changes, round_, state=state, cause=cause)
     changes.emit(round_id, RewardEventKind.REVERSED, cause=cause, these=taken.reversed)
-    changes.count(Booked(voided=1))
+    changes.counts += Booked(voided=1)
 
 
 def give_back(
@@ -194,7 +193,7 @@ def correct(
     ]
     if kept:
         changes.emit(round_id, RewardEventKind.HELD, cause=cause, only=kept)
-    changes.count(Booked(corrected=1))
+    changes.counts += Booked(corrected=1)
 
 
 def continued(settlement: Settlement, known: Settlement) -> Settlement:

@@ -17,6 +17,7 @@ from prizewire_rewards.entries.handlers.entering import EntryCounts
 from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.fees.domain import FeeSource
 from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Phase, RewardEventKind, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
@@ -33,6 +34,7 @@ from prizewire_rewards.rounds.handlers.chunked import expected_state
 from prizewire_rewards.rounds.handlers.correcting import give_back, leave_queue
 from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds, load_player_funds
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
+from prizewire_rewards.rounds.handlers.saving import save_changes
 from prizewire_rewards.rounds.handlers.settling import RefusalBook
 from prizewire_rewards.rounds.handlers.shortfalls import owe_shortfalls, request_cancels
 from prizewire_rewards.rounds.ports import RoundPorts
@@ -176,14 +178,13 @@ async def _take_prizes(
         deliveries=campaigns,
         rounds={round_id: round_},
         rewards={round_id: rewards},
-        ports=ports,
-        now=now,
+        uow=UnitOfWork(ports, now=now),
     )
     if whole:
         disown(changes, round_, funds=funds, cause=cause)
     else:
         disown_later(changes, round_, pending, funds=funds, cause=cause)
-    return await changes.save(tools=tools)
+    return await save_changes(changes, ports=ports, tools=tools)
 
 
 async def _unstage(round_id: UUID, *, ports: RoundPorts) -> str | None:
@@ -261,7 +262,7 @@ def disown(changes: RoundChanges, round_: Round, *, funds: PlayerFunds, cause: s
     changes.rewards[round_id] = taken.rewards
     leave_queue(changes, round_, state=state, cause=cause)
     changes.emit(round_id, RewardEventKind.REVERSED, cause=cause, these=taken.reversed)
-    changes.count(Booked(voided=1))
+    changes.counts += Booked(voided=1)
 
 
 def disown_later(
@@ -278,7 +279,9 @@ def disown_later(
         state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
         changes.advance(replace(round_, state=state), cause=cause)
     version = expected_state(round_, pending).version
-    changes.work_on(RoundWork(round_id=settlement.round_id, version=version, phase=Phase.VOID, cause=cause))
+    changes.work.append(
+        RoundWork(round_id=settlement.round_id, version=version, phase=Phase.VOID, cause=cause)
+    )
 
 
 def owe_disownment_shortfalls(

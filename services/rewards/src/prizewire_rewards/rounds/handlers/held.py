@@ -5,11 +5,13 @@ from uuid import UUID
 
 from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.errors import InvalidRequest, NotFound
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward
 from prizewire_rewards.prizes.domain.states import RewardState, RoundState
 from prizewire_rewards.rounds.handlers.correcting import decide_held, release
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
+from prizewire_rewards.rounds.handlers.saving import save_changes
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 
@@ -69,11 +71,10 @@ async def _decide(
         deliveries=campaigns,
         rounds=rounds,
         rewards={seen.round_id: [reward]},
-        ports=ports,
-        now=now,
+        uow=UnitOfWork(ports, now=now),
     )
     decide_held(changes, reward, released=released, actor=actor, cause=f"{actor}: {reason}")
-    booked = await changes.save(tools=tools)
+    booked = await save_changes(changes, ports=ports, tools=tools)
     if released:
         await ports.rounds.add_party(seen.round_id, (PartyRole.RELEASER, actor))
     return changes.rewards[seen.round_id][0], booked
@@ -99,11 +100,10 @@ async def release_next(*, ports: RoundPorts, tools: RoundTools, now: datetime) -
         deliveries=campaigns,
         rounds=rounds,
         rewards={key: rewards.get(key, []) for key in rounds},
-        ports=ports,
-        now=now,
+        uow=UnitOfWork(ports, now=now),
     )
     for round_id in rounds:
         if round_id in busy or not release(changes, round_id, cause=f"release/{round_id}"):
             break
     changes.reopen_if_paid(campaign_id)
-    return await changes.save(tools=tools)
+    return await save_changes(changes, ports=ports, tools=tools)

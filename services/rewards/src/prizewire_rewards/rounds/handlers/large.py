@@ -11,6 +11,7 @@ from typing import Final
 
 from prizewire_rewards.ledger.domain.accounts import Move, TransferType
 from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.prizes.domain.booking import fee_moves, finality_moves, pool_of, reserve_of
 from prizewire_rewards.prizes.domain.model import Line, Phase, Reward, RewardEventKind, Round, RoundWork
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RewardState, RoundState
@@ -30,6 +31,7 @@ from prizewire_rewards.rounds.handlers.correcting import (
 from prizewire_rewards.rounds.handlers.disowning import owe_disownment_shortfalls
 from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds, load_player_funds
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
+from prizewire_rewards.rounds.handlers.saving import save_changes
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 CHUNK_LINES: Final = 1_000
@@ -63,12 +65,11 @@ async def work_on_next(
         deliveries=deliveries,
         rounds=rounds,
         rewards={due.round_id: []},
-        ports=ports,
-        now=now,
+        uow=UnitOfWork(ports, now=now),
     )
     chunk = _Chunk(changes=changes, task=task, later_tasks=pending[1:], ports=ports, now=now, limit=limit)
     await chunk.run()
-    return await changes.save(tools=tools) + Booked(work=1)
+    return await save_changes(changes, ports=ports, tools=tools) + Booked(work=1)
 
 
 @dataclass(slots=True)
@@ -323,7 +324,7 @@ class _Chunk:
         task, changes = self.task, self.changes
         settlement = self.round.settlement
         await self.ports.rounds.unstage((task.round_id, task.version))
-        changes.count(Booked(corrected=1))
+        changes.counts += Booked(corrected=1)
         if self.round.state is RoundState.UNFUNDED:
             await self._over(state=None)
             return
@@ -363,5 +364,5 @@ class _Chunk:
             round_ = self.changes.dequeue(self.round, state=self.round.state)
             self.changes.keep(round_)
             self.changes.reopen_if_paid(settlement.campaign)
-        self.changes.count(Booked(voided=1))
+        self.changes.counts += Booked(voided=1)
         await self._over(state=RoundState.VOIDED)

@@ -1,11 +1,15 @@
-"""Changes of rounds, and of the pools and queues of their campaigns, in one transaction, and how they are saved together."""
+"""Changes of rounds, and of the pools and queues of their campaigns, in one transaction: what handlers decide, before it is
+stored. New rounds are booked or
+queued here, and waiting ones are released.
+"""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from uuid import UUID
 
+from prizewire_contracts import ids
 from prizewire_rewards.campaigns.domain.model import (
+    ACCEPTS_PRIZES,
     CAMPAIGN_EDGES,
     Campaign,
     CampaignChanged,
@@ -13,25 +17,22 @@ from prizewire_rewards.campaigns.domain.model import (
     Delivery,
     PoolExhausted,
 )
-from prizewire_rewards.claims.handlers.claims import open_claims
 from prizewire_rewards.ledger.domain.accounts import Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableStep
-from prizewire_rewards.ledger.domain.records import Credit, Event, credits_of, step
-from prizewire_rewards.ledger.handlers import Debt, UnitOfWork, open_receivables
+from prizewire_rewards.ledger.domain.records import Event, Transition, step
+from prizewire_rewards.ledger.handlers import Debt, UnitOfWork
 from prizewire_rewards.payouts.domain.model import Payout
-from prizewire_rewards.payouts.handlers.requests import NO_PAYOUT_METHOD, DirectPrize, request_direct
-from prizewire_rewards.payouts.ports import PayoutTools
-from prizewire_rewards.prizes.domain.model import Reward, RewardEventKind, Round, RoundWork, Settlement
-from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState, RoundState
-from prizewire_rewards.prizes.handlers import organizer_fee_parties, prize_parties
-from prizewire_rewards.rounds.handlers.follow_ups import (
-    PendingEvent,
-    build_events,
-    close_lost_claims,
-    recount_changed,
-    update_levels,
+from prizewire_rewards.prizes.domain.booking import reserved_moves
+from prizewire_rewards.prizes.domain.model import (
+    Line,
+    Reward,
+    RewardEventKind,
+    Round,
+    RoundWork,
+    Settlement,
 )
-from prizewire_rewards.rounds.ports import RoundPorts
+from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, RewardState, RoundState
+from prizewire_rewards.prizes.handlers import organizer_fee_parties, prize_parties
 
 SYSTEM = "rewards"
 NO_EVENTS: Mapping[UUID, int] = {}
@@ -68,8 +69,22 @@ class Booked:
         return Booked(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """An event about prizes of a round: all with a line, or ``only`` those with these ids, or ``these`` as given. With
+    ``every``, each part has an event, also a part without prizes.
+    """
+
+    round_id: UUID
+    what: RewardEventKind
+    cause: str
+    only: frozenset[UUID] | None = None
+    these: Sequence[Reward] | None = None
+    every: bool = False
+
+
 class RoundChanges:
-    """The changes of rounds, their prizes and campaigns in one transaction.
+    """The changes of rounds, their prizes and campaigns in one transaction. ``save_changes`` stores them.
 
     The caller loads and locks rounds and campaigns; campaigns in ``deliveries`` are loaded without a lock.
     ``earlier_events`` has the numbers of earlier events of rounds that are not booked yet.
@@ -82,32 +97,34 @@ class RoundChanges:
         deliveries: Mapping[UUID, Campaign],
         rounds: Mapping[UUID, Round],
         rewards: Mapping[UUID, Sequence[Reward]],
+        uow: UnitOfWork,
         earlier_events: Mapping[UUID, int] = NO_EVENTS,
-        ports: RoundPorts,
-        now: datetime,
     ) -> None:
         self.campaigns = dict(campaigns)
-        self.moved_campaigns: set[UUID] = set()
+        self.deliveries = deliveries
         self.rounds = dict(rounds)
         self.rewards: dict[UUID, list[Reward]] = {key: list(found) for key, found in rewards.items()}
-        self.counts = Booked()
-        self._deliveries = deliveries
-        self._earlier_events = earlier_events
-        self._ports = ports
-        self._uow = UnitOfWork(ports, now=now)
-        self._events: list[PendingEvent | Event] = []
-        self._queued_rounds = 0
+        self.uow = uow
+        self.moved_campaigns: set[UUID] = set()
         self.new: set[UUID] = set()
-        self._added: list[Reward] = []
-        self._changed: set[UUID] = set()
-        self._direct: dict[tuple[str, int], tuple[Settlement, Credit]] = {}
-        self._debts: list[Debt] = []
-        self._receivables: list[Receivable] = []
-        self._payouts: list[Payout] = []
-        self._claims: dict[UUID, set[UUID]] = {}
-        self._work: list[RoundWork] = []
-        self.booked_rounds = 0
-        self.booked_lines = 0
+        self.changed: set[UUID] = set()
+        self.added: list[Reward] = []
+        """New prizes of rounds that existed before."""
+        self.direct: dict[str, Settlement] = {}
+        """The settlements whose credits are paid out directly, by the cause of the credits."""
+        self.claims: dict[UUID, set[UUID]] = {}
+        """The prizes that became claimable, by round."""
+        self.debts: list[Debt] = []
+        """Debts to be opened."""
+        self.receivables: list[Receivable] = []
+        """Changed debts, locked."""
+        self.payouts: list[Payout] = []
+        """Changed payouts, locked."""
+        self.work: list[RoundWork] = []
+        """Work on large rounds, to follow their pending work."""
+        self.events: list[PendingEvent | Event] = []
+        self.counts = Booked()
+        self._earlier_events = earlier_events
 
     def reopen_if_paid(self, campaign_id: UUID) -> None:
         """Set an exhausted campaign active again if no round waits in its queue."""
@@ -127,7 +144,7 @@ class RoundChanges:
         """Add a round at the end of its campaign's queue. Returns the round with its position."""
         campaign = self.campaigns[round_.settlement.campaign]
         position = campaign.queue_tail + 1
-        self._queued_rounds += 1
+        self.counts += Booked(unfunded=1)
         campaign = replace(campaign, queued=campaign.queued + 1, queue_tail=position)
         self.campaigns[campaign.id] = campaign
         self.moved_campaigns.add(campaign.id)
@@ -135,7 +152,7 @@ class RoundChanges:
             campaign = self._move_campaign(campaign, CampaignState.EXHAUSTED, cause=cause)
             campaign = replace(campaign, version=campaign.version + 1)
             self.campaigns[campaign.id] = campaign
-            self._events.append(PoolExhausted(campaign=campaign, cause=cause))
+            self.events.append(PoolExhausted(campaign=campaign, cause=cause))
         return replace(round_, queue_position=position)
 
     def dequeue(self, round_: Round, *, state: RoundState) -> Round:
@@ -150,45 +167,49 @@ class RoundChanges:
         moved = replace(campaign, state=state, version=campaign.version + 1)
         self.campaigns[campaign.id] = moved
         self.moved_campaigns.add(campaign.id)
-        self._uow.transition(
-            "campaign",
-            campaign.id,
-            was=campaign.state,
-            to=state,
-            cause=cause,
-            correlation_id=str(campaign.id),
+        self.uow.transitions.append(
+            Transition(
+                "campaign",
+                campaign.id,
+                was=campaign.state,
+                to=state,
+                cause=cause,
+                correlation_id=str(campaign.id),
+            )
         )
-        self._events.append(CampaignChanged(campaign=moved, actor=SYSTEM, created=False))
+        self.events.append(CampaignChanged(campaign=moved, actor=SYSTEM, created=False))
         return moved
 
     def delivery(self, settlement: Settlement) -> Delivery:
         """How final prizes of the round are delivered."""
-        return self._deliveries[settlement.campaign].delivery
+        return self.deliveries[settlement.campaign].delivery
 
     def keep(self, round_: Round) -> None:
         """Store a round that changed without a transition."""
         self.rounds[round_.settlement.round_id] = round_
-        self._changed.add(round_.settlement.round_id)
+        self.changed.add(round_.settlement.round_id)
 
     def advance(self, round_: Round, *, cause: str) -> None:
         """Store a round that made a transition."""
         was = self.rounds[round_.settlement.round_id].state
         settlement = round_.settlement
         self.keep(round_)
-        self._uow.transition(
-            "round",
-            settlement.round_id,
-            was=was,
-            to=round_.state,
-            cause=cause,
-            correlation_id=settlement.correlation_id,
+        self.uow.transitions.append(
+            Transition(
+                "round",
+                settlement.round_id,
+                was=was,
+                to=round_.state,
+                cause=cause,
+                correlation_id=settlement.correlation_id,
+            )
         )
 
     def add_rewards(self, rewards: Iterable[Reward]) -> None:
         """Add prizes to existing rounds."""
         for reward in rewards:
             self.rewards[reward.round_id].append(reward)
-            self._added.append(reward)
+            self.added.append(reward)
 
     def emit(
         self,
@@ -201,46 +222,32 @@ class RoundChanges:
         every: bool = False,
     ) -> None:
         """Add an event about prizes of a round: about all, about ``only`` those with these ids, or about ``these`` as given.
-        ``save`` builds it.
+        ``save_changes`` builds it.
         """
-        self._changed.add(round_id)
+        self.changed.add(round_id)
         chosen = None if only is None else frozenset(only)
-        self._events.append(PendingEvent(round_id, what, cause, chosen, these, every))
-
-    def emit_other(self, event: Event) -> None:
-        """Add an event that is not about prizes, at this place of the order."""
-        self._events.append(event)
-
-    def owe(self, debt: Debt) -> None:
-        """Open a debt of a player."""
-        self._debts.append(debt)
+        self.events.append(PendingEvent(round_id, what, cause, chosen, these, every))
 
     def undo(self, step: ReceivableStep) -> UUID:
         """Add one change of a locked debt. Returns the id of its first transfer."""
-        self._receivables.append(step.debt)
-        self._events.append(step.event)
+        self.receivables.append(step.debt)
+        self.events.append(step.event)
         cause, correlation_id = step.debt.step_cause, step.debt.correlation_id
-        return self._uow.book(step.moves, cause=cause, correlation_id=correlation_id)[0]
+        return self.uow.book(step.moves, cause=cause, correlation_id=correlation_id)[0]
 
     def change_payout(self, was: Payout, payout: Payout, *, cause: str) -> None:
         """Store a locked payout that made a transition."""
-        self._payouts.append(payout)
-        self._uow.transition(
-            "payout",
-            payout.id,
-            was=was.state,
-            to=payout.state,
-            cause=cause,
-            correlation_id=payout.correlation_id,
+        self.payouts.append(payout)
+        self.uow.transitions.append(
+            Transition(
+                "payout",
+                payout.id,
+                was=was.state,
+                to=payout.state,
+                cause=cause,
+                correlation_id=payout.correlation_id,
+            )
         )
-
-    def work_on(self, task: RoundWork) -> None:
-        """Add work on a large round after its pending work."""
-        self._work.append(task)
-
-    def count(self, booked: Booked) -> None:
-        """Add to the counts for metrics."""
-        self.counts += booked
 
     def post(
         self,
@@ -254,15 +261,15 @@ class RoundChanges:
         settlement has several groups of moves. ``released_by`` is the person who released the prize.
         """
         cause = f"round/{settlement.round_id}/{settlement.settlement_version}{step_name}"
-        campaign = self._deliveries[settlement.campaign]
+        campaign = self.deliveries[settlement.campaign]
         credited_by = prize_parties(settlement, campaign, released_by=released_by)
         fees = [move for move in moves if move.type is TransferType.ORGANIZER_FEE]
         others = [move for move in moves if move.type is not TransferType.ORGANIZER_FEE] if fees else moves
-        posted = self._uow.book(
+        posted = self.uow.book(
             others, cause=cause, correlation_id=settlement.correlation_id, credited_by=credited_by
         )
         if fees:
-            self._uow.book(
+            self.uow.book(
                 fees,
                 cause=cause,
                 correlation_id=settlement.correlation_id,
@@ -270,9 +277,7 @@ class RoundChanges:
             )
         self._update_rewards(settlement, others, posted)
         if campaign.delivery is Delivery.DIRECT:
-            for credit in credits_of(others):
-                if credit.ordinal:
-                    self._direct[cause, credit.ordinal] = (settlement, credit)
+            self.direct[cause] = settlement
         return posted
 
     def _update_rewards(self, settlement: Settlement, moves: Sequence[Move], posted: Sequence[UUID]) -> None:
@@ -292,133 +297,133 @@ class RoundChanges:
                 reward_id, round_id, line, state, transfer_id, note, payout_id, short, version, ordinal
             )
             if state is RewardState.CLAIMABLE:
-                self._claims.setdefault(round_id, set()).add(reward_id)
-
-    async def save(self, *, tools: PayoutTools) -> Booked:
-        """Post, recover debts, and store all changes and events."""
-        uow, ports, now = self._uow, self._ports, self._uow.now
-        await uow.post()
-        self._events += update_levels(self.campaigns, self.moved_campaigns)
-        if self.moved_campaigns:
-            # Before debts are recovered: recovered money is added to the stored pools.
-            await ports.campaigns.save([self.campaigns[key] for key in sorted(self.moved_campaigns)])
-        if self._receivables:
-            await ports.receivables.save(self._receivables)
-        if self._debts:
-            await open_receivables(self._debts, uow=uow, ports=ports)
-        payouts = await self._pay_out(tools=tools)
-        uow.emit(*build_events(self._events, payouts, rounds=self.rounds, rewards=self.rewards))
-        await self._store()
-        changed = {key: self.rewards.get(key, ()) for key in sorted(self._changed - self.new)}
-        if changed:
-            await recount_changed(changed, rounds=self.rounds, campaigns=self.campaigns, ports=ports, now=now)
-        if payouts:
-            await ports.payouts.add(list(payouts.values()), now=now)
-        if self._payouts:
-            await ports.payouts.save(self._payouts, now=now)
-        for round_id, opened in self._claims.items():
-            claimable = [reward for reward in self.rewards[round_id] if reward.id in opened]
-            head = self.rounds[round_id].settlement
-            campaign = self._deliveries[head.campaign]
-            await open_claims(claimable, settlement=head, campaign=campaign, uow=uow, ports=ports)
-        if changed:
-            await close_lost_claims(
-                changed, rounds=self.rounds, deliveries=self._deliveries, uow=uow, ports=ports
-            )
-        await uow.save()
-        done = Booked(
-            rounds=self.booked_rounds,
-            unfunded=self._queued_rounds,
-            lines=self.booked_lines,
-            payouts=len(payouts),
-            netted=uow.recoveries,
-            owed=len(self._debts),
-            work=len(self._work),
-        )
-        return done + self.counts
-
-    async def _pay_out(self, *, tools: PayoutTools) -> dict[UUID, Payout]:
-        """Recover debts from the credits, and request payouts of the remaining amounts of direct prizes."""
-        uow = self._uow
-        players = {credit.account.owner for _, credit in self._direct.values()}
-        methods = await self._ports.methods.defaults(players) if players else {}
-        by_line = {
-            round_id: {reward.line.line: reward for reward in self.rewards[round_id]}
-            for round_id in {settlement.round_id for settlement, _ in self._direct.values()}
-        }
-        prizes: dict[tuple[str, int], DirectPrize] = {}
-        without_method: dict[tuple[str, int], UUID] = {}
-        for key, (settlement, credit) in self._direct.items():
-            reward = by_line[settlement.round_id][credit.ordinal]
-            method = methods.get(credit.account.owner)
-            if method is None:
-                without_method[key] = reward.id
-                continue
-            prizes[key] = DirectPrize(
-                settlement.campaign,
-                settlement.round_id,
-                reward.id,
-                reward.next_payout_ordinal,
-                settlement.correlation_id,
-                method,
-            )
-        remainders = await uow.recover_debts(leaving=prizes.keys())
-        left = {(credited.cause, credited.credit.ordinal): amount for credited, amount in remainders}
-        payouts = request_direct(remainders, prizes, uow=uow, tools=tools) if prizes else {}
-        await uow.post()
-        self._mark(payouts, {reward_id for key, reward_id in without_method.items() if left[key]})
-        for payout in payouts.values():
-            uow.transition(
-                "payout",
-                payout.id,
-                was="",
-                to=payout.state,
-                cause=f"round/{payout.round_id}",
-                correlation_id=payout.correlation_id,
-            )
-        return payouts
-
-    async def _store(self) -> None:
-        """Store rounds, prizes and work on them."""
-        ports, now = self._ports, self._uow.now
-        if self.new:
-            added = [self.rounds[key] for key in self.new]
-            rewards = [reward for key in self.new for reward in self.rewards.get(key, ())]
-            await ports.rounds.add(added, rewards, now=now)
-        changed = self._changed - self.new
-        added_later = {reward.id for reward in self._added}
-        if changed:
-            saved = [self.rounds[key] for key in changed]
-            moved = [reward for key in changed for reward in self.rewards.get(key, ())]
-            if added_later:
-                fresh = [reward for reward in moved if reward.id in added_later]
-                await ports.rounds.add_rewards(
-                    fresh, assets={r.settlement.round_id: r.settlement.asset for r in saved}
-                )
-                moved = [reward for reward in moved if reward.id not in added_later]
-            await ports.rounds.save(saved, moved, now=now)
-        if self._work:
-            await ports.rounds.add_work(self._work, now=now)
+                self.claims.setdefault(round_id, set()).add(reward_id)
 
     def begin(self, round_: Round, *, cause: str) -> None:
         """Add a new round."""
         head = round_.settlement
         round_ = replace(round_, version=self._earlier_events.get(head.round_id, 0))
         self.rounds[head.round_id] = round_
-        self._uow.transition(
-            "round", head.round_id, was="", to=round_.state, cause=cause, correlation_id=head.correlation_id
+        self.uow.transitions.append(
+            Transition(
+                "round",
+                head.round_id,
+                was="",
+                to=round_.state,
+                cause=cause,
+                correlation_id=head.correlation_id,
+            )
         )
 
-    def _mark(self, payouts: Mapping[UUID, Payout], without_method: Collection[UUID]) -> None:
-        """Store payouts and notes with the prizes."""
-        if not payouts and not without_method:
-            return
-        for rewards in self.rewards.values():
-            for place, reward in enumerate(rewards):
-                payout = payouts.get(reward.id)
-                if payout is not None:
-                    rewards[place] = reward._replace(
-                        payout_id=payout.id, payout_ordinal=reward.next_payout_ordinal, note=None
-                    )
-                elif reward.id in without_method:
-                    rewards[place] = reward._replace(note=NO_PAYOUT_METHOD)
+
+NOTHING_HELD: Mapping[int, str] = {}
+
+
+def settle(
+    changes: RoundChanges,
+    settlement: Settlement,
+    lines: Sequence[Line],
+    *,
+    cause: str,
+    held: Mapping[int, str] = NOTHING_HELD,
+) -> None:
+    """Book a new round, or queue it when its pool cannot cover it or other rounds wait. Lines in ``held`` (code of the rule
+    by line number) keep their money in the reserve.
+    """
+    round_id = settlement.round_id
+    changes.new.add(round_id)
+    if reserve_or_queue(changes, settlement, cause=cause):
+        changes.rewards[round_id] = _new_rewards(settlement, lines)
+        changes.counts += Booked(lines=len(lines))
+        delivery = changes.delivery(settlement)
+        if held:
+            _hold(changes, round_id, held)
+        changes.post(settlement, reserved_moves(settlement, lines, delivery=delivery, held=held))
+    else:
+        changes.rewards[round_id] = _new_rewards(settlement, lines)
+        if held:
+            _note(changes, round_id, held)
+    changes.emit(round_id, RewardEventKind.ALLOCATED, cause=cause, every=True)
+    if held:
+        _emit_held(changes, round_id, cause=cause)
+
+
+def reserve_or_queue(
+    changes: RoundChanges, settlement: Settlement, *, cause: str, into: RoundState | None = None
+) -> bool:
+    """Grant a new round its gross prize if the pool covers it, or queue the round. Returns whether it is covered; the
+    caller then adds the moves. ``into`` is the state of a round whose lines are booked later.
+    """
+    campaign = changes.campaigns[settlement.campaign]
+    changes.new.add(settlement.round_id)
+    changes.moved_campaigns.add(campaign.id)
+    covered = (
+        campaign.state in ACCEPTS_PRIZES and not campaign.queued and campaign.available >= settlement.gross
+    )
+    if covered:
+        state = into or (RoundState.FINAL if settlement.final else RoundState.RESERVED)
+        changes.begin(Round(settlement=settlement, state=state), cause=cause)
+        changes.grant(campaign.id, settlement.gross - settlement.unclaimed)
+        changes.counts += Booked(rounds=1)
+    else:
+        round_ = changes.queue(Round(settlement=settlement, state=RoundState.UNFUNDED), cause=cause)
+        changes.begin(round_, cause=cause)
+    return covered
+
+
+def release_whole(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
+    """Book a waiting round that its pool now covers."""
+    round_ = changes.rounds[round_id]
+    settlement = round_.settlement
+    state = step(
+        edges=ROUND_EDGES,
+        was=round_.state,
+        to=RoundState.FINAL if settlement.final else RoundState.RESERVED,
+    )
+    changes.advance(changes.dequeue(round_, state=state), cause=cause)
+    changes.grant(settlement.campaign, settlement.gross - settlement.unclaimed)
+    changes.counts += Booked(rounds=1)
+    rewards = changes.rewards[round_id]
+    held = {reward.line.line: reward.note for reward in rewards if reward.note is not None}
+    lines = [reward.line for reward in rewards if reward.line.line > 0]
+    changes.counts += Booked(lines=len(lines))
+    if held:
+        _hold(changes, round_id, {line: str(code) for line, code in held.items()})
+    delivery = changes.delivery(settlement)
+    changes.post(settlement, reserved_moves(settlement, lines, delivery=delivery, held=held))
+    changes.emit(round_id, RewardEventKind.RELEASED, cause=cause, every=True)
+    if held:
+        _emit_held(changes, round_id, cause=cause)
+
+
+def _hold(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> None:
+    """Hold lines of a booked round."""
+    rewards = changes.rewards[round_id]
+    for place, reward in enumerate(rewards):
+        code = held.get(reward.line.line)
+        if code is not None:
+            state = step(edges=REWARD_EDGES, was=reward.state, to=RewardState.HELD)
+            rewards[place] = reward._replace(state=state, note=code)
+
+
+def _note(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> None:
+    """Note which lines of a waiting round will be held when it is booked."""
+    rewards = changes.rewards[round_id]
+    for place, reward in enumerate(rewards):
+        rewards[place] = reward._replace(note=held.get(reward.line.line))
+
+
+def _emit_held(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
+    kept = [reward.id for reward in changes.rewards[round_id] if reward.state is RewardState.HELD]
+    if kept:
+        changes.emit(round_id, RewardEventKind.HELD, cause=cause, only=kept)
+
+
+def _new_rewards(settlement: Settlement, lines: Iterable[Line]) -> list[Reward]:
+    round_id = settlement.round_id
+    lines = list(lines)
+    found = ids.reward_ids(round_id=round_id, players=[line.player for line in lines])
+    return [
+        Reward(reward_id, round_id, line, RewardState.UNFUNDED, None)
+        for reward_id, line in zip(found, lines, strict=True)
+    ]

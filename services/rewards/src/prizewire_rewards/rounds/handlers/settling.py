@@ -1,29 +1,18 @@
-"""Rounds are settled, finalized, or refused."""
+"""Rounds of one part are settled or finalized together, or refused."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_contracts import ids
-from prizewire_rewards.campaigns.domain.model import ACCEPTS_PRIZES, CampaignState
-from prizewire_rewards.errors import NeverBookable, Refused
+from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState
+from prizewire_rewards.errors import IllegalTransition, NeverBookable, Refused
 from prizewire_rewards.ledger.domain.records import step
-from prizewire_rewards.prizes.domain.booking import (
-    check_settlement,
-    fee_moves,
-    finality_moves,
-    reserved_moves,
-)
-from prizewire_rewards.prizes.domain.model import (
-    Line,
-    RefusedRound,
-    Reward,
-    RewardEventKind,
-    Round,
-    Settlement,
-)
-from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, RewardState, RoundState
+from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.prizes.domain.booking import check_settlement, fee_moves, finality_moves
+from prizewire_rewards.prizes.domain.model import RefusedRound, RewardEventKind, Round, Settlement
+from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RewardState, RoundState
 from prizewire_rewards.prizes.handlers import CapBook
 from prizewire_rewards.rounds.domain.commands import (
     FinalizeRound,
@@ -32,171 +21,97 @@ from prizewire_rewards.rounds.domain.commands import (
     SettleRound,
     VoidRound,
 )
-from prizewire_rewards.rounds.handlers.round_changes import RoundChanges
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges, settle
+from prizewire_rewards.rounds.handlers.saving import save_changes
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
-NOTHING_HELD: Mapping[int, str] = {}
 
-
-def check_open(changes: RoundChanges, settlement: Settlement) -> None:
-    """Check that a settlement can be booked.
-
-    Raises:
-        Refused: the round was settled before.
-        NeverBookable: the campaign is unknown, has another asset, or has ended. Rewards assigns the ids of campaigns, a
-            campaign never changes its asset, and an ended one stays ended: so a retry cannot succeed.
+@dataclass(slots=True)
+class SettlementResult:
+    """The result of a batch: refusals by index, counts of booked changes, and counts of held lines by cap. ``unbooked`` are
+    the indexes of commands about permanently refused settlement versions or disowned rounds; ``refused`` counts the refused
+    versions by code, and ``disowned`` the commands about disowned rounds that have no effect.
     """
-    if settlement.round_id in changes.rounds:
-        raise Refused("illegal_transition", f"round {settlement.round_id} has been settled before")
-    campaign = changes.campaigns.get(settlement.campaign)
-    if campaign is None:
-        raise NeverBookable("campaign_unknown", f"there is no campaign {settlement.campaign}")
-    if campaign.asset != settlement.asset:
-        raise NeverBookable(
-            "asset_mismatch",
-            f"campaign {campaign.id} is in {campaign.asset}, the settlement in {settlement.asset}",
-        )
-    if campaign.state is CampaignState.ENDED:
-        raise NeverBookable("campaign_ended", f"campaign {campaign.id} has ended")
+
+    refusals: dict[int, Refused] = field(default_factory=dict)
+    booked: Booked = field(default_factory=Booked)
+    held: Counter[str] = field(default_factory=Counter)
+    unbooked: set[int] = field(default_factory=set)
+    disowned: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
 
 
-def settle(
-    changes: RoundChanges,
-    settlement: Settlement,
-    lines: Sequence[Line],
+async def book_together(
+    batch: Sequence[tuple[int, RoundCommand]],
+    campaigns: Mapping[UUID, Campaign],
+    rounds: Mapping[UUID, Round],
+    disowned: frozenset[UUID],
     *,
-    cause: str,
-    held: Mapping[int, str] = NOTHING_HELD,
+    done: SettlementResult,
+    ports: RoundPorts,
+    tools: RoundTools,
+    now: datetime,
 ) -> None:
-    """Book a new round, or queue it when its pool cannot cover it or other rounds wait. Lines in ``held`` (code of the rule
-    by line number) keep their money in the reserve.
-    """
-    round_id = settlement.round_id
-    changes.new.add(round_id)
-    if reserve_or_queue(changes, settlement, cause=cause):
-        changes.rewards[round_id] = _new_rewards(settlement, lines)
-        changes.booked_lines += len(lines)
-        delivery = changes.delivery(settlement)
-        if held:
-            _hold(changes, round_id, held)
-        changes.post(settlement, reserved_moves(settlement, lines, delivery=delivery, held=held))
-    else:
-        changes.rewards[round_id] = _new_rewards(settlement, lines)
-        if held:
-            _note(changes, round_id, held)
-    changes.emit(round_id, RewardEventKind.ALLOCATED, cause=cause, every=True)
-    if held:
-        _emit_held(changes, round_id, cause=cause)
+    """Settle or finalize rounds of one part, with one set of statements."""
+    finalized = {command.round_id for _, command in batch if isinstance(command, FinalizeRound)}
+    finalized &= rounds.keys()
+    rewards = await ports.rounds.rewards(finalized) if finalized else {}
+    others = {rounds[key].settlement.campaign for key in finalized} - campaigns.keys()
+    deliveries = {**campaigns, **(await ports.campaigns.load(others) if others else {})}
+    refusals = await RefusalBook.open((command for _, command in batch), rounds=rounds, ports=ports)
+    earlier = {key: count for key in refusals.rounds if (count := refusals.count(key))}
+    changes = RoundChanges(
+        campaigns=campaigns,
+        deliveries=deliveries,
+        rounds=rounds,
+        rewards=rewards,
+        uow=UnitOfWork(ports, now=now),
+        earlier_events=earlier,
+    )
+    caps = await CapBook.open(
+        ((command.settlement, command.lines) for _, command in batch if isinstance(command, SettleRound)),
+        campaigns=campaigns,
+        ports=ports,
+        now=now,
+    )
+    for index, command in batch:
+        if await has_no_effect(command, disowned, ports=ports, now=now):
+            done.unbooked.add(index)
+            done.disowned += 1
+            continue
+        if refusals.refuses(command):
+            done.unbooked.add(index)
+            continue
+        try:
+            if isinstance(command, SettleRound):
+                settle_command(command, changes=changes, caps=caps, tools=tools, refusals=refusals)
+            elif isinstance(command, FinalizeRound):
+                finalize(changes, command.round_id, version=command.settlement_version, cause=command.cause)
+        except NeverBookable as never:
+            assert isinstance(command, SettleRound), "only settlements are booked"
+            refusals.refuse(command, never)
+            done.unbooked.add(index)
+        except Refused as refused:
+            done.refusals[index] = refused
+        except IllegalTransition as illegal:
+            done.refusals[index] = Refused(illegal.code, illegal.detail)
+    await caps.save(ports=ports)
+    done.held += caps.codes
+    done.refused.update(refusals.codes)
+    await refusals.save(ports=ports, now=now)
+    done.booked += await save_changes(changes, ports=ports, tools=tools)
 
 
-def reserve_or_queue(
-    changes: RoundChanges, settlement: Settlement, *, cause: str, into: RoundState | None = None
+async def has_no_effect(
+    command: RoundCommand, disowned: frozenset[UUID], *, ports: RoundPorts, now: datetime
 ) -> bool:
-    """Grant a new round its gross prize if the pool covers it, or queue the round. Returns whether it is covered; the
-    caller then adds the moves. ``into`` is the state of a round whose lines are booked later.
+    """Whether a command is about a disowned round and therefore has no effect; that is recorded. A void moves nothing more,
+    but its time is stored with the disownment.
     """
-    campaign = changes.campaigns[settlement.campaign]
-    changes.new.add(settlement.round_id)
-    changes.moved_campaigns.add(campaign.id)
-    covered = (
-        campaign.state in ACCEPTS_PRIZES and not campaign.queued and campaign.available >= settlement.gross
-    )
-    if covered:
-        state = into or (RoundState.FINAL if settlement.final else RoundState.RESERVED)
-        changes.begin(Round(settlement=settlement, state=state), cause=cause)
-        changes.grant(campaign.id, settlement.gross - settlement.unclaimed)
-        changes.booked_rounds += 1
-    else:
-        round_ = changes.queue(Round(settlement=settlement, state=RoundState.UNFUNDED), cause=cause)
-        changes.begin(round_, cause=cause)
-    return covered
-
-
-def release_whole(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
-    """Book a waiting round that its pool now covers."""
-    round_ = changes.rounds[round_id]
-    settlement = round_.settlement
-    state = step(
-        edges=ROUND_EDGES,
-        was=round_.state,
-        to=RoundState.FINAL if settlement.final else RoundState.RESERVED,
-    )
-    changes.advance(changes.dequeue(round_, state=state), cause=cause)
-    changes.grant(settlement.campaign, settlement.gross - settlement.unclaimed)
-    changes.booked_rounds += 1
-    rewards = changes.rewards[round_id]
-    held = {reward.line.line: reward.note for reward in rewards if reward.note is not None}
-    lines = [reward.line for reward in rewards if reward.line.line > 0]
-    changes.booked_lines += len(lines)
-    if held:
-        _hold(changes, round_id, {line: str(code) for line, code in held.items()})
-    delivery = changes.delivery(settlement)
-    changes.post(settlement, reserved_moves(settlement, lines, delivery=delivery, held=held))
-    changes.emit(round_id, RewardEventKind.RELEASED, cause=cause, every=True)
-    if held:
-        _emit_held(changes, round_id, cause=cause)
-
-
-def finalize(changes: RoundChanges, round_id: UUID, *, version: int, cause: str) -> None:
-    """Make a round's prizes payable. A round that waits for money is only marked as final.
-
-    Raises:
-        Refused: the round was not settled, or its settlement has another version.
-    """
-    round_ = changes.rounds.get(round_id)
-    if round_ is None:
-        raise Refused("illegal_transition", f"round {round_id} has not been settled")
-    if (known := round_.settlement.settlement_version) != version:
-        raise Refused(
-            "event_mismatch", f"version {version} cannot become final: the settlement has version {known}"
-        )
-    if round_.settlement.final:
-        return
-    settlement = replace(round_.settlement, final=True)
-    if round_.state is RoundState.UNFUNDED:
-        changes.keep(replace(round_, settlement=settlement))
-        return
-    state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.FINAL)
-    changes.advance(replace(round_, settlement=settlement, state=state), cause=cause)
-    rewards = changes.rewards[round_id]
-    moves = finality_moves(settlement, rewards, delivery=changes.delivery(settlement))
-    whole = len(moves) == len(rewards)
-    matured = None if whole else frozenset(r.id for r in rewards if r.state is RewardState.PENDING)
-    changes.post(settlement, [*moves, *fee_moves(settlement)])
-    changes.emit(round_id, RewardEventKind.RELEASED, cause=cause, only=matured, every=whole)
-
-
-def _hold(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> None:
-    """Hold lines of a booked round."""
-    rewards = changes.rewards[round_id]
-    for place, reward in enumerate(rewards):
-        code = held.get(reward.line.line)
-        if code is not None:
-            state = step(edges=REWARD_EDGES, was=reward.state, to=RewardState.HELD)
-            rewards[place] = reward._replace(state=state, note=code)
-
-
-def _note(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> None:
-    """Note which lines of a waiting round will be held when it is booked."""
-    rewards = changes.rewards[round_id]
-    for place, reward in enumerate(rewards):
-        rewards[place] = reward._replace(note=held.get(reward.line.line))
-
-
-def _emit_held(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
-    kept = [reward.id for reward in changes.rewards[round_id] if reward.state is RewardState.HELD]
-    if kept:
-        changes.emit(round_id, RewardEventKind.HELD, cause=cause, only=kept)
-
-
-def _new_rewards(settlement: Settlement, lines: Iterable[Line]) -> list[Reward]:
-    round_id = settlement.round_id
-    lines = list(lines)
-    found = ids.reward_ids(round_id=round_id, players=[line.player for line in lines])
-    return [
-        Reward(reward_id, round_id, line, RewardState.UNFUNDED, None)
-        for reward_id, line in zip(found, lines, strict=True)
-    ]
+    if isinstance(command, VoidRound) or command.round_id not in disowned:
+        return False
+    await ports.disownments.record_without_effect(command, now=now)
+    return True
 
 
 FIRST_VERSION = 1
@@ -281,11 +196,6 @@ class RefusalBook:
             await ports.messages.publish([RoundRefused(refused=refused) for refused in self._fresh])
 
 
-def round_of(command: RoundCommand) -> UUID:
-    """The round that a command is about."""
-    return command.settlement.round_id if isinstance(command, SettleRound) else command.round_id
-
-
 def settle_command(
     command: SettleRound, *, changes: RoundChanges, caps: CapBook, tools: RoundTools, refusals: RefusalBook
 ) -> None:
@@ -295,23 +205,84 @@ def settle_command(
         Refused, NeverBookable: it cannot be booked; nothing was changed.
     """
     settlement = command.settlement
-    _check_first(command, changes=changes, refusals=refusals)
+    check_first(command, changes=changes, refusals=refusals)
     check_settlement(settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset))
     held = caps.held(settlement, command.lines)
     settle(changes, settlement, command.lines, cause=command.cause, held=held)
 
 
-def _check_first(command: SettleRound, *, changes: RoundChanges, refusals: RefusalBook) -> None:
+def finalize(changes: RoundChanges, round_id: UUID, *, version: int, cause: str) -> None:
+    """Make a round's prizes payable. A round that waits for money is only marked as final.
+
+    Raises:
+        Refused: the round was not settled, or its settlement has another version.
+    """
+    round_ = changes.rounds.get(round_id)
+    if round_ is None:
+        raise Refused("illegal_transition", f"round {round_id} has not been settled")
+    if (known := round_.settlement.settlement_version) != version:
+        raise Refused(
+            "event_mismatch", f"version {version} cannot become final: the settlement has version {known}"
+        )
+    if round_.settlement.final:
+        return
+    settlement = replace(round_.settlement, final=True)
+    if round_.state is RoundState.UNFUNDED:
+        changes.keep(replace(round_, settlement=settlement))
+        return
+    state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.FINAL)
+    changes.advance(replace(round_, settlement=settlement, state=state), cause=cause)
+    rewards = changes.rewards[round_id]
+    moves = finality_moves(settlement, rewards, delivery=changes.delivery(settlement))
+    whole = len(moves) == len(rewards)
+    matured = None if whole else frozenset(r.id for r in rewards if r.state is RewardState.PENDING)
+    changes.post(settlement, [*moves, *fee_moves(settlement)])
+    changes.emit(round_id, RewardEventKind.RELEASED, cause=cause, only=matured, every=whole)
+
+
+def check_first(command: SettleRound, *, changes: RoundChanges, refusals: RefusalBook) -> None:
+    """Check that a version is the first that can be booked for its round, and that its round can be booked.
+
+    Raises:
+        Refused, NeverBookable: it cannot be booked.
+    """
     head = command.settlement
     first = refusals.next_version(head.round_id)
     if head.settlement_version != first:
         detail = f"round {head.round_id} is not booked yet, so version {first} comes first, not {head.settlement_version}"
         raise Refused("event_mismatch", detail)
     check_open(changes, command.settlement)
-    _check_part(command)
+    check_part(command)
 
 
-def _check_part(command: SettleRound) -> None:
+def check_part(command: SettleRound) -> None:
+    """Check the number of a settlement's part.
+
+    Raises:
+        Refused: ``event_mismatch``.
+    """
     if not 1 <= command.part <= command.settlement.parts:
         parts = command.settlement.parts
         raise Refused("event_mismatch", f"part {command.part} is not between 1 and {parts}")
+
+
+def check_open(changes: RoundChanges, settlement: Settlement) -> None:
+    """Check that a settlement can be booked.
+
+    Raises:
+        Refused: the round was settled before.
+        NeverBookable: the campaign is unknown, has another asset, or has ended. Rewards assigns the ids of campaigns, a
+            campaign never changes its asset, and an ended one stays ended: so a retry cannot succeed.
+    """
+    if settlement.round_id in changes.rounds:
+        raise Refused("illegal_transition", f"round {settlement.round_id} has been settled before")
+    campaign = changes.campaigns.get(settlement.campaign)
+    if campaign is None:
+        raise NeverBookable("campaign_unknown", f"there is no campaign {settlement.campaign}")
+    if campaign.asset != settlement.asset:
+        raise NeverBookable(
+            "asset_mismatch",
+            f"campaign {campaign.id} is in {campaign.asset}, the settlement in {settlement.asset}",
+        )
+    if campaign.state is CampaignState.ENDED:
+        raise NeverBookable("campaign_ended", f"campaign {campaign.id} has ended")

@@ -34,7 +34,7 @@ def request_cancels(
             state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.CANCEL_REQUESTED)
             asked = replace(payout, state=state, version=payout.version + 1)
             changes.change_payout(payout, asked, cause=cause)
-            changes.emit_other(
+            changes.events.append(
                 PayoutCancelRequested(
                     payout=asked,
                     by=by,
@@ -55,7 +55,7 @@ def owe_shortfalls(
 ) -> None:
     """Open a debt of each player to the campaign. The id of the debt follows from ``source`` and player."""
     for shortfall in shortfalls:
-        changes.owe(
+        changes.debts.append(
             Debt(
                 player=shortfall.player,
                 asset=settlement.asset,
