@@ -25,6 +25,7 @@ from prizewire_settlement.competitions.domain.model import (
 from prizewire_settlement.competitions.domain.rules import SCORE_SCALE, template_places
 from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import Line, PlayerResult
+from prizewire_settlement.rounds.domain.changes import RoundChange
 from prizewire_settlement.rounds.domain.model import (
     Completed,
     Corrected,
@@ -43,7 +44,7 @@ from prizewire_settlement.rounds.domain.model import (
     Voided,
 )
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
-from prizewire_settlement.rounds.ports import RoundChanges, UnitOfWork
+from prizewire_settlement.rounds.ports import UnitOfWork
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 EURC = Asset("EURC", 2, True)
@@ -218,27 +219,30 @@ class FakeWorld:
         ]
         return sorted(found, key=lambda one: (one.final_at or now, one.id))[:limit]
 
-    async def save(self, changes: RoundChanges) -> None:
+    async def save(self, changes: Sequence[RoundChange], *, disownments: Sequence[Disownment] = ()) -> None:
+        rounds = {one.round.id: one.round for one in changes if one.round is not None}
+        if not rounds and not disownments:
+            return
         self.calls.append("save")
-        assert changes.new.isdisjoint(self.held)
-        assert changes.rounds.keys() - changes.new <= self.held.keys()
-        self.steps += changes.transitions
-        for (round_, version, number), part in changes.parts.items():
-            self.stored.setdefault(round_, {})[version, number] = part
-        self.held |= changes.rounds
-        self.settled += changes.settlements
-        self.entries += changes.entries
-        self.refusals += changes.refusals
-        for one in changes.disownments:
-            self.disownments.setdefault(one.round_id, one)
-        for key in changes.new & self.disownments.keys():
+        new = {one.round.id for one in changes if one.round is not None and one.new}
+        assert new.isdisjoint(self.held)
+        assert rounds.keys() - new <= self.held.keys()
+        self.held |= rounds
+        for one in changes:
+            self.steps += one.transitions
+            if one.part is not None:
+                key = (one.part.result_version, one.part.part)
+                self.stored.setdefault(one.part.round_id, {})[key] = one.part
+            self.settled += [one.settlement] if one.settlement is not None else []
+            self.entries += [one.entry] if one.entry is not None else []
+            self.refusals += [one.refusal] if one.refusal is not None else []
+            self.published += one.events
+        for disownment in disownments:
+            self.disownments.setdefault(disownment.round_id, disownment)
+        for key in new & self.disownments.keys():
             at, round_ = self.disownments[key].at, self.held[key]
             refused_at = round_.refused_at if round_.state is RoundState.VOIDED else at
             self.held[key] = replace(round_, refused_at=refused_at, disowned_at=at)
-
-    async def publish(self, events: Sequence[RoundEvent]) -> None:
-        self.calls.append("publish")
-        self.published += events
 
     async def campaign(self, campaign_id: UUID) -> Campaign | None:
         return self.campaigns.get(campaign_id)
@@ -262,7 +266,7 @@ class FakeWorld:
 
     def unit_of_work(self) -> UnitOfWork:
         """A unit of work over this world."""
-        return UnitOfWork(rounds=self, campaigns=self, events=self)
+        return self
 
     def round_of(self, match_id: str, source: str = SOURCE) -> Round:
         return self.held[round_id(source=source, match_id=match_id)]
@@ -330,7 +334,7 @@ async def apply(
     world: FakeWorld, *reports: MatchReport, lines_per_part: int = 1_000, now: datetime = NOW
 ) -> Applied:
     """Admit reports and apply the admitted ones, as the consumer does; refusals by their index in ``reports``."""
-    admitted = await admit_reports(reports, store=world)
+    admitted = await admit_reports(reports, unit_of_work=world)
     places = [index for index in range(len(reports)) if index not in admitted.refused]
     if not places:
         return Applied(admitted.refused)

@@ -26,8 +26,7 @@ from prizewire_settlement.prizes.http import PreviewContext
 from prizewire_settlement.rounds.consumers import CONSUMER, matches_spec, rewards_spec
 from prizewire_settlement.rounds.http.context import RoundContext
 from prizewire_settlement.rounds.jobs import finality_job, incomplete_job, refused_job
-from prizewire_settlement.rounds.messages import Messages
-from prizewire_settlement.rounds.ports import Queries, UnitOfWork
+from prizewire_settlement.rounds.ports import Queries
 from prizewire_settlement.rounds.storage.checks import ABOUT, CHECKS, results_whole
 from prizewire_settlement.rounds.storage.queries import PostgresQueries
 from prizewire_settlement.rounds.storage.rounds import Rounds, corrections_ready
@@ -56,12 +55,7 @@ async def build(runtime: Runtime) -> Built:
     def competitions(tx: AsyncConnection) -> CompetitionWork:
         return CompetitionWork(Competitions(tx, rules=rules), PostgresCampaigns(tx))
 
-    def rounds(tx: AsyncConnection) -> UnitOfWork:
-        return UnitOfWork(
-            rounds=Rounds(tx, rules=rules, consumer=CONSUMER),
-            campaigns=PostgresCampaigns(tx),
-            events=Messages(tx, outbox=runtime.outbox),
-        )
+    rounds = partial(Rounds, rules=rules, consumer=CONSUMER, outbox=runtime.outbox)
 
     def queries(tx: AsyncConnection) -> Queries:
         return PostgresQueries(tx, rules=rules)

@@ -112,7 +112,9 @@ def settle_result(*, rule: Rule, results: Sequence[PlayerResult]) -> Prizes:
             if amount:
                 lines.append(Line(len(lines) + 1, result.player, group.place, amount))
     total = sum(line.amount for line in lines)
-    return Prizes(fees=plan.fees, unclaimed=plan.fees.net - total, lines=tuple(lines))
+    prizes = Prizes(fees=plan.fees, unclaimed=plan.fees.net - total, lines=tuple(lines))
+    _check_sums(prizes)
+    return prizes
 
 
 @dataclass(slots=True)
@@ -208,12 +210,13 @@ def _ranked(*, rule: Rule, results: Sequence[PlayerResult]) -> Iterator[tuple[in
         start = end
 
 
-def assert_settlement(*, fees: FeeSplit, unclaimed: int, lines: Sequence[Line]) -> None:
+def _check_sums(prizes: Prizes) -> None:
     """No unit is lost or made: gross = fees + net, net = lines + unclaimed, every line pays something.
 
     Raises:
         AssertionError: the arithmetic is wrong; the report is then parked, and nothing is paid.
     """
+    fees, unclaimed, lines = prizes.fees, prizes.unclaimed, prizes.lines
     assert fees.gross == fees.platform + fees.organizer + fees.net, "gross is not fees and net"
     assert fees.net == sum(line.amount for line in lines) + unclaimed, "net is not lines and unclaimed"
     assert unclaimed >= 0, "the lines exceed the net prize"

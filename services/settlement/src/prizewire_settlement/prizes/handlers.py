@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from prizewire_settlement.competitions.domain.model import Rule
 from prizewire_settlement.competitions.domain.rules import check_rule
-from prizewire_settlement.prizes.domain import PlayerResult, Prizes, assert_settlement, settle_result
+from prizewire_settlement.prizes.domain import PlayerResult, Prizes, settle_result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,4 @@ def preview(*, rule: Rule, results: Sequence[PlayerResult]) -> Preview:
     """
     if not rule.version:
         check_rule(rule)
-    prizes = settle_result(rule=rule, results=results)
-    assert_settlement(fees=prizes.fees, unclaimed=prizes.unclaimed, lines=prizes.lines)
-    return Preview(rule=rule, prizes=prizes)
+    return Preview(rule=rule, prizes=settle_result(rule=rule, results=results))

@@ -72,7 +72,7 @@ def matches_spec(
 
     async def admit(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
         found = await admit_reports(
-            [_claim_of(incoming) for incoming in batch], store=unit_of_work(tx).rounds
+            [_claim_of(incoming) for incoming in batch], unit_of_work=unit_of_work(tx)
         )
         # the handler that follows in this transaction decides on what admission saw
         admitted[tx] = found.competitions
@@ -211,7 +211,7 @@ def rewards_spec(
         mismatches = {index: said for index, item in enumerate(batch) if (said := _mismatch(item))}
         sound = [(index, item) for index, item in enumerate(batch) if index not in mismatches]
         known = [_campaign(item) for _, item in sound if isinstance(item.event.data, CampaignChanged)]
-        await keep_campaigns(known, store=unit_of_work(tx).campaigns)
+        await keep_campaigns(known, store=unit_of_work(tx))
         refused = [(index, item) for index, item in sound if isinstance(item.event.data, RoundRefused)]
         answer = {
             index: Refusal(RefusalCode.EVENT_MISMATCH, said, park=False) for index, said in mismatches.items()

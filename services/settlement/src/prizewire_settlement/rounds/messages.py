@@ -68,14 +68,14 @@ _Row = list[Any]
 
 
 class Messages:
-    """The port ``EventSink`` over one transaction's outbox."""
+    """Events of rounds, in one transaction's outbox."""
 
     def __init__(self, tx: AsyncConnection, *, outbox: Outbox) -> None:
         self._tx = tx
         self._outbox = outbox
 
     async def publish(self, events: Sequence[RoundEvent]) -> None:
-        """See the port."""
+        """Publish events, in this order."""
         rendered: dict[int, _Rendered] = {}
         await self._outbox.add(self._tx, [self._encode(event, rendered) for event in events])
 

@@ -1,7 +1,7 @@
 """What the use cases of rounds need from outside, and what one transaction reads and writes."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -13,35 +13,16 @@ from prizewire_settlement.prizes.domain import Line, PlayerResult
 from prizewire_settlement.rounds.domain.changes import RoundChange
 from prizewire_settlement.rounds.domain.model import (
     Disownment,
-    Entry,
     Refusal,
     ResultPart,
     Round,
-    RoundEvent,
     RoundState,
     Settlement,
     Transition,
 )
 
 
-@dataclass(slots=True)
-class RoundChanges:
-    """What one transaction changes. ``new`` are the ids in ``rounds`` that had no row before. ``disownments`` may be of
-    rounds without any report yet. ``events`` are published in their order.
-    """
-
-    rounds: dict[UUID, Round] = field(default_factory=dict)
-    new: set[UUID] = field(default_factory=set)
-    transitions: list[Transition] = field(default_factory=list)
-    parts: dict[tuple[UUID, int, int], ResultPart] = field(default_factory=dict)
-    settlements: list[Settlement] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-    disownments: list[Disownment] = field(default_factory=list)
-    events: list[RoundEvent] = field(default_factory=list)
-
-
-class RoundStore(Protocol):
+class UnitOfWork(Campaigns, Protocol):
     """Rounds and what belongs to them, inside one transaction. Every call is a fixed number of statements."""
 
     async def competitions(self, ids: Collection[str]) -> dict[str, Competition]:
@@ -79,10 +60,13 @@ class RoundStore(Protocol):
         open dispute holds finality. Nor is a refused round.
         """
 
-    async def save(self, changes: RoundChanges) -> None:
-        """Write everything. A round that another transaction began at the same time fails the transaction as a
-        serialization failure: the whole batch is then decided again. A round that was disowned before it had a row is
-        stored as a disowned one. Of each settlement the first refusal is kept, of each round the first disownment.
+    async def save(self, changes: Sequence[RoundChange], *, disownments: Sequence[Disownment] = ()) -> None:
+        """Write all changes, and publish their events in their order. Nothing is written where nothing changed.
+
+        A round that another transaction began at the same time fails the transaction as a serialization failure: the
+        whole batch is then decided again. A round that was disowned before it had a row is stored as a disowned one;
+        ``disownments`` may be of rounds without any report yet. Of each settlement the first refusal is kept, of each
+        round the first disownment.
         """
 
 
@@ -215,50 +199,3 @@ class Queries(Protocol):
 
     async def rounds_of(self, correlation_id: str) -> list[RoundRecord]:
         """Rounds bound to a correlation id, oldest first."""
-
-
-class EventSink(Protocol):
-    """Publishes events in the transaction of their changes."""
-
-    async def publish(self, events: Sequence[RoundEvent]) -> None:
-        """Publish events, in this order."""
-
-
-@dataclass(slots=True, kw_only=True)
-class UnitOfWork:
-    """The stores of one transaction. ``add`` collects changes, ``save`` writes all of them with their events."""
-
-    rounds: RoundStore
-    campaigns: Campaigns
-    events: EventSink
-    changes: RoundChanges = field(default_factory=RoundChanges)
-
-    def add(self, change: RoundChange, *, new: bool = False) -> None:
-        """Collect what one report or decision changes. ``new``: its round has no row yet."""
-        if change.round is None:
-            return
-        changes, found = self.changes, change.round
-        changes.rounds[found.id] = found
-        if new:
-            changes.new.add(found.id)
-        changes.transitions.extend(change.transitions)
-        if change.part is not None:
-            changes.parts[found.id, change.part.result_version, change.part.part] = change.part
-        if change.settlement is not None:
-            changes.settlements.append(change.settlement)
-        if change.entry is not None:
-            changes.entries.append(change.entry)
-        if change.refusal is not None:
-            changes.refusals.append(change.refusal)
-        changes.events.extend(change.events)
-
-    async def save(self) -> None:
-        """Write the collected changes and publish their events in the order in which they were added.
-
-        Nothing is written where nothing was added.
-        """
-        if not self.changes.rounds and not self.changes.disownments:
-            return
-        await self.rounds.save(self.changes)
-        if self.changes.events:
-            await self.events.publish(self.changes.events)

@@ -31,7 +31,7 @@ from prizewire_settlement.competitions.storage import Competitions, PostgresCamp
 from prizewire_settlement.rounds.domain.model import MatchReport, RoundState
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.rounds.handlers.resolution import finalize_due
-from prizewire_settlement.rounds.ports import RoundStore, UnitOfWork
+from prizewire_settlement.rounds.ports import UnitOfWork
 from prizewire_settlement.rounds.storage import writes
 from prizewire_settlement.rounds.storage.rounds import Rounds
 from services.settlement.tests.fakes import (
@@ -52,7 +52,7 @@ from services.settlement.tests.fakes import (
 )
 from services.settlement.tests.service import Opener, Service
 
-Store = Callable[[], AbstractAsyncContextManager[RoundStore]]
+Store = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
 Keeper = Callable[[], AbstractAsyncContextManager[CompetitionStore]]
 HOUR = timedelta(hours=1)
 SERIALIZATION_FAILURE = "40001"
@@ -76,9 +76,11 @@ async def stores(request: pytest.FixtureRequest, open_service: Opener) -> AsyncI
     assets = AssetRegistry({asset.code: asset for asset in (EURC, XLM)})
 
     @asynccontextmanager
-    async def rounds() -> AsyncIterator[RoundStore]:
+    async def rounds() -> AsyncIterator[UnitOfWork]:
         async with service.db.transaction() as tx:
-            yield Rounds(tx, rules=RuleReader(assets), consumer="settlement.matches")
+            yield Rounds(
+                tx, rules=RuleReader(assets), consumer="settlement.matches", outbox=service.runtime.outbox
+            )
 
     @asynccontextmanager
     async def keeper() -> AsyncIterator[CompetitionStore]:
@@ -148,26 +150,14 @@ async def test_changes_of_sources_are_found_by_version(stores: tuple[Store, Keep
         assert (await found.source_changes([("cup", 3, 5)]))["cup"] == (eve,)
 
 
-class Events:
-    """Discards events."""
-
-    async def publish(self, events: object) -> None:
-        del events
-
-
-def unit_of_work(store: RoundStore) -> UnitOfWork:
-    """A unit of work over one store: its events are discarded, and nothing asks for campaigns."""
-    return UnitOfWork(rounds=store, campaigns=FakeWorld(), events=Events())
-
-
-async def take(store: RoundStore, *reports: MatchReport) -> Applied:
+async def take(store: UnitOfWork, *reports: MatchReport) -> Applied:
     """Admit all reports, and apply them."""
-    admitted = await admit_reports(reports, store=store)
+    admitted = await admit_reports(reports, unit_of_work=store)
     assert admitted.refused == {}
     return await apply_reports(
         reports,
         competitions=admitted.competitions,
-        unit_of_work=unit_of_work(store),
+        unit_of_work=store,
         now=NOW,
         lines_per_part=1_000,
     )
@@ -233,9 +223,7 @@ async def test_rounds_are_due_when_their_window_has_passed(stores: tuple[Store, 
 
     async def finalize(limit: int) -> int:
         async with rounds() as found:
-            return await finalize_due(
-                unit_of_work=unit_of_work(found), now=NOW + HOUR, actor="x", limit=limit
-            )
+            return await finalize_due(unit_of_work=found, now=NOW + HOUR, actor="x", limit=limit)
 
     async with rounds() as found:
         assert await found.due(now=NOW + HOUR - timedelta(microseconds=1), limit=9) == []
@@ -252,7 +240,8 @@ async def transaction(
     reader = RuleReader(AssetRegistry({"EURC": EURC}))
     async with service.db.transaction() as tx:
         await tx.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms}")
-        yield Rounds(tx, rules=reader, consumer="settlement.matches"), Competitions(tx, rules=reader)
+        rounds = Rounds(tx, rules=reader, consumer="settlement.matches", outbox=service.runtime.outbox)
+        yield rounds, Competitions(tx, rules=reader)
 
 
 async def test_one_of_two_transactions_that_begin_a_round_is_retried(open_service: Opener) -> None:

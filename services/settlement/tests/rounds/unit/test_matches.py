@@ -89,7 +89,7 @@ async def test_a_batch_costs_the_same_calls_whatever_its_size(world: FakeWorld) 
     few, world.calls = world.calls, []
     await apply(world, *(completed(f"x{n}") for n in range(300)))
     assert world.calls == few
-    assert few == ["competitions", "rounds", "save", "publish"]
+    assert few == ["competitions", "rounds", "save"]
 
 
 async def test_the_same_result_again_has_no_effect(world: FakeWorld) -> None:

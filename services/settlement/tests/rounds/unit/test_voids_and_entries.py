@@ -154,7 +154,7 @@ async def test_entries_cost_one_question_for_a_batch(world: FakeWorld) -> None:
     assert "entered" not in world.calls
     world.calls.clear()
     await apply(world, *(entered(f"p{n}") for n in range(300)))
-    assert world.calls == ["competitions", "rounds", "entered", "save", "publish"]
+    assert world.calls == ["competitions", "rounds", "entered", "save"]
 
 
 async def test_two_sources_do_not_void_each_others_matches(world: FakeWorld) -> None:

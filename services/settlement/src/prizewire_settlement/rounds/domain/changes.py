@@ -13,7 +13,6 @@ from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.rounds.domain.model import (
     EDGES,
     Cause,
-    Corrected,
     Entered,
     Entry,
     MatchReport,
@@ -42,9 +41,12 @@ KnownParts = Mapping[tuple[int, int], ResultPart]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundChange:
-    """What one report or decision changes about a round. Without a round it changes nothing."""
+    """What one report or decision changes about a round. Without a round it changes nothing. ``new``: the round has no row
+    yet.
+    """
 
     round: Round | None = None
+    new: bool = False
     transitions: tuple[Transition, ...] = ()
     part: ResultPart | None = None
     settlement: Settlement | None = None
@@ -97,12 +99,6 @@ def new_round(
         created_at=now,
         updated_at=now,
     )
-
-
-def cause_of(report: MatchReport) -> Cause:
-    """A game server's report as a cause."""
-    reason = report.reason if isinstance(report, Corrected | Voided) else None
-    return Cause(kind=report.kind, id=report.event_id, actor=report.source, reason=reason)
 
 
 _ALLOWED: Final = frozenset((edge.before, edge.after) for edge in EDGES)
@@ -172,7 +168,7 @@ def report_progress(*, report: Progress, current: Round, rule: Rule, now: dateti
     if current.state in _BEGUN or (current.state is RoundState.OPEN and not report.closed):
         return NO_CHANGE
     goal = RoundState.CLOSED if report.closed else RoundState.OPEN
-    moved, transitions = move(current, goal, cause=cause_of(report), now=now)
+    moved, transitions = move(current, goal, cause=report.cause, now=now)
     moved = replace(moved, version=moved.version + 1)
     event = RoundProgressed(
         round=moved,
@@ -206,7 +202,7 @@ def report_entered(
     if rule.entry_fee is None:
         detail = f"rule {rule.version} of {rule.competition} asks for no entry fee"
         raise ReportRefused(Reason.ENTRY_NOT_OFFERED, detail)
-    moved, transitions = move(current, RoundState.OPEN, cause=cause_of(report), now=now)
+    moved, transitions = move(current, RoundState.OPEN, cause=report.cause, now=now)
     events: list[RoundEvent] = []
     version = moved.version + (2 if transitions else 1)
     moved = replace(moved, version=version, updated_at=now)
@@ -236,7 +232,7 @@ def report_entered(
 
 def report_voided(*, report: Voided, current: Round, now: datetime) -> RoundChange:
     """The match does not count. See ``void``."""
-    return void(current=current, cause=cause_of(report), now=now)
+    return void(current=current, cause=report.cause, now=now)
 
 
 def void(*, current: Round, cause: Cause, now: datetime) -> RoundChange:

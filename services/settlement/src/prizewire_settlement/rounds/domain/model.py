@@ -226,6 +226,7 @@ class MatchReport:
     """What every report says. ``correlation_id`` is None where the game server sends none; ``at`` is its time of
     the fact; ``keyid`` names the key of the signature, where there is one. ``waited`` is True for a report that came
     earlier and was parked until it could be applied. ``reporter`` is the person who answers for it, None for a game server's.
+    ``reason`` is that of a correction or a void.
     """
 
     event_id: str
@@ -240,6 +241,12 @@ class MatchReport:
     proof: Proof
     waited: bool = False
     reporter: str | None = None
+    reason: str | None = None
+
+    @property
+    def cause(self) -> Cause:
+        """The report as the cause of a change."""
+        return Cause(kind=self.kind, id=self.event_id, actor=self.source, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

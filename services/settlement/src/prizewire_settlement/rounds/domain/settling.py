@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from prizewire_settlement.competitions.domain.model import Rule
-from prizewire_settlement.prizes.domain import Line, PlayerResult, Prizes, assert_settlement, settle_result
+from prizewire_settlement.prizes.domain import Line, PlayerResult, Prizes, settle_result
 from prizewire_settlement.rounds.domain.acceptance import AcceptedPart
-from prizewire_settlement.rounds.domain.changes import NO_CHANGE, RoundChange, move, path, transitions_along
+from prizewire_settlement.rounds.domain.changes import NO_CHANGE, RoundChange, move, transitions_along
 from prizewire_settlement.rounds.domain.model import (
     HAS_RESULT,
     Cause,
@@ -17,6 +17,7 @@ from prizewire_settlement.rounds.domain.model import (
     RoundSettled,
     RoundState,
     Settlement,
+    Transition,
 )
 
 
@@ -46,14 +47,14 @@ def settle(
     """
     final = not rule.dispute_window
     goal = RoundState.FINALIZED if final else RoundState.SETTLED
-    edges = path(before=current.state, after=goal)
+    _, taken = move(current, goal, cause=cause, now=now)
     return _settled(
         part=accepted.part,
         reporters=accepted.reporters,
         result_version=accepted.part.result_version,
         waiting_since=_still_waiting(accepted, current),
-        prizes=_prizes(rule, results),
-        edges=edges,
+        prizes=settle_result(rule=rule, results=results),
+        taken=taken,
         final_at=now + rule.dispute_window,
         final=final,
         current=current,
@@ -85,7 +86,7 @@ def correct(
         ReportRefused: what ``prizes.settle_result`` refuses.
     """
     assert current.final_at is not None, "a correction follows a settlement"
-    prizes = _prizes(rule, results)
+    prizes = settle_result(rule=rule, results=results)
     if prizes.lines == tuple(before):
         moved = replace(
             current,
@@ -100,7 +101,7 @@ def correct(
         result_version=accepted.part.result_version,
         waiting_since=_still_waiting(accepted, current),
         prizes=prizes,
-        edges=_again(current),
+        taken=_again(current, cause=cause, now=now),
         final_at=current.final_at,
         final=current.state is RoundState.FINALIZED,
         current=current,
@@ -135,8 +136,8 @@ def resettle(
         reporters=tuple(sorted({*reporters, cause.actor})),
         result_version=current.result_version,
         waiting_since=current.waiting_since,
-        prizes=_prizes(rule, results),
-        edges=_again(current),
+        prizes=settle_result(rule=rule, results=results),
+        taken=_again(current, cause=cause, now=now),
         final_at=current.final_at,
         final=current.state is RoundState.FINALIZED,
         current=replace(current, rule_version=rule.version),
@@ -148,18 +149,12 @@ def resettle(
     )
 
 
-def _again(current: Round) -> list[tuple[RoundState, RoundState]]:
-    """The steps of a settled round to another settlement, and to finality where it was final."""
+def _again(current: Round, *, cause: Cause, now: datetime) -> tuple[Transition, ...]:
+    """The transitions of a settled round to another settlement, and to finality where it was final."""
     edges = [(current.state, RoundState.RESOLVED), (RoundState.RESOLVED, RoundState.SETTLED)]
     if current.state is RoundState.FINALIZED:
         edges.append((RoundState.SETTLED, RoundState.FINALIZED))
-    return edges
-
-
-def _prizes(rule: Rule, results: Sequence[PlayerResult]) -> Prizes:
-    prizes = settle_result(rule=rule, results=results)
-    assert_settlement(fees=prizes.fees, unclaimed=prizes.unclaimed, lines=prizes.lines)
-    return prizes
+    return transitions_along(current, *edges, cause=cause, now=now)
 
 
 def _settled(
@@ -169,7 +164,7 @@ def _settled(
     result_version: int,
     waiting_since: datetime | None,
     prizes: Prizes,
-    edges: Sequence[tuple[RoundState, RoundState]],
+    taken: tuple[Transition, ...],
     final_at: datetime,
     final: bool,
     current: Round,
@@ -198,8 +193,8 @@ def _settled(
     )
     moved = replace(
         current,
-        state=edges[-1][1],
-        state_seq=current.state_seq + len(edges),
+        state=taken[-1].after,
+        state_seq=taken[-1].seq,
         version=current.version + parts,
         settlement_version=settlement.version,
         result_version=result_version,
@@ -210,7 +205,7 @@ def _settled(
     )
     return RoundChange(
         round=moved,
-        transitions=transitions_along(current, *edges, cause=cause, now=now),
+        transitions=taken,
         part=part,
         settlement=settlement,
         events=tuple(

@@ -18,7 +18,6 @@ from prizewire_settlement.rounds.domain.acceptance import (
 from prizewire_settlement.rounds.domain.changes import (
     NO_CHANGE,
     RoundChange,
-    cause_of,
     check_binding,
     new_round,
     report_entered,
@@ -37,7 +36,7 @@ from prizewire_settlement.rounds.domain.model import (
     Voided,
 )
 from prizewire_settlement.rounds.domain.settling import correct, settle, wait
-from prizewire_settlement.rounds.ports import RoundStore, UnitOfWork
+from prizewire_settlement.rounds.ports import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +75,9 @@ class _Loaded:
     lines: dict[UUID, tuple[Line, ...]] = field(default_factory=dict)
 
 
-async def admit_reports(reports: Sequence[MatchReport], *, store: RoundStore) -> Admitted:
+async def admit_reports(reports: Sequence[MatchReport], *, unit_of_work: UnitOfWork) -> Admitted:
     """Authenticate reports. This reads competitions only and changes nothing."""
-    competitions = await store.competitions({report.competition for report in reports})
+    competitions = await unit_of_work.competitions({report.competition for report in reports})
     refused: dict[int, ReportRefused] = {}
     for index, report in enumerate(reports):
         try:
@@ -102,7 +101,7 @@ async def apply_reports(
     lines of one ``round.settled``.
     """
     applied = Applied({})
-    store = unit_of_work.rounds
+    changes: list[RoundChange] = []
     admitted = [
         (
             index,
@@ -112,55 +111,55 @@ async def apply_reports(
         )
         for index, report in enumerate(reports)
     ]
-    loaded = await _load(store, admitted, now=now, lines_per_part=lines_per_part)
+    loaded = await _load(unit_of_work, admitted, now=now, lines_per_part=lines_per_part)
     for index, subject, report, competition in admitted:
         try:
-            change = await _decide(report, subject, competition, loaded, store)
+            change = await _decide(report, subject, competition, loaded, unit_of_work)
         except ReportRefused as refused:
             applied.refused[index] = refused
             continue
         if change.round is not None:
-            unit_of_work.add(change, new=subject not in loaded.rounds)
+            changes.append(replace(change, new=subject not in loaded.rounds))
             _follow(change, change.round, loaded)
             _count(change, applied)
-    await unit_of_work.save()
+    await unit_of_work.save(changes)
     return applied
 
 
 async def _load(
-    store: RoundStore,
+    unit_of_work: UnitOfWork,
     admitted: Sequence[tuple[int, UUID, MatchReport, Competition]],
     *,
     now: datetime,
     lines_per_part: int,
 ) -> _Loaded:
     rules = {(c.id, c.rule.version): c.rule for _, _, _, c in admitted}
-    rounds = await store.rounds({subject for _, subject, _, _ in admitted})
+    rounds = await unit_of_work.rounds({subject for _, subject, _, _ in admitted})
     older = {(found.competition, found.rule_version) for found in rounds.values()} - rules.keys()
     if older:
-        rules.update(await store.rules(older))
+        rules.update(await unit_of_work.rules(older))
     completed = {
         subject for _, subject, report, _ in admitted if subject in rounds and isinstance(report, Completed)
     }
-    parts = await store.parts(completed) if completed else {}
+    parts = await unit_of_work.parts(completed) if completed else {}
     entering = {
         (subject, report.player)
         for _, subject, report, _ in admitted
         if isinstance(report, Entered) and subject in rounds
     }
-    entered = await store.entered(entering) if entering else {}
+    entered = await unit_of_work.entered(entering) if entering else {}
     begun: dict[str, tuple[int, int]] = {}
     for _, subject, _, competition in admitted:
         if subject in completed and rounds[subject].competition == competition.id:
             first, _ = begun.get(competition.id, (competition.rule.version, 0))
             begun[competition.id] = (min(first, rounds[subject].rule_version), competition.rule.version)
     stale = [(name, first, last) for name, (first, last) in begun.items() if first < last]
-    changes = await store.source_changes(stale) if stale else {}
+    changes = await unit_of_work.source_changes(stale) if stale else {}
     return _Loaded(rounds, rules, parts, entered, changes, now, lines_per_part)
 
 
 async def _decide(
-    report: MatchReport, subject: UUID, competition: Competition, loaded: _Loaded, store: RoundStore
+    report: MatchReport, subject: UUID, competition: Competition, loaded: _Loaded, unit_of_work: UnitOfWork
 ) -> RoundChange:
     current = loaded.rounds.get(subject)
     if current is None:
@@ -174,7 +173,7 @@ async def _decide(
         check_binding(report=report, known=current)
     now = current.time_of_change(loaded.now)
     if isinstance(report, Completed):
-        return await _decide_result(report, current, loaded, store, now=now)
+        return await _decide_result(report, current, loaded, unit_of_work, now=now)
     rule = loaded.rules[current.competition, current.rule_version]
     if isinstance(report, Progress):
         return report_progress(report=report, current=current, rule=rule, now=now)
@@ -192,7 +191,7 @@ async def _decide(
 
 
 async def _decide_result(
-    report: Completed, current: Round, loaded: _Loaded, store: RoundStore, *, now: datetime
+    report: Completed, current: Round, loaded: _Loaded, unit_of_work: UnitOfWork, *, now: datetime
 ) -> RoundChange:
     report, rule = _with_reporter(report, current, loaded)
     known = loaded.parts.get(current.id, {})
@@ -202,10 +201,10 @@ async def _decide_result(
         accepted = accept_completed(report=report, current=current, rule=rule, known=known, now=now)
     if accepted is None:
         return NO_CHANGE
-    cause = cause_of(report)
+    cause = report.cause
     if not accepted.whole:
         return wait(accepted=accepted, current=current, cause=cause, now=now)
-    results = await _whole_result(accepted.part, known, store)
+    results = await _whole_result(accepted.part, known, unit_of_work)
     if not isinstance(report, Corrected):
         return settle(
             accepted=accepted,
@@ -218,7 +217,7 @@ async def _decide_result(
         )
     before = loaded.lines.get(current.id)
     if before is None:
-        before = await store.lines(current.id, current.settlement_version)
+        before = await unit_of_work.lines(current.id, current.settlement_version)
     return correct(
         accepted=accepted,
         results=results,
@@ -247,7 +246,7 @@ def _with_reporter(report: Completed, current: Round, loaded: _Loaded) -> tuple[
 
 
 async def _whole_result(
-    part: ResultPart, known: Mapping[tuple[int, int], ResultPart], store: RoundStore
+    part: ResultPart, known: Mapping[tuple[int, int], ResultPart], unit_of_work: UnitOfWork
 ) -> Sequence[PlayerResult]:
     """All player results of a result that ``part`` completes. Stored documents are read only here."""
     if part.parts == 1:
@@ -259,7 +258,7 @@ async def _whole_result(
     }
     here[part.part] = part.results
     if not all(here.values()):
-        stored = await store.results(part.round_id, part.result_version)
+        stored = await unit_of_work.results(part.round_id, part.result_version)
         here = {number: found or stored[number] for number, found in here.items()}
     return [result for number in sorted(here) for result in here[number]]
 

@@ -21,8 +21,9 @@ async def record_refusals(refusals: Sequence[Refusal], *, unit_of_work: UnitOfWo
 
     A refusal of a settlement that was superseded meanwhile, or of a voided round, is stored and marks nothing.
     """
-    rounds = await unit_of_work.rounds.rounds({refusal.round_id for refusal in refusals})
+    rounds = await unit_of_work.rounds({refusal.round_id for refusal in refusals})
     recorded = RecordedRefusals([], {})
+    changes: list[RoundChange] = []
     for index, refusal in enumerate(refusals):
         current = rounds.get(refusal.round_id)
         if current is None or refusal.version > current.settlement_version:
@@ -33,8 +34,8 @@ async def record_refusals(refusals: Sequence[Refusal], *, unit_of_work: UnitOfWo
             moved = replace(current, refused_at=refusal.at, updated_at=current.time_of_change(refusal.at))
             recorded.refused.append((moved, refusal))
         rounds[refusal.round_id] = moved
-        unit_of_work.add(RoundChange(round=moved, refusal=refusal))
-    await unit_of_work.save()
+        changes.append(RoundChange(round=moved, refusal=refusal))
+    await unit_of_work.save(changes)
     return recorded
 
 
@@ -46,9 +47,9 @@ async def record_disownments(
     Returns each with its round; None where settlement has no such round, which holds for most forged rounds. A round that
     is reported later is disowned from its first report on. A voided round stays as it is.
     """
-    rounds = await unit_of_work.rounds.rounds({disownment.round_id for disownment in disownments})
+    rounds = await unit_of_work.rounds({disownment.round_id for disownment in disownments})
     recorded: list[tuple[Round | None, Disownment]] = []
-    unit_of_work.changes.disownments.extend(disownments)
+    changes: list[RoundChange] = []
     for disownment in disownments:
         current = rounds.get(disownment.round_id)
         if current is not None and current.disowned_at is None:
@@ -61,7 +62,7 @@ async def record_disownments(
                 updated_at=current.time_of_change(at),
             )
             rounds[current.id] = current
-            unit_of_work.add(RoundChange(round=current))
+            changes.append(RoundChange(round=current))
         recorded.append((current, disownment))
-    await unit_of_work.save()
+    await unit_of_work.save(changes, disownments=disownments)
     return recorded

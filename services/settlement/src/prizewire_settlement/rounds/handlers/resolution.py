@@ -13,7 +13,7 @@ from prizewire_settlement.rounds.domain.acceptance import accept_resolved
 from prizewire_settlement.rounds.domain.changes import RESOLVE, RoundChange, finalize, void
 from prizewire_settlement.rounds.domain.model import Cause, Round, RoundState
 from prizewire_settlement.rounds.domain.settling import correct, resettle, settle
-from prizewire_settlement.rounds.ports import RoundStore, UnitOfWork
+from prizewire_settlement.rounds.ports import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,7 @@ async def resolve_round(
         ReportRefused: ``illegal_transition`` for a voided round, or to void a final one that rewards does not refuse;
             or what the rule cannot rank or pay.
     """
-    store = unit_of_work.rounds
-    current = (await store.rounds([round_id])).get(round_id)
+    current = (await unit_of_work.rounds([round_id])).get(round_id)
     if current is None:
         raise RoundMissing(round_id)
     now = current.time_of_change(now)
@@ -57,12 +56,11 @@ async def resolve_round(
     else:
         _check_not_disowned(current)
         change = await _let_stand(
-            tuple(results), current, cause, store=store, now=now, lines_per_part=lines_per_part
+            tuple(results), current, cause, unit_of_work=unit_of_work, now=now, lines_per_part=lines_per_part
         )
     if change.round is None:
         return Resolved(current, current, changed=False)
-    unit_of_work.add(change)
-    await unit_of_work.save()
+    await unit_of_work.save([change])
     return Resolved(current, change.round, changed=bool(change.transitions))
 
 
@@ -85,8 +83,7 @@ async def resettle_round(
         RuleInvalid: rewards could never book the prizes of the rule in force either.
         ReportRefused: what the rule in force cannot rank or pay.
     """
-    store = unit_of_work.rounds
-    current = (await store.rounds([round_id])).get(round_id)
+    current = (await unit_of_work.rounds([round_id])).get(round_id)
     if current is None:
         raise RoundMissing(round_id)
     _check_not_disowned(current)
@@ -95,12 +92,12 @@ async def resettle_round(
             "round_not_refused",
             f"rewards has not refused round {round_id}: only a refused round is resettled",
         )
-    rule = (await store.competitions([current.competition]))[current.competition].rule
+    rule = (await unit_of_work.competitions([current.competition]))[current.competition].rule
     key = (current.competition, current.rule_version)
-    _check_mended(rule, was=(await store.rules([key]))[key])
-    check_campaign(rule, await unit_of_work.campaigns.campaign(rule.campaign))
-    parts = await store.results(round_id, current.result_version)
-    heads = (await store.parts([round_id])).get(round_id, {})
+    _check_mended(rule, was=(await unit_of_work.rules([key]))[key])
+    check_campaign(rule, await unit_of_work.campaign(rule.campaign))
+    parts = await unit_of_work.results(round_id, current.result_version)
+    heads = (await unit_of_work.parts([round_id])).get(round_id, {})
     change = resettle(
         results=[result for number in sorted(parts) for result in parts[number]],
         reporters={
@@ -115,8 +112,7 @@ async def resettle_round(
         lines_per_part=lines_per_part,
     )
     assert change.round is not None, "a resettled round changes its state"
-    unit_of_work.add(change)
-    await unit_of_work.save()
+    await unit_of_work.save([change])
     return Resolved(current, change.round, changed=True)
 
 
@@ -150,12 +146,12 @@ async def _let_stand(
     current: Round,
     cause: Cause,
     *,
-    store: RoundStore,
+    unit_of_work: UnitOfWork,
     now: datetime,
     lines_per_part: int,
 ) -> RoundChange:
     key = (current.competition, current.rule_version)
-    rule = (await store.rules([key]))[key]
+    rule = (await unit_of_work.rules([key]))[key]
     accepted = accept_resolved(results=results, current=current, cause=cause, now=now)
     if current.settlement_version == 0:
         return settle(
@@ -170,7 +166,7 @@ async def _let_stand(
     return correct(
         accepted=accepted,
         results=results,
-        before=await store.lines(current.id, current.settlement_version),
+        before=await unit_of_work.lines(current.id, current.settlement_version),
         current=current,
         rule=rule,
         cause=cause,
@@ -181,9 +177,9 @@ async def _let_stand(
 
 async def finalize_due(*, unit_of_work: UnitOfWork, now: datetime, actor: str, limit: int = 500) -> int:
     """Make at most ``limit`` due rounds final. Returns how many there were."""
-    due = await unit_of_work.rounds.due(now=now, limit=limit)
+    due = await unit_of_work.due(now=now, limit=limit)
     cause = Cause(kind="dispute_window_passed", id=None, actor=actor)
-    for current in due:
-        unit_of_work.add(finalize(current=current, cause=cause, now=current.time_of_change(now)))
-    await unit_of_work.save()
+    await unit_of_work.save(
+        [finalize(current=current, cause=cause, now=current.time_of_change(now)) for current in due]
+    )
     return len(due)

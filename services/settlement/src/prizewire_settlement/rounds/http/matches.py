@@ -194,7 +194,7 @@ class _Intake:
             if refusal is not None:
                 raise _problem(refusal)
             subject = round_id(source=event.source, match_id=event.data.match_id)
-            found = (await action.unit_of_work.rounds.rounds([subject])).get(subject)
+            found = (await action.unit_of_work.rounds([subject])).get(subject)
             assert found is not None, "an event without a refusal has its round"
             return 202, report_answer(found, event_id=event.id)
 

@@ -11,20 +11,26 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, fetch, later, send_now
+from prizewire_chassis.outbox import Outbox
 from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
-from prizewire_settlement.competitions.storage import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
+from prizewire_settlement.competitions.storage import (
+    COMPETITION_COLUMNS,
+    RULE_COLUMNS,
+    PostgresCampaigns,
+    RuleReader,
+)
 from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import Line, PlayerResult
 from prizewire_settlement.rounds.domain.acceptance import results_of
+from prizewire_settlement.rounds.domain.changes import RoundChange
 from prizewire_settlement.rounds.domain.model import (
     Disownment,
-    Refusal,
     ResultPart,
     Round,
     Settlement,
     Transition,
 )
-from prizewire_settlement.rounds.ports import RoundChanges
+from prizewire_settlement.rounds.messages import Messages
 from prizewire_settlement.rounds.storage.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
 from prizewire_settlement.rounds.storage.writes import (
     DISOWNMENT,
@@ -52,13 +58,14 @@ async def corrections_ready(tx: AsyncConnection, *, consumer: str) -> list[int]:
     return [row.id for row in rows]
 
 
-class Rounds:
-    """The port ``RoundStore`` over one transaction. ``consumer`` names the consumer of match events, whose parked
+class Rounds(PostgresCampaigns):
+    """The port ``UnitOfWork`` over one transaction. ``consumer`` names the consumer of match events, whose parked
     corrections hold finality.
     """
 
-    def __init__(self, tx: AsyncConnection, *, rules: RuleReader, consumer: str) -> None:
-        self._tx = tx
+    def __init__(self, tx: AsyncConnection, *, rules: RuleReader, consumer: str, outbox: Outbox) -> None:
+        super().__init__(tx)
+        self._messages = Messages(tx, outbox=outbox)
         self._rules = rules
         self._consumer = consumer
 
@@ -125,38 +132,47 @@ class Rounds:
         rows = await self._tx.execute(_DUE, {"now": now, "limit": limit, "consumer": self._consumer})
         return [round_of(row) for row in rows]
 
-    async def save(self, changes: RoundChanges) -> None:
+    async def save(self, changes: Sequence[RoundChange], *, disownments: Sequence[Disownment] = ()) -> None:
         """See the port."""
-        if changes.disownments:
-            await self._save_disownments(changes.disownments)
-        await self._save_transitions(changes)
-        if changes.parts:
-            await self._save_parts(list(changes.parts.values()))
-            if any(key not in changes.new for key, _, _ in changes.parts):
+        rounds = {one.round.id: one.round for one in changes if one.round is not None}
+        if not rounds and not disownments:
+            return
+        created = {one.round.id for one in changes if one.round is not None and one.new}
+        if disownments:
+            await later(self._tx, DISOWNMENTS, _columns(disownments, DISOWNMENT))
+        await self._save_transitions([step for one in changes for step in one.transitions])
+        parts = {
+            (one.part.round_id, one.part.result_version, one.part.part): one.part
+            for one in changes
+            if one.part is not None
+        }
+        if parts:
+            await later(self._tx, RESULTS, _columns(list(parts.values()), PART))
+            if any(key not in created for key, _, _ in parts):
                 # An earlier part is replaced. The database refuses this once the round names the result as the one that stands.
                 await send_now(self._tx)
-        new = [found for found in changes.rounds.values() if found.id in changes.new]
-        moved = [found for found in changes.rounds.values() if found.id not in changes.new]
+        new = [found for found in rounds.values() if found.id in created]
+        moved = [found for found in rounds.values() if found.id not in created]
         if new:
             await later(self._tx, ROUNDS_INSERT, _columns(new, ROUND))
         if moved:
             await later(self._tx, ROUNDS_UPDATE, _columns(moved, ROUND))
-        if changes.settlements:
-            await later(self._tx, SETTLEMENTS, _columns(changes.settlements, SETTLEMENT))
-            await self._save_lines(changes.settlements)
-        if changes.entries:
-            await later(self._tx, ENTRIES, _columns(changes.entries, ENTRY))
-        if changes.refusals:
-            await self._save_refusals(changes.refusals)
+        settlements = [one.settlement for one in changes if one.settlement is not None]
+        if settlements:
+            await later(self._tx, SETTLEMENTS, _columns(settlements, SETTLEMENT))
+            await self._save_lines(settlements)
+        entries = [one.entry for one in changes if one.entry is not None]
+        if entries:
+            await later(self._tx, ENTRIES, _columns(entries, ENTRY))
+        refusals = [one.refusal for one in changes if one.refusal is not None]
+        if refusals:
+            await later(self._tx, REFUSALS, _columns(refusals, REFUSAL))
+        events = [event for one in changes for event in one.events]
+        if events:
+            await self._messages.publish(events)
 
-    async def _save_disownments(self, disownments: list[Disownment]) -> None:
-        await later(self._tx, DISOWNMENTS, _columns(disownments, DISOWNMENT))
-
-    async def _save_refusals(self, refusals: list[Refusal]) -> None:
-        await later(self._tx, REFUSALS, _columns(refusals, REFUSAL))
-
-    async def _save_transitions(self, changes: RoundChanges) -> None:
-        paths = [list(steps) for _, steps in groupby(changes.transitions, key=_CAUSED)]
+    async def _save_transitions(self, transitions: Sequence[Transition]) -> None:
+        paths = [list(steps) for _, steps in groupby(transitions, key=_CAUSED)]
         if not paths:
             return
         steps = [path[-1] for path in paths]
@@ -177,9 +193,6 @@ class Rounds:
                 "reasons": [step.cause.reason for step in steps],
             },
         )
-
-    async def _save_parts(self, parts: list[ResultPart]) -> None:
-        await later(self._tx, RESULTS, _columns(parts, PART))
 
     async def _save_lines(self, settlements: list[Settlement]) -> None:
         rounds: list[UUID] = []
@@ -212,7 +225,7 @@ class Rounds:
             )
 
 
-def _columns(items: list[Any], columns: tuple[Column, ...]) -> dict[str, list[Any]]:
+def _columns(items: Sequence[Any], columns: tuple[Column, ...]) -> dict[str, list[Any]]:
     """Objects of the domain as one array for each column."""
     return {f"{name}s": [read(item) for item in items] for name, _, read in columns}
 
