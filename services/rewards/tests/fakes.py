@@ -792,23 +792,21 @@ class _Parties(_Port):
 
     async def keep(self, credited: Sequence[tuple[Account, CreditParties]]) -> None:
         for wallet, credited_by in credited:
-            known = await self.of_wallet(wallet)
+            known = self.store.wallet_parties.get(wallet, NO_PARTIES)
             self.store.wallet_parties[wallet] = CreditParties(
-                sorted_parties([*known.parties, *credited_by.parties]),
-                tuple(sorted({*known.one_person, *credited_by.one_person})),
+                (*known.parties, *credited_by.parties), (*known.one_person, *credited_by.one_person)
             )
 
-    async def of_wallet(self, wallet: Account) -> CreditParties:
-        return self.store.wallet_parties.get(wallet, NO_PARTIES)
-
-    async def forget(self, wallet: Account) -> None:
+    async def take(self, wallet: Account, *, whole: bool) -> CreditParties:
+        found = self.store.wallet_parties.get(wallet, NO_PARTIES)
         refundable = any(
             (entry.player, entry.asset, entry.state) == (wallet.owner, wallet.asset, EntryState.PAID)
             and entry.from_winnings
             for entry in self.store.entries.values()
         )
-        if not refundable:
+        if whole and not refundable:
             self.store.wallet_parties.pop(wallet, None)
+        return found
 
 
 class _Openings(_Port):

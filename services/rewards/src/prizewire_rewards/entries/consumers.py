@@ -26,7 +26,7 @@ from prizewire_rewards.entries.handlers.ending import close_entries
 from prizewire_rewards.entries.handlers.entering import RoundSnapshot, enter, load_snapshot
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
+from prizewire_rewards.ledger.consumers import amount_of, same_subject
 from prizewire_rewards.payouts.ports import PayoutTools
 
 ENTRY_TYPES: Final = frozenset(
@@ -75,17 +75,16 @@ def _round(
     correlation: str,
     assets: AssetRegistry,
 ) -> EntryRound:
-    asset = None if fee is None else asset_of(fee.asset, assets)
-    amount = None if fee is None or asset is None else minor_of(asset, fee.amount)
-    free = not amount
+    amount = None if fee is None else amount_of(assets, fee.asset, fee.amount)
+    charged = amount if amount is not None and amount.minor else None
     return EntryRound(
         round_id=data.round_id,
         match_id=data.match_id,
         match_source=data.match_source,
         competition=data.competition,
         correlation_id=correlation,
-        asset=None if free or asset is None else asset.code,
-        fee=None if free else amount,
+        asset=None if charged is None else charged.asset.code,
+        fee=None if charged is None else charged.minor,
     )
 
 

@@ -178,7 +178,7 @@ class FeeWithdrawalController(Controller):
         """Nothing moves yet. An amount above the balance is refused. A second withdrawal of the same fees under the same
         reference is refused as well, unless the first was rejected or `repeated_reference` confirms another transfer.
         """
-        amount = context.amounts.minor(context.amounts.asset(data.asset), data.amount)
+        amount = context.amounts.parse(data.asset, data.amount).minor
 
         async def file(action: _Action) -> tuple[int, FeeWithdrawalAnswer]:
             withdrawal = FeeWithdrawal(

@@ -33,6 +33,15 @@ class Amounts:
             raise Problem(status=status, code="asset_unknown", detail=self.assets.refusal_of(code))
         return asset
 
+    def parse(self, code: str, amount: str) -> Amount:
+        """An amount of the asset ``code``.
+
+        Raises:
+            Problem: as ``asset`` and ``minor``.
+        """
+        asset = self.asset(code)
+        return Amount(asset, self.minor(asset, amount))
+
     def minor(self, asset: Asset, amount: str) -> int:
         """Minor units of a decimal text.
 

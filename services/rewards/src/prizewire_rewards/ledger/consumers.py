@@ -1,6 +1,6 @@
-"""Readers of subjects, assets and amounts of events, for the consumers of several features."""
+"""Readers of subjects and amounts of events, for the consumers of several features."""
 
-from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_money import Amount, AssetRegistry, InvalidAmount
 from prizewire_rewards.errors import Refused
 from prizewire_rewards.ledger.domain.records import INTAKE_MAX
 
@@ -15,29 +15,21 @@ def same_subject(subject: str, identifier: object) -> None:
         raise Refused("event_mismatch", f"the subject {subject} is not {identifier}", park=False)
 
 
-def asset_of(code: str, assets: AssetRegistry) -> Asset:
-    """Find an asset by its code.
+def amount_of(assets: AssetRegistry, code: str, amount: str) -> Amount:
+    """Convert a decimal text to an amount of the asset ``code``.
 
     Raises:
-        Refused: ``asset_unknown``.
+        Refused: ``asset_unknown``; ``invalid_amount``; ``amount_too_large``: it exceeds what an account of the ledger may
+            hold.
     """
     asset = assets.get(code)
     if asset is None:
         raise Refused("asset_unknown", assets.refusal_of(code))
-    return asset
-
-
-def minor_of(asset: Asset, amount: str) -> int:
-    """Convert a decimal text to minor units.
-
-    Raises:
-        Refused: ``invalid_amount``; ``amount_too_large``: it exceeds what an account of the ledger may hold.
-    """
     try:
-        minor = Amount.parse(asset, amount).minor
+        parsed = Amount.parse(asset, amount)
     except InvalidAmount as error:
         raise Refused("invalid_amount", str(error)) from None
-    if minor > INTAKE_MAX:
-        detail = f"{asset.describe(minor)} is more than {asset.describe(INTAKE_MAX)}, the most that an account may hold"
+    if parsed.minor > INTAKE_MAX:
+        detail = f"{asset.describe(parsed.minor)} is more than {asset.describe(INTAKE_MAX)}, the most that an account may hold"
         raise Refused("amount_too_large", detail)
-    return minor
+    return parsed

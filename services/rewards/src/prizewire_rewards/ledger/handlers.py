@@ -30,7 +30,6 @@ from prizewire_rewards.ledger.domain.records import (
     Event,
     Party,
     Transition,
-    sorted_parties,
 )
 from prizewire_rewards.ledger.ports import LedgerPorts
 
@@ -264,4 +263,4 @@ def credit_parties(deciders: Iterable[Party], *, others: Iterable[Party] = ()) -
     """The parties of an amount. ``deciders`` decided who gets it; ``others`` are parties who did not decide that."""
     deciders = list(deciders)
     alone = one_person(ContractParty(PartyRole(role), subject) for role, subject in deciders)
-    return CreditParties(sorted_parties([*deciders, *others]), () if alone is None else (alone,))
+    return CreditParties((*deciders, *others), () if alone is None else (alone,))

@@ -86,7 +86,7 @@ class Receivables(Protocol):
 
 
 class Parties(Protocol):
-    """Parties of money. They are only added; ``forget`` alone removes those of a wallet that is paid out completely."""
+    """Parties of money. They are only added; ``take`` alone removes those of a wallet that is paid out completely."""
 
     async def add_source(self, source: str, party: Party) -> None:
         """Add a party to a pool, a funding account, or the facts of a player. A known party stays unchanged."""
@@ -104,13 +104,9 @@ class Parties(Protocol):
         """Store the parties of credits to players' winnings. The caller has posted the credits."""
         ...
 
-    async def of_wallet(self, wallet: Account) -> CreditParties:
-        """The parties of the money in a player's winnings. The caller holds the wallet's lock."""
-        ...
-
-    async def forget(self, wallet: Account) -> None:
-        """Delete the parties of winnings that are paid out completely, unless an entry fee that they paid may still be
-        refunded. The caller holds the wallet's lock.
+    async def take(self, wallet: Account, *, whole: bool) -> CreditParties:
+        """The parties of the money that leaves a player's winnings. The caller holds the wallet's lock. With ``whole`` all
+        of it leaves: its parties are deleted, unless an entry fee that they paid may still be refunded.
         """
         ...
 

@@ -5,7 +5,7 @@ from typing import Any
 from prizewire_chassis.inbox import Incoming
 from prizewire_contracts.events import payouts as payout_events
 from prizewire_money import AssetRegistry
-from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
+from prizewire_rewards.ledger.consumers import amount_of, same_subject
 from prizewire_rewards.payouts.domain.commands import (
     ClosePayout,
     MarkPaid,
@@ -66,7 +66,7 @@ def _payout_command(item: Incoming, *, assets: AssetRegistry) -> PayoutEvent | N
         return MarkReturned(
             payout_id=data.payout_id,
             asset=data.asset,
-            amount=minor_of(asset_of(data.asset, assets), data.amount),
+            amount=amount_of(assets, data.asset, data.amount).minor,
             return_ref=data.return_ref,
             cause=event.id,
         )
@@ -83,12 +83,12 @@ def _payout_command(item: Incoming, *, assets: AssetRegistry) -> PayoutEvent | N
 def _paid(data: payout_events.PayoutPaid, *, cause: str, assets: AssetRegistry) -> MarkPaid:
     fee = 0
     if data.fee_borne_by == "platform" and data.fee.strip("0."):
-        fee = minor_of(asset_of(data.fee_asset, assets), data.fee)
+        fee = amount_of(assets, data.fee_asset, data.fee).minor
     return MarkPaid(
         payout_id=data.payout_id,
         player=data.player,
         asset=data.asset,
-        amount=minor_of(asset_of(data.asset, assets), data.amount),
+        amount=amount_of(assets, data.asset, data.amount).minor,
         rail=data.rail,
         rail_type=data.rail_type,
         fee_asset=data.fee_asset,

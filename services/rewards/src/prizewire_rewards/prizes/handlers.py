@@ -10,7 +10,7 @@ from prizewire_contracts import ids
 from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.campaigns.domain.caps import OWN_SETTINGS, CapKey, CapLine, exceeded_cap, keys_of
 from prizewire_rewards.campaigns.domain.model import Campaign
-from prizewire_rewards.ledger.domain.records import CreditParties, Party, settings_writers, sorted_parties
+from prizewire_rewards.ledger.domain.records import CreditParties, Party, settings_writers
 from prizewire_rewards.ledger.handlers import credit_parties
 from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
 from prizewire_rewards.prizes.domain.states import RewardState
@@ -199,4 +199,4 @@ def organizer_fee_parties(settlement: Settlement, campaign: Campaign) -> CreditP
     organizer, so each writer counts as one person who alone decided.
     """
     writers = {subject for role, subject in settlement.parties if role == PartyRole.RULE_WRITER}
-    return CreditParties(sorted_parties([*settlement.parties, *campaign.parties]), tuple(sorted(writers)))
+    return CreditParties((*settlement.parties, *campaign.parties), tuple(writers))

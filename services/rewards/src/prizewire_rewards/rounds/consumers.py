@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from prizewire_chassis.inbox import Incoming
 from prizewire_contracts.canonical import canonical_bytes, canonical_hash
 from prizewire_contracts.events import settlements as settlement_events
 from prizewire_money import Asset, AssetRegistry
-from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
+from prizewire_rewards.ledger.consumers import amount_of, same_subject
 from prizewire_rewards.ledger.domain.records import sorted_parties
 from prizewire_rewards.prizes.domain.model import Line, Settlement
 from prizewire_rewards.rounds.domain.commands import (
@@ -53,10 +54,10 @@ def _settled(
 ) -> dict[str, Any]:
     data = event.data
     same_subject(event.subject, data.round_id)
-    asset = asset_of(data.asset, assets)
-    part = data.part
+    part, read = data.part, partial(amount_of, assets, data.asset)
+    gross = read(data.gross)
     lines = tuple(
-        Line(line.line, line.player, line.place, minor_of(asset, line.amount), part) for line in data.lines
+        Line(line.line, line.player, line.place, read(line.amount).minor, part) for line in data.lines
     )
     settlement = Settlement(
         round_id=data.round_id,
@@ -67,13 +68,13 @@ def _settled(
         settlement_version=data.settlement_version,
         rule_version=data.rule_version,
         campaign=data.campaign,
-        asset=asset.code,
-        gross=minor_of(asset, data.gross),
-        platform_fee=minor_of(asset, data.fees.platform),
-        organizer_fee=minor_of(asset, data.fees.organizer),
+        asset=gross.asset.code,
+        gross=gross.minor,
+        platform_fee=read(data.fees.platform).minor,
+        organizer_fee=read(data.fees.organizer).minor,
         organizer_player=data.fees.organizer_player,
-        net=minor_of(asset, data.net),
-        unclaimed=minor_of(asset, data.unclaimed),
+        net=read(data.net).minor,
+        unclaimed=read(data.unclaimed).minor,
         parts=data.parts,
         lines_total=data.lines_total,
         digest=data.digest,

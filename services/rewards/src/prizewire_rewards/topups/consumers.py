@@ -14,7 +14,7 @@ from prizewire_contracts.events import payouts as payout_events
 from prizewire_money import AssetRegistry
 from prizewire_rewards import metrics
 from prizewire_rewards.errors import Refused
-from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
+from prizewire_rewards.ledger.consumers import amount_of, same_subject
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.topups.domain import CreditTopup, ReversalKind, ReverseTopup, TopupCommand, WinDispute
 from prizewire_rewards.topups.handlers import apply_topup_events, lock_intakes
@@ -46,12 +46,12 @@ def topup_command(item: Incoming, *, assets: AssetRegistry) -> TopupCommand | No
     if isinstance(event, payout_events.TopupCompletedEvent):
         data = event.data
         same_subject(event.subject, data.topup_id)
-        asset = asset_of(data.asset, assets)
+        amount = amount_of(assets, data.asset, data.amount)
         return CreditTopup(
             topup_id=data.topup_id,
             player=data.player,
-            asset=asset.code,
-            amount=minor_of(asset, data.amount),
+            asset=amount.asset.code,
+            amount=amount.minor,
             rail=data.rail,
             reference=data.reference,
             correlation_id=event.correlationid,
@@ -61,15 +61,14 @@ def topup_command(item: Incoming, *, assets: AssetRegistry) -> TopupCommand | No
         return None
     reversal = event.data
     same_subject(event.subject, reversal.topup_id)
-    asset = asset_of(reversal.asset, assets)
-    amount = minor_of(asset, reversal.amount)
+    amount = amount_of(assets, reversal.asset, reversal.amount)
     kind = _REVERSALS.get(type(event))
     if kind is None:
         return WinDispute(
             topup_id=reversal.topup_id,
             player=reversal.player,
-            asset=asset.code,
-            amount=amount,
+            asset=amount.asset.code,
+            amount=amount.minor,
             rail=reversal.rail,
             reference=reversal.reversal_ref,
             cause=event.id,
@@ -77,8 +76,8 @@ def topup_command(item: Incoming, *, assets: AssetRegistry) -> TopupCommand | No
     return ReverseTopup(
         topup_id=reversal.topup_id,
         player=reversal.player,
-        asset=asset.code,
-        amount=amount,
+        asset=amount.asset.code,
+        amount=amount.minor,
         rail=reversal.rail,
         reference=reversal.reversal_ref,
         kind=kind,

@@ -179,7 +179,7 @@ class CampaignController(Controller):
         view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
             raise _unknown(campaign_id)
-        amount = context.amounts.minor(context.amounts.asset(view.asset), data.amount)
+        amount = context.amounts.parse(view.asset, data.amount).minor
 
         async def fund(action: _Action) -> tuple[int, CampaignAnswer]:
             command = FundCampaign(
@@ -234,11 +234,7 @@ class CampaignController(Controller):
         view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
             raise _unknown(campaign_id)
-        amount = (
-            None
-            if data.amount is None
-            else context.amounts.minor(context.amounts.asset(view.asset), data.amount)
-        )
+        amount = None if data.amount is None else context.amounts.parse(view.asset, data.amount).minor
 
         async def withdraw(action: _Action) -> tuple[int, CampaignAnswer]:
             command = WithdrawFromCampaign(

@@ -58,6 +58,11 @@ Party = tuple[str, str]
 """Role and subject, as ``prizewire_contracts.parties`` has them."""
 
 
+def sorted_parties(parties: Iterable[Party]) -> tuple[Party, ...]:
+    """Sort the parties and drop repetitions."""
+    return tuple(sorted({(str(role), subject) for role, subject in parties}))
+
+
 @dataclass(frozen=True, slots=True)
 class CreditParties:
     """The parties of an amount, sorted and without repetition. ``one_person`` lists each person who alone decided who gets
@@ -67,13 +72,12 @@ class CreditParties:
     parties: tuple[Party, ...] = ()
     one_person: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parties", sorted_parties(self.parties))
+        object.__setattr__(self, "one_person", tuple(sorted(set(self.one_person))))
+
 
 NO_PARTIES: Final = CreditParties()
-
-
-def sorted_parties(parties: Iterable[Party]) -> tuple[Party, ...]:
-    """Sort the parties and drop repetitions."""
-    return tuple(sorted({(str(role), subject) for role, subject in parties}))
 
 
 def campaign_source(campaign: UUID) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_rewards.ledger.domain.accounts import Account
 from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableView
-from prizewire_rewards.ledger.domain.records import CreditParties, Party, sorted_parties
+from prizewire_rewards.ledger.domain.records import CreditParties, Party
 
 
 class SqlReceivables:
@@ -203,18 +203,16 @@ class SqlParties:
             columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
             await later(self._tx, _KEEP, columns)
 
-    async def of_wallet(self, wallet: Account) -> CreditParties:
+    async def take(self, wallet: Account, *, whole: bool) -> CreditParties:
         """See the port."""
-        found = await self._tx.execute(_OF_WALLET, {"player": wallet.owner, "asset": wallet.asset})
-        rows = found.all()
+        key = {"player": wallet.owner, "asset": wallet.asset}
+        rows = (await self._tx.execute(_OF_WALLET, key)).all()
+        if whole and rows:
+            await self._tx.execute(_FORGET, key)
         return CreditParties(
-            sorted_parties((row.role, row.subject) for row in rows),
-            tuple(sorted({row.subject for row in rows if row.alone})),
+            tuple((row.role, row.subject) for row in rows),
+            tuple(row.subject for row in rows if row.alone),
         )
-
-    async def forget(self, wallet: Account) -> None:
-        """See the port."""
-        await self._tx.execute(_FORGET, {"player": wallet.owner, "asset": wallet.asset})
 
 
 _ADD_SOURCE = text(

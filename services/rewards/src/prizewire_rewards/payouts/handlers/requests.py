@@ -66,10 +66,8 @@ async def request_payout(
         )
         rule.check(asset, amount=command.amount, requested_today=requested)
     wallet = Account(Kind.WINNINGS, command.player, asset.code)
-    credited_by = await ports.parties.of_wallet(wallet)
-    if balance == command.amount and credited_by.parties:
-        # The payout has the parties now. Its give-back stores them with the wallet again.
-        await ports.parties.forget(wallet)
+    # The payout has the parties then. Its give-back stores them with the wallet again.
+    credited_by = await ports.parties.take(wallet, whole=balance == command.amount)
     payout = make_payout(
         payout_id=command.id,
         method=method,

@@ -176,7 +176,7 @@ class OperatorPayoutController(Controller):
     ) -> Response[OperatorPayoutAnswer]:
         """Move the money into a payout request to an address in clear text. The filer may not approve it."""
         view = await _view(context, data.funding_account, status=422)
-        amount = context.amounts.minor(context.amounts.asset(view.asset), data.amount)
+        amount = context.amounts.parse(view.asset, data.amount).minor
 
         async def create(action: _Action) -> tuple[int, OperatorPayoutAnswer]:
             command = OperatorPayout(
@@ -230,7 +230,7 @@ async def _move(
     key: str | None,
 ) -> Response[FundingAnswer]:
     view = await _view(context, name)
-    amount = context.amounts.minor(context.amounts.asset(view.asset), data.amount)
+    amount = context.amounts.parse(view.asset, data.amount).minor
 
     async def book(action: _Action) -> tuple[int, FundingAnswer]:
         command = MoveFunding(

@@ -319,7 +319,7 @@ def arrives_of(amounts: Amounts, entry: HistoryEntry) -> str | None:
     left = entry.amount - entry.payout.fee
     rail = entry.payout.rail
     if rail is not None and rail.borne_by == "recipient" and rail.asset == entry.asset:
-        left -= amounts.minor(amounts.asset(rail.asset), rail.amount)
+        left -= amounts.parse(rail.asset, rail.amount).minor
     return amounts.text(entry.asset, left)
 
 

@@ -109,15 +109,14 @@ class WalletController(Controller):
         key: RequiredKey = None,
     ) -> Response[PayoutAskedAnswer]:
         """Move winnings into a payout request. It is paid by the named payout method, or by the default one."""
-        asset = context.amounts.asset(data.asset)
-        amount = context.amounts.minor(asset, data.amount)
+        amount = context.amounts.parse(data.asset, data.amount)
 
         async def ask(action: _Action) -> tuple[int, PayoutAskedAnswer]:
             command = RequestPayout(
                 id=action.id,
                 player=request.user.player,
-                asset=asset.code,
-                amount=amount,
+                asset=amount.asset.code,
+                amount=amount.minor,
                 method_id=data.method_id,
                 pay_asset=data.pay_asset,
             )

@@ -161,17 +161,17 @@ async def _load(
 async def _decide(
     report: MatchReport, subject: UUID, competition: Competition, loaded: _Loaded, unit_of_work: UnitOfWork
 ) -> RoundChange:
-    current = loaded.rounds.get(subject)
+    current, now = loaded.rounds.get(subject), loaded.now
     if current is None:
         bound = report.correlation_id or str(
             match_correlation_id(source=report.source, match_id=report.match_id)
         )
         current = new_round(
-            report=report, round_id=subject, correlation_id=bound, rule=competition.rule, now=loaded.now
+            report=report, round_id=subject, correlation_id=bound, rule=competition.rule, now=now
         )
     else:
         check_binding(report=report, known=current)
-    now = current.time_of_change(loaded.now)
+        now = current.time_of_change(now)
     if isinstance(report, Completed):
         return await _decide_result(report, current, loaded, unit_of_work, now=now)
     rule = loaded.rules[current.competition, current.rule_version]
