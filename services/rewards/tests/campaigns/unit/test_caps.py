@@ -15,7 +15,8 @@ from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState, De
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings, Caps
 from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
 from prizewire_rewards.prizes.domain.states import RewardState
-from prizewire_rewards.prizes.handlers import CapBook, give_back, recount
+from prizewire_rewards.prizes.handlers import give_back, recount
+from prizewire_rewards.rounds.handlers.settling import CapBook
 from services.rewards.tests.fakes import MemoryStore
 from services.rewards.tests.rig import ASSETS
 

@@ -11,8 +11,8 @@ from prizewire_rewards.ledger.domain.receivables import WriteOff
 from prizewire_rewards.ledger.handlers import write_off
 from prizewire_rewards.payouts.domain.commands import RequestPayout
 from prizewire_rewards.payouts.handlers.requests import request_payout
-from prizewire_rewards.prizes.handlers import CapBook
 from prizewire_rewards.rounds.handlers.held import release_held
+from prizewire_rewards.rounds.handlers.settling import CapBook
 from services.rewards.tests.rig import Match, Rig, closed_event, closure_of, method_event
 
 POOL = [("funder", "admin"), ("rule_writer", "admin")]

@@ -11,8 +11,8 @@ from prizewire_rewards.campaigns.domain.settings import CampaignSettings, RiskTh
 from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Kind
 from prizewire_rewards.prizes.domain.model import Line, Settlement
-from prizewire_rewards.prizes.handlers import CapBook
 from prizewire_rewards.rounds.handlers.held import reject_held, release_held
+from prizewire_rewards.rounds.handlers.settling import CapBook
 from services.rewards.tests.rig import Match, Rig, method_event
 
 LINES = [("ann", "50.00"), ("bob", "30.00"), ("cat", "20.00")]

@@ -15,7 +15,6 @@ from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.prizes.domain.booking import check_lines, check_settlement, check_sums
 from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
-from prizewire_rewards.prizes.handlers import CapBook
 from prizewire_rewards.rounds.domain.commands import (
     CorrectRound,
     FinalizeRound,
@@ -34,6 +33,7 @@ from prizewire_rewards.rounds.handlers.player_funds import load_player_funds
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.handlers.saving import save_changes
 from prizewire_rewards.rounds.handlers.settling import (
+    CapBook,
     RefusalBook,
     SettlementResult,
     book_together,

@@ -1,19 +1,21 @@
-"""Rounds of one part are settled or finalized together, or refused."""
+"""Rounds of one part are settled or finalized together, within the caps of their campaigns, or refused."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
+from prizewire_contracts import ids
+from prizewire_rewards.campaigns.domain.caps import OWN_SETTINGS, CapKey, CapLine, exceeded_cap, keys_of
 from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState
 from prizewire_rewards.errors import IllegalTransition, NeverBookable, Refused
-from prizewire_rewards.ledger.domain.records import step
+from prizewire_rewards.ledger.domain.records import settings_writers, step
 from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.prizes.domain.booking import check_settlement, fee_moves, finality_moves
-from prizewire_rewards.prizes.domain.model import RefusedRound, RewardEventKind, Round, Settlement
+from prizewire_rewards.prizes.domain.model import Line, RefusedRound, RewardEventKind, Round, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RewardState, RoundState
-from prizewire_rewards.prizes.handlers import CapBook
+from prizewire_rewards.prizes.ports import PrizePorts
 from prizewire_rewards.rounds.domain.commands import (
     FinalizeRound,
     RoundCommand,
@@ -194,6 +196,104 @@ class RefusalBook:
         if self._fresh:
             await ports.rounds.refuse(self._fresh, now=now)
             await ports.messages.publish([RoundRefused(refused=refused) for refused in self._fresh])
+
+
+@dataclass(slots=True)
+class CapBook:
+    """The counts of caps in one transaction, applied to one round after the other."""
+
+    campaigns: Mapping[UUID, Campaign]
+    day: date
+    used: dict[CapKey, int]
+    lines: dict[UUID, CapLine]
+    changed: set[CapKey] = field(default_factory=set)
+    counted: set[UUID] = field(default_factory=set)
+    codes: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    async def open(
+        cls,
+        settled: Iterable[tuple[Settlement, Iterable[Line]]],
+        *,
+        campaigns: Mapping[UUID, Campaign],
+        ports: PrizePorts,
+        now: datetime,
+    ) -> "CapBook":
+        """Load the counts that these lines concern. ``campaigns`` are locked."""
+        day = now.astimezone(UTC).date()
+        keys: set[CapKey] = set()
+        corrected: list[UUID] = []
+        for settlement, lines in settled:
+            campaign = campaigns.get(settlement.campaign)
+            if campaign is None or not campaign.capped:
+                continue
+            for line in lines:
+                keys.update(keys_of(campaign=campaign.id, player=line.player, day=day))
+                if settlement.settlement_version > 1:
+                    corrected.append(ids.reward_id(round_id=settlement.round_id, player=line.player))
+        if not keys:
+            return cls(campaigns, day, {}, {})
+        known = await ports.caps.lines(corrected) if corrected else {}
+        for was in known.values():
+            keys.update(keys_of(campaign=was.campaign, player=was.player, day=was.day))
+        return cls(campaigns, day, await ports.caps.lock(keys), known)
+
+    def held(self, settlement: Settlement, lines: Iterable[Line]) -> dict[int, str]:
+        """Count a round's lines in their order. Returns the code of each line that is held, by line number. Lines of
+        players who created the campaign or ever changed its settings are always held.
+
+        A held line does not count. A line that counts already (of a correction) counts with its new amount on the day on
+        which it was settled first, and is not held.
+        """
+        campaign = self.campaigns[settlement.campaign]
+        if not campaign.capped:
+            return {}
+        found: dict[int, str] = {}
+        writers = settings_writers(campaign.parties)
+        for line in lines:
+            code = self._broken(campaign, settlement, line, writers=writers)
+            if code is None:
+                self.count(settlement, line)
+            else:
+                found[line.line] = code
+        self.codes.update(found.values())
+        return found
+
+    def count(self, settlement: Settlement, line: Line) -> None:
+        """Count a line without a check of the caps: an operator released it, or it is within the caps."""
+        reward_id = ids.reward_id(round_id=settlement.round_id, player=line.player)
+        was = self.lines.get(reward_id)
+        day = self.day if was is None else was.day
+        before = 0 if was is None else was.amount
+        self.lines[reward_id] = CapLine(reward_id, settlement.campaign, line.player, day, line.amount)
+        self.counted.add(reward_id)
+        for key in keys_of(campaign=settlement.campaign, player=line.player, day=day):
+            self.used[key] = self.used.get(key, 0) + line.amount - before
+            self.changed.add(key)
+
+    async def save(self, *, ports: PrizePorts) -> None:
+        """Store the changed counts."""
+        if self.counted:
+            await ports.caps.save(
+                {key: self.used[key] for key in self.changed},
+                [self.lines[key] for key in sorted(self.counted)],
+            )
+
+    def _broken(
+        self, campaign: Campaign, settlement: Settlement, line: Line, *, writers: Collection[str]
+    ) -> str | None:
+        if ids.reward_id(round_id=settlement.round_id, player=line.player) in self.lines:
+            return None
+        if line.player in writers:
+            return OWN_SETTINGS
+        return exceeded_cap(
+            caps=campaign.settings.caps,
+            used=self.used,
+            campaign=campaign.id,
+            player=line.player,
+            day=self.day,
+            amount=line.amount,
+        )
 
 
 def settle_command(
