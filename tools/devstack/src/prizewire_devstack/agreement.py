@@ -45,7 +45,7 @@ class Agreement:
     None where the next run has to compare everything again.
     """
 
-    looked_at: int
+    checked: int
     breaches: tuple[str, ...]
     mark: Mark | None
 
@@ -119,23 +119,23 @@ def compare(listed: Listed, *, mark: Mark | None, now: datetime) -> Agreement:
         ApiError: a service refused to answer.
     """
     odd: list[dict[str, Any]] = []
-    looked_at = 0
+    checked = 0
     newest: datetime | None = None
     oldest: datetime | None = None
     known: str | None = None
     while chunk := list(islice(listed.items, AT_ONCE)):
         answers = listed.ask([str(one[listed.key]) for one in chunk])
         odd += [one for one, _ in _differences(listed, chunk, answers)]
-        looked_at += len(chunk)
+        checked += len(chunk)
         newest = newest or _time_of(listed, chunk[0])
         oldest = _time_of(listed, chunk[-1])
         known = known or next(iter(answers), None)
     if newest is None or oldest is None:
-        return Agreement(looked_at=0, breaches=(), mark=mark)
+        return Agreement(checked=0, breaches=(), mark=mark)
     left = _those_that_stay(listed, odd)
     broken = [_time_of(listed, one) for one, _ in left]
     return Agreement(
-        looked_at=looked_at,
+        checked=checked,
         breaches=tuple(said for _, said in left),
         mark=_mark(min([newest, now - SETTLE_DOWN, *broken]), oldest=oldest, known=known, before=mark),
     )

@@ -83,7 +83,7 @@ def taken_entries(api: Api, since: datetime | None, now: datetime) -> Listed:
     )
 
 
-def asked_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
+def requested_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
     """Payouts that rewards requested, compared with payouts."""
     return Listed(
         name="payouts_are_known",
@@ -91,7 +91,7 @@ def asked_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
         at="changed_at",
         items=_items(api, "/api/rewards/payouts/asked", since=since),
         ask=lambda ids: _known(api, "/api/admin/payouts/known", "payout_id", ids),
-        differs=lambda asked, known: _of_asked(asked, known, now=now),
+        differs=lambda requested, known: _of_requested(requested, known, now=now),
     )
 
 
@@ -111,7 +111,7 @@ COMPARISONS: Final[Mapping[str, tuple[frozenset[str], Comparison]]] = {
     "prizes_are_those_settled": (frozenset({"settlement", "rewards"}), settled_rounds),
     "rounds_were_settled": (frozenset({"settlement", "rewards"}), booked_rounds),
     "entries_are_into_rounds": (frozenset({"settlement", "rewards"}), taken_entries),
-    "payouts_are_known": (frozenset({"rewards", "payouts"}), asked_payouts),
+    "payouts_are_known": (frozenset({"rewards", "payouts"}), requested_payouts),
     "payouts_were_asked_for": (frozenset({"rewards", "payouts"}), taken_payouts),
 }
 """Every comparison by its name, with the services that it asks."""
@@ -202,18 +202,21 @@ def _of_entry(entry: Item, terms: Item | None) -> str | None:
     return None
 
 
-def _of_asked(asked: Item, known: Item | None, *, now: datetime) -> str | None:
-    has = f"payout {asked['payout_id']}: rewards asked for {asked['pay_amount']} {asked['asset']}"
+def _of_requested(requested: Item, known: Item | None, *, now: datetime) -> str | None:
+    has = f"payout {requested['payout_id']}: rewards requested {requested['pay_amount']} {requested['asset']}"
     if known is None:
-        if datetime.fromisoformat(asked["requested_at"]) > now - PAYOUT_GRACE:
+        if datetime.fromisoformat(requested["requested_at"]) > now - PAYOUT_GRACE:
             return None
         return f"{has}, payouts does not know it"
-    if (name := _other_terms(asked, known)) is not None:
+    if (name := _other_terms(requested, known)) is not None:
         return f"{has}, payouts says otherwise ({name} differs)"
-    ended = asked["state"] in CLOSED
-    same = asked["state"] == known["state"] or (asked["state"], known["state"]) == ("paid", "returned")
+    ended = requested["state"] in CLOSED
+    same = requested["state"] == known["state"] or (requested["state"], known["state"]) == (
+        "paid",
+        "returned",
+    )
     if ended and not same:
-        return f"{has} and has it as {asked['state']}, payouts has it as {known['state']}"
+        return f"{has} and has it as {requested['state']}, payouts has it as {known['state']}"
     return None
 
 

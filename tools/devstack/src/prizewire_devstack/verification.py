@@ -214,7 +214,7 @@ def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agree
                 invariant=name,
                 ok=not agreed.breaches,
                 breaches=agreed.breaches,
-                looked_at=agreed.looked_at,
+                looked_at=agreed.checked,
                 compared_since=None if since is None else since.isoformat(),
             )
         )

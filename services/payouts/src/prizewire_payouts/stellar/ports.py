@@ -148,7 +148,7 @@ class Outcomes(Attempts, Protocol):
         """Signed → sent, before the send."""
         ...
 
-    async def note_asked(self, attempt: TransactionAttempt, *, ledger: int, due: datetime) -> None:
+    async def note_checked(self, attempt: TransactionAttempt, *, ledger: int, due: datetime) -> None:
         """The same bytes were sent again, or are still looked for: next look at ``due``."""
         ...
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, World
 
-WRITES = ("lease", "commit_built", "commit_sent", "note_asked", "succeed")
+WRITES = ("lease", "commit_built", "commit_sent", "note_checked", "succeed")
 """Store methods that an undisturbed payment passes; ``send`` is the node's."""
 
 

@@ -220,13 +220,13 @@ class MemoryStore:
     ) -> bool:
         self._move(attempt, TransactionState.SENT, now=now)
         stored = self.attempts[attempt.attempt_id]
-        self.attempts[attempt.attempt_id] = replace(stored, sent_ledger=ledger, asked_ledger=ledger)
+        self.attempts[attempt.attempt_id] = replace(stored, sent_ledger=ledger, checked_ledger=ledger)
         self.due[attempt.attempt_id] = due
         return True
 
-    async def note_asked(self, attempt: TransactionAttempt, *, ledger: int, due: datetime) -> None:
+    async def note_checked(self, attempt: TransactionAttempt, *, ledger: int, due: datetime) -> None:
         stored = self.attempts[attempt.attempt_id]
-        self.attempts[attempt.attempt_id] = replace(stored, asked_ledger=ledger)
+        self.attempts[attempt.attempt_id] = replace(stored, checked_ledger=ledger)
         self.due[attempt.attempt_id] = due
 
     async def to_checking(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:

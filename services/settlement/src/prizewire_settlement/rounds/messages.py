@@ -133,7 +133,7 @@ def _contract(
     if isinstance(event, RoundEntered):
         entry = event.entry
         entered = EnteredData(
-            **_about(found), entry_id=entry.id, player=entry.player, fee=_asked(entry.fee), at=event.at
+            **_about(found), entry_id=entry.id, player=entry.player, fee=_entry_fee(entry.fee), at=event.at
         )
         return RoundEnteredEvent, entered
     assert isinstance(event, RoundProgressed)
@@ -144,10 +144,10 @@ def _contract(
 
 
 def _fee(fee: Fee | None) -> EntryFee | None:
-    return None if fee is None else _asked(fee)
+    return None if fee is None else _entry_fee(fee)
 
 
-def _asked(fee: Fee) -> EntryFee:
+def _entry_fee(fee: Fee) -> EntryFee:
     return EntryFee(asset=fee.asset.code, amount=_wire(fee.asset, fee.amount))
 
 

@@ -63,8 +63,8 @@ def render(found: Verification) -> None:
     table.add_column(no_wrap=True, justify="right")
     for one in found.verdicts:
         verdict = "[green]ok[/]" if one.ok else "[bold red]BREACH[/]"
-        looked_at = "" if one.looked_at is None else f"{one.looked_at} looked at"
-        table.add_row(one.service, one.invariant, verdict, looked_at)
+        checked = "" if one.looked_at is None else f"{one.looked_at} checked"
+        table.add_row(one.service, one.invariant, verdict, checked)
     console.print(table)
     for one in found.broken:
         for breach in one.breaches or ("no breach was named",):

@@ -116,7 +116,7 @@ class Approvers:
 
     def __init__(self, api_for: Callable[[str], Api]) -> None:
         self._apis = {name: api_for(name) for name in APPROVERS}
-        self._asked: set[tuple[str, str]] = set()
+        self._requested: set[tuple[str, str]] = set()
 
     def approve(self, prizes: tuple[Prize, ...]) -> int:
         """Approve the held payouts among the prizes; return how many approvals were given."""
@@ -125,8 +125,8 @@ class Approvers:
             if prize.status != HELD or prize.payout_id is None:
                 continue
             for name, api in self._apis.items():
-                if (name, prize.payout_id) not in self._asked:
-                    self._asked.add((name, prize.payout_id))
+                if (name, prize.payout_id) not in self._requested:
+                    self._requested.add((name, prize.payout_id))
                     api.put(f"/api/admin/payouts/{prize.payout_id}/approve", {"note": "demonstration"})
                     given += 1
                     break

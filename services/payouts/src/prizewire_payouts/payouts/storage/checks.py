@@ -102,8 +102,8 @@ async def _amounts(tx: AsyncConnection) -> list[str]:
             stored = assets[row.asset].describe(row.amount_minor)
             if stored != asked:
                 breaches[f"payout {row.payout_id} is over {stored}, its intent over {asked}"] = None
-            as_asked = row.request_hash is not None and intent.issued_at <= row.requested_at.timestamp()
-            if as_asked and row.request_hash != request_hash(
+            as_requested = row.request_hash is not None and intent.issued_at <= row.requested_at.timestamp()
+            if as_requested and row.request_hash != request_hash(
                 payout_id=row.payout_id,
                 attempt_no=row.attempt_no,
                 rail=row.rail,

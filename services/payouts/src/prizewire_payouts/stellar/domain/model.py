@@ -74,7 +74,7 @@ class TransactionAttempt:
     unsigned_xdr: str | None = field(default=None, repr=False)
     signed_xdr: str | None = field(default=None, repr=False)
     sent_ledger: int | None = None
-    asked_ledger: int | None = None
+    checked_ledger: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

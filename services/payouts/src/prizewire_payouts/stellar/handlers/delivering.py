@@ -52,7 +52,7 @@ async def _send(
     if answer.status is SendStatus.ERROR:
         await store.to_checking(attempt, detail=f"the node answered ERROR {answer.code}", now=now)
     else:
-        await store.note_asked(attempt, ledger=answer.latest.sequence, due=now + options.poll)
+        await store.note_checked(attempt, ledger=answer.latest.sequence, due=now + options.poll)
 
 
 async def confirm_sent(*, store: Outcomes, rpc: ChainRpc, options: Options, now: datetime) -> bool:
@@ -75,8 +75,8 @@ async def confirm_sent(*, store: Outcomes, rpc: ChainRpc, options: Options, now:
             await store.to_checking(attempt, detail=f"the ledger holds it as {code}", now=now)
         elif found.latest.close_time > attempt.max_time:
             await store.to_checking(attempt, detail="maxTime passed", now=now)
-        elif found.latest.sequence > (attempt.asked_ledger or 0):
-            await store.note_asked(attempt, ledger=found.latest.sequence, due=now + options.poll)
+        elif found.latest.sequence > (attempt.checked_ledger or 0):
+            await store.note_checked(attempt, ledger=found.latest.sequence, due=now + options.poll)
             await _send(attempt, store=store, rpc=rpc, options=options, now=now)
         else:
             await store.postpone(attempt.attempt_id, until=now + options.poll)

@@ -89,7 +89,12 @@ async def file_evidence(
     review = await _locked(reviews, attempt_id)
     check_filer(review=review, by=by)
     evaluate_evidence(
-        review=review, outcome=outcome, tx_hash=tx_hash, ledger=ledger, report=_asked(report), after_s=None
+        review=review,
+        outcome=outcome,
+        tx_hash=tx_hash,
+        ledger=ledger,
+        report=_report_of(report),
+        after_s=None,
     )
     filed = Evidence(
         evidence_id=evidence_id,
@@ -134,7 +139,7 @@ async def confirm_evidence(
         outcome=evidence.outcome,
         tx_hash=evidence.tx_hash,
         ledger=evidence.ledger,
-        report=_asked(report),
+        report=_report_of(report),
         after_s=grace_s,
     )
     await reviews.decide(evidence_id, state=EvidenceState.CONFIRMED, by=by, note=note, now=now)
@@ -165,8 +170,8 @@ async def _locked(reviews: Reviews, attempt_id: int) -> Review:
     return review
 
 
-def _asked(report: LedgerReport | None) -> LedgerReport:
-    """The ledger is asked for whatever is in review; that it was not means that it came here only since."""
+def _report_of(report: LedgerReport | None) -> LedgerReport:
+    """The report of the ledger about a transaction in review. Without one the review began after the ledger was read."""
     if report is None:
         raise ReviewRefused("not_in_review", "the transaction came into review only now: look again")
     return report

@@ -27,7 +27,7 @@ REBUILDS_MAX = 5
 
 _S = TransactionState
 _OUTCOME_FROM = frozenset({_S.EXPORTED, _S.SIGNED, _S.SENT, _S.CHECKING})
-_NOTE_ASKED = text(
+_NOTE_CHECKED = text(
     "UPDATE stellar_attempts SET asked_ledger = :ledger, due_at = :due WHERE attempt_id = :attempt AND state = 'sent'"
 )
 _PAID = text(
@@ -78,11 +78,11 @@ class OutcomeStorage(AttemptStorage):
         return True
 
     @in_transaction
-    async def note_asked(
+    async def note_checked(
         self, tx: AsyncConnection, attempt: TransactionAttempt, *, ledger: int, due: datetime
     ) -> None:
         """Sent → sent: the same bytes were sent again, or looked up again."""
-        await tx.execute(_NOTE_ASKED, {"attempt": attempt.attempt_id, "ledger": ledger, "due": due})
+        await tx.execute(_NOTE_CHECKED, {"attempt": attempt.attempt_id, "ledger": ledger, "due": due})
 
     @in_transaction
     async def to_checking(

@@ -58,7 +58,7 @@ def attempt_of(row: Row[Any], payments: Sequence[Payment] = ()) -> TransactionAt
         unsigned_xdr=row.unsigned_xdr,
         signed_xdr=row.signed_xdr,
         sent_ledger=row.sent_ledger,
-        asked_ledger=row.asked_ledger,
+        checked_ledger=row.asked_ledger,
     )
 
 

@@ -64,7 +64,7 @@ class BookedRoundAnswer(AnswerModel):
     changed_at: Annotated[Moment, Field(description="The time of its booking or its last change.")]
 
 
-class AskedPayoutAnswer(AnswerModel):
+class RequestedPayoutAnswer(AnswerModel):
     """A requested payout with its present state in rewards."""
 
     payout_id: Id

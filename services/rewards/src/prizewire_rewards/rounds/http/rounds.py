@@ -23,7 +23,7 @@ from prizewire_rewards.payouts.domain.model import PayoutState, RequestedPayout
 from prizewire_rewards.payouts.storage.views import changed_payouts, requested_payouts
 from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.rounds.domain.commands import BookedRound, RoundSums
-from prizewire_rewards.rounds.http.answers import AskedPayoutAnswer, BookedRoundAnswer, RoundAnswer
+from prizewire_rewards.rounds.http.answers import BookedRoundAnswer, RequestedPayoutAnswer, RoundAnswer
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 from prizewire_rewards.rounds.storage import changed_rounds, round_sums
 
@@ -119,11 +119,11 @@ class AskedPayoutController(Controller):
     tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
 
     @get(guards=[require(*OVERSEERS)], summary="Requested payouts, by their ids")
-    async def known(self, *, context: NamedDependency[_Context], ids: _Ids) -> Items[AskedPayoutAnswer]:
+    async def known(self, *, context: NamedDependency[_Context], ids: _Ids) -> Items[RequestedPayoutAnswer]:
         """Unknown payouts are left out."""
         wanted = [UUID(one) for one in ids.split(",")]
         found = await context.read(lambda tx: requested_payouts(tx, wanted))
-        return Items(items=[_asked(context.amounts, one) for one in found])
+        return Items(items=[_requested(context.amounts, one) for one in found])
 
     @get(
         "/asked",
@@ -138,7 +138,7 @@ class AskedPayoutController(Controller):
         since: _Since = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
-    ) -> PageOf[AskedPayoutAnswer]:
+    ) -> PageOf[RequestedPayoutAnswer]:
         """A payout that changes while the pages are read moves to the first page, and is not on a later page."""
         size = page_limit(limit)
         begin, before = _moment(since), BY_TIME_AND_ID.read(cursor)
@@ -147,7 +147,7 @@ class AskedPayoutController(Controller):
             found,
             limit=size,
             key=lambda one: (one.changed_at, one.payout_id),
-            show=partial(_asked, context.amounts),
+            show=partial(_requested, context.amounts),
         )
 
 
@@ -188,8 +188,8 @@ def _entry(amounts: Amounts, found: ChangedEntry) -> ChangedEntryAnswer:
     )
 
 
-def _asked(amounts: Amounts, found: RequestedPayout) -> AskedPayoutAnswer:
-    return AskedPayoutAnswer(
+def _requested(amounts: Amounts, found: RequestedPayout) -> RequestedPayoutAnswer:
+    return RequestedPayoutAnswer(
         payout_id=found.payout_id,
         player=found.player,
         asset=found.asset,

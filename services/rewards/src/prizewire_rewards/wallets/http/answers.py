@@ -56,7 +56,7 @@ class WalletAnswer(AnswerModel):
     balances: list[BalanceAnswer]
 
 
-class PayoutAskedAnswer(AnswerModel):
+class PayoutRequestedAnswer(AnswerModel):
     """A payout was requested. Payouts receives it by an event: until then `GET /api/payouts/{payout_id}` answers 404."""
 
     payout_id: Id

@@ -24,9 +24,9 @@ from prizewire_rewards.wallets.domain.history import WalletBalance
 from prizewire_rewards.wallets.http.answers import (
     BalanceAnswer,
     PayoutAnswer,
-    PayoutAskedAnswer,
     PayoutCancelAnswer,
     PayoutOutcome,
+    PayoutRequestedAnswer,
     WalletAnswer,
 )
 from prizewire_rewards.wallets.http.bodies import CancelBody, PayoutBody
@@ -107,11 +107,11 @@ class WalletController(Controller):
         data: JSONBody[PayoutBody],
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
-    ) -> Response[PayoutAskedAnswer]:
+    ) -> Response[PayoutRequestedAnswer]:
         """Move winnings into a payout request. It is paid by the named payout method, or by the default one."""
         amount = context.amounts.parse(data.asset, data.amount)
 
-        async def ask(action: _Action) -> tuple[int, PayoutAskedAnswer]:
+        async def ask(action: _Action) -> tuple[int, PayoutRequestedAnswer]:
             command = RequestPayout(
                 id=action.id,
                 player=request.user.player,
@@ -124,7 +124,7 @@ class WalletController(Controller):
                 command, ports=action.unit_of_work, tools=context.tools, now=action.now
             )
             after_commit(action.tx, metrics.PAYOUTS_REQUESTED.labels("player").inc)
-            return 202, PayoutAskedAnswer(
+            return 202, PayoutRequestedAnswer(
                 payout_id=payout.id,
                 state=payout.state,
                 player_fee=context.amounts.text(payout.asset, payout.fee),
@@ -133,7 +133,7 @@ class WalletController(Controller):
 
         return await context.once(
             ask,
-            answers=PayoutAskedAnswer,
+            answers=PayoutRequestedAnswer,
             actor=request.user,
             route="POST /api/wallet/payout-request",
             key=key,
