@@ -7,6 +7,8 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from prizewire_contracts.plain_errors import plain_form
+
 METHODS: Final = ("get", "put", "post", "patch", "delete")
 STATUSES_AFTER: Final = "400"
 _FOR_DEVELOPERS: Final = re.compile(r"^(Args|Raises|Returns|Yields):", re.MULTILINE)
@@ -16,6 +18,11 @@ def faults_of(document: Mapping[str, Any]) -> list[str]:
     """The faults of a document, as sentences."""
     faults = [
         f"not valid: {error.message}" for error in OpenAPIV31SpecValidator(dict(document)).iter_errors()
+    ]
+    faults += [
+        f"a sender would read {pattern}: give its meaning in plain_errors of contracts"
+        for pattern in sorted(set(_patterns(document)))
+        if pattern in plain_form(pattern)
     ]
     for route, operation in _operations(document):
         if not operation.get("summary"):
@@ -32,6 +39,18 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
         for method in METHODS:
             if method in item:
                 yield f"{method.upper()} {path}", item[method]
+
+
+def _patterns(part: Any) -> Iterator[str]:
+    """The patterns of texts in a document."""
+    if isinstance(part, Mapping):
+        # moments are read by ``moment_of``, which refuses in words of its own
+        if isinstance(part.get("pattern"), str) and "format" not in part:
+            yield part["pattern"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for one in part:
+            yield from _patterns(one)
 
 
 def _body_faults(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:

@@ -23,6 +23,7 @@ _FORMS: Final = {
     r"^[a-z0-9][a-z0-9_-]{0,63}$": "it must have 1 to 64 lower-case letters, digits, _ and -, a letter or digit first",
     r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$": "it must have 1 to 128 letters, digits and ._:-, a letter or digit first",
     r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$": "it must have 1 to 128 letters, digits and _.:/-, a letter or digit first",
+    r"^[A-Za-z0-9:_-]{1,255}$": "it must have 1 to 255 letters, digits, colons, underscores or hyphens",
     r"^[!-~]+$": "it must have visible ASCII characters only, without a space",
     r"^[!-~]*$": "it must have visible ASCII characters only, without a space",
     r"^[0-9a-f]{64}$": "it must have exactly 64 hexadecimal digits, in lower case",
@@ -32,6 +33,7 @@ _FORMS: Final = {
     r"^[A-Za-z0-9+/=_-]+$": "it must be Base64",
 }
 """The forms of texts whose value is not shown."""
+_UUID_LIST: Final = "^[0-9a-fA-F]{8}("
 _SPACELESS: Final = r"^[^\s"
 _ONE_LINE: Final = "^[^"
 _UUID: Final = "it must be a UUID such as 22222222-2222-4222-8222-222222222222"
@@ -89,6 +91,8 @@ def plain_form(pattern: str, *, value: object = None) -> str:
         return f"{shown!r} is no {_SHOWN[pattern]}"
     if pattern in _FORMS:
         return _FORMS[pattern]
+    if pattern.startswith(_UUID_LIST):
+        return "it must be one UUID, or several with commas between"
     if pattern.startswith(_SPACELESS):
         return "it must have printable characters only, without white space"
     if pattern.startswith(_ONE_LINE):
