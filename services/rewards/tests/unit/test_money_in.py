@@ -16,7 +16,7 @@ from prizewire_rewards.entries.domain import EnterRound, EntryEnd, EntryRound, E
 from prizewire_rewards.entries.handlers.ending import close_entries
 from prizewire_rewards.entries.handlers.entering import enter, load_snapshot
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.payouts.domain.commands import RecordMethod, SetWithdrawal
 from prizewire_rewards.payouts.domain.model import Method
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
@@ -79,7 +79,7 @@ class PlayerModel:
 
         async def post(ports: Ports) -> None:
             uow = UnitOfWork(ports, now=START)
-            uow.book([move], cause=uuid4().hex, correlation_id="grant")
+            uow.bookings.append(Booking([move], cause=uuid4().hex, correlation_id="grant"))
             await uow.post()
 
         self.run(post)

@@ -52,8 +52,9 @@ class PolicyAdmission:
 
     async def save(self) -> None:
         """See the port."""
-        assert self._day is not None
-        await self._approvals.add_automatic_use(day=self._day, taken=self._allowance.taken)
+        if self._allowance.taken:
+            assert self._day is not None
+            await self._approvals.add_automatic_use(day=self._day, taken=self._allowance.taken)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,11 +88,10 @@ class ApprovalStorage:
 
     async def add_automatic_use(self, *, day: date, taken: Mapping[str, Amount]) -> None:
         """See the port."""
-        if taken:
-            codes = sorted(taken)
-            minor = [taken[code].minor for code in codes]
-            found = await self._tx.execute(_ADD_AUTOMATIC_USE, {"day": day, "assets": codes, "minor": minor})
-            assert found.rowcount == len(codes), "the assets were not locked"
+        codes = sorted(taken)
+        minor = [taken[code].minor for code in codes]
+        found = await self._tx.execute(_ADD_AUTOMATIC_USE, {"day": day, "assets": codes, "minor": minor})
+        assert found.rowcount == len(codes), "the assets were not locked"
 
 
 class PauseStorage:

@@ -35,7 +35,7 @@ from prizewire_rewards.ledger.domain.records import (
     check_reference,
     step,
 )
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
 SYSTEM = "rewards"
@@ -109,7 +109,7 @@ async def fund_campaign(
     earlier = await ports.ledger.earlier_funding(move.credit, reference=command.reference)
     repeats = check_reference(earlier, reference=command.reference, asset=asset, repeated=command.repeated)
     uow = UnitOfWork(ports, now=now)
-    uow.book([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id))
+    uow.bookings.append(Booking([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id)))
     await ports.ledger.document(
         await uow.post(),
         actor=command.actor,
@@ -157,7 +157,7 @@ async def withdraw_from_campaign(
         )
     uow = UnitOfWork(ports, now=now)
     move = withdrawal_move(campaign=str(campaign.id), asset=campaign.asset, amount=amount)
-    uow.book([move], cause=f"withdraw/{command.id}", correlation_id=str(campaign.id))
+    uow.bookings.append(Booking([move], cause=f"withdraw/{command.id}", correlation_id=str(campaign.id)))
     await uow.post()
     campaign = replace(
         campaign,

@@ -9,7 +9,7 @@ from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFou
 from prizewire_rewards.fees.domain import FeeWithdrawal, WithdrawalState, decided, withdrawal_move
 from prizewire_rewards.fees.ports import FeePorts
 from prizewire_rewards.ledger.domain.records import check_reference
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
 
@@ -70,7 +70,11 @@ async def decide_withdrawal(
     if after.state is WithdrawalState.APPROVED:
         await _covered(after, asset=tools.assets[after.asset], ports=ports)
         uow = UnitOfWork(ports, now=now)
-        uow.book([withdrawal_move(after)], cause=f"fee-withdrawal/{after.id}", correlation_id=str(after.id))
+        uow.bookings.append(
+            Booking(
+                [withdrawal_move(after)], cause=f"fee-withdrawal/{after.id}", correlation_id=str(after.id)
+            )
+        )
         await uow.post()
     await ports.fees.decide(after)
     return after

@@ -1,7 +1,7 @@
 """What one transaction records in the ledger, and how receivables and parties are decided."""
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -33,6 +33,8 @@ from prizewire_rewards.ledger.domain.records import (
 )
 from prizewire_rewards.ledger.ports import LedgerPorts
 
+_TYPE = attrgetter("type")
+
 
 class Credited(NamedTuple):
     """A credit to a wallet, its cause, and its parties."""
@@ -49,11 +51,45 @@ class Remainder(NamedTuple):
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """The moves of one cause, which are booked as one group. ``credited_by`` are the parties of what the moves credit to
+    wallets. The ids of the ``transfers``, one for each move, are the same at every repetition.
+    """
+
+    moves: Sequence[Move]
+    _: KW_ONLY
+    cause: str
+    correlation_id: str
+    credited_by: CreditParties = NO_PARTIES
+    transfers: Sequence[Transfer] = field(init=False)
+
+    def __post_init__(self) -> None:
+        transfers: list[Transfer] = []
+        for type_, run in groupby(self.moves, key=_TYPE):
+            alike = list(run)
+            added = ids.transfer_ids(cause=f"{self.cause}/{type_}", indexes=[move.ordinal for move in alike])
+            transfers += [
+                Transfer(transfer_id, type_, debit, credit, amount, self.cause, self.correlation_id)
+                for transfer_id, (_, debit, credit, amount, _) in zip(added, alike, strict=True)
+            ]
+        object.__setattr__(self, "transfers", transfers)
+
+    @property
+    def credits(self) -> list[Credited]:
+        """The credits to wallets from which debts are recovered."""
+        return [
+            Credited(Credit(move.credit, move.amount, move.ordinal), self.cause, self.credited_by)
+            for move in self.moves
+            if move.credit.kind in PAYS_DEBTS
+        ]
+
+
 class UnitOfWork:
     """Transfers, transitions of state machines and events of one transaction.
 
-    Handlers decide over loaded state and append their decisions: moves with ``book``, ``transitions`` and ``events``
-    directly. Each feature saves its own rows. ``save`` posts the transfers, recovers debts from the credits, and stores
+    Handlers decide over loaded state and append their decisions to ``bookings``, ``transitions`` and
+    ``events``. Each feature saves its own rows. ``save`` posts the transfers, recovers debts from the credits, and stores
     transitions and events.
     """
 
@@ -61,56 +97,34 @@ class UnitOfWork:
         self.now = now
         self.recoveries = 0
         """Number of credits from which a debt was recovered."""
-        self.credits: list[Credited] = []
-        """Credits to wallets whose debts were not recovered yet."""
+        self.bookings: list[Booking] = []
+        """Not posted yet."""
         self.transitions: list[Transition] = []
         self.events: list[Event] = []
         """Published in this order."""
         self._ports = ports
-        self._transfers: list[Transfer] = []
+        self._credits: list[Credited] = []
 
-    def book(
-        self,
-        moves: Iterable[Move],
-        *,
-        cause: str,
-        correlation_id: str,
-        credited_by: CreditParties = NO_PARTIES,
-    ) -> list[UUID]:
-        """Add the moves of one cause as one group. Returns the ids of their transfers, which are the same at every
-        repetition.
-
-        ``credited_by`` are the parties of what the moves credit to wallets.
-        """
-        moves = list(moves)
-        found: list[UUID] = []
-        for type_, run in groupby(moves, key=_TYPE):
-            alike = list(run)
-            added = ids.transfer_ids(cause=f"{cause}/{type_}", indexes=[move.ordinal for move in alike])
-            self._transfers += [
-                Transfer(transfer_id, type_, debit, credit, amount, cause, correlation_id)
-                for transfer_id, (_, debit, credit, amount, _) in zip(added, alike, strict=True)
-            ]
-            found += added
-        self.credits += [
-            Credited(Credit(move.credit, move.amount, move.ordinal), cause, credited_by)
-            for move in moves
-            if move.credit.kind in PAYS_DEBTS
-        ]
-        return found
+    @property
+    def credits(self) -> list[Credited]:
+        """Credits to wallets whose debts were not recovered yet."""
+        return [*self._credits, *(one for booking in self.bookings for one in booking.credits)]
 
     def step_receivable(self, step: ReceivableStep) -> None:
         """Add the transfers and the event of one change of a debt."""
-        self.book(step.moves, cause=step.debt.step_cause, correlation_id=step.debt.correlation_id)
+        debt = step.debt
+        self.bookings.append(Booking(step.moves, cause=debt.step_cause, correlation_id=debt.correlation_id))
         self.events.append(step.event)
 
     async def post(self) -> list[Transfer]:
-        """Post the transfers that were added since the last call. Returns them.
+        """Post the transfers of the bookings that were added since the last call. Returns them.
 
         Posting locks the wallets. So a debt that another transaction opens at the same time is either visible to
         ``recover_debts``, or that transaction sees the credit.
         """
-        posted, self._transfers = self._transfers, []
+        self._credits = self.credits
+        posted = [transfer for booking in self.bookings for transfer in booking.transfers]
+        self.bookings = []
         if posted:
             await self._ports.ledger.post(posted, now=self.now)
         return posted
@@ -122,7 +136,7 @@ class UnitOfWork:
         and ordinal, that are paid out in the same transaction: the wallet stores no parties of them.
         """
         await self.post()
-        credited, self.credits = self.credits, []
+        credited, self._credits = self._credits, []
         if not credited:
             return []
         debts = await self._ports.receivables.lock_open({one.credit.account for one in credited})
@@ -169,9 +183,6 @@ class UnitOfWork:
         events, self.events = self.events, []
         if events:
             await self._ports.messages.publish(events)
-
-
-_TYPE = attrgetter("type")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from prizewire_contracts.canonical import canonical_bytes, canonical_hash
 from prizewire_contracts.events import settlements as settlement_events
 from prizewire_money import Asset, AssetRegistry
 from prizewire_rewards.ledger.consumers import amount_of, same_subject
-from prizewire_rewards.ledger.domain.records import sorted_parties
 from prizewire_rewards.prizes.domain.model import Line, Settlement
 from prizewire_rewards.rounds.domain.commands import (
     CorrectRound,
@@ -80,7 +79,7 @@ def _settled(
         digest=data.digest,
         final=data.final,
         final_at=data.final_at,
-        parties=sorted_parties((party.role.value, party.subject) for party in data.parties),
+        parties=tuple((party.role.value, party.subject) for party in data.parties),
     )
     return {"settlement": settlement, "part": part, "lines": lines, "cause": event.id}
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from prizewire_rewards.errors import InvalidRequest, Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.records import check_intake
-from prizewire_rewards.ledger.handlers import Debt, UnitOfWork, open_receivables, undo_receivable
+from prizewire_rewards.ledger.handlers import Booking, Debt, UnitOfWork, open_receivables, undo_receivable
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.topups.domain import (
     TOPUP_INTAKE_MAX,
@@ -193,8 +193,10 @@ class _Batch:
         cause = f"topup/{topup.id}/{command.rail}/{command.reference}"
         receivable_id = None
         if taken:
-            self._uow.book(
-                [reversed_move(topup, amount=taken)], cause=cause, correlation_id=topup.correlation_id
+            self._uow.bookings.append(
+                Booking(
+                    [reversed_move(topup, amount=taken)], cause=cause, correlation_id=topup.correlation_id
+                )
             )
         if owed:
             debt = Debt(
@@ -269,7 +271,7 @@ class _Batch:
         """Credit a wallet. Debts of top-ups are recovered from it when it is posted."""
         self._intakes[topup.asset] += amount
         moves = [credited_move(topup, amount=amount)]
-        self._uow.book(moves, cause=cause, correlation_id=topup.correlation_id)
+        self._uow.bookings.append(Booking(moves, cause=cause, correlation_id=topup.correlation_id))
 
     def _keep(self, topup: Topup) -> None:
         self._topups[topup.id] = topup

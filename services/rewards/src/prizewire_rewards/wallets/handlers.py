@@ -7,7 +7,7 @@ from uuid import UUID
 from prizewire_contracts import ids
 from prizewire_contracts.parties import Party, PartyRole
 from prizewire_rewards.ledger.domain.accounts import TransferType
-from prizewire_rewards.ledger.handlers import UnitOfWork, credit_parties
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork, credit_parties
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, Refusal, classify, opening_move
 from prizewire_rewards.wallets.ports import WalletPorts
@@ -65,11 +65,13 @@ async def _book(openings: Sequence[Opening], *, actor: str, ports: WalletPorts, 
     uow = UnitOfWork(ports, now=now)
     credited_by = credit_parties([Party(PartyRole.IMPORTER, actor)])
     for opening in openings:
-        uow.book(
-            [opening_move(opening)],
-            cause=_cause_of(opening),
-            correlation_id=str(ids.derive("opening", opening.reference)),
-            credited_by=credited_by,
+        uow.bookings.append(
+            Booking(
+                [opening_move(opening)],
+                cause=_cause_of(opening),
+                correlation_id=str(ids.derive("opening", opening.reference)),
+                credited_by=credited_by,
+            )
         )
     posted = await uow.post()
     references = [opening.reference for opening in openings]

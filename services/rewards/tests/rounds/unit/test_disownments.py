@@ -13,7 +13,7 @@ from prizewire_rewards.campaigns.domain.model import CampaignState, Delivery
 from prizewire_rewards.campaigns.handlers import change_campaign, create_campaign, fund_campaign
 from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.prizes.domain.model import Line, Settlement
 from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.rounds.domain.commands import RoundDisowned, SettleRound, VoidRound
@@ -111,7 +111,7 @@ async def spend(store: MemoryStore, player: str, amount: int) -> int:
         uow = UnitOfWork(store.ports(), now=START)
         escrow = Account(Kind.ESCROW_WINNINGS, player, "USDC")
         move = Move(TransferType.ENTRY_FEE_HELD, wallet, escrow, amount)
-        uow.book([move], cause=f"spent/{player}", correlation_id="c")
+        uow.bookings.append(Booking([move], cause=f"spent/{player}", correlation_id="c"))
         await uow.post()
     return amount
 

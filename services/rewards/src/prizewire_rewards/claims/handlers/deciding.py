@@ -35,7 +35,7 @@ from prizewire_rewards.ledger.domain.records import (
     settings_writers,
     step,
 )
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.prizes.domain.model import Reward, RewardEventKind, RewardsMoved, Round
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
 from prizewire_rewards.prizes.handlers import give_back, prize_parties
@@ -240,9 +240,9 @@ class ClaimDecisions:
         moves of rounds. The claim's version makes it unique where a prize is given more than once.
         """
         cause = f"round/{claim.round_id}/claim/{claim.reward_id}/{claim.version}"
-        [transfer_id] = self._uow.book(
-            [move], cause=cause, correlation_id=claim.correlation_id, credited_by=credited_by
-        )
+        booking = Booking([move], cause=cause, correlation_id=claim.correlation_id, credited_by=credited_by)
+        self._uow.bookings.append(booking)
+        [transfer_id] = [transfer.id for transfer in booking.transfers]
         reward = self._rewards[claim.reward_id]
         state = step(edges=REWARD_EDGES, was=reward.state, to=to)
         self._rewards[claim.reward_id] = reward._replace(state=state, transfer_id=transfer_id)

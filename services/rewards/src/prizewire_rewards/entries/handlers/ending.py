@@ -16,7 +16,7 @@ from prizewire_rewards.entries.domain import (
 from prizewire_rewards.entries.handlers.entering import EntryCounts, cause_of, counts_of
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.ledger.domain.records import Transition
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 
 CLOSED_INLINE_MAX: Final = 200
@@ -102,7 +102,7 @@ async def _close(
     closed: list[Entry] = []
     for entry in entries:
         after, moves = close_entry(entry, end=rounds[entry.round_id].end, assets=tools.assets)
-        uow.book(moves, cause=cause_of(after), correlation_id=entry.correlation_id)
+        uow.bookings.append(Booking(moves, cause=cause_of(after), correlation_id=entry.correlation_id))
         uow.transitions.append(
             Transition(
                 "entry",

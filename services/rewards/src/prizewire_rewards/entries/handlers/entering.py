@@ -28,7 +28,7 @@ from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound, Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.records import Transition, step
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
 INSUFFICIENT: Final = "insufficient_balance"
@@ -287,7 +287,9 @@ class _Batch:
             self._put_entry(command, known, state=EntryState.REFUSED, code=INSUFFICIENT)
             return
         entry = self._put_entry(command, known, state=EntryState.PAID, split=split)
-        self._uow.book(held_moves(entry), cause=cause_of(entry), correlation_id=entry.correlation_id)
+        self._uow.bookings.append(
+            Booking(held_moves(entry), cause=cause_of(entry), correlation_id=entry.correlation_id)
+        )
 
     def _put_entry(
         self,

@@ -11,7 +11,7 @@ from prizewire_rewards.ledger.domain.records import (
     check_reference,
     funding_source,
 )
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.payouts.domain.funding import (
     FundingAccount,
@@ -137,5 +137,5 @@ async def _covered(account: FundingAccount, amount: int, *, ports: PayoutPorts, 
 
 async def _move(command: MoveFunding, move: Move, *, ports: PayoutPorts, now: datetime) -> list[Transfer]:
     uow = UnitOfWork(ports, now=now)
-    uow.book([move], cause=f"funding/{command.id}", correlation_id=str(command.id))
+    uow.bookings.append(Booking([move], cause=f"funding/{command.id}", correlation_id=str(command.id)))
     return await uow.post()

@@ -10,7 +10,7 @@ from prizewire_contracts.rails import SIGNER_RAILS
 from prizewire_rewards.errors import IllegalTransition, Refused
 from prizewire_rewards.ledger.domain.accounts import Move
 from prizewire_rewards.ledger.domain.records import Transition, step
-from prizewire_rewards.ledger.handlers import UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.payouts.domain.commands import (
     ClosePayout,
     MarkPaid,
@@ -82,11 +82,13 @@ def _add(outcome: _Outcome, *, uow: UnitOfWork, cause: str, reached: dict[Payout
     if was.state is payout.state:
         uow.events.append(IntentRenewed(payout=payout, cause=cause))
         return
-    uow.book(
-        moves,
-        cause=f"payout/{payout.id}",
-        correlation_id=payout.correlation_id,
-        credited_by=payout.credited_by,
+    uow.bookings.append(
+        Booking(
+            moves,
+            cause=f"payout/{payout.id}",
+            correlation_id=payout.correlation_id,
+            credited_by=payout.credited_by,
+        )
     )
     uow.transitions.append(
         Transition(

@@ -12,7 +12,7 @@ from prizewire_money import Amount
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.records import CreditParties, Transition, step
-from prizewire_rewards.ledger.handlers import Remainder, UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, Remainder, UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
 from prizewire_rewards.payouts.domain.funding import Destination, FundingAccount
 from prizewire_rewards.payouts.domain.model import (
@@ -90,7 +90,9 @@ async def store_request(payout: Payout, *, ports: PayoutPorts, now: datetime) ->
     """Move a new payout's money to its account, store the payout, and emit the event that requests it."""
     await ports.payouts.add([payout], now=now)
     uow = UnitOfWork(ports, now=now)
-    uow.book([requested_move(payout)], cause=f"payout/{payout.id}", correlation_id=payout.correlation_id)
+    uow.bookings.append(
+        Booking([requested_move(payout)], cause=f"payout/{payout.id}", correlation_id=payout.correlation_id)
+    )
     source = "auto" if payout.filed_by == AUTO_WITHDRAWAL else "http"
     uow.transitions.append(
         Transition(
@@ -217,7 +219,7 @@ def request_direct(
         )
         payouts[prize.reward_id] = payout
         move = requested_move(payout)._replace(ordinal=credit.ordinal)
-        uow.book([move], cause=cause, correlation_id=prize.correlation_id)
+        uow.bookings.append(Booking([move], cause=cause, correlation_id=prize.correlation_id))
     return payouts
 
 

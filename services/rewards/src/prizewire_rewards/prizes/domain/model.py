@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from prizewire_rewards.ledger.domain.records import Event, Party
+from prizewire_rewards.ledger.domain.records import Event, Party, sorted_parties
 from prizewire_rewards.prizes.domain.states import BOOKED_REWARDS, ENDED_REWARDS, RewardState, RoundState
 
 
@@ -24,7 +24,7 @@ class Line(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """The head of a settlement, which all parts of a settled round share. ``parties`` are the persons who wrote the rule,
-    who reported the result, and who released a prize of the round.
+    who reported the result, and who released a prize of the round, sorted and without repetition.
     """
 
     round_id: UUID
@@ -48,6 +48,9 @@ class Settlement:
     final: bool
     final_at: datetime
     parties: tuple[Party, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parties", sorted_parties(self.parties))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

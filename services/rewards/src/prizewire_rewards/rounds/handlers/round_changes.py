@@ -20,7 +20,7 @@ from prizewire_rewards.campaigns.domain.model import (
 from prizewire_rewards.ledger.domain.accounts import Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableStep
 from prizewire_rewards.ledger.domain.records import Event, Transition, step
-from prizewire_rewards.ledger.handlers import Debt, UnitOfWork
+from prizewire_rewards.ledger.handlers import Booking, Debt, UnitOfWork
 from prizewire_rewards.payouts.domain.model import Payout
 from prizewire_rewards.prizes.domain.booking import reserved_moves
 from prizewire_rewards.prizes.domain.model import (
@@ -233,7 +233,9 @@ class RoundChanges:
         self.receivables.append(step.debt)
         self.events.append(step.event)
         cause, correlation_id = step.debt.step_cause, step.debt.correlation_id
-        return self.uow.book(step.moves, cause=cause, correlation_id=correlation_id)[0]
+        booking = Booking(step.moves, cause=cause, correlation_id=correlation_id)
+        self.uow.bookings.append(booking)
+        return booking.transfers[0].id
 
     def change_payout(self, was: Payout, payout: Payout, *, cause: str) -> None:
         """Store a locked payout that made a transition."""
@@ -265,15 +267,19 @@ class RoundChanges:
         credited_by = prize_parties(settlement, campaign, released_by=released_by)
         fees = [move for move in moves if move.type is TransferType.ORGANIZER_FEE]
         others = [move for move in moves if move.type is not TransferType.ORGANIZER_FEE] if fees else moves
-        posted = self.uow.book(
+        booking = Booking(
             others, cause=cause, correlation_id=settlement.correlation_id, credited_by=credited_by
         )
+        self.uow.bookings.append(booking)
+        posted = [transfer.id for transfer in booking.transfers]
         if fees:
-            self.uow.book(
-                fees,
-                cause=cause,
-                correlation_id=settlement.correlation_id,
-                credited_by=organizer_fee_parties(settlement, campaign),
+            self.uow.bookings.append(
+                Booking(
+                    fees,
+                    cause=cause,
+                    correlation_id=settlement.correlation_id,
+                    credited_by=organizer_fee_parties(settlement, campaign),
+                )
             )
         self._update_rewards(settlement, others, posted)
         if campaign.delivery is Delivery.DIRECT:

@@ -68,6 +68,7 @@ async def _pay_direct_prizes(
     payouts, or the note that their player has no payout method. Returns the payouts by reward id.
     """
     uow = changes.uow
+    await uow.post()  # before the next read, so that one statement stores pools and transfers
     direct = {
         (one.cause, one.credit.ordinal): (changes.direct[one.cause], one.credit)
         for one in uow.credits
