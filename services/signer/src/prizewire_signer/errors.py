@@ -54,6 +54,7 @@ class Code(StrEnum):
     DIGESTS_OVER_CAP = "digests_over_cap"
     VOIDS_OVER_CAP = "voids_over_cap"
     DIGEST_TAKEN = "digest_taken"
+    RECORD_MISSING = "record_missing"
     # one item
     ITEM_ORDER_MISMATCH = "item_order_mismatch"
     PAYOUT_REPEATED = "payout_repeated"

@@ -69,8 +69,6 @@ class RecordedDigest:
     """A digest that was recorded, as its answer needs it."""
 
     tx_hash: bytes
-    kind: str
-    account: str
     signatures: tuple[Signature, ...]
 
 

@@ -1,12 +1,20 @@
 """Triggers of the database. Each statement is run as the owner, whom no privilege restricts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import asyncpg
 import pytest
 
 from prizewire_chassis.db import Database
 from prizewire_devstack.testing import DatabaseFactory
+from prizewire_signer.domain.states import (
+    PAYOUT_EDGES,
+    PAYOUT_STARTS,
+    SLOT_EDGES,
+    SLOT_STARTS,
+    WORK_EDGES,
+    WORK_STARTS,
+)
 from services.signer.tests.fakes import CHANNELS, intent, payment_of, request, slot_closed, transaction
 from services.signer.tests.integration.conftest import Signer
 
@@ -84,3 +92,19 @@ async def test_the_database_refuses(owner_url: str, statement: str, said: str) -
             await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "starts", "edges"),
+    [
+        ("slots", SLOT_STARTS, SLOT_EDGES),
+        ("payouts", PAYOUT_STARTS, PAYOUT_EDGES),
+        ("signing_work", WORK_STARTS, WORK_EDGES),
+    ],
+)
+async def test_edges_are_the_same_in_code_and_database(
+    signer: Signer, table: str, starts: Mapping[str, str], edges: Mapping[tuple[str, str], str]
+) -> None:
+    """The state machines of the code and those behind the triggers hold the same edges."""
+    rows = await signer.rows(f"SELECT from_state, to_state FROM {table}_state_edges")
+    assert {(row.from_state, row.to_state) for row in rows} == {*edges, *(("", state) for state in starts)}

@@ -1,10 +1,4 @@
-"""State machines in the domain and in the database's migration are the same tables."""
-
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
-import pytest
+"""The state machines of the domain are whole."""
 
 from prizewire_signer.domain.model import ALLOWED_OPERATIONS, PAYING
 from prizewire_signer.domain.states import (
@@ -18,28 +12,6 @@ from prizewire_signer.domain.states import (
     SlotState,
     WorkState,
 )
-
-MIGRATION = Path(__file__).parents[2] / "migrations/versions/0001_first.py"
-
-
-@pytest.fixture(scope="module")
-def migration() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("signer_0001", MIGRATION)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_database_enforces_the_domains_edges(migration: ModuleType) -> None:
-    """The migration's literal copies equal the domain's tables."""
-    assert set(migration.SLOT_EDGES) == set(SLOT_EDGES)
-    assert set(migration.PAYOUT_EDGES) == set(PAYOUT_EDGES)
-    assert set(migration.WORK_EDGES) == set(WORK_EDGES)
-    assert set(migration.SLOT_STARTS) == set(SLOT_STARTS)
-    assert set(migration.PAYOUT_STARTS) == set(PAYOUT_STARTS)
-    assert set(migration.WORK_STARTS) == set(WORK_STARTS)
 
 
 def test_every_edge_has_a_reason_and_every_state_is_reached() -> None:

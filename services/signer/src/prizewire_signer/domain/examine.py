@@ -52,15 +52,19 @@ class Findings:
         return self.general[0] if self.general else self.items[0][1]
 
 
-def examine(*, request: SigningRequest, transaction: Transaction, rules: Rules, now: datetime) -> Findings:
-    """Compare a request with the transaction decoded from its XDR, and both with the pinned rules.
+def examine(
+    *, request: SigningRequest, transaction: Transaction, rules: Rules, now: datetime | None
+) -> Findings:
+    """Compare a request with the transaction decoded from its XDR, and both with the pinned rules. Without ``now``, for bytes
+    that are recorded already, nothing is compared with the present time.
 
     What needs the database (slots, bindings, tombstones, limits of a day) is judged later, by ``judge``.
     """
     findings = Findings()
+    now_s = None if now is None else int(now.timestamp())
     findings.general.extend(_request_faults(request, rules))
     findings.general.extend(_approval_faults(request, rules))
-    findings.general.extend(_transaction_faults(request, transaction, rules, int(now.timestamp())))
+    findings.general.extend(_transaction_faults(request, transaction, rules, now_s))
     seen: set[UUID] = set()
     for position, (item, operation) in enumerate(zip(request.items, transaction.operations, strict=False)):
         fault = Code.PAYOUT_REPEATED if item.payout_id in seen else None
@@ -71,7 +75,7 @@ def examine(*, request: SigningRequest, transaction: Transaction, rules: Rules, 
             operation=operation,
             memo=transaction.memo,
             rules=rules,
-            now_s=int(now.timestamp()),
+            now_s=now_s,
             amounts=findings.amounts,
         )
         if fault is not None:
@@ -127,7 +131,7 @@ def _approval_faults(request: SigningRequest, rules: Rules) -> Iterable[Code]:
 
 
 def _transaction_faults(
-    request: SigningRequest, transaction: Transaction, rules: Rules, now_s: int
+    request: SigningRequest, transaction: Transaction, rules: Rules, now_s: int | None
 ) -> Iterable[Code]:
     policy = rules.policy
     if transaction.tx_hash.hex() != request.tx_hash:
@@ -175,7 +179,7 @@ def _void_faults(request: SigningRequest, transaction: Transaction) -> Iterable[
 
 
 def _time_faults(
-    request: SigningRequest, transaction: Transaction, rules: Rules, now_s: int
+    request: SigningRequest, transaction: Transaction, rules: Rules, now_s: int | None
 ) -> Iterable[Code]:
     if transaction.other_preconditions:
         yield Code.PRECONDITIONS_NOT_ALLOWED
@@ -186,8 +190,12 @@ def _time_faults(
         return
     if bounds.max_time != request.max_time:
         yield Code.TIME_BOUNDS_MISMATCH
+    if bounds.min_time > bounds.max_time:
+        yield Code.TIME_BOUNDS_MISMATCH
+    if now_s is None:
+        return
     # A transaction that becomes valid in the future would be a signature that no service monitors until then.
-    if bounds.min_time > now_s + rules.policy.clock_skew_s_max or bounds.min_time > bounds.max_time:
+    if bounds.min_time > now_s + rules.policy.clock_skew_s_max:
         yield Code.TIME_BOUNDS_MISMATCH
     if bounds.max_time <= now_s:
         yield Code.TIME_BOUNDS_PASSED
@@ -202,7 +210,7 @@ def _item_fault(
     operation: Operation,
     memo: Memo,
     rules: Rules,
-    now_s: int,
+    now_s: int | None,
     amounts: dict[UUID, Amount],
 ) -> Code | None:
     """The first fault of one payout and its operation; without a fault its amount is put into ``amounts``."""
@@ -219,7 +227,7 @@ def _item_fault(
     return None
 
 
-def _intent_fault(item: Item, position: int, rules: Rules, now_s: int) -> Code | None:
+def _intent_fault(item: Item, position: int, rules: Rules, now_s: int | None) -> Code | None:
     intent = item.intent
     if item.op != position:
         return Code.ITEM_ORDER_MISMATCH
@@ -229,7 +237,7 @@ def _intent_fault(item: Item, position: int, rules: Rules, now_s: int) -> Code |
         return Code.NETWORK_MISMATCH
     if intent.payout_id != str(item.payout_id) or intent.correlation_id != item.correlation_id:
         return Code.INTENT_MISMATCH
-    if intent.expires_at <= now_s:
+    if now_s is not None and intent.expires_at <= now_s:
         return Code.INTENT_EXPIRED
     return None
 

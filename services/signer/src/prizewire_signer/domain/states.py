@@ -65,4 +65,5 @@ WORK_EDGES: Mapping[tuple[WorkState, WorkState], str] = {
     (WorkState.QUEUED, WorkState.RECORDED): "every check passed: digest and bindings are committed",
     (WorkState.QUEUED, WorkState.REFUSED): "a check failed",
     (WorkState.RECORDED, WorkState.COMPLETED): "signed, verified, stored and answered",
+    (WorkState.RECORDED, WorkState.REFUSED): "its bytes were not approved: the database was changed",
 }

@@ -82,6 +82,9 @@ async def decide(
 ) -> Decision:
     """Record a leased request or refuse it; one transaction, committed before a key is used.
 
+    What the database says of a request allows no signature: the signed intents and the approval are compared with the
+    transaction before each use of a key.
+
     Raises:
         BindingRace: another signer bound one of the payouts in between; run the transaction again.
     """
@@ -91,15 +94,16 @@ async def decide(
     case = _Case(
         context=context, unit_of_work=unit_of_work, work=work, request=context.requests.read(work), now=now
     )
-    if work.state is WorkState.RECORDED and work.tx_hash is not None:
-        return await _ordered(case, work.tx_hash)
     try:
         transaction = context.transactions.read(case.request.xdr)
     except UnreadableTransaction as error:
         return await _refuse(case, Findings(general=[error.code]))
     digest = await unit_of_work.signing.digest(transaction.tx_hash)
     if is_repeat(request=case.request, tx_hash=transaction.tx_hash, digest=digest):
-        return await _recorded(case, transaction.tx_hash)
+        return await _repeat(case, transaction)
+    if work.state is WorkState.RECORDED:
+        # Only a change of the database makes a request recorded without a digest of its bytes.
+        return await _refuse(case, Findings(general=[Code.RECORD_MISSING]))
     findings = examine(request=case.request, transaction=transaction, rules=context.rules, now=now)
     if digest is not None:
         # The same bytes were recorded for other payouts. The network applies them once, so they cannot pay these payouts too.
@@ -173,6 +177,18 @@ async def _bind(case: _Case, transaction: Transaction, amounts: Mapping[UUID, Am
     return judged
 
 
+async def _repeat(case: _Case, transaction: Transaction) -> Decision:
+    """Bytes that were recorded before. Signatures that exist are given again. Else the request is examined again, but for its
+    times: no signature of it was published yet.
+    """
+    known = await case.unit_of_work.signing.recorded(transaction.tx_hash)
+    if not known.signatures:
+        findings = examine(request=case.request, transaction=transaction, rules=case.context.rules, now=None)
+        if not findings.clean:
+            return await _refuse(case, findings)
+    return await _recorded(case, transaction.tx_hash)
+
+
 async def _recorded(case: _Case, tx_hash: bytes) -> Decision:
     await case.unit_of_work.signing.advance(
         work=case.work,
@@ -187,8 +203,8 @@ async def _recorded(case: _Case, tx_hash: bytes) -> Decision:
 async def _ordered(case: _Case, tx_hash: bytes) -> Decision:
     recorded = await case.unit_of_work.signing.recorded(tx_hash)
     context = case.context
-    signers = [recorded.account]
-    if recorded.kind in PAYING:
+    signers = [case.request.slot.account]
+    if case.request.kind in PAYING:
         signers.append(context.rules.treasury)
     order = Order(
         work_id=case.work.work_id,

@@ -141,12 +141,8 @@ class SqlSigningStore:
         rows = (await self._tx.execute(_RECORDED, {"hash": tx_hash})).all()
         return RecordedDigest(
             tx_hash=tx_hash,
-            kind=rows[0].kind,
-            account=rows[0].account,
             signatures=tuple(
-                Signature(public_key=bytes(row.public_key), signature=bytes(row.signature))
-                for row in rows
-                if row.public_key is not None
+                Signature(public_key=bytes(row.public_key), signature=bytes(row.signature)) for row in rows
             ),
         )
 
@@ -381,10 +377,7 @@ _DIGEST_PAYOUTS_INSERT = text(
     "INSERT INTO digest_payouts (tx_hash, op, payout_id) SELECT :hash, u.n - 1, u.payout_id "
     "FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS u(payout_id, n)"
 )
-_RECORDED = text(
-    "SELECT s.account, d.kind, g.public_key, g.signature FROM digests d JOIN slots s USING (slot_id) "
-    "LEFT JOIN signatures g USING (tx_hash) WHERE d.tx_hash = :hash ORDER BY g.position"
-)
+_RECORDED = text("SELECT public_key, signature FROM signatures WHERE tx_hash = :hash ORDER BY position")
 _SIGNATURES_INSERT = text(
     "INSERT INTO signatures (tx_hash, position, public_key, signature, signed_at) "
     "SELECT :hash, u.n, u.public_key, u.signature, CAST(:now AS timestamptz) "
