@@ -184,11 +184,10 @@ class FakeWorld:
             if key in self.stored
         }
 
-    async def results(self, round_id: UUID, result_version: int) -> dict[int, tuple[PlayerResult, ...]]:
+    async def results(self, heads: Collection[ResultPart]) -> dict[int, tuple[PlayerResult, ...]]:
         self.calls.append("results")
-        found = self.stored.get(round_id, {})
         return {
-            number: part.results for (version, number), part in found.items() if version == result_version
+            head.part: self.stored[head.round_id][head.result_version, head.part].results for head in heads
         }
 
     async def lines(self, round_id: UUID, settlement_version: int) -> tuple[Line, ...]:

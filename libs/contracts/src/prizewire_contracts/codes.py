@@ -33,6 +33,7 @@ class RefusalCode(StrEnum):
     RESULT_CONFLICT = "result_conflict"
     DISPUTE_WINDOW_PASSED = "dispute_window_passed"
     ENTRY_NOT_OFFERED = "entry_not_offered"
+    PART_UNPROVED = "part_unproved"
     DUPLICATE_PLAYER = "duplicate_player"
     SCORE_MISSING = "score_missing"
     TIE_REFUSED = "tie_refused"

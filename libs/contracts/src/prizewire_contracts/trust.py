@@ -4,6 +4,7 @@
 be valid at the same time, which is how a key is rotated.
 """
 
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ class MessageKey:
     def sign(self, message: bytes) -> str:
         """The signature as 128 hex digits."""
         return self._private.sign(message).signature.hex()
+
+    def derived(self, purpose: bytes) -> bytes:
+        """The 32-byte key of a purpose: HKDF-Expand (SHA-256) of the seed. It shows nothing of the seed or of other purposes' keys."""
+        return hmac.digest(bytes(self._private), b"prizewire:derived:v1\n" + purpose + b"\x01", "sha256")
 
     @property
     def public_key(self) -> str:

@@ -42,6 +42,15 @@ def test_a_good_entry_verifies():
     )
 
 
+def test_each_purpose_and_key_derives_a_key_of_its_own():
+    """Neither another purpose nor another message key derives the same."""
+    other = MessageKey.from_seed(keyid=KEY.keyid, seed=bytes(31) + b"1")
+    derived = [KEY.derived(b"a"), KEY.derived(b"b"), other.derived(b"a")]
+    assert len(set(derived)) == 3
+    assert {len(one) for one in derived} == {32}
+    assert derived[0] == MessageKey.from_seed(keyid="x", seed=bytes(32)).derived(b"a")
+
+
 @pytest.mark.parametrize(
     ("entries", "said"),
     [

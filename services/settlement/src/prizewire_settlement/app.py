@@ -27,7 +27,8 @@ from prizewire_settlement.rounds.consumers import CONSUMER, matches_spec, reward
 from prizewire_settlement.rounds.http.context import RoundContext
 from prizewire_settlement.rounds.jobs import finality_job, incomplete_job, refused_job
 from prizewire_settlement.rounds.ports import Queries
-from prizewire_settlement.rounds.storage.checks import ABOUT, CHECKS, results_whole
+from prizewire_settlement.rounds.storage.checks import ABOUT, CHECKS, parts_proved, results_whole
+from prizewire_settlement.rounds.storage.macs import mac_of
 from prizewire_settlement.rounds.storage.queries import PostgresQueries
 from prizewire_settlement.rounds.storage.rounds import Rounds, corrections_ready
 from prizewire_settlement.routes import build_controllers
@@ -55,7 +56,8 @@ async def build(runtime: Runtime) -> Built:
     def competitions(tx: AsyncConnection) -> CompetitionWork:
         return CompetitionWork(Competitions(tx, rules=rules), PostgresCampaigns(tx))
 
-    rounds = partial(Rounds, rules=rules, consumer=CONSUMER, outbox=runtime.outbox)
+    mac = mac_of(runtime.key)
+    rounds = partial(Rounds, rules=rules, consumer=CONSUMER, outbox=runtime.outbox, mac=mac)
 
     def queries(tx: AsyncConnection) -> Queries:
         return PostgresQueries(tx, rules=rules)
@@ -73,6 +75,9 @@ async def build(runtime: Runtime) -> Built:
     async def all_parts_came(tx: AsyncConnection) -> list[str]:
         after = timedelta(seconds=settings.results_incomplete_after_s)
         return await results_whole(tx, until=runtime.clock.now() - after)
+
+    async def parts_are_proved(tx: AsyncConnection) -> list[str]:
+        return await parts_proved(tx, mac=mac)
 
     spec = matches_spec(
         unit_of_work=rounds,
@@ -107,7 +112,11 @@ async def build(runtime: Runtime) -> Built:
             **shared, unit_of_work=tokens, queries=tokens, days_max=settings.source_token_days_max
         ),
     )
-    checks = {**CHECKS, "settlement.results_are_whole": all_parts_came}
+    checks = {
+        **CHECKS,
+        "settlement.results_are_whole": all_parts_came,
+        "settlement.parts_are_proved": parts_are_proved,
+    }
     return Built(
         assets=assets,
         controllers=controllers,

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     RESULT_MISSING = "result_missing"
     DISPUTE_WINDOW_PASSED = "dispute_window_passed"
     ENTRY_NOT_OFFERED = "entry_not_offered"
+    PART_UNPROVED = "part_unproved"
 
 
 class SettlementError(Exception):

@@ -37,6 +37,7 @@ _REPORT_STATUSES: Final = {
     "result_missing": 409,
     "illegal_transition": 409,
     "dispute_window_passed": 409,
+    "part_unproved": 409,
     "subject_parked": 409,
     "competition_unknown": 422,
     "entry_not_offered": 422,

@@ -422,6 +422,7 @@ async def test_the_checks_are_served_and_hold(service: Service) -> None:
     assert {check["name"] for check in body["checks"]} == {
         *CHECKS,
         "settlement.results_are_whole",
+        "settlement.parts_are_proved",
         *every_services,
     }
     assert all(check["ok"] for check in body["checks"])

@@ -42,10 +42,16 @@ class UnitOfWork(Campaigns, Protocol):
         """Those that exist, locked in the order of their ids until the transaction ends."""
 
     async def parts(self, ids: Collection[UUID]) -> dict[UUID, dict[tuple[int, int], ResultPart]]:
-        """The heads of the result parts of rounds, by (result_version, part): without results and documents."""
+        """The heads of the result parts of rounds, by (result_version, part): without results and documents, and ``proved``
+        where they are as settlement wrote them.
+        """
 
-    async def results(self, round_id: UUID, result_version: int) -> dict[int, tuple[PlayerResult, ...]]:
-        """The results in the parts of one result, by part."""
+    async def results(self, heads: Collection[ResultPart]) -> dict[int, tuple[PlayerResult, ...]]:
+        """The results of stored parts of one result, by part.
+
+        Raises:
+            ReportRefused: ``part_unproved`` where a head is not proved, or its document is not the one of its hash.
+        """
 
     async def lines(self, round_id: UUID, settlement_version: int) -> tuple[Line, ...]:
         """All lines of one settlement, in their order."""

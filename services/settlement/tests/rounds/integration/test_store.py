@@ -36,6 +36,7 @@ from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports,
 from prizewire_settlement.rounds.handlers.resolution import finalize_due
 from prizewire_settlement.rounds.ports import UnitOfWork
 from prizewire_settlement.rounds.storage import writes
+from prizewire_settlement.rounds.storage.macs import mac_of
 from prizewire_settlement.rounds.storage.rounds import Rounds
 from services.settlement.tests.fakes import (
     EURC,
@@ -82,7 +83,11 @@ async def stores(request: pytest.FixtureRequest, open_service: Opener) -> AsyncI
     async def rounds() -> AsyncIterator[UnitOfWork]:
         async with service.db.transaction() as tx:
             yield Rounds(
-                tx, rules=RuleReader(assets), consumer="settlement.matches", outbox=service.runtime.outbox
+                tx,
+                rules=RuleReader(assets),
+                consumer="settlement.matches",
+                outbox=service.runtime.outbox,
+                mac=mac_of(KEY),
             )
 
     @asynccontextmanager
@@ -192,7 +197,7 @@ async def test_rounds_and_parts_come_back_as_they_were_saved(stores: tuple[Store
         waiting = await found.parts({m1, m2})
         head = waiting[m2][1, 1]
         assert (head.results, head.document, head.players, head.reason) == ((), "", 1, None)
-        assert await found.results(m2, 1) == {1: first.results}
+        assert await found.results([head]) == {1: first.results}
         assert m1 not in waiting
         assert held[m2].waiting_since == NOW
     again = completed("m2", event_id="q1", part=1, parts=2, results=placed("bob"))
@@ -204,7 +209,7 @@ async def test_rounds_and_parts_come_back_as_they_were_saved(stores: tuple[Store
         assert (settled.settlement_version, settled.result_version, settled.final_at) == (1, 1, NOW + HOUR)
         parts = (await found.parts({m2}))[m2]
         assert {key: part.event_id for key, part in parts.items()} == {(1, 1): "q1", (1, 2): "q2"}
-        assert await found.results(m2, 1) == {1: placed("bob"), 2: placed(cyd=2)}
+        assert await found.results(list(parts.values())) == {1: placed("bob"), 2: placed(cyd=2)}
         assert [line.player for line in await found.lines(m2, 1)] == ["bob", "cyd"]
         assert settled.waiting_since is None
     await apply(rounds, corrected("m2", results=placed("cyd")), entered("ann", "m1"), entered("bob", "m1"))
@@ -251,7 +256,7 @@ async def transaction(
     async with service.db.transaction() as tx:
         await tx.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms}")
         outbox = NoOutbox(service="settlement", key=KEY, clock=service.clock)
-        rounds = Rounds(tx, rules=reader, consumer="settlement.matches", outbox=outbox)
+        rounds = Rounds(tx, rules=reader, consumer="settlement.matches", outbox=outbox, mac=mac_of(KEY))
         yield rounds, Competitions(tx, rules=reader)
 
 

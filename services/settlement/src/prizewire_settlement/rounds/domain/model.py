@@ -63,7 +63,8 @@ class ResultPart:
     """Part ``part`` of ``parts`` of a result. ``document`` is its canonical text, ``hash`` the SHA-256 of that,
     ``players`` their number. ``reason`` is a correction's, None in a first result. Without ``results`` it is the head
     of a part whose document was not asked for. ``reporter`` is the person who reported or decided it, or who let it in by
-    a later rule version (``authenticity.admitted_by``); None where a game server reported it over Kafka.
+    a later rule version (``authenticity.admitted_by``); None where a game server reported it over Kafka. ``proved`` is True
+    for a stored head that was verified to be as settlement wrote it.
     """
 
     round_id: UUID
@@ -78,6 +79,7 @@ class ResultPart:
     event_id: str
     received_at: datetime
     reporter: str | None = None
+    proved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -251,15 +251,13 @@ async def _whole_result(
     """All player results of a result that ``part`` completes. Stored documents are read only here."""
     if part.parts == 1:
         return part.results
-    here = {
-        number: known[part.result_version, number].results
-        for number in range(1, part.parts + 1)
-        if number != part.part
-    }
-    here[part.part] = part.results
-    if not all(here.values()):
-        stored = await unit_of_work.results(part.round_id, part.result_version)
-        here = {number: found or stored[number] for number, found in here.items()}
+    others = [
+        known[part.result_version, number] for number in range(1, part.parts + 1) if number != part.part
+    ]
+    here = {part.part: part.results} | {other.part: other.results for other in others if other.results}
+    stored = [other for other in others if not other.results]
+    if stored:
+        here |= await unit_of_work.results(stored)
     return [result for number in sorted(here) for result in here[number]]
 
 

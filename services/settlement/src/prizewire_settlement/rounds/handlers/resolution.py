@@ -81,7 +81,8 @@ async def resettle_round(
         DecisionRefused: ``round_not_refused``; ``round_disowned``; ``rule_unchanged`` where the rule in force is the one
             that was refused; ``entry_fee_changed`` where its entry fee is not the one that the players owe.
         RuleInvalid: rewards could never book the prizes of the rule in force either.
-        ReportRefused: what the rule in force cannot rank or pay.
+        ReportRefused: what the rule in force cannot rank or pay; ``part_unproved`` where the stored result is not proved to be
+            the one that came: decide with results.
     """
     current = (await unit_of_work.rounds([round_id])).get(round_id)
     if current is None:
@@ -96,15 +97,12 @@ async def resettle_round(
     key = (current.competition, current.rule_version)
     _check_mended(rule, was=(await unit_of_work.rules([key]))[key])
     check_campaign(rule, await unit_of_work.campaign(rule.campaign))
-    parts = await unit_of_work.results(round_id, current.result_version)
-    heads = (await unit_of_work.parts([round_id])).get(round_id, {})
+    known = (await unit_of_work.parts([round_id])).get(round_id, {})
+    heads = [head for (version, _), head in known.items() if version == current.result_version]
+    parts = await unit_of_work.results(heads)
     change = resettle(
         results=[result for number in sorted(parts) for result in parts[number]],
-        reporters={
-            head.reporter
-            for (version, _), head in heads.items()
-            if version == current.result_version and head.reporter is not None
-        },
+        reporters={head.reporter for head in heads if head.reporter is not None},
         current=current,
         rule=rule,
         cause=Cause(kind=RESOLVE, id=str(request_id), actor=actor, reason=reason),

@@ -53,7 +53,13 @@ def match_controller(context: RoundContext) -> type[Controller]:
             refusals={
                 400: UNREADABLE_CODES,
                 403: ADMISSION_CODES,
-                409: (*_STATE_CODES, "dispute_window_passed", "result_conflict", "result_missing"),
+                409: (
+                    *_STATE_CODES,
+                    "dispute_window_passed",
+                    "part_unproved",
+                    "result_conflict",
+                    "result_missing",
+                ),
                 422: ("competition_unknown", "entry_not_offered", *RESULT_CODES),
             },
             request_max_body_size=PART_BYTES_MAX,
@@ -78,7 +84,7 @@ def match_controller(context: RoundContext) -> type[Controller]:
             refusals={
                 400: ("schema_invalid",),
                 403: ("source_not_allowed", "signature_missing"),
-                409: (*_STATE_CODES, "result_conflict"),
+                409: (*_STATE_CODES, "part_unproved", "result_conflict"),
                 413: ("message_too_large",),
                 422: ("competition_unknown", *RESULT_CODES),
             },

@@ -174,7 +174,13 @@ def round_controller(context: RoundContext) -> type[Controller]:
             summary="Resettle a refused round under the rule that its competition has in force",
             refusals={
                 **NO_ROUND,
-                409: ("entry_fee_changed", "round_disowned", "round_not_refused", "rule_unchanged"),
+                409: (
+                    "entry_fee_changed",
+                    "part_unproved",
+                    "round_disowned",
+                    "round_not_refused",
+                    "rule_unchanged",
+                ),
                 422: (*CAMPAIGN_CODES, *RESULT_CODES),
             },
         )

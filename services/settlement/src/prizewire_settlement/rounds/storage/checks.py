@@ -12,6 +12,8 @@ from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.encode import source_of
 from prizewire_contracts.ids import event_id
 from prizewire_money import Asset
+from prizewire_settlement.rounds.storage.macs import Mac, is_proved
+from prizewire_settlement.rounds.storage.rows import PART_COLUMNS, part_of
 
 _SETTLED = "prizewire.round.settled.v1"
 _CORRECTED = "prizewire.round.corrected.v1"
@@ -103,6 +105,32 @@ async def results_whole(tx: AsyncConnection, *, until: datetime) -> list[str]:
     return [row.breach for row in rows]
 
 
+async def parts_proved(tx: AsyncConnection, *, mac: Mac) -> list[str]:
+    """Parts of results that may still be settled, and are not as settlement wrote them: those that wait, and the standing
+    result of a refused round.
+    """
+    breaches: list[str] = []
+    rows = await tx.stream(_PARTS)
+    async for chunk in rows.partitions(_PARTS_AT_ONCE):
+        breaches += [
+            f"part {row.part} of result {row.result_version} of round {row.round_id} is not as settlement stored it"
+            for row in chunk
+            if not (row.sound and is_proved(part_of(row), stored=row.mac, mac=mac))
+        ]
+        if len(breaches) >= _BREACHES_MAX:
+            break
+    return breaches[:_BREACHES_MAX]
+
+
+_PARTS_AT_ONCE = 1_000
+_PARTS = text(
+    f"SELECT {', '.join(f'p.{name}' for name in PART_COLUMNS.split(', '))}, "
+    "sha256(convert_to(p.document, 'UTF8')) = p.hash AS sound "
+    "FROM rounds d JOIN round_results p ON p.round_id = d.id WHERE d.state <> 'VOIDED' AND ("
+    "(p.result_version > coalesce(d.result_version, 0) AND (p.reason IS NULL) = (d.settlement_version = 0)) "
+    "OR (p.result_version = d.result_version AND d.refused_at IS NOT NULL)) "
+    "ORDER BY p.round_id, p.result_version, p.part"
+)
 _SETTLEMENTS_AT_ONCE = 1_000
 _ASSETS = text("SELECT code, decimals, redeemable FROM assets")
 _SENT = text(

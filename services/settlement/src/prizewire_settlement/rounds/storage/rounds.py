@@ -1,6 +1,7 @@
 """Rounds in PostgreSQL. A batch costs a fixed number of statements, whatever its size."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, fetch, later, send_now
+from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
 from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
 from prizewire_settlement.competitions.storage import (
@@ -19,9 +21,9 @@ from prizewire_settlement.competitions.storage import (
     PostgresCampaigns,
     RuleReader,
 )
-from prizewire_settlement.errors import Reason
+from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.prizes.domain import Line, PlayerResult
-from prizewire_settlement.rounds.domain.acceptance import results_of
+from prizewire_settlement.rounds.domain.acceptance import hash_of, results_of
 from prizewire_settlement.rounds.domain.changes import RoundChange
 from prizewire_settlement.rounds.domain.model import (
     Disownment,
@@ -31,6 +33,7 @@ from prizewire_settlement.rounds.domain.model import (
     Transition,
 )
 from prizewire_settlement.rounds.messages import Messages
+from prizewire_settlement.rounds.storage.macs import Mac, is_proved, part_mac
 from prizewire_settlement.rounds.storage.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
 from prizewire_settlement.rounds.storage.writes import (
     DISOWNMENT,
@@ -60,11 +63,14 @@ async def corrections_ready(tx: AsyncConnection, *, consumer: str) -> list[int]:
 
 class Rounds(PostgresCampaigns):
     """The port ``UnitOfWork`` over one transaction. ``consumer`` names the consumer of match events, whose parked
-    corrections hold finality.
+    corrections hold finality. ``mac`` makes the MACs of parts.
     """
 
-    def __init__(self, tx: AsyncConnection, *, rules: RuleReader, consumer: str, outbox: Outbox) -> None:
+    def __init__(
+        self, tx: AsyncConnection, *, rules: RuleReader, consumer: str, outbox: Outbox, mac: Mac
+    ) -> None:
         super().__init__(tx)
+        self._mac = mac
         self._messages = Messages(tx, outbox=outbox)
         self._rules = rules
         self._consumer = consumer
@@ -105,13 +111,21 @@ class Rounds(PostgresCampaigns):
         """See the port."""
         found: dict[UUID, dict[tuple[int, int], ResultPart]] = {}
         for row in await self._tx.execute(_PARTS, {"ids": list(ids)}):
-            found.setdefault(row.round_id, {})[row.result_version, row.part] = part_of(row)
+            head = part_of(row)
+            proved = is_proved(head, stored=row.mac, mac=self._mac)
+            found.setdefault(row.round_id, {})[row.result_version, row.part] = replace(head, proved=proved)
         return found
 
-    async def results(self, round_id: UUID, result_version: int) -> dict[int, tuple[PlayerResult, ...]]:
+    async def results(self, heads: Collection[ResultPart]) -> dict[int, tuple[PlayerResult, ...]]:
         """See the port."""
-        rows = await self._tx.execute(_DOCUMENTS, {"id": round_id, "version": result_version})
-        return {row.part: results_of(row.document) for row in rows}
+        stored: dict[int, str] = {}
+        for round_id, version in {(head.round_id, head.result_version) for head in heads}:
+            wanted = {"id": round_id, "version": version, "parts": [head.part for head in heads]}
+            stored = {row.part: row.document for row in await self._tx.execute(_DOCUMENTS, wanted)}
+        for head in heads:
+            if not head.proved or hash_of(stored[head.part]) != head.hash:
+                raise _unproved(head)
+        return {number: results_of(document) for number, document in stored.items()}
 
     async def lines(self, round_id: UUID, settlement_version: int) -> tuple[Line, ...]:
         """See the port."""
@@ -147,7 +161,8 @@ class Rounds(PostgresCampaigns):
             if one.part is not None
         }
         if parts:
-            await later(self._tx, RESULTS, _columns(list(parts.values()), PART))
+            macs = [part_mac(part, self._mac) for part in parts.values()]
+            await later(self._tx, RESULTS, {**_columns(list(parts.values()), PART), "macs": macs})
             if any(key not in created for key, _, _ in parts):
                 # An earlier part is replaced. The database refuses this once the round names the result as the one that stands.
                 await send_now(self._tx)
@@ -225,6 +240,17 @@ class Rounds(PostgresCampaigns):
             )
 
 
+def _unproved(head: ResultPart) -> ReportRefused:
+    """The refusal of what needs a stored part that is not proved, with a line in the log."""
+    place = {"result_version": head.result_version, "part": head.part}
+    _log.error("a stored part of a result is not proved", round_id=str(head.round_id), **place)
+    detail = (
+        f"part {head.part} of result {head.result_version} of round {head.round_id} was changed in the database, or stored "
+        "before the message key: report that part again, then this event, or have an admin decide"
+    )
+    return ReportRefused(Reason.PART_UNPROVED, detail)
+
+
 def _columns(items: Sequence[Any], columns: tuple[Column, ...]) -> dict[str, list[Any]]:
     """Objects of the domain as one array for each column."""
     return {f"{name}s": [read(item) for item in items] for name, _, read in columns}
@@ -235,6 +261,7 @@ def _through(path: Sequence[Transition]) -> str | None:
     return f"{{{','.join(step.after.value for step in path[:-1])}}}" if len(path) > 1 else None
 
 
+_log = get_logger(__name__)
 _CAUSED = attrgetter("round_id", "cause", "at")
 """What the steps of one row have in common. The steps of a change follow each other."""
 
@@ -265,7 +292,8 @@ _PARTS = text(
     f"SELECT {PART_COLUMNS} FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[]))"  # noqa: S608 - see above
 )
 _DOCUMENTS = text(
-    "SELECT part, document FROM round_results WHERE round_id = :id AND result_version = :version ORDER BY part"
+    "SELECT part, document FROM round_results WHERE round_id = :id AND result_version = :version "
+    "AND part = ANY(CAST(:parts AS int[]))"
 )
 _LINES_OF = text(
     "SELECT line, player, place, amount FROM settlement_lines WHERE round_id = :id AND version = :version "

@@ -21,7 +21,7 @@ ROUND_COLUMNS: Final = (
     "settlement_version, result_version, final_at, created_at, updated_at, waiting_since, refused_at, disowned_at"
 )
 PART_COLUMNS: Final = (
-    "round_id, result_version, part, parts, hash, players, reason, event_id, received_at, reporter"
+    "round_id, result_version, part, parts, hash, players, reason, event_id, received_at, reporter, mac"
 )
 """A part's head: documents are read only where they are needed."""
 

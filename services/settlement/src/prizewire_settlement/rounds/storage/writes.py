@@ -38,6 +38,8 @@ PART: Final[tuple[Column, ...]] = (
     ("players", "int", lambda p: p.players),
     ("reporter", "text", lambda p: p.reporter),
 )
+_STORED_PART: Final[tuple[Column, ...]] = (*PART, ("mac", "bytea", None))
+"""A part with the MAC over it."""
 SETTLEMENT: Final[tuple[Column, ...]] = (
     ("round_id", "uuid", lambda s: s.round_id),
     ("version", "int", lambda s: s.version),
@@ -131,11 +133,11 @@ ROUNDS_UPDATE = Write(
 )
 RESULTS = Write(
     "round_results",
-    f"INSERT INTO round_results ({_names(PART)}) SELECT * FROM {_rows(PART)} "  # noqa: S608 - see above
+    f"INSERT INTO round_results ({_names(_STORED_PART)}) SELECT * FROM {_rows(_STORED_PART)} "  # noqa: S608 - see above
     "ON CONFLICT (round_id, result_version, part) DO UPDATE SET parts = excluded.parts, hash = excluded.hash, "
     "document = excluded.document, event_id = excluded.event_id, received_at = excluded.received_at, "
     "reason = excluded.reason, players = excluded.players, "
-    "reporter = excluded.reporter",
+    "reporter = excluded.reporter, mac = excluded.mac",
 )
 SETTLEMENTS = Write(
     "settlements",
