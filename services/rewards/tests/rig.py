@@ -57,7 +57,7 @@ from prizewire_rewards.campaigns.handlers import change_campaign, create_campaig
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.receivables import Receivable
 from prizewire_rewards.ledger.storage.accounts import account_id
-from prizewire_rewards.payouts.adapters import MessageKeySigner, TrustedClosures
+from prizewire_rewards.payouts.adapters import MessageKeySigner, SignedIntents, TrustedClosures
 from prizewire_rewards.rounds.consumers import CanonicalDigest
 from prizewire_rewards.rounds.handlers.held import release_next
 from prizewire_rewards.rounds.handlers.large import work_on_next
@@ -78,6 +78,7 @@ ASSETS = AssetRegistry.from_mapping(
     }
 )
 TRUST = make_trust()
+INTENTS = SignedIntents(trust=TRUST, assets=ASSETS)
 
 
 @contextmanager
@@ -98,6 +99,7 @@ def make_tools() -> RoundTools:
     return RoundTools(
         assets=ASSETS,
         signer=MessageKeySigner(make_key("rewards")),
+        intents=INTENTS,
         closures=TrustedClosures(TRUST),
         digest=CanonicalDigest(ASSETS),
         network=NETWORK,

@@ -20,7 +20,12 @@ from prizewire_rewards.http.context import Amounts, Context
 from prizewire_rewards.jobs import build_ledger_jobs
 from prizewire_rewards.ledger.storage.accounts import roll_up
 from prizewire_rewards.lineage import lineage_of
-from prizewire_rewards.payouts.adapters import MessageKeySigner, TrustedClosures, load_payout_rules
+from prizewire_rewards.payouts.adapters import (
+    MessageKeySigner,
+    SignedIntents,
+    TrustedClosures,
+    load_payout_rules,
+)
 from prizewire_rewards.payouts.domain.rules import PayoutRules
 from prizewire_rewards.payouts.jobs import build_withdrawal_job
 from prizewire_rewards.players.adapters import KeyedHasher, load_player_sources
@@ -52,6 +57,7 @@ async def build(runtime: Runtime) -> Built:
     tools = RoundTools(
         assets=assets,
         signer=MessageKeySigner(runtime.key),
+        intents=SignedIntents(trust=runtime.trust, assets=assets),
         closures=TrustedClosures(runtime.trust),
         digest=CanonicalDigest(assets),
         network=settings.stellar_network_passphrase,
@@ -106,7 +112,7 @@ async def build(runtime: Runtime) -> Built:
         assets=assets,
         controllers=[build_routes(context)],
         lineage=lineage,
-        checks=build_checks(parts_wait_s=settings.parts_wait_s),
+        checks=build_checks(intents=tools.intents, parts_wait_s=settings.parts_wait_s),
         checks_watched=True,
         specs=[
             *build_specs(
@@ -120,7 +126,7 @@ async def build(runtime: Runtime) -> Built:
                 db=runtime.db,
                 roll_up=roll_up_rows,
                 sum_up=sum_up_rows,
-                watches=build_watches(parts_wait_s=settings.parts_wait_s),
+                watches=build_watches(intents=tools.intents, parts_wait_s=settings.parts_wait_s),
                 invariants_interval_s=settings.invariants_interval_s,
             ),
             *claim_jobs,

@@ -15,6 +15,7 @@ from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.checks.slices import build_watches
 from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import (
+    INTENTS,
     Match,
     Rig,
     closed_event,
@@ -266,6 +267,6 @@ async def test_a_missing_row_is_a_breach(
     found = await breaches_by_check(rig, owner)
     for invariant, said in expected.items():
         assert said.format(**ids) in found.get(invariant, ""), found
-    watches = {watch.name: watch for watch in build_watches()}
+    watches = {watch.name: watch for watch in build_watches(intents=INTENTS)}
     for invariant in expected:
         assert (await watches[invariant].run(owner)).breaches

@@ -16,7 +16,7 @@ from prizewire_rewards.checks.slices import BalanceWatch, build_watches, sum_up
 from prizewire_rewards.jobs import Watch, build_ledger_jobs
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from services.rewards.tests.money import entered, opened, top_up
-from services.rewards.tests.rig import Match, Rig, method_event
+from services.rewards.tests.rig import INTENTS, Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, refused
 
 ALL_AT_ONCE = 10_000
@@ -91,6 +91,7 @@ BREAKS = [
     ),
     (Invariant.GRANTED_WITHIN_FUNDED, "UPDATE campaigns SET funded = funded + 1"),
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'"),
+    (Invariant.INTENTS_SIGNED, """UPDATE payouts SET intent = intent || '{"pay_amount": "400.00"}'"""),
     (Invariant.ONE_PAYOUT_PER_REWARD, "UPDATE rewards SET player = 'eve' WHERE player = 'ann'"),
     (Invariant.PAYOUTS_CONSISTENT, "UPDATE payouts SET amount = amount + 1"),
     (Invariant.ENTRIES_IN_ESCROW, "UPDATE entries SET from_topup = 400, from_winnings = 100"),
@@ -139,7 +140,7 @@ async def test_each_invariant_finds_its_breach(rig: Rig, invariant: Invariant, c
     """Check and watch find the same change, and neither finds a breach before it."""
     await played_all(rig)
     await paid_in(rig)
-    watches = {watch.name: watch for watch in build_watches()}
+    watches = {watch.name: watch for watch in build_watches(intents=INTENTS)}
     assert await rig.breaches() == []
     assert not any([(await run(rig, watch)).breaches for watch in watches.values()])
     await change_rows(rig, *change.split("; "))
@@ -148,7 +149,7 @@ async def test_each_invariant_finds_its_breach(rig: Rig, invariant: Invariant, c
 
 
 def watch_of(name: Invariant, *, weight: int) -> Watch:
-    return next(watch for watch in build_watches(weight=weight) if watch.name == name)
+    return next(watch for watch in build_watches(intents=INTENTS, weight=weight) if watch.name == name)
 
 
 async def test_a_watch_reads_one_slice_in_a_run_and_says_which(rig: Rig) -> None:
@@ -320,7 +321,7 @@ async def test_the_job_reports_breaches_and_what_it_covered(
     async def folding(_: AsyncConnection, rows_max: int) -> int:
         return min(0, rows_max)
 
-    watches: Sequence[Watch] = build_watches()
+    watches: Sequence[Watch] = build_watches(intents=INTENTS)
     jobs = build_ledger_jobs(
         db=rig.db, roll_up=folding, sum_up=summing, watches=watches, invariants_interval_s=300
     )
@@ -344,7 +345,7 @@ async def test_breaches_that_are_not_named_yet_are_read_again(
     await played(rig, rounds=2)
     first, second = sorted(str(row["id"]) for row in await rig.rows("SELECT id FROM rounds"))
     await change_rows(rig, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'")
-    [watch] = [one for one in build_watches(weight=1) if one.name is Invariant.ROUNDS_ADD_UP]
+    [watch] = [one for one in build_watches(intents=INTENTS, weight=1) if one.name is Invariant.ROUNDS_ADD_UP]
     for _ in range(3):
         result = await run(rig, watch)
         assert not result.whole

@@ -40,7 +40,7 @@ from prizewire_rewards.rounds.handlers.held import release_next
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from prizewire_rewards.rounds.handlers.settlements import SettlementResult, apply_settlements
 from prizewire_rewards.storage import Ports
-from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner
+from services.rewards.tests.fakes import FakeClosures
 from services.rewards.tests.machine.backends import Backend
 from services.rewards.tests.machine.fees import EntryFees, Topups
 from services.rewards.tests.machine.holdings import PEOPLE, CampaignModel, Holdings
@@ -66,9 +66,7 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.closures = FakeClosures()
-        self.tools: PayoutTools = replace(
-            make_tools(), signer=FakeSigner(), closures=self.closures, digest=FakeDigest()
-        )
+        self.tools: PayoutTools = replace(make_tools(), closures=self.closures)
         self.walk = uuid4().hex[:8]
         self.now = NOW
         self.campaigns = [CampaignModel(uuid4(), claims=False), CampaignModel(uuid4(), claims=True)]

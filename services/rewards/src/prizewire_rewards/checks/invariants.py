@@ -43,6 +43,8 @@ class Invariant(StrEnum):
     PAYOUTS_CONSISTENT = "payouts_consistent"
     """An open payout holds exactly its amount, an ended one nothing. A paid amount went to its rail, and its fee to the fees.
     A payout belongs to a player or to a funding account."""
+    INTENTS_SIGNED = "intents_are_signed"
+    """Rewards signed the intent of each open payout, on the terms of its row."""
     ENTRIES_IN_ESCROW = "entries_in_escrow"
     """A paid entry has in escrow what each bucket paid, any other entry nothing. Rounds that have ended have no paid entries,
     except while the job closes them."""

@@ -10,6 +10,7 @@ from prizewire_rewards.checks.money import MONEY_QUESTIONS
 from prizewire_rewards.checks.owners import OWNER_QUESTIONS
 
 
+
 class Question(NamedTuple):
     """An invariant. ``subjects`` selects (id, weight) of its subjects, and ``of`` is their name. ``breaches`` selects
     (id, sentence) of the subjects ``:ids``.
@@ -25,6 +26,9 @@ _MACHINES: Final = (
     "SELECT id, 1 AS weight FROM campaigns UNION ALL SELECT id, 1 FROM rounds UNION ALL SELECT id, 1 FROM payouts "
     "UNION ALL SELECT reward_id, 1 FROM claims UNION ALL SELECT id, 1 FROM entries"
 )
+
+PAYOUTS_SIGNED: Final = Question("payouts", "SELECT id, 1 AS weight FROM payouts", "")
+"""The payouts whose stored intents are verified. No SQL verifies a signature."""
 
 QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.BOUNDS_HOLD: Question(

@@ -17,7 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.assets import amount_sql
 from prizewire_chassis.checks import Check
 from prizewire_rewards.checks.invariants import Invariant, WatchResult
-from prizewire_rewards.checks.questions import ACCOUNTS, QUESTIONS, Question
+from prizewire_rewards.checks.questions import ACCOUNTS, PAYOUTS_SIGNED, QUESTIONS, Question
+from prizewire_rewards.payouts.ports import IntentVerifier
+from prizewire_rewards.payouts.storage.payouts import open_payouts
 from prizewire_rewards.rounds.domain.commands import StagedParts
 
 BREACHES_MAX = 50
@@ -74,6 +76,12 @@ _SUM_UP = text("SELECT summed, behind FROM ledger_sum_up(:rows_max)")
 _BY_INDEX = text("SET LOCAL enable_seqscan = off")
 
 
+Breaches = Sequence[tuple[UUID | None, str]]
+"""Breaches as (subject, sentence)."""
+Ask = Callable[[AsyncConnection, Sequence[UUID]], Awaitable[Breaches]]
+"""Finds the breaches of subjects."""
+
+
 class Slice(NamedTuple):
     """Subjects in the order of their ids. ``last``: there are no more."""
 
@@ -98,20 +106,37 @@ async def _slice(tx: AsyncConnection, subjects: str, *, after: UUID, weight: int
     return Slice(ids, last=True)
 
 
-async def _ask(tx: AsyncConnection, sql: str, **values: Any) -> list[tuple[UUID | None, str]]:
+async def _ask(tx: AsyncConnection, sql: str, **values: Any) -> Breaches:
     rows = await tx.execute(text(f"{sql} LIMIT {BREACHES_MAX}"), values)
     return [(row[0], str(row[1])) for row in rows]
 
 
-async def _check_slices(tx: AsyncConnection, *, question: Question) -> list[str]:
+def _by_sql(question: Question) -> Ask:
+    async def ask(tx: AsyncConnection, ids: Sequence[UUID]) -> Breaches:
+        return await _ask(tx, question.breaches, ids=ids)
+
+    return ask
+
+
+def _by_signature(intents: IntentVerifier) -> Ask:
+    async def ask(tx: AsyncConnection, ids: Sequence[UUID]) -> Breaches:
+        found = [(payout.id, intents.problem_of(payout)) for payout in await open_payouts(tx, ids)]
+        wrong = [(key, f"payout {key}: its stored intent: {problem}") for key, problem in found if problem]
+        return list(wrong[:BREACHES_MAX])
+
+    return ask
+
+
+async def _check_slices(tx: AsyncConnection, *, question: Question, ask: Ask | None = None) -> list[str]:
     """The breaches of all subjects, read slice after slice."""
+    ask = ask or _by_sql(question)
     await tx.execute(_BY_INDEX)
     found: list[str] = []
     after, last = FIRST, False
     while not last and len(found) < BREACHES_MAX:
         ids, last = await _slice(tx, question.subjects, after=after, weight=SLICE_WEIGHT)
         after = ids[-1] if ids else after
-        found += [breach for _, breach in await _ask(tx, question.breaches, ids=ids)]
+        found += [breach for _, breach in await ask(tx, ids)]
     return found[:BREACHES_MAX]
 
 
@@ -192,16 +217,18 @@ async def staged_parts(tx: AsyncConnection, *, now: datetime, wait_s: int) -> St
     return StagedParts(late=late[:BREACHES_MAX], oldest_s=oldest_s, work=work)
 
 
-def build_checks(*, parts_wait_s: int = PARTS_WAIT_S) -> list[Check]:
+def build_checks(*, intents: IntentVerifier, parts_wait_s: int = PARTS_WAIT_S) -> list[Check]:
     """One check for each invariant. A check reads all items, however long it takes."""
     runs = {name: partial(_check_slices, question=question) for name, question in QUESTIONS.items()}
     whole: dict[Invariant, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
         Invariant.BALANCES_ARE_SUMS: _check_balances,
         Invariant.ASSETS_SUM_TO_ZERO: _check_assets,
         Invariant.PARTS_COME: partial(_check_parts, wait_s=parts_wait_s),
+        Invariant.INTENTS_SIGNED: partial(_check_slices, question=PAYOUTS_SIGNED, ask=_by_signature(intents)),
     }
     counts = {name: partial(_count, subjects=question.subjects) for name, question in QUESTIONS.items()}
     counts |= {
+        Invariant.INTENTS_SIGNED: partial(_count, subjects=PAYOUTS_SIGNED.subjects),
         Invariant.BALANCES_ARE_SUMS: partial(_count, subjects=ACCOUNTS),
         Invariant.ASSETS_SUM_TO_ZERO: partial(_count, subjects=ACCOUNTS),
         Invariant.PARTS_COME: partial(
@@ -269,16 +296,16 @@ class _Progress:
 class SliceWatch:
     """Checks one slice of an invariant's subjects in each run."""
 
-    def __init__(self, name: Invariant, question: Question, *, weight: int) -> None:
+    def __init__(self, name: Invariant, question: Question, *, weight: int, ask: Ask | None = None) -> None:
         self.name = name
-        self._sql = question.breaches
+        self._asked = ask or _by_sql(question)
         self._progress = _Progress(question.of, question.subjects, weight)
 
     async def run(self, tx: AsyncConnection) -> WatchResult:
         """Check the next slice."""
         await tx.execute(_BY_INDEX)
         ids, whole, covered = await self._progress.next_slice(tx)
-        breaches, complete = self._progress.keep(await _ask(tx, self._sql, ids=ids))
+        breaches, complete = self._progress.keep(await self._asked(tx, ids))
         return WatchResult(
             breaches=breaches, covered=covered, checked=len(set(ids)), whole=whole and complete
         )
@@ -336,11 +363,18 @@ class PartsWatch:
 
 
 def build_watches(
-    *, weight: int = SLICE_WEIGHT, tail_max: int = TAIL_MAX, parts_wait_s: int = PARTS_WAIT_S
+    *,
+    intents: IntentVerifier,
+    weight: int = SLICE_WEIGHT,
+    tail_max: int = TAIL_MAX,
+    parts_wait_s: int = PARTS_WAIT_S,
 ) -> "list[BalanceWatch | AssetsWatch | PartsWatch | SliceWatch]":
     """One watch for each invariant. Each run of a watch costs about the same, whatever the size of the tables, and reports
     what it covered.
     """
     sliced = [SliceWatch(name, question, weight=weight) for name, question in QUESTIONS.items()]
+    sliced.append(
+        SliceWatch(Invariant.INTENTS_SIGNED, PAYOUTS_SIGNED, weight=weight, ask=_by_signature(intents))
+    )
     parts = PartsWatch(wait_s=parts_wait_s)
     return [BalanceWatch(weight=weight, tail_max=tail_max), AssetsWatch(), parts, *sliced]

@@ -1,5 +1,6 @@
-"""The key that signs intents, and the rules of payouts from their file."""
+"""The key that signs intents, the keys that verify them, and the rules of payouts from their file."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
@@ -11,9 +12,11 @@ from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.events.signing import ClosedEvent
 from prizewire_contracts.intents import Intent
 from prizewire_contracts.topics import SIGNING_RESULTS
-from prizewire_contracts.trust import MessageKey, TrustStore
+from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore
 from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_rewards.payouts.domain.model import Payout
 from prizewire_rewards.payouts.domain.rules import FeeBearer, PayoutRule, PayoutRules
+from prizewire_rewards.payouts.handlers.requests import intent_of
 
 
 class MessageKeySigner:
@@ -30,6 +33,50 @@ class MessageKeySigner:
     def sign(self, intent: Intent) -> str:
         """The signature as 128 hex digits."""
         return self._key.sign(intent.signing_bytes())
+
+
+class SignedIntents:
+    """Verifies stored intents by rewards' keys in the trust store. A person who can write rows cannot sign intents."""
+
+    def __init__(self, *, trust: TrustStore, assets: AssetRegistry) -> None:
+        self._trust = trust
+        self._assets = assets
+
+    def problem_of(self, payout: Payout) -> str | None:
+        """Why the stored intent is not one that rewards signed for this payout, on the terms of its row; None if it is."""
+        try:
+            intent = intent_of(payout)
+            self._trust.verify(
+                keyid=intent.key_id,
+                service="rewards",
+                use="intent",
+                message=intent.signing_bytes(),
+                signature=payout.intent_signature,
+                at=datetime.fromtimestamp(intent.issued_at, UTC),
+            )
+        except NotTrusted as error:
+            return error.detail
+        except (KeyError, TypeError, ValueError, OverflowError, OSError):
+            return "it is no intent"
+        rails = tuple(one.rail for one in intent.allowed)
+        if rails != payout.rail_types:
+            return "its rails are not those of the payout"
+        differs = [name for name, value in self._terms(payout).items() if getattr(intent, name) != value]
+        return f"its {differs[0]} is not that of the payout" if differs else None
+
+    def _terms(self, payout: Payout) -> dict[str, str | None]:
+        asset = self._assets[payout.asset]
+        return {
+            "payout_id": str(payout.id),
+            "correlation_id": payout.correlation_id,
+            "player": payout.player,
+            "campaign": None if payout.campaign is None else str(payout.campaign),
+            "funding_account": payout.funding_account,
+            "debit_asset": asset.code,
+            "debit_amount": asset.render(payout.amount),
+            "pay_asset": asset.code,
+            "pay_amount": asset.render(payout.pay_amount),
+        }
 
 
 class TrustedClosures:

@@ -5,15 +5,14 @@ from typing import Final
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import rewards as wire
 from prizewire_contracts.events.parties import MoneyParty
-from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
 from prizewire_rewards.payouts.domain.model import (
     IntentRenewed,
-    Payout,
     PayoutCancelRequested,
     PayoutRequested,
 )
+from prizewire_rewards.payouts.handlers.requests import intent_of
 
 
 def _payout_requested(event: PayoutRequested, writer: EventWriter) -> EncodedEvent:
@@ -24,7 +23,7 @@ def _payout_requested(event: PayoutRequested, writer: EventWriter) -> EncodedEve
         reward_ids=list(event.reward_ids),
         method_id=payout.method_id,
         method_version=payout.method_version,
-        intent=_intent_of(payout),
+        intent=intent_of(payout),
         intent_signature=payout.intent_signature,
         filed_by=payout.filed_by,
         parties=[
@@ -59,19 +58,13 @@ def _intent_renewed(event: IntentRenewed, writer: EventWriter) -> EncodedEvent:
     return writer.outbox.event(
         wire.PayoutIntentRenewedEvent,
         wire.PayoutIntentRenewed(
-            payout_id=payout.id, intent=_intent_of(payout), intent_signature=payout.intent_signature
+            payout_id=payout.id, intent=intent_of(payout), intent_signature=payout.intent_signature
         ),
         subject=str(payout.id),
         version=payout.version,
         correlation_id=payout.correlation_id,
         causation_id=event.cause,
     )
-
-
-def _intent_of(payout: Payout) -> Intent:
-    document = dict(payout.intent)
-    document["allowed"] = tuple(AllowedDestination(**one) for one in document["allowed"])
-    return Intent(**document)
 
 
 ENCODERS: Final[Encoders] = {

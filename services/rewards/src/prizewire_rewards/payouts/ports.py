@@ -110,6 +110,14 @@ class IntentSigner(Protocol):
         ...
 
 
+class IntentVerifier(Protocol):
+    """Checks stored intents."""
+
+    def problem_of(self, payout: Payout) -> str | None:
+        """Why the stored intent is not one that rewards signed for this payout, on the terms of its row; None if it is."""
+        ...
+
+
 class ClosureVerifier(Protocol):
     """Checks closures of the signer."""
 
@@ -123,6 +131,7 @@ class PayoutTools(Tools):
     """The dependencies of payouts' handlers that need no transaction. ``network`` is the network passphrase of intents."""
 
     signer: IntentSigner
+    intents: IntentVerifier
     closures: ClosureVerifier
     network: str
     intent_lifetime: timedelta

@@ -9,7 +9,7 @@ from uuid import UUID
 from prizewire_contracts import ids
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount
-from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
+from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound, Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.records import CreditParties, Transition, step
 from prizewire_rewards.ledger.handlers import Booking, Remainder, UnitOfWork
@@ -363,17 +363,31 @@ def _intent(
     )
 
 
+def intent_of(payout: Payout) -> Intent:
+    """The intent in a payout's row, whether it is signed or not.
+
+    Raises:
+        KeyError, TypeError: the row holds something else.
+    """
+    allowed = tuple(AllowedDestination(**one) for one in payout.intent["allowed"])
+    return Intent(**{**payout.intent, "allowed": allowed})
+
+
 def renew_intent(payout: Payout, *, tools: PayoutTools, now: datetime) -> Payout:
-    """Create the next version of a payout, with an intent on the same terms that is valid from now on."""
+    """Create the next version of a payout, with an intent on the same terms that is valid from now on.
+
+    Raises:
+        Refused: ``intent_invalid``: rewards never signed the stored intent, or its terms are not those of the payout.
+    """
+    problem = tools.intents.problem_of(payout)
+    if problem is not None:
+        raise Refused("intent_invalid", f"the stored intent of payout {payout.id} is not renewed: {problem}")
     issued_at = int(now.timestamp())
-    intent = Intent(
-        **{
-            **payout.intent,
-            "allowed": tuple(AllowedDestination(**one) for one in payout.intent["allowed"]),
-            "issued_at": issued_at,
-            "expires_at": issued_at + int(tools.intent_lifetime.total_seconds()),
-            "key_id": tools.signer.key_id,
-        }
+    intent = replace(
+        intent_of(payout),
+        issued_at=issued_at,
+        expires_at=issued_at + int(tools.intent_lifetime.total_seconds()),
+        key_id=tools.signer.key_id,
     )
     return replace(
         payout,

@@ -84,6 +84,11 @@ class SqlPayouts:
         return int((await self._tx.execute(_REQUESTED, values)).scalar_one())
 
 
+async def open_payouts(tx: AsyncConnection, ids: Sequence[UUID]) -> list[Payout]:
+    """Those of these payouts that can still be paid, in the order of their ids. Nothing is locked."""
+    return [_payout_of(row) for row in await tx.execute(_OPEN, {"ids": list(ids)})]
+
+
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
@@ -153,6 +158,11 @@ _LOCK_OPEN = text(
     f"{_WHOLE} "
     "WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
     "AND state IN ('requested', 'cancel_requested') ORDER BY id FOR UPDATE"
+)
+
+
+_OPEN = text(
+    f"{_WHOLE} WHERE id = ANY (CAST(:ids AS uuid[])) AND state IN ('requested', 'cancel_requested') ORDER BY id"
 )
 
 
