@@ -80,7 +80,8 @@ class Installation:
             "digest": "d",
         }
         at = datetime.now(UTC) - timedelta(days=days_ago)
-        booked = {**both, "state": "final", "final": True, "changed_at": at.isoformat(), **changes}
+        own = {"state": "final", "final": True, "lines_digest": "d", "changed_at": at.isoformat()}
+        booked = {**both, **own, **changes}
         self.heads[name] = booked
         self.settled[name] = {**both, "state": "FINALIZED"}
 
@@ -500,7 +501,9 @@ def test_no_breach_is_forgotten_behind_newer_rounds(
     [
         ({}, None, "settlement never settled the round"),
         ({"settlement_version": 2}, {}, "settlement has only version 1"),
-        ({"digest": "x"}, {}, "digest differs"),
+        ({"digest": "x"}, {}, "says otherwise (digest differs)"),
+        ({"lines_digest": "x"}, {}, "its prizes are not the settled lines (lines_digest differs)"),
+        ({"lines_digest": None}, {}, "work on its prizes has been left since"),
         ({"gross": "3000.00"}, {}, "gross differs"),
         ({"campaign": "x"}, {}, "campaign differs"),
         ({"asset": "USDC"}, {}, "asset differs"),
@@ -547,6 +550,12 @@ def test_a_disowned_round_that_settlement_voided_is_no_breach(
     assert settled is not None
     booked |= {"state": "voided", "settlement_version": version}
     settled |= {"state": "VOIDED"}
+    assert verify(api).good
+
+
+def test_prizes_that_are_being_booked_are_no_breach(api: Api, installation: Installation) -> None:
+    """The lines of a large round are booked in chunks, for some minutes at most."""
+    installation.book("r1", days_ago=0, lines_digest=None)
     assert verify(api).good
 
 

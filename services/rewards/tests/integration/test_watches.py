@@ -91,6 +91,8 @@ BREAKS = [
     ),
     (Invariant.GRANTED_WITHIN_FUNDED, "UPDATE campaigns SET funded = funded + 1"),
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'"),
+    (Invariant.LINES_AS_SETTLED, "UPDATE rewards SET place = place + 1 WHERE player = 'cid'"),
+    (Invariant.LINES_AS_SETTLED, "UPDATE rewards SET player = 'eve' WHERE player = 'cid'"),
     (Invariant.INTENTS_SIGNED, """UPDATE payouts SET intent = intent || '{"pay_amount": "400.00"}'"""),
     (Invariant.ONE_PAYOUT_PER_REWARD, "UPDATE rewards SET player = 'eve' WHERE player = 'ann'"),
     (Invariant.PAYOUTS_CONSISTENT, "UPDATE payouts SET amount = amount + 1"),

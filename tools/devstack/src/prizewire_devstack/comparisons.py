@@ -59,14 +59,13 @@ def settled_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
 
 def booked_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
     """Rounds that rewards booked, compared with settlement, which has them before rewards."""
-    del now
     return Listed(
         name="rounds_were_settled",
         key="round_id",
         at="changed_at",
         items=_items(api, "/api/rewards/rounds/booked", since=since),
         ask=lambda ids: _known(api, "/api/rounds/settled", "round_id", ids),
-        differs=_of_booked,
+        differs=lambda booked, settled: _of_booked(booked, settled, now=now),
     )
 
 
@@ -159,7 +158,7 @@ def _contradiction(ended: Item, booked: Item | None) -> str | None:
     return None
 
 
-def _of_booked(booked: Item, settled: Item | None) -> str | None:
+def _of_booked(booked: Item, settled: Item | None, *, now: datetime) -> str | None:
     """The difference in settlement for a booked round. A settlement that rewards has not booked yet is no difference: the
     comparison of rounds that ended finds it.
     """
@@ -184,6 +183,12 @@ def _of_booked(booked: Item, settled: Item | None) -> str | None:
     for name in COMPARED_HEADS:
         if booked[name] != settled[name]:
             return f"{has}, settlement says otherwise ({name} differs)"
+    lines = booked["lines_digest"]
+    if lines is None:
+        late = datetime.fromisoformat(booked["changed_at"]) <= now - SETTLE_DOWN
+        return f"{has}, work on its prizes has been left since {booked['changed_at']}" if late else None
+    if lines != settled["digest"]:
+        return f"{has}, its prizes are not the settled lines (lines_digest differs)"
     return None
 
 

@@ -24,6 +24,9 @@ class Invariant(StrEnum):
     """A round's reserve is its held lines, with its fees until it is final; its lines and unclaimed add up to its net
     prize, and the states of the lines fit the state of the round. While it is booked, its reserve is at least the rest.
     """
+    LINES_AS_SETTLED = "lines_are_those_settled"
+    """The players, places and amounts of a round's prizes make the digest that settlement sent. Voided rounds are left out:
+    their prizes have no money. So are rounds whose lines are being booked or changed in chunks."""
     CLAIMABLE_IS_OWED = "claimable_is_owed"
     """The account of claimable money is the sum of the claimable prizes with an open or held claim."""
     RECEIVABLES_ADD_UP = "receivables_add_up"

@@ -8,7 +8,7 @@ from prizewire_rewards.checks.documents import DOCUMENT_QUESTION
 from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.checks.money import MONEY_QUESTIONS
 from prizewire_rewards.checks.owners import OWNER_QUESTIONS
-
+from prizewire_rewards.prizes.storage.views import LINES_DIGEST
 
 
 class Question(NamedTuple):
@@ -104,6 +104,17 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                 AND (x.total <> r.net - r.unclaimed OR x.lines <> r.lines_total OR x.standing <> x.lines
                      OR x.astray > 0 OR x.strays > 0 OR x.short <> r.short)
             ) END
+        """,
+    ),
+    Invariant.LINES_AS_SETTLED: Question(
+        "rounds",
+        "SELECT id, lines_total + 1 AS weight FROM rounds",
+        f"""
+        SELECT r.id, format('round %s: its prizes make the digest %s, settlement %s sent %s', r.id, d.made,
+                            r.settlement_version, r.digest)
+        FROM rounds r CROSS JOIN LATERAL (SELECT {LINES_DIGEST} AS made) d
+        WHERE r.id = ANY (CAST(:ids AS uuid[])) AND r.state <> 'voided'
+          AND NOT EXISTS (SELECT 1 FROM round_work k WHERE k.round_id = r.id) AND d.made <> r.digest
         """,
     ),
     Invariant.CLAIMABLE_IS_OWED: Question(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.fees.domain import FeeSource
 from prizewire_rewards.ledger.storage.accounts import Place, page_of_changes
+from prizewire_rewards.prizes.storage.views import LINES_DIGEST
 from prizewire_rewards.rounds.domain.commands import (
     BookedRound,
     CorrectRound,
@@ -301,6 +302,7 @@ async def changed_rounds(
 
 
 _ROUND = (
-    "SELECT id AS round_id, settlement_version, state, final, campaign, asset, gross, platform_fee, organizer_fee, "
-    "organizer_player, unclaimed, digest, stored_at AS changed_at FROM rounds"
+    "SELECT id AS round_id, settlement_version, state, final, campaign, asset, gross, platform_fee, organizer_fee, "  # noqa: S608 - our own words
+    "organizer_player, unclaimed, digest, stored_at AS changed_at, CASE WHEN NOT EXISTS "
+    f"(SELECT 1 FROM round_work w WHERE w.round_id = r.id) THEN {LINES_DIGEST} END AS lines_digest FROM rounds r"
 )

@@ -17,6 +17,14 @@ PARTS: Final = (
     "ELSE x.amount END AS missing"
 )
 """SQL of ``Reward.booked`` and ``Reward.missing`` for a prize ``x``."""
+LINES_DIGEST: Final = """(
+    SELECT encode(sha256(convert_to('[' || coalesce(string_agg(format('[%s,%s,%s,"%s"]', x.line, to_json(x.player), x.place,
+           CAST(x.amount AS numeric) * CAST('1e-' || k.decimals AS numeric)), ',' ORDER BY x.line), '') || ']', 'UTF8')), 'hex')
+    FROM rewards x JOIN assets k ON k.code = x.asset WHERE x.round_id = r.id AND x.line > 0
+)"""
+"""SQL of the digest of the lines that the prizes of a round ``r`` have: the one of ``rounds.consumers.CanonicalDigest``. It
+is of no settlement while work on the round's lines is left.
+"""
 
 
 async def list_prizes(

@@ -86,7 +86,9 @@ class RoundSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedRound:
-    """The present head of a booked round, and the time of its last change."""
+    """The present head of a booked round, and the time of its last change. ``digest`` is the one that settlement sent,
+    ``lines_digest`` is computed from the prizes, None while work on them is left.
+    """
 
     round_id: UUID
     settlement_version: int
@@ -100,6 +102,7 @@ class BookedRound:
     organizer_player: str | None
     unclaimed: int
     digest: str
+    lines_digest: str | None
     changed_at: datetime
 
 

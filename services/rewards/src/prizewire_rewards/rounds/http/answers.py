@@ -61,6 +61,13 @@ class BookedRoundAnswer(AnswerModel):
             examples=["4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"],
         ),
     ]
+    lines_digest: Annotated[
+        str | None,
+        Field(
+            description="The same digest, computed from the stored prizes. Null while work on a large round is left.",
+            examples=["4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"],
+        ),
+    ]
     changed_at: Annotated[Moment, Field(description="The time of its booking or its last change.")]
 
 

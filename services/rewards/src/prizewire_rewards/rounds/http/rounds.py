@@ -172,6 +172,7 @@ def _booked(amounts: Amounts, found: BookedRound) -> BookedRoundAnswer:
         organizer_player=found.organizer_player,
         unclaimed=wire(found.unclaimed),
         digest=found.digest,
+        lines_digest=found.lines_digest,
         changed_at=found.changed_at,
     )
 
