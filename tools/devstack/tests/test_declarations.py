@@ -161,12 +161,12 @@ def test_a_line_says_what_was_booked(
     funded = "10.00 USDC funded, active"
     assert said == [
         [
-            f"campaign cup: created; id id-cup, 10.00 USDC booked now, {funded}",
             "competition cup: created; gross prize 10.00 USDC, rule version 1",
+            f"campaign cup: created; id id-cup, 10.00 USDC booked now, {funded}",
         ],
         [
-            f"campaign cup: unchanged; id id-cup, {funded}",
             "competition cup: unchanged; gross prize 10.00 USDC, rule version 1",
+            f"campaign cup: unchanged; id id-cup, {funded}",
         ],
     ]
 
@@ -342,7 +342,27 @@ def test_a_refusal_names_what_was_declared(installation: Installation) -> None:
             local_key=KEY,
             report=lambda change: reported.append(change.name),
         )
-    assert reported == ["cup"]
+    assert reported == ["cup", "cup"]
+
+
+def test_a_wrong_competition_books_no_money(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A competition that its service refuses is noticed before the money of the campaigns is booked."""
+
+    def refused(*_: object) -> None:
+        raise ApiError(
+            status=400,
+            code="invalid_request",
+            detail="dispute_windows: it is unknown",
+            path="/api/competitions",
+        )
+
+    monkeypatch.setattr(declarations, "make_competition", refused)
+    with pytest.raises(ApiError, match="The competition cup: .*dispute_windows"):
+        apply(installation, DOCUMENT)
+    assert Decimal(installation.campaigns["id-cup"]["funded"]) == 0
+    assert installation.campaigns["id-cup"]["state"] == "draft"
 
 
 def test_an_impossible_change_is_refused(installation: Installation) -> None:

@@ -79,6 +79,11 @@ def test_a_float_is_refused_in_a_sentence(key: MessageKey) -> None:
             "data/kyc_state",
         ),
         ({**RESULT, "competition": "c" * 1_000_000}, "send it in several parts"),
+        ({**RESULT, "prats": 2}, "has data/prats, which no consumer knows"),
+        (
+            {**RESULT, "results": [{"player": "ada", "place": 1, "plaec": 1}]},
+            "has data/results/0/plaec, which",
+        ),
     ],
 )
 def test_an_event_that_its_consumer_would_refuse_is_named(document: dict[str, Any], words: str) -> None:

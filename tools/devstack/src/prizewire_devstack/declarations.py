@@ -135,7 +135,8 @@ def apply(
     local_key: Mapping[str, str] | None,
     report: Callable[[Change], None] = lambda _: None,
 ) -> list[Change]:
-    """Create and change the declared campaigns, then the competitions. ``report`` is called for each one after it.
+    """Create and change the declared campaigns, then the competitions; then book the money of the campaigns and set their
+    states, so that a wrong competition costs no booking. ``report`` is called for each one after it.
 
     Raises:
         ApiError: a service refused; the message names the declared campaign or competition.
@@ -144,16 +145,21 @@ def apply(
     """
     campaigns = _by_name(api.items("/api/campaigns"), names=_campaign_names(document))
     _check_competitions(document, campaigns, local_key)
-    changes: list[Change] = []
+    competitions: list[Change] = []
+    funded: list[Change] = []
+    steps: dict[str, _Step] = {}
     for declared in document.get("campaigns") or []:
         with _about("campaign", declared["name"]):
-            changes.append(_apply_campaign(api, declared, campaigns))
-        report(changes[-1])
+            steps[declared["name"]] = _set_up_campaign(api, declared, campaigns)
     for declared in document.get("competitions") or []:
         with _about("competition", declared["id"]):
-            changes.append(_apply_competition(api, declared, campaigns, local_key))
-        report(changes[-1])
-    return changes
+            competitions.append(_apply_competition(api, declared, campaigns, local_key))
+        report(competitions[-1])
+    for declared in document.get("campaigns") or []:
+        with _about("campaign", declared["name"]):
+            funded.append(_fund_campaign(api, declared, campaigns, steps[declared["name"]]))
+        report(funded[-1])
+    return [*funded, *competitions]
 
 
 @contextmanager
@@ -210,7 +216,15 @@ def _by_name(campaigns: Iterable[dict[str, Any]], *, names: Collection[str]) -> 
     return chosen
 
 
-def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict[str, Any]]) -> Change:
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """The outcome for a campaign before its money is booked."""
+
+    action: str
+    settings: tuple[str, ...]
+
+
+def _set_up_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict[str, Any]]) -> _Step:
     name = declared["name"]
     action = "unchanged"
     settings = {field: declared[field] for field in SETTINGS if field in declared}
@@ -234,15 +248,24 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
         kept = {field: campaign[field] for field in SETTINGS if field in campaign}
         api.put(f"/api/campaigns/{campaign['id']}/settings", _merged(kept, settings))
         action = "changed"
+    wanted = declared.get("state")
+    if wanted is not None and campaign["state"] != wanted and wanted not in STATE_ROUTES:
+        raise DevstackError(
+            f"The campaign {name} cannot be made {wanted!r}: the states are active, paused, ended."
+        )
+    return _Step(action=action, settings=changed)
+
+
+def _fund_campaign(
+    api: Api, declared: Mapping[str, Any], known: dict[str, dict[str, Any]], step: _Step
+) -> Change:
+    name, action = declared["name"], step.action
+    campaign = known[name]
     funded_before = campaign.get("funded")
     for payment in declared.get("funding") or []:
         _fund(api, campaign["id"], payment)
     wanted = declared.get("state")
     if wanted is not None and campaign["state"] != wanted:
-        if wanted not in STATE_ROUTES:
-            raise DevstackError(
-                f"The campaign {name} cannot be made {wanted!r}: the states are active, paused, ended."
-            )
         api.post(f"/api/campaigns/{campaign['id']}/{STATE_ROUTES[wanted]}")
         action = "created" if action == "created" else "changed"
     known[name] = api.get(f"/api/campaigns/{campaign['id']}")
@@ -253,7 +276,7 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
         name=name,
         id=campaign["id"],
         action=action,
-        settings=changed,
+        settings=step.settings,
         facts=_campaign_facts(known[name], funded_before=funded_before),
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 from confluent_kafka import KafkaError, KafkaException, Producer
+from pydantic import ValidationError
 
 from prizewire_contracts import topics
 from prizewire_contracts.canonical import NotCanonical, canonical_bytes
@@ -153,7 +154,8 @@ def completed(
     """The whole events of a file, each checked with the contract of its type. ``source`` is as in ``complete``.
 
     Raises:
-        DevstackError: the consumer would refuse an event: its type is unknown, or a member is not as it must be.
+        DevstackError: the consumer would refuse an event (its type is unknown, or a member is not as it must be), or ignore
+            a member.
     """
     events = [complete(one, source=source, now=now) for one in documents]
     for number, event in enumerate(events, start=1):
@@ -179,6 +181,24 @@ def _check(event: dict[str, Any], *, place: str) -> None:
         validate(model, value, raw=event)
     except EventRefused as refused:
         raise DevstackError(f"{place} would be refused, because of {refused.detail}.") from refused
+    unknown = _unknown_members(model.model_fields["data"].annotation, event["data"])
+    if unknown:
+        raise DevstackError(
+            f"{place} has {', '.join(unknown)}, which no consumer knows: they would ignore it, and later events cannot mend "
+            "that. Correct the name or leave the member out; `--raw` sends a file as it is."
+        )
+
+
+def _unknown_members(model: Any, data: object) -> list[str]:
+    try:
+        model.model_validate(data, extra="forbid")
+    except ValidationError as error:
+        return [
+            "data/" + "/".join(map(str, one["loc"]))
+            for one in error.errors()
+            if one["type"] == "extra_forbidden"
+        ]
+    return []
 
 
 def _unsignable(error: NotCanonical) -> DevstackError:

@@ -90,7 +90,7 @@ def steps(full_stack: Stack) -> Iterator[list[str]]:
     """The commands behind `prizewire up`, on a stack with the settings that the document gives it."""
     first, *others = commands(full_stack.root)
     assert first.startswith(UP)
-    settings = chosen_settings(first.removeprefix(f"{UP} --set ").split(" --set "), None)
+    settings = chosen_settings(first.removeprefix(f"{UP} --fresh --set ").split(" --set "), None)
     set_payouts(full_stack, settings.pop("payouts"))
     assert settings == {}
     yield others

@@ -7,7 +7,7 @@ import click
 
 from prizewire_devstack import tokens
 from prizewire_devstack.components.keys import Keyring
-from prizewire_devstack.errors import NotRunningError
+from prizewire_devstack.errors import DevstackError, NotRunningError
 from prizewire_devstack.home import Home
 
 
@@ -25,6 +25,10 @@ def command(roles: tuple[str, ...], player: str | None, hours: int, as_json: boo
 
     Without both it is a token of the operator `operator-1`.
     """
+    if player is not None and not player.strip():
+        raise DevstackError(
+            "--player is empty: name the player, or leave it out for a token of `operator-1`."
+        )
     chosen = roles or (("player",) if player else ("operator",))
     subject = player or f"{chosen[0]}-1"
     keyring = Keyring(home=Home.default())
