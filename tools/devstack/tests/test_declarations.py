@@ -359,7 +359,7 @@ def test_a_wrong_competition_books_no_money(
         )
 
     monkeypatch.setattr(declarations, "make_competition", refused)
-    with pytest.raises(ApiError, match="The competition cup: .*dispute_windows"):
+    with pytest.raises(ApiError, match=r"The competition cup: .*dispute_windows"):
         apply(installation, DOCUMENT)
     assert Decimal(installation.campaigns["id-cup"]["funded"]) == 0
     assert installation.campaigns["id-cup"]["state"] == "draft"
