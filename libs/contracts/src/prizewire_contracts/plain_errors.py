@@ -15,6 +15,7 @@ _SHOWN: Final = {
     _ASSET: "asset code: 1 to 12 upper-case letters and digits, a letter first, such as USDC",
     r"^(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?$": f"amount: {_DECIMAL}",
     r"^(0|[1-9][0-9]*)(\.[0-9]+)?$": f"amount: {_DECIMAL}",
+    r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$": 'amount: a decimal number in quotes, such as "-12.50"',
     r"^-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?$": 'score: a number in quotes with at most 6 decimals, such as "8.5"',
 }
 """What each of these patterns stands for, and its form."""

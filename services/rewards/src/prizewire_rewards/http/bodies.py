@@ -23,6 +23,17 @@ Money = Annotated[
 """An amount of money."""
 
 
+SignedMoney = Annotated[
+    str,
+    Field(
+        pattern=rf"^-?{DECIMAL.removeprefix('^')}",
+        description="As an amount; it may be negative.",
+        examples=["-42.50"],
+    ),
+]
+"""An amount of money that may be negative."""
+
+
 AssetCode = Annotated[
     str, Field(pattern=r"^[A-Z][A-Z0-9]{0,11}$", description="The asset's code.", examples=["USDC"])
 ]

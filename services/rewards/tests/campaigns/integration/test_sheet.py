@@ -163,3 +163,21 @@ async def test_the_sheet_shows_claims_and_withdrawals(rig: Rig) -> None:
     }
     assert adds_up(sheet)
     assert await rig.breaches() == []
+
+
+async def test_a_sheet_may_have_taken_more_from_wallets_than_it_gave(rig: Rig) -> None:
+    """A prize that was paid directly and is corrected away is recovered from other winnings: the answer shows a negative
+    amount.
+    """
+    campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
+    match = Match(campaign, [("ann", "40.00")])
+    payouts = await direct(rig, match)
+    await rig.feed(rig.payouts, paid_event(payouts["ann"], player="ann", amount="40.00"))
+    await rig.settle(Match(await rig.campaign(funded=10_000), [("ann", "100.00")]))
+    await rig.feed(rig.settlements, *match.corrected([], at=2))
+    sheet = await sheet_of(rig, campaign)
+    assert sheet == {"funded": 10_000, "available": 10_000, "wallets": -4_000, "paid": 4_000}
+    assert adds_up(sheet)
+    async with rig.client("boss", "admin") as client:
+        shown = await client.get(f"/api/campaigns/{campaign}/balance-sheet")
+    assert (shown.status_code, shown.json()["wallets"]) == (200, "-40.00")

@@ -7,7 +7,7 @@ from pydantic import Field
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.campaigns.domain.model import CampaignState, Delivery
 from prizewire_rewards.campaigns.domain.settings import AtDeadline
-from prizewire_rewards.http.bodies import AssetCode, Money
+from prizewire_rewards.http.bodies import AssetCode, Money, SignedMoney
 
 _Seconds = Annotated[int, Field(examples=[604_800])]
 
@@ -131,9 +131,11 @@ class BalanceSheetAnswer(AnswerModel):
         Money, Field(description="Those of rounds without an organizer's wallet.", examples=["500.00"])
     ]
     wallets: Annotated[
-        Money,
+        SignedMoney,
         Field(
-            description="Money of the campaign that wallets received, whatever their players did with it since.",
+            description="Money of the campaign that wallets received, whatever their players did with it since. Negative "
+            "where a correction took more back from wallets than they received: prizes were paid directly, and the players "
+            "returned them out of other winnings.",
             examples=["9500.00"],
         ),
     ]
