@@ -192,3 +192,17 @@ def _first_error(error: ValidationError) -> str:
 def _text(raw: dict[str, Any] | None, name: str) -> str | None:
     value = raw.get(name) if raw else None
     return value[:256] if isinstance(value, str) else None
+
+
+def unknown_members(model: type[Envelope], data: object) -> list[str]:
+    """The members of an event's data that its model does not have, as paths from ``data``. Consumers ignore them."""
+    annotation: Any = model.model_fields["data"].annotation
+    try:
+        annotation.model_validate(data, extra="forbid")
+    except ValidationError as error:
+        return [
+            "data/" + "/".join(map(str, one["loc"]))
+            for one in error.errors()
+            if one["type"] == "extra_forbidden"
+        ]
+    return []

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 import yaml
 from confluent_kafka import KafkaError, KafkaException, Producer
-from pydantic import ValidationError
 
 from prizewire_contracts import topics
 from prizewire_contracts.canonical import NotCanonical, canonical_bytes
-from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, validate
+from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, unknown_members, validate
 from prizewire_contracts.encode import SCHEMA_URN, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.ids import match_correlation_id
@@ -181,24 +180,12 @@ def _check(event: dict[str, Any], *, place: str) -> None:
         validate(model, value, raw=event)
     except EventRefused as refused:
         raise DevstackError(f"{place} would be refused, because of {refused.detail}.") from refused
-    unknown = _unknown_members(model.model_fields["data"].annotation, event["data"])
+    unknown = unknown_members(model, event["data"])
     if unknown:
         raise DevstackError(
             f"{place} has {', '.join(unknown)}, which no consumer knows: they would ignore it, and later events cannot mend "
             "that. Correct the name or leave the member out; `--raw` sends a file as it is."
         )
-
-
-def _unknown_members(model: Any, data: object) -> list[str]:
-    try:
-        model.model_validate(data, extra="forbid")
-    except ValidationError as error:
-        return [
-            "data/" + "/".join(map(str, one["loc"]))
-            for one in error.errors()
-            if one["type"] == "extra_forbidden"
-        ]
-    return []
 
 
 def _unsignable(error: NotCanonical) -> DevstackError:
