@@ -23,6 +23,7 @@ from prizewire_chassis.db.schema import (
     create_chassis_schema_v3,
     create_chassis_schema_v4,
     create_chassis_schema_v5,
+    create_chassis_schema_v6,
 )
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.outbox import Outbox
@@ -46,6 +47,7 @@ def _create(connection: Connection) -> None:
     create_chassis_schema_v3(operations)
     create_chassis_schema_v4(operations)
     create_chassis_schema_v5(operations)
+    create_chassis_schema_v6(operations)
     connection.execute(
         text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)")
     )

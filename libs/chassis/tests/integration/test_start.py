@@ -52,6 +52,7 @@ def upgrade() -> None:
     schema.create_chassis_schema_v3(op)
     schema.create_chassis_schema_v4(op)
     schema.create_chassis_schema_v5(op)
+    schema.create_chassis_schema_v6(op)
     op.execute("CREATE TABLE made (id int)")
 """
 

@@ -186,3 +186,27 @@ async def test_the_count_of_a_day_only_rises(rig: Rig) -> None:
         assert "only rises" in await refused(rig, f"UPDATE automatic_use SET {change}", owner=True)
     assert "permission denied" in await refused(rig, "DELETE FROM automatic_use")
     assert "only rises" in await refused(rig, "DELETE FROM automatic_use", owner=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "due_at = '4000-01-01 BC'",
+        "due_at = 'infinity'",
+        "intent_expires_at = '4000-01-01 BC'",
+        "intent_expires_at = 'infinity'",
+        "ends_as = 'xyz'",
+        "fee_minor = 1, fee_asset = 'NOPE'",
+        "fee_minor = 1",
+        "attempts = 2147483647",
+        "version = 2147483647",
+        "version = -1",
+    ],
+)
+async def test_a_payout_that_the_service_could_not_read_is_refused(rig: Rig, change: str) -> None:
+    """One such row would end the work of its rail for every other payout."""
+    await rig.request(await rig.method())
+    said = await refused(rig, f"UPDATE payouts SET {change}")
+    assert any(
+        reason in said for reason in ("check constraint", "foreign key constraint", "counter of payouts")
+    )

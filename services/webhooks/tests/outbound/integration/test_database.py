@@ -88,6 +88,12 @@ async def test_guards_of_the_first_version_learn_where_to_look(make_database):
     await owner.execute("DROP FUNCTION inbox_forget")
     await owner.execute("DROP TRIGGER audit_log_continues ON audit_log")
     await owner.execute("DROP FUNCTION audit_log_continues")
+    await owner.execute("DROP FUNCTION refuse_counter CASCADE")
+    bounds = await owner.fetch(
+        "SELECT conrelid::regclass AS table, conname FROM pg_constraint WHERE conname ~ '_times$'"
+    )
+    for bound in bounds:
+        await owner.execute(f"ALTER TABLE {bound['table']} DROP CONSTRAINT {bound['conname']}")
     for column in ("discarded_at", "discarded_by", "discard_reason"):
         await owner.execute(f"ALTER TABLE stuck_events DROP COLUMN {column}")
     await owner.execute(
