@@ -150,7 +150,18 @@ class Services:
                 ended = {"ended_at": AT, "refused": False, "disowned": False, "state": "FINALIZED"}
                 return iter([{**ended, **ROUND, "prizes": 3, "prizes_total": "212.50"}])
             case ["rewards", "rounds", "booked"]:
-                return iter([{**HEAD, "digest": HASH, "state": "booked", "final": True, "changed_at": AT}])
+                return iter(
+                    [
+                        {
+                            **HEAD,
+                            "digest": HASH,
+                            "lines_digest": HASH,
+                            "state": "booked",
+                            "final": True,
+                            "changed_at": AT,
+                        }
+                    ]
+                )
             case ["rewards", "payouts", "asked"]:
                 return iter(self.payouts)
             case ["rounds"]:
