@@ -205,6 +205,7 @@ def judged(services: Services, *, payments: list[Payment] | None = None) -> Outc
             traced={services.cup.correlation_id: SERVICES},
             payments=PAYMENTS if payments is None else payments,
             destinations=DESTINATIONS,
+            paid_after_s=0.5,
         ),
         campaigns={services.cup.campaign: "c-1"},
         assets=ASSETS,
@@ -224,7 +225,10 @@ def test_a_run_in_which_everybody_agrees_is_good(services: Services) -> None:
     outcome = judged(services)
     assert outcome.good, printed(outcome)
     assert outcome.to_json()["wallets_off"] == []
-    assert "7 of 7 wallets" in printed(outcome)
+    assert (
+        "7 of 7 wallets hold what their history and the prize lists say (6 players, 1 organizer)"
+        in printed(outcome)
+    )
 
 
 @pytest.mark.parametrize(

@@ -356,3 +356,46 @@ def test_an_empty_answer_says_where_to_look(status: int) -> None:
     assert "status" not in str(
         ApiError(status=404, code="not_found", detail="no such thing", path="/api/rewards")
     )
+
+
+HASH = "9f" * 32
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_what_an_operator_copies_is_whole(width: int) -> None:
+    """A transaction hash and a rail's reference are never cut nor divided, on a narrow terminal too. Ids are shortened."""
+    reference = "fake-68d057bb-ae02-582a-b4ab-4b1da0531787"
+    summaries = (
+        f"payout f30d90c6-2222-4222-8222-222222222222 of ada: paid over stellar: {HASH}",
+        f"payout of chiyo: paid over fake: {reference}",
+    )
+    steps = [
+        tracing.Step(
+            at="2026-11-20T23:59:58.120Z",
+            service="payouts",
+            kind="payout.paid",
+            id="1",
+            summary=one,
+            detail={},
+        )
+        for one in summaries
+    ]
+    console = Console(width=width, file=StringIO())
+    with console.capture() as printed:
+        tracing.render(console, steps)
+    words = printed.get().split()
+    assert {HASH, reference, "f30d90c6…"} <= set(words)
+
+
+def test_a_long_step_goes_on_below_itself() -> None:
+    """The lines of a summary begin in one column, and a detail does so too."""
+    step = tracing.Step(
+        at="2026-11-20T23:59:58.120Z", service="a", kind="b", id="1", summary="word " * 30, detail={"c": "d"}
+    )
+    console = Console(width=80, file=StringIO())
+    with console.capture() as printed:
+        tracing.render(console, [step], verbose=True)
+    _, first, *rest = printed.get().splitlines()
+    column = first.index("word")
+    assert len(rest) > 2
+    assert all(line[:column].isspace() and line[column] != " " for line in rest)

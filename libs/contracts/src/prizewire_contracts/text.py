@@ -66,6 +66,11 @@ def printable(value: str, *, length_max: int = REASON_LENGTH_MAX) -> str:
     return clean if len(clean) <= length_max else clean[: length_max - 1] + "…"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which takes an `s` in the plural: `1 payment`, `2,000 payments`."""
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
+
+
 def printable_members(value: T) -> T:
     """A dataclass of a signed structure, once every text in it is printable.
 

@@ -13,6 +13,7 @@ from prizewire_contracts.text import (
     Memo,
     Name,
     Reason,
+    counted,
     is_name,
     is_printable,
     printable,
@@ -102,3 +103,11 @@ def test_every_member_of_a_signed_structure_is_looked_at():
     assert printable_members(good) is good
     with pytest.raises(ValueError, match="memo"):
         printable_members(AllowedDestination(rail="stellar", destination="G", memo="a\x00"))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 payments"), (1, "1 payment"), (2, "2 payments"), (2_000, "2,000 payments")]
+)
+def test_a_number_has_its_noun(number: int, said: str) -> None:
+    """Only one thing is in the singular."""
+    assert counted(number, "payment") == said

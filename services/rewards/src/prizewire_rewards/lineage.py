@@ -4,7 +4,7 @@ state changes.
 Every step shows what happened at its time. The present state is in its detail under ``now``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import LineageEntry
+from prizewire_contracts.text import counted
 from prizewire_money import Amount, AssetRegistry
 from prizewire_rewards.ledger.storage.accounts import group_id
 
@@ -23,7 +24,8 @@ ENTRIES_MAX = 5_000
 async def lineage_of(
     tx: AsyncConnection, correlation_id: str, *, assets: AssetRegistry, entries_max: int = ENTRIES_MAX
 ) -> list[LineageEntry]:
-    """Every step, in the order of time. Rounds come before the transfers and payouts of the same time.
+    """Every step, in the order of time. Of one time, causes come before effects: rounds before their transfers, and transfers
+    in the order of the ledger. The request and the states of a payout stand before the first transfer that they caused.
 
     Of each kind the first ``entries_max`` rows are shown. Where there are more, the last entry has the kind ``more`` and
     names their kinds.
@@ -37,12 +39,33 @@ async def lineage_of(
         entries.extend(
             (entry.at, rank, entry) for row in rows[:entries_max] for entry in entries_of(row, assets)
         )
-    found = [entry for _, _, entry in sorted(entries, key=lambda item: (item[0], item[1]))]
+    found = _in_order(entries)
     if cut:
         summary = f"there are more {' and '.join(cut)} than the first {entries_max} shown here"
         detail = {"cut": cut, "told_of_each": entries_max}
         found.append(LineageEntry(found[-1].at, SERVICE, "more", correlation_id, summary, detail))
     return found
+
+
+def _in_order(entries: Sequence[tuple[datetime, int, LineageEntry]]) -> list[LineageEntry]:
+    """The entries, each with its time and the rank of its kind, by time and then from cause to effect."""
+    transfers = [entry for _, _, entry in entries if entry.kind == "transfer"]
+    place = {entry.id: number for number, entry in enumerate(transfers)}
+    first: dict[tuple[datetime, str], int] = {}
+    for number, entry in enumerate(transfers):
+        for side in ("debit", "credit"):
+            first.setdefault((entry.at, entry.detail[side]), number)
+
+    def order(item: tuple[datetime, int, LineageEntry]) -> tuple[datetime, int, int, int]:
+        at, rank, entry = item
+        if entry.kind == "transfer":
+            return at, rank, place[entry.id], len(_OF_PAYOUT)
+        number = first.get((at, f"{_PAYOUT_ACCOUNT} {entry.id}")) if entry.kind in _OF_PAYOUT else None
+        if number is None:
+            return at, rank, 0, 0
+        return at, _RANK_OF_TRANSFERS, number, _OF_PAYOUT.index(entry.kind)
+
+    return [entry for _, _, entry in sorted(entries, key=order)]
 
 
 def _wire(row: Row[Any], amount: int, assets: AssetRegistry) -> str:
@@ -163,7 +186,7 @@ def _correction(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
         "reason": row.reason,
         "cause": row.cause,
     }
-    summary = f"corrected to {row.lines_total} prizes as settlement {row.settlement_version}: {row.reason}"
+    summary = f"corrected to {counted(row.lines_total, 'prize')} as settlement {row.settlement_version}: {row.reason}"
     yield LineageEntry(row.at, SERVICE, "correction", str(row.round_id), summary, detail)
 
 
@@ -353,3 +376,8 @@ _KINDS = (
     ("payout requests", _PAYOUTS, _payout),
     ("cancels asked for", _CANCELS_ASKED, _cancel_requested),
 )
+_RANK_OF_TRANSFERS = [statement for _, statement, _ in _KINDS].index(_TRANSFERS)
+_OF_PAYOUT = ("payout_request", "payout_state")
+"""The kinds of steps of a payout that come before its transfers, in their order."""
+_PAYOUT_ACCOUNT = "payout_pending"
+"""The kind of the account that holds the money of a requested payout; its owner is the payout's id."""

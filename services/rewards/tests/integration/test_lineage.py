@@ -198,3 +198,29 @@ async def test_later_steps_change_no_earlier_step_of_a_top_up(rig: Rig) -> None:
         assert {step[0] for step in new} == {rig.clock.now()}
         assert summary in [step[3] for step in new]
         before = after
+
+
+async def test_causes_come_before_effects_of_one_time(rig: Rig) -> None:
+    """A direct prize is credited and requested in one transaction: the credit comes first, then the payout, then its
+    transfer; transfers stay in the order of the ledger.
+    """
+    campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"), method_event("bob"))
+    match = Match(campaign, [("ann", "2.00"), ("bob", "1.00")])
+    await rig.settle(match)
+    async with rig.db.transaction() as tx:
+        steps = await lineage_of(tx, match.correlation_id, assets=ASSETS)
+    assert len({step.at for step in steps}) == 1
+    named = [step.detail.get("type", step.kind) for step in steps]
+    payout = ["payout_request", "payout_state", "payout_requested"]
+    assert named == [
+        "round",
+        "round_state",
+        "prize_reserved",
+        "prize_credited",
+        "prize_credited",
+        *payout,
+        *payout,
+    ]
+    payouts = [step.id for step in steps if step.kind in ("payout_request", "payout_state")]
+    assert payouts[0] == payouts[1] != payouts[2] == payouts[3]

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import Lineage, LineageEntry
+from prizewire_contracts.text import counted
 from prizewire_settlement.competitions.domain.rules import score_to_text
 from prizewire_settlement.competitions.http.answers import money, rule_parts
 from prizewire_settlement.prizes.domain import PlayerResult
@@ -92,7 +93,7 @@ def _result(part: ResultPart, record: RoundRecord, shown: tuple[PlayerResult, ..
         kind="match.result",
         id=part.event_id,
         summary=f"{'corrected result' if corrected else 'result'} of match {found.match_id} "
-        f"{_origin(part, record, decided_by=decided_by)}: {part.players} players"
+        f"{_origin(part, record, decided_by=decided_by)}: {counted(part.players, 'player')}"
         + (f", part {part.part} of {part.parts}" if part.parts > 1 else ""),
         detail={
             "match_id": found.match_id,
@@ -182,7 +183,7 @@ def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
         service="settlement",
         kind="settlement",
         id=f"{settlement.round_id}/{settlement.version}",
-        summary=f"settlement {settlement.version}{_kind(settlement)}: {total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
+        summary=f"settlement {settlement.version}{_kind(settlement)}: {counted(total, 'prize')}, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
         detail={
             **settlement_answer(settlement, lines_total=total).model_dump(mode="json"),
             "rule": rule_parts(rule).model_dump(mode="json", exclude={"sources"}),

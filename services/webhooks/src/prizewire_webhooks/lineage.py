@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import LineageEntry
+from prizewire_contracts.text import counted
 from prizewire_webhooks.outbound.http import delivery_answer
 from prizewire_webhooks.outbound.ports import UnitOfWork
 
@@ -24,7 +25,7 @@ def lineage_of(
                 id=str(delivery.delivery_id),
                 summary=(
                     f"{delivery.event_type} to {delivery.host}: {delivery.state} "
-                    f"after {len(delivery.attempts)} attempt(s)"
+                    f"after {counted(len(delivery.attempts), 'attempt')}"
                 ),
                 detail=delivery_answer(delivery).model_dump(mode="json"),
             )

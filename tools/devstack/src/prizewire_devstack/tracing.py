@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
+from textwrap import wrap
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from prizewire_contracts.ids import refusals_id
+from prizewire_contracts.text import counted
 from prizewire_devstack.api import LOCAL_ADVICE, Api, ApiError, SilentError
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES, SERVICES_WITH_API, SIGNER
@@ -30,8 +31,11 @@ COLOURS: Final = {
     "webhooks": "blue",
 }
 
-_UUID: Final = re.compile(r"\b([0-9a-f]{8})-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
-_HASH: Final = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
+_UUID: Final = re.compile(r"(?<![\w-])([0-9a-f]{8})-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
+"""An id that stands alone: one inside a rail's reference, such as `fake-…`, is a part of a value that operators copy."""
+_GAP: Final = "  "
+_SUMMARY_WIDTH_MIN: Final = 30
+"""Columns that a summary has at least; on a narrower terminal its lines go on at the terminal's edge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +107,7 @@ def signer_refusals(api: Api, *, state: str | None = None) -> list[dict[str, Any
             "service": SIGNER,
             "state": kind["state"],
             "reason": kind["reason"],
-            "type": f"{kind['count']} messages, the newest at {kind['last_at']}",
+            "type": f"{counted(kind['count'], 'message')}, the newest at {kind['last_at']}",
             "subject": kind["place"],
             "detail": kind["detail"],
             "count": kind["count"],
@@ -166,30 +170,40 @@ def services_named(steps: Iterable[Step]) -> tuple[str, ...]:
 
 
 def shortened(text: str) -> str:
-    """A summary with its ids and hashes cut to their first digits, for reading."""
-    return _HASH.sub(r"\1…", _UUID.sub(r"\1…", text))
+    """A summary with its ids cut to their first digits, for reading. Hashes and references of rails stay whole, to be copied."""
+    return _UUID.sub(r"\1…", text)
 
 
 def render(console: Console, steps: Sequence[Step], *, verbose: bool = False) -> None:
-    """Print the steps, one line each, below the day of each (UTC); with `verbose`, whole ids and every recorded detail too."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    """Print the steps below the day of each (UTC); with `verbose`, whole ids and every recorded detail too.
+
+    Long summaries go on below themselves. A word, such as a transaction hash, is never cut nor divided.
+    """
+    heads = [(step.at[11:23], step.service, step.kind) for step in steps]
+    widths = [max(map(len, column)) for column in zip(*heads, strict=True)]
+    indent = " " * (sum(widths) + len(widths) * len(_GAP))
+    width = max(console.width - len(indent), _SUMMARY_WIDTH_MIN)
     day = None
-    for step in steps:
+    for step, head in zip(steps, heads, strict=True):
         if step.at[:10] != day:
             day = step.at[:10]
-            table.add_row(day, Text("UTC", style="dim"))
+            _line(console, Text(f"{day}{_GAP}UTC", style="dim"))
+        at, service, kind = (text.ljust(size) for text, size in zip(head, widths, strict=True))
+        first, *rest = _wrapped(step.summary if verbose else shortened(step.summary), width)
         colour = COLOURS.get(step.service, "white")
-        table.add_row(
-            step.at[11:23],
-            Text(step.service, style=colour),
-            Text(step.kind),
-            Text(printable(step.summary if verbose else shortened(step.summary))),
-        )
+        _line(console, Text.assemble((at, "dim"), _GAP, (service, colour), f"{_GAP}{kind}{_GAP}{first}"))
+        for line in rest:
+            _line(console, Text(indent + line))
         if verbose:
-            detail = json.dumps(step.detail, ensure_ascii=False)
-            table.add_row("", "", "", Text(printable(f"{step.id} {detail}"), style="dim"))
-    console.print(table)
+            for line in _wrapped(f"{step.id} {json.dumps(step.detail, ensure_ascii=False)}", width):
+                _line(console, Text(indent + line, style="dim"))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The printable lines of a text, at least one. A longer word than the width is a line of its own."""
+    return wrap(printable(text), width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _line(console: Console, text: Text) -> None:
+    text.rstrip()
+    console.print(text, soft_wrap=True)

@@ -147,6 +147,22 @@ async def test_a_transition_of_an_attempt_shows_nothing_later(rig: Rig) -> None:
     ]
 
 
+async def test_causes_come_before_effects_of_one_time(rig: Rig) -> None:
+    """A payout is submitted before its attempt is sent, and an attempt ends before its payout is paid."""
+    payout_id = await rig.request(await rig.method())
+    await rig.submit()
+    payout = await rig.payout(payout_id)
+    async with rig.db.transaction() as tx:
+        published = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
+    assert published[0].summary.endswith("12.50 EURC requested, to a payout method of the type fake")
+    assert [one.kind for one in published[-4:]] == [
+        "payout.submitting",
+        "attempt.sent",
+        "attempt.effected",
+        "payout.paid",
+    ]
+
+
 async def test_a_lost_answer_is_looked_up_and_never_sent_again(rig: Rig) -> None:
     """When the answer is lost the payout is unknown, and only the look-up by our key moves it on."""
     rig.fake.scenario = Scenario.LOST_ANSWER

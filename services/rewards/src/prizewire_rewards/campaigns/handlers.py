@@ -141,7 +141,8 @@ async def withdraw_from_campaign(
     campaign = await _locked(command.campaign, ports=ports)
     if campaign.queued:
         raise InvalidRequest(
-            "campaign_has_unfunded", f"{campaign.queued} rounds of the campaign wait for money: fund it first"
+            "campaign_has_unfunded",
+            f"rounds of the campaign wait for money ({campaign.queued} in all): fund it first",
         )
     amount = campaign.available if command.amount is None else command.amount
     if command.amount is not None and amount <= 0:
@@ -231,7 +232,8 @@ async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now:
         return campaign
     if to is CampaignState.ENDED and campaign.queued:
         raise InvalidRequest(
-            "campaign_has_unfunded", f"{campaign.queued} rounds of the campaign wait for money: fund it first"
+            "campaign_has_unfunded",
+            f"rounds of the campaign wait for money ({campaign.queued} in all): fund it first",
         )
     state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=to)
     changed = replace(campaign, state=state, version=campaign.version + 1)

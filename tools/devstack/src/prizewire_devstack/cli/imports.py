@@ -7,6 +7,7 @@ from typing import Final
 import click
 from rich.table import Table
 
+from prizewire_contracts.text import counted
 from prizewire_devstack import balances
 from prizewire_devstack.api import advising, connect
 from prizewire_devstack.cli.console import console as make_console
@@ -50,7 +51,7 @@ def render(report: balances.Report, *, applied: bool) -> None:
     console = make_console()
     done = "would be imported" if report.dry_run else "imported"
     console.print(
-        f"{report.rows} rows: {report.imported} {done}, {report.already} imported before, "
+        f"{counted(report.rows, 'row')}: {report.imported} {done}, {report.already} imported before, "
         f"{report.repeated} repeated in the file, {report.refused_count} refused.",
         highlight=False,
         soft_wrap=True,

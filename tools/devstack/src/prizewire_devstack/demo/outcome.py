@@ -22,11 +22,16 @@ class Seen:
     traced: Mapping[str, tuple[str, ...]]
     payments: Sequence[onchain.Payment]
     destinations: Mapping[str, str]
+    paid_after_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The outcome of a run. `standings` and `booked` are in the order of the tournaments."""
+    """The outcome of a run. `standings` and `booked` are in the order of the tournaments.
+
+    `paid_after_s` are the seconds from the first match event until every prize was paid, or given up; `seconds` those of all
+    steps, from the declaration of the campaigns to the checks.
+    """
 
     tournaments: tuple[Tournament, ...]
     standings: tuple[Standing, ...]
@@ -37,6 +42,7 @@ class Outcome:
     delivered: int
     deliveries_refused: int
     traced: Mapping[str, tuple[str, ...]]
+    paid_after_s: float
     seconds: float
 
     @property
@@ -89,6 +95,7 @@ class Outcome:
             ],
             "invariants_broken": [asdict(one) for one in self.broken],
             "webhooks_delivered": self.delivered,
+            "paid_after_s": round(self.paid_after_s, 1),
             "seconds": round(self.seconds, 1),
             "ok": self.good,
             "tournaments": [
@@ -154,5 +161,6 @@ def judge(
         delivered=seen.delivered,
         deliveries_refused=seen.deliveries_refused,
         traced=seen.traced,
+        paid_after_s=seen.paid_after_s,
         seconds=seconds,
     )

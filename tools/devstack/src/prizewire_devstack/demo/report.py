@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from prizewire_contracts.text import counted
 from prizewire_devstack.demo.following import PAID, Prize, Standing
 from prizewire_devstack.demo.onchain import ChainSum
 from prizewire_devstack.demo.outcome import Outcome
@@ -94,8 +95,8 @@ def sums(console: Console, outcome: Outcome) -> None:
     _say(
         console,
         not off,
-        f"{len(outcome.wallets) - len(off)} of {len(outcome.wallets)} wallets hold what their history and the prize "
-        "lists say",
+        f"{len(outcome.wallets) - len(off)} of {counted(len(outcome.wallets), 'wallet')} hold what their history and the "
+        f"prize lists say ({_owners(outcome)})",
     )
     for wallet in off:
         held, history, of_run, expected = (
@@ -120,8 +121,8 @@ def _chain(console: Console, chain: ChainSum) -> None:
     _say(
         console,
         chain.left_treasury == chain.paid,
-        f"on the chain: {amount(chain.left_treasury)} {chain.asset} left the treasury for these prizes, "
-        f"{amount(chain.paid)} were paid over it",
+        f"on the Stellar ledger: {amount(chain.left_treasury)} {chain.asset} left the treasury for these prizes; the prizes "
+        f"that are paid over stellar sum to {amount(chain.paid)} {chain.asset}",
     )
     if _any(chain.others):
         console.print(
@@ -134,6 +135,14 @@ def _chain(console: Console, chain: ChainSum) -> None:
             False,
             f"{amount(chain.unexplained)} {chain.asset} left it without a payout",
         )
+
+
+def _owners(outcome: Outcome) -> str:
+    """Whose wallets were compared. An organizer has a wallet for its fee, and no payout method."""
+    organizers = {organizer for tournament in outcome.tournaments for organizer in tournament.organizers}
+    of_organizers = sum(one.player in organizers for one in outcome.wallets)
+    of_players = counted(len(outcome.wallets) - of_organizers, "player")
+    return f"{of_players}, {counted(of_organizers, 'organizer')}" if of_organizers else of_players
 
 
 def _any(text: str) -> bool:

@@ -1,5 +1,6 @@
 """The lineage of a correlation id in payouts: every approval, and every transition of its payouts and of their attempts."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import LineageEntry
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, AttemptState
+from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, NO_ATTEMPT_OPEN, AttemptState
 
 SERVICE = "payouts"
 _DECIDED: Final = frozenset({"approved", "rejected"})
@@ -42,13 +43,20 @@ class PayoutLineage:
         self._assets = assets
 
     async def __call__(self, tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
-        """Requests, approvals, transitions of payouts and of attempts, in their order."""
+        """Requests, approvals, transitions of payouts and of attempts, by time. Of one time, causes come before effects: a
+        payout is submitted before its attempt is sent, and an attempt ends before its payout does.
+        """
         wanted = {"correlation": correlation_id}
         payouts = {row.payout_id: row for row in await tx.execute(_PAYOUTS, wanted)}
         entries = [self._requested(row) for row in payouts.values()]
         entries += [_approval(row, payouts[row.payout_id]) for row in await tx.execute(_APPROVALS, wanted)]
-        entries += _transitions((await tx.execute(_TRANSITIONS, wanted)).all(), payouts)
-        entries += _attempts((await tx.execute(_ATTEMPTS, wanted)).all(), payouts)
+        of_payouts, of_attempts = defaultdict(list), defaultdict(list)
+        for step in _transitions((await tx.execute(_TRANSITIONS, wanted)).all(), payouts):
+            of_payouts[step.id].append(step)
+        for step in _attempts((await tx.execute(_ATTEMPTS, wanted)).all(), payouts):
+            of_attempts[step.detail["payout_id"]].append(step)
+        for payout_id in map(str, payouts):
+            entries += _from_cause_to_effect(of_payouts[payout_id], of_attempts[payout_id])
         return sorted(entries, key=lambda entry: entry.at)
 
     def _requested(self, row: Row[Any]) -> LineageEntry:
@@ -58,7 +66,7 @@ class PayoutLineage:
             service=SERVICE,
             kind="payout.requested",
             id=str(row.payout_id),
-            summary=f"{_named(row)}: {amount} {row.asset} requested, by {row.method_type}",
+            summary=f"{_named(row)}: {amount} {row.asset} requested, to a payout method of the type {row.method_type}",
             detail={
                 "player": row.player,
                 "asset": row.asset,
@@ -83,6 +91,21 @@ def _approval(row: Row[Any], payout: Row[Any]) -> LineageEntry:
         summary=f"{_named(payout)}: approval by {row.approver}",
         detail={"approver": row.approver, "note": row.note},
     )
+
+
+def _from_cause_to_effect(
+    of_payout: Sequence[LineageEntry], of_attempts: Sequence[LineageEntry]
+) -> Iterator[LineageEntry]:
+    """The steps of one payout and of its attempts by time. Of one time, a step from a state without an open attempt comes
+    before the attempt that it leads to; any other step of the payout follows from its attempt, and comes after it.
+    """
+    waiting = list(of_attempts)
+    for step in of_payout:
+        leads = step.detail["from"] in NO_ATTEMPT_OPEN
+        while waiting and (waiting[0].at < step.at or (waiting[0].at == step.at and not leads)):
+            yield waiting.pop(0)
+        yield step
+    yield from waiting
 
 
 def _transitions(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> Iterator[LineageEntry]:

@@ -6,6 +6,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import LineageEntry
+from prizewire_contracts.text import counted
 from prizewire_payouts.stellar.domain.states import TransactionState
 
 SERVICE = "payouts"
@@ -65,7 +66,7 @@ def _step(row: Row[Any]) -> LineageEntry:
         service=SERVICE,
         kind=f"stellar.{row.to_state}",
         id=tx_hash or str(row.attempt_id),
-        summary=f"Stellar transaction {row.to_state}{where}: {row.items} payments of this id",
+        summary=f"Stellar transaction {row.to_state}{where}: {counted(row.items, 'payment')} of this id",
         detail=detail,
     )
 
@@ -78,10 +79,10 @@ def _signer(row: Row[Any]) -> LineageEntry:
         detail |= {"tx_hash": data["tx_hash"], "revision": data["revision"], "slot": data["slot"]}
     if "signatures" in data:
         detail["signed_by"] = [one["public_key"] for one in data["signatures"]]
-        summary = f"signed {data['tx_hash']} with {len(data['signatures'])} keys"
+        summary = f"signed {data['tx_hash']} with {counted(len(data['signatures']), 'key')}"
     elif "kinds" in data:
         detail |= {"kinds": data["kinds"]}
-        summary = f"refused {sum(one['count'] for one in data['kinds'])} messages unread"
+        summary = f"refused {counted(sum(one['count'] for one in data['kinds']), 'message')} unread"
     elif "code" in data:
         detail |= {"code": data["code"], "items": data["items"]}
         summary = f"refused {data['tx_hash']}: {data['code']}"
