@@ -56,7 +56,7 @@ async def build(runtime: Runtime) -> Built:
     signing = signing_job(worker)
     intake = Intake(
         network=settings.stellar_network_passphrase,
-        free_margin_s=context.rules.policy.free_margin_s,
+        policy=context.rules.policy,
         unit_of_work=unit_of_work,
         audit=runtime.audit,
         clock=runtime.clock,

@@ -13,8 +13,9 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.signing import CloseRequestedEvent, SigningRequestedEvent, SlotClosedEvent
 from prizewire_contracts.topics import SIGNING_REQUESTS
 from prizewire_signer.domain.commands import CloseRequest
-from prizewire_signer.domain.events import Closed
-from prizewire_signer.errors import MismatchedClosing
+from prizewire_signer.domain.events import Answer, Closed, CloseRefused
+from prizewire_signer.domain.model import Policy
+from prizewire_signer.errors import Code, MismatchedClosing
 from prizewire_signer.handlers.closing import close_payouts, close_slot
 from prizewire_signer.messages.requests import close_request_of, slot_closing_of, work_of
 from prizewire_signer.metrics import CLOSINGS
@@ -38,14 +39,14 @@ class Intake:
         self,
         *,
         network: str,
-        free_margin_s: int,
+        policy: Policy,
         unit_of_work: Callable[[AsyncConnection], UnitOfWork],
         audit: Audit,
         clock: Clock,
         wake: Callable[[], None],
     ) -> None:
         self._network = network
-        self._free_margin_s = free_margin_s
+        self._policy = policy
         self._unit_of_work = unit_of_work
         self._audit = audit
         self._clock = clock
@@ -92,7 +93,10 @@ class Intake:
             try:
                 closing = slot_closing_of(item.event, network=self._network)
                 await close_slot(
-                    unit_of_work=unit_of_work, closing=closing, margin_s=self._free_margin_s, now=now
+                    unit_of_work=unit_of_work,
+                    closing=closing,
+                    margin_s=self._policy.free_margin_s,
+                    now=now,
                 )
             except MismatchedClosing as error:
                 refusals[index] = Refusal(RefusalCode.EVENT_MISMATCH, str(error), park=True)
@@ -133,5 +137,14 @@ class Intake:
                 refusals[index] = Refusal(RefusalCode.EVENT_MISMATCH, str(error))
         if not requests:
             return []
-        given = await close_payouts(unit_of_work=unit_of_work, requests=requests, now=now)
-        return ["payout_closed" if isinstance(one, Closed) else "payout_refused" for one in given]
+        given = await close_payouts(
+            unit_of_work=unit_of_work, requests=requests, limits=self._policy.limits, now=now
+        )
+        return [_outcome(one) for one in given]
+
+
+def _outcome(answer: Answer) -> str:
+    """The label of a closing in the metrics."""
+    if isinstance(answer, CloseRefused) and answer.code is Code.AGAIN_OVER_LIMIT:
+        return "payout_over_limit"
+    return "payout_closed" if isinstance(answer, Closed) else "payout_refused"

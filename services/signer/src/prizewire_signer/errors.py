@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """Stable reasons in ``signing.refused``. A code never changes its meaning."""
+    """Stable reasons in ``signing.refused`` and ``signing.close_refused``. A code never changes its meaning."""
 
     # the request itself
     KIND_NOT_SUPPORTED = "kind_not_supported"
@@ -77,6 +77,7 @@ class Code(StrEnum):
     PAYOUT_PAID = "payout_paid"
     PAYOUT_BOUND_ELSEWHERE = "payout_bound_elsewhere"
     PAYOUT_WAITS = "payout_waits"
+    PAYOUT_BOUND = "payout_bound"
     SLOTS_OVER_CAP = "slots_over_cap"
     PAYOUT_OVER_LIMIT = "payout_over_limit"
     DAY_OVER_LIMIT = "day_over_limit"

@@ -138,7 +138,8 @@ def check_job(
         OLDEST_S.set(state.oldest_s)
         NOT_FREE_YET.set(state.not_free_yet)
         for (scope, asset), (used, ceiling) in state.limits.items():
-            LIMIT_USED.labels(scope, asset).set(used / ceiling)
+            # a ceiling of nothing is used up
+            LIMIT_USED.labels(scope, asset).set(used / ceiling if ceiling else 1.0)
             LIMIT_CEILING.labels(scope, asset).set(ceiling)
         return False
 

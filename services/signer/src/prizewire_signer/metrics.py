@@ -21,7 +21,7 @@ WAITING = Gauge("prizewire_signer_waiting", "Signing requests without an answer.
 OLDEST_S = Gauge("prizewire_signer_oldest_seconds", "Age of the oldest signing request without an answer.")
 LIMIT_USED = Gauge(
     "prizewire_signer_limit_used_ratio",
-    "Used part of the present UTC day's limit, by scope (day: all, again: signed before on another slot) and asset.",
+    "Used part of the present UTC day's limit, by scope (day: all, again: signed again or closed after a signature) and asset.",
     ["scope", "asset"],
 )
 LIMIT_CEILING = Gauge(

@@ -1,6 +1,6 @@
 """What the handlers need from outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,9 +9,9 @@ from uuid import UUID
 from prizewire_money import Amount
 from prizewire_signer.domain.commands import CloseRequest, SigningRequest, SlotClosing
 from prizewire_signer.domain.events import Answer
-from prizewire_signer.domain.judge import DigestFacts, Facts
-from prizewire_signer.domain.model import AssetLimits, Signature, Slot, Transaction
-from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
+from prizewire_signer.domain.judge import ClosingFacts, DigestFacts, Facts
+from prizewire_signer.domain.model import AssetLimits, Signature, Transaction
+from prizewire_signer.domain.states import SlotState, WorkState
 
 
 class Backend(Protocol):
@@ -135,17 +135,6 @@ class SigningStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tombstone:
-    """The outcome of a request to close a payout: its state afterwards, and where it is bound the slot, with ``free_at``
-    where that is closed.
-    """
-
-    state: PayoutState
-    slot: Slot | None
-    free_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SlotDigest:
     """What a digest of a slot pays: nothing where it voids the slot."""
 
@@ -183,8 +172,29 @@ class ClosingStore(Protocol):
         """Keep the payouts that are still bound to this slot bound for ever."""
         ...
 
-    async def tombstone(self, requests: Sequence[CloseRequest], *, now: datetime) -> Mapping[UUID, Tombstone]:
-        """Tombstone every payout without a usable signature; returns the outcome for each."""
+    async def closing_facts(
+        self, payout_ids: Collection[UUID], *, now: datetime
+    ) -> Mapping[UUID, ClosingFacts]:
+        """The records about payouts that are to be closed, locked until the transaction ends. Unknown ones get their
+        tombstone at once; those of closed slots that are due are freed first.
+        """
+        ...
+
+    async def again_used(self, ceilings: Mapping[str, int], *, now: datetime) -> Mapping[str, int]:
+        """Minor units of the day's limit for payouts that were signed before, by asset, locked until the transaction ends.
+        ``ceilings`` are the policy's, of the assets that are asked for.
+        """
+        ...
+
+    async def tombstone(
+        self,
+        requests: Sequence[CloseRequest],
+        *,
+        facts: Mapping[UUID, ClosingFacts],
+        closing: Collection[UUID],
+        now: datetime,
+    ) -> None:
+        """Tombstone ``closing``, count them into the day's limit, and store the history of all these requests."""
         ...
 
 

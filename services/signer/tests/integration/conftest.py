@@ -96,7 +96,7 @@ class Signer:
     async def take_events(self, events: Sequence[EncodedEvent | bytes]) -> None:
         intake = Intake(
             network=NETWORK,
-            free_margin_s=self.context.rules.policy.free_margin_s,
+            policy=self.context.rules.policy,
             unit_of_work=self.unit_of_work,
             audit=self.audit,
             clock=self.clock,

@@ -15,7 +15,12 @@ import pytest
 from stellar_sdk import DecoratedSignature, Keypair, SorobanServer, TransactionEnvelope
 from stellar_sdk.soroban_rpc import SendTransactionStatus
 
-from prizewire_contracts.events.signing import SigningCompletedEvent, SigningRefusedEvent, SigningRequested
+from prizewire_contracts.events.signing import (
+    CloseRefusedEvent,
+    SigningCompletedEvent,
+    SigningRefusedEvent,
+    SigningRequested,
+)
 from prizewire_contracts.intents import Intent
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.components.stellar import StellarChain
@@ -28,6 +33,7 @@ from services.signer.tests.fakes import (
     NETWORK,
     TREASURY,
     USDC,
+    close_requested,
     intent,
     keypair,
     payment_of,
@@ -210,7 +216,8 @@ async def test_false_closing_of_an_applied_slot_is_bounded_by_its_own_limit(
     signer: Signer, ledger: Ledger
 ) -> None:
     """The signer cannot detect this: the first transaction was applied, and its slot is reported failed. After the wait the
-    payout is signed again, within the limit `again_max`, which is then used up for the day; no third one is signed.
+    payout is signed again, within the limit `again_max`, which is then used up for the day; no third one is signed, and the
+    payout is not closed, so that its money is not given back.
     """
     of = owed("paid")
     first = on_slot(ledger, CHANNELS[2], of, valid_s=VALID_S)
@@ -230,3 +237,6 @@ async def test_false_closing_of_an_applied_slot_is_bounded_by_its_own_limit(
     (answer,) = await signer.submit(third)
     assert isinstance(answer, SigningRefusedEvent)
     assert [item.code for item in answer.data.items] == ["again_over_limit"]
+    (answer,) = await signer.submit(close_requested("paid"))
+    assert isinstance(answer, CloseRefusedEvent)
+    assert answer.data.code == "again_over_limit"

@@ -129,12 +129,15 @@ class Closed(Data):
 
 
 class CloseRefused(Data):
-    """Not closed: a signature for this payout on ``slot`` may still be valid. ``not_before`` (Unix seconds) is set where the
-    slot is closed: from then on none of its signatures can be applied.
+    """Not closed. ``slot`` is the last one on which the payout was signed. ``code`` is the reason: ``payout_bound`` (a
+    signature on the open slot may be applied), ``payout_waits`` (the slot is closed, and a signature on it may still be
+    applied), ``payout_paid``, or ``again_over_limit`` (the signer's limit of the day for payouts that were signed before);
+    None in events of older signers. ``not_before`` (Unix seconds) is set where time lifts the reason by itself.
     """
 
     payout_id: UUID
     slot: SlotRef
+    code: Word | None = None
     not_before: Annotated[int, Field(ge=1)] | None = None
 
 

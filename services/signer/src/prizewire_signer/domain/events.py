@@ -48,10 +48,13 @@ class Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRefused:
-    """A signature for this payout may still be usable on ``slot``: until ``free_at`` where the slot is closed."""
+    """Not closed, for the reason ``code``. ``slot`` is the last one on which the payout was signed; ``free_at`` is when
+    time lifts the reason, None where it does not.
+    """
 
     payout_id: UUID
     slot: Slot
+    code: Code
     free_at: datetime | None
     correlation_id: str
     cause: str

@@ -1,14 +1,14 @@
-"""Compare a request without faults with the records: slots, bindings, tombstones, limits."""
+"""Compare requests with the records: slots, bindings, tombstones, limits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
 from prizewire_money import Amount
 from prizewire_signer.domain.commands import SigningRequest
 from prizewire_signer.domain.examine import Findings
-from prizewire_signer.domain.model import PAYING, Policy
+from prizewire_signer.domain.model import PAYING, AssetLimits, Policy, Slot
 from prizewire_signer.domain.states import PayoutState, SlotState
 from prizewire_signer.errors import Code
 
@@ -58,6 +58,22 @@ class Facts:
     payouts: Mapping[UUID, PayoutFacts]
     day_used: Mapping[str, int]
     again_used: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosingFacts:
+    """A payout that is to be closed, locked. ``fresh``: it was unknown, and its tombstone was stored just now. ``freed``: its
+    slot was over, and it was freed just now. ``asset`` and ``minor`` are what was signed for it, None and 0 where nothing
+    was; ``slot`` is the last slot on which that was done. ``free_at`` is as in ``PayoutFacts``.
+    """
+
+    state: PayoutState
+    fresh: bool
+    freed: bool
+    asset: str | None
+    minor: int
+    slot: Slot | None
+    free_at: datetime | None
 
 
 def is_repeat(*, request: SigningRequest, tx_hash: bytes, digest: DigestFacts | None) -> bool:
@@ -143,6 +159,36 @@ def _reserve(
 def is_again(known: PayoutFacts | None) -> bool:
     """Whether this payout was signed before on another slot, which payouts reported closed without paying it."""
     return known is not None and known.state is PayoutState.FREE
+
+
+def closable(
+    payouts: Mapping[UUID, ClosingFacts], *, again_used: Mapping[str, int], limits: Mapping[str, AssetLimits]
+) -> list[UUID]:
+    """The free payouts that may be closed today, by their ids; the others do not fit into ``again_minor_max``.
+
+    A free payout was signed on a slot that payouts reported closed without paying it. If that report is false, the payout is
+    paid, and its tombstone gives its money back: so it counts like a second signature.
+    """
+    used = dict(again_used)
+    found = []
+    for payout_id, known in sorted(payouts.items()):
+        if known.state is not PayoutState.FREE or known.asset is None:
+            continue
+        total = used.get(known.asset, 0) + known.minor
+        if known.asset in limits and total <= limits[known.asset].again_minor_max:
+            used[known.asset] = total
+            found.append(payout_id)
+    return found
+
+
+def close_refusal(known: ClosingFacts, *, now: datetime) -> tuple[Code, datetime | None]:
+    """The reason why a payout stays open, and when time lifts it: a limit is one of a UTC day."""
+    if known.state is PayoutState.FREE:
+        tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
+        return Code.AGAIN_OVER_LIMIT, datetime.combine(tomorrow, time(), UTC)
+    if known.state is PayoutState.PAID:
+        return Code.PAYOUT_PAID, None
+    return (Code.PAYOUT_BOUND if known.free_at is None else Code.PAYOUT_WAITS), known.free_at
 
 
 def unseen(request: SigningRequest, facts: Facts) -> Sequence[UUID]:

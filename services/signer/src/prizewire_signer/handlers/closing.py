@@ -8,6 +8,8 @@ from uuid import UUID
 
 from prizewire_signer.domain.commands import CloseRequest, SlotClosing
 from prizewire_signer.domain.events import Answer, Closed, CloseRefused
+from prizewire_signer.domain.judge import closable, close_refusal
+from prizewire_signer.domain.model import AssetLimits
 from prizewire_signer.domain.states import PayoutState, SlotState
 from prizewire_signer.errors import MismatchedClosing
 from prizewire_signer.ports import SlotDigest, UnitOfWork
@@ -52,19 +54,32 @@ def _fault(closing: SlotClosing, digests: Mapping[bytes, SlotDigest]) -> str | N
 
 
 async def close_payouts(
-    *, unit_of_work: UnitOfWork, requests: Sequence[CloseRequest], now: datetime
+    *,
+    unit_of_work: UnitOfWork,
+    requests: Sequence[CloseRequest],
+    limits: Mapping[str, AssetLimits],
+    now: datetime,
 ) -> list[Answer]:
-    """Tombstone the payouts without a usable signature; returns the answers, one for each new request, in their order."""
+    """Tombstone the payouts without a usable signature; returns the answers, one for each new request, in their order.
+
+    A payout that was signed before counts into the day's ``again_minor_max`` of its asset, and stays open where that is
+    used up: without it, false reports of failures would have the money of any number of paid payouts given back.
+    """
     store = unit_of_work.closing
     answered = await store.answered([request.event_id for request in requests])
     requests = [request for request in requests if request.event_id not in answered]
     if not requests:
         return []
-    found = await store.tombstone(requests, now=now)
+    found = await store.closing_facts({request.payout_id for request in requests}, now=now)
+    assets = sorted({known.asset for known in found.values() if known.asset is not None})
+    ceilings = {code: limits[code].again_minor_max for code in assets if code in limits}
+    used = await store.again_used(ceilings, now=now)
+    closing = closable(found, again_used=used, limits=limits)
+    await store.tombstone(requests, facts=found, closing=closing, now=now)
     answers: list[Answer] = []
     for request in requests:
-        became = found[request.payout_id]
-        if became.state is PayoutState.TOMBSTONED:
+        known = found[request.payout_id]
+        if known.state is PayoutState.TOMBSTONED or request.payout_id in closing:
             answers.append(
                 Closed(
                     payout_id=request.payout_id,
@@ -73,13 +88,15 @@ async def close_payouts(
                 )
             )
             continue
-        if became.slot is None:
-            raise AssertionError(f"payout {request.payout_id} is {became.state} without a slot")
+        if known.slot is None:
+            raise AssertionError(f"payout {request.payout_id} is {known.state} without a slot")
+        code, free_at = close_refusal(known, now=now)
         answers.append(
             CloseRefused(
                 payout_id=request.payout_id,
-                slot=became.slot,
-                free_at=became.free_at,
+                slot=known.slot,
+                code=code,
+                free_at=free_at,
                 correlation_id=request.correlation_id,
                 cause=request.event_id,
             )

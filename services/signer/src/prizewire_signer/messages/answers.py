@@ -164,7 +164,10 @@ def _contract(
             return ClosedEvent, Closed(payout_id=answer.payout_id, counter=counter)
         case events.CloseRefused():
             return CloseRefusedEvent, CloseRefused(
-                payout_id=answer.payout_id, slot=_slot(answer.slot), not_before=_seconds(answer.free_at)
+                payout_id=answer.payout_id,
+                slot=_slot(answer.slot),
+                code=answer.code,
+                not_before=_seconds(answer.free_at),
             )
 
 

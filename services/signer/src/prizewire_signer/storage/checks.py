@@ -79,11 +79,12 @@ _SIGNED = text(
     "OR count(p.payout_id) <> max(jsonb_array_length(d.approval -> 'items'))"
 )
 _DAYS = text(
-    "SELECT l.scope, l.asset, l.window_start, l.used_minor, l.ceiling_minor, coalesce(sum(c.amount_minor), 0) AS counted, "
+    "SELECT l.scope, l.asset, l.window_start, l.used_minor, l.ceiling_minor, "
+    "coalesce((SELECT sum(c.amount_minor) FROM limit_counts c WHERE c.day = l.window_start AND c.asset = l.asset "
+    "AND (l.scope = 'day' OR c.again)), 0) + coalesce((SELECT sum(p.amount_minor) FROM payouts p "
+    "WHERE p.closed_on = l.window_start AND p.asset = l.asset AND l.scope = 'again'), 0) AS counted, "
     "coalesce(k.decimals, 0) AS decimals, coalesce(k.redeemable, true) AS redeemable "
-    "FROM limit_use l LEFT JOIN assets k ON k.code = l.asset LEFT JOIN limit_counts c ON c.day = l.window_start AND c.asset = l.asset "
-    "AND (l.scope = 'day' OR c.again) WHERE l.scope IN ('again', 'day') "
-    "GROUP BY l.scope, l.asset, l.window_start, l.used_minor, l.ceiling_minor, k.code"
+    "FROM limit_use l LEFT JOIN assets k ON k.code = l.asset WHERE l.scope IN ('again', 'day')"
 )
 _COUNTERS = text(
     "SELECT (SELECT counter FROM watermark) AS watermark, count(*) AS answers, coalesce(max(counter), 0) AS highest "

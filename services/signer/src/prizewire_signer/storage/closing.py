@@ -3,7 +3,7 @@
 Slots are locked before payouts, payouts in the order of their ids, as everywhere in this service.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,10 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_signer.domain.commands import CloseRequest, SlotClosing
+from prizewire_signer.domain.judge import ClosingFacts
 from prizewire_signer.domain.model import Slot
 from prizewire_signer.domain.states import PayoutState, SlotState
-from prizewire_signer.ports import SlotDigest, Tombstone, Work
+from prizewire_signer.ports import SlotDigest, Work
 from prizewire_signer.storage.history import add_transitions, free_due
+from prizewire_signer.storage.limits import SCOPE_AGAIN, add_use, begin_use, day_of, use_of
 
 
 class SqlClosingStore:
@@ -103,19 +105,24 @@ class SqlClosingStore:
         await self._tx.execute(_SLOT_PAYOUTS, {"slot": slot_id})
         await self._tx.execute(_SLOT_HOLD, {"slot": slot_id})
 
-    async def tombstone(self, requests: Sequence[CloseRequest], *, now: datetime) -> Mapping[UUID, Tombstone]:
-        """Tombstone every payout without a usable signature; returns the outcome for each."""
-        ids = sorted({request.payout_id for request in requests})
+    async def closing_facts(
+        self, payout_ids: Collection[UUID], *, now: datetime
+    ) -> Mapping[UUID, ClosingFacts]:
+        """The records about payouts that are to be closed, locked until the transaction ends. Unknown ones get their
+        tombstone at once; those of closed slots that are due are freed first.
+        """
+        ids = sorted(payout_ids)
         # Inserted first: so this transaction waits for a row that another one is about to commit, and does not miss it.
         inserted = {row.payout_id for row in await self._tx.execute(_TOMBSTONES_INSERT, {"ids": ids})}
-        released = await free_due(self._tx, ids, now=now)
-        rows = (await self._tx.execute(_PAYOUTS_LOCK, {"ids": ids})).all()
-        freed = {row.payout_id for row in rows if row.state == PayoutState.FREE}
-        await self._tx.execute(_TOMBSTONES_SET, {"ids": sorted(freed)})
-        await self._remember(requests, inserted, set(released), freed, now)
+        freed = set(await free_due(self._tx, ids, now=now))
+        rows = await self._tx.execute(_PAYOUTS_LOCK, {"ids": ids})
         return {
-            row.payout_id: Tombstone(
-                state=PayoutState.TOMBSTONED if row.payout_id in freed else PayoutState(row.state),
+            row.payout_id: ClosingFacts(
+                state=PayoutState(row.state),
+                fresh=row.payout_id in inserted,
+                freed=row.payout_id in freed,
+                asset=row.asset,
+                minor=row.amount_minor or 0,
                 slot=None
                 if row.slot_id is None
                 else Slot(slot_id=row.slot_id, chain=row.chain, account=row.account, sequence=row.sequence),
@@ -124,23 +131,44 @@ class SqlClosingStore:
             for row in rows
         }
 
-    async def _remember(
+    async def again_used(self, ceilings: Mapping[str, int], *, now: datetime) -> Mapping[str, int]:
+        """Minor units of the day's limit for payouts that were signed before, by asset, locked until the transaction ends.
+        ``ceilings`` are the policy's, of the assets that are asked for.
+        """
+        if not ceilings:
+            return {}
+        # a row that does not exist cannot be locked
+        await begin_use(self._tx, SCOPE_AGAIN, ceilings, day=day_of(now))
+        used = await use_of(self._tx, [SCOPE_AGAIN], sorted(ceilings), day=day_of(now))
+        return {asset: minor for (_, asset), minor in used.items()}
+
+    async def tombstone(
         self,
         requests: Sequence[CloseRequest],
-        inserted: set[UUID],
-        released: set[UUID],
-        freed: set[UUID],
+        *,
+        facts: Mapping[UUID, ClosingFacts],
+        closing: Collection[UUID],
         now: datetime,
     ) -> None:
+        """Tombstone ``closing``, count them into the day's limit, and store the history of all these requests."""
+        used: dict[str, int] = {}
+        for payout_id in closing:
+            known = facts[payout_id]
+            if known.asset is None:
+                raise AssertionError(f"payout {payout_id} is free and was signed for no asset")
+            used[known.asset] = used.get(known.asset, 0) + known.minor
+        await add_use(self._tx, SCOPE_AGAIN, used, day=day_of(now))
+        await self._tx.execute(_TOMBSTONES_SET, {"ids": sorted(closing), "day": day_of(now)})
         for request in {one.payout_id: one for one in requests}.values():
-            if request.payout_id not in inserted and request.payout_id not in freed:
-                continue
+            known = facts[request.payout_id]
             subject = str(request.payout_id)
             edges: list[tuple[str, str, str]] = []
-            if request.payout_id in released:
+            if known.freed:
                 edges.append((subject, PayoutState.BOUND, PayoutState.FREE))
-            was = "" if request.payout_id in inserted else PayoutState.FREE
-            edges.append((subject, was, PayoutState.TOMBSTONED))
+            if known.fresh:
+                edges.append((subject, "", PayoutState.TOMBSTONED))
+            elif request.payout_id in closing:
+                edges.append((subject, PayoutState.FREE, PayoutState.TOMBSTONED))
             await add_transitions(
                 self._tx,
                 machine="payout",
@@ -190,10 +218,12 @@ _TOMBSTONES_INSERT = text(
     "ORDER BY u.payout_id ON CONFLICT DO NOTHING RETURNING payout_id"
 )
 _PAYOUTS_LOCK = text(
-    "SELECT p.payout_id, p.state, p.slot_id, p.free_at, s.chain, s.account, s.sequence FROM payouts p "
-    "LEFT JOIN slots s USING (slot_id) WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) "
-    "ORDER BY p.payout_id FOR UPDATE OF p"
+    "SELECT p.payout_id, p.state, p.asset, p.amount_minor, p.free_at, s.slot_id, s.chain, s.account, s.sequence "
+    "FROM payouts p LEFT JOIN slots s ON s.slot_id = coalesce(p.slot_id, (SELECT d.slot_id FROM digest_payouts i "
+    "JOIN digests d USING (tx_hash) WHERE i.payout_id = p.payout_id ORDER BY d.recorded_at DESC, d.tx_hash LIMIT 1)) "
+    "WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE OF p"
 )
 _TOMBSTONES_SET = text(
-    "UPDATE payouts SET state = 'tombstoned' WHERE payout_id = ANY(CAST(:ids AS uuid[])) AND state = 'free'"
+    "UPDATE payouts SET state = 'tombstoned', closed_on = CAST(:day AS date) "
+    "WHERE payout_id = ANY(CAST(:ids AS uuid[])) AND state = 'free'"
 )

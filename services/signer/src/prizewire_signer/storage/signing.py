@@ -7,7 +7,7 @@ is taken again.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +23,7 @@ from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
 from prizewire_signer.errors import BindingRace
 from prizewire_signer.ports import RecordedDigest, Work
 from prizewire_signer.storage.history import add_transitions, free_due
-
-_SCOPE_AGAIN = "again"
-_SCOPE_DAY = "day"
+from prizewire_signer.storage.limits import SCOPE_AGAIN, SCOPE_DAY, day_of, reserve, use_of
 
 
 class SqlSigningStore:
@@ -72,9 +70,9 @@ class SqlSigningStore:
             correlation_id=str(slot_id),
             now=now,
         )
-        wanted = {"ids": ids, "slot": slot_id, "day": _day(now)}
+        wanted = {"ids": ids, "slot": slot_id, "day": day_of(now)}
         payouts = (await self._tx.execute(_PAYOUTS, wanted)).all()
-        used = (await self._tx.execute(_LIMITS, {"day": _day(now), "assets": sorted(assets)})).all()
+        used = await use_of(self._tx, [SCOPE_AGAIN, SCOPE_DAY], assets, day=day_of(now))
         return Facts(
             slot=None
             if slot is None
@@ -90,8 +88,8 @@ class SqlSigningStore:
                 )
                 for row in payouts
             },
-            day_used={row.asset: row.used_minor for row in used if row.scope == _SCOPE_DAY},
-            again_used={row.asset: row.used_minor for row in used if row.scope == _SCOPE_AGAIN},
+            day_used={asset: minor for (scope, asset), minor in used.items() if scope == SCOPE_DAY},
+            again_used={asset: minor for (scope, asset), minor in used.items() if scope == SCOPE_AGAIN},
         )
 
     async def record(
@@ -177,7 +175,7 @@ class SqlSigningStore:
                 "terms": [terms[payout_id] for payout_id in fresh],
                 "assets": [amounts[payout_id].asset.code for payout_id in fresh],
                 "amounts": [amounts[payout_id].minor for payout_id in fresh],
-                "day": _day(now),
+                "day": day_of(now),
             }
             await self._expect(len(fresh), _PAYOUTS_INSERT, rows)
         free = _in_state(facts, PayoutState.FREE)
@@ -196,13 +194,13 @@ class SqlSigningStore:
         if not counted:
             return
         await self._raise_use(
-            _SCOPE_AGAIN,
+            SCOPE_AGAIN,
             [amounts[payout_id] for payout_id, again in counted if again],
             {code: limit.again_minor_max for code, limit in limits.items()},
             now,
         )
         await self._raise_use(
-            _SCOPE_DAY,
+            SCOPE_DAY,
             [amounts[payout_id] for payout_id, _ in counted],
             {code: limit.day_minor_max for code, limit in limits.items()},
             now,
@@ -211,7 +209,7 @@ class SqlSigningStore:
             _COUNTS_INSERT,
             {
                 "slot": request.slot.slot_id,
-                "day": _day(now),
+                "day": day_of(now),
                 "ids": [payout_id for payout_id, _ in counted],
                 "agains": [again for _, again in counted],
                 "assets": [amounts[payout_id].asset.code for payout_id, _ in counted],
@@ -225,17 +223,8 @@ class SqlSigningStore:
         used: dict[str, int] = {}
         for amount in amounts:
             used[amount.asset.code] = used.get(amount.asset.code, 0) + amount.minor
-        if not used:
-            return
-        codes = sorted(used)
-        rows = {
-            "scope": scope,
-            "day": _day(now),
-            "assets": codes,
-            "amounts": [used[code] for code in codes],
-            "ceilings": [ceilings[code] for code in codes],
-        }
-        await self._expect(len(codes), _LIMITS_RESERVE, rows)
+        if await reserve(self._tx, scope, used, ceilings, day=day_of(now)) != len(used):
+            raise BindingRace("a limit was used up between the decision and its record")
 
     async def _remember(self, work: Work, request: SigningRequest, facts: Facts, now: datetime) -> None:
         correlation_id = str(request.slot.slot_id)
@@ -271,10 +260,6 @@ class SqlSigningStore:
 
 def _in_state(facts: Facts, state: PayoutState) -> list[UUID]:
     return [payout_id for payout_id, known in facts.payouts.items() if known.state is state]
-
-
-def _day(now: datetime) -> date:
-    return now.astimezone(UTC).date()
 
 
 def _work(row: Row[Any]) -> Work:
@@ -335,10 +320,6 @@ _PAYOUTS = text(
     "WHERE c.payout_id = p.payout_id AND c.slot_id = :slot AND c.slot_id = p.slot_id AND c.day = :day) AS counted "
     "FROM payouts p WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE OF p"
 )
-_LIMITS = text(
-    "SELECT scope, asset, used_minor FROM limit_use WHERE scope IN ('again', 'day') AND key = '' "
-    "AND window_start = :day AND asset = ANY(CAST(:assets AS text[])) ORDER BY scope, asset FOR UPDATE"
-)
 _SLOT_INSERT = text(
     "INSERT INTO slots (slot_id, chain, account, sequence, state) "
     "VALUES (:slot_id, :chain, :account, :sequence, 'open') ON CONFLICT DO NOTHING RETURNING slot_id"
@@ -352,15 +333,6 @@ _PAYOUTS_INSERT = text(
 _PAYOUTS_REBIND = text(
     "UPDATE payouts SET state = 'bound', slot_id = CAST(:slot AS uuid), slots_used = slots_used + 1 "
     "WHERE payout_id = ANY(CAST(:ids AS uuid[])) AND state = 'free' RETURNING payout_id"
-)
-_LIMITS_RESERVE = text(
-    "INSERT INTO limit_use (scope, key, window_start, asset, used_minor, ceiling_minor) "
-    "SELECT :scope, '', CAST(:day AS date), u.asset, u.amount, u.ceiling "
-    "FROM unnest(CAST(:assets AS text[]), CAST(:amounts AS bigint[]), CAST(:ceilings AS bigint[])) "
-    "AS u(asset, amount, ceiling) WHERE u.amount <= u.ceiling ORDER BY u.asset "
-    "ON CONFLICT (scope, key, window_start, asset) DO UPDATE "
-    "SET used_minor = limit_use.used_minor + excluded.used_minor, ceiling_minor = excluded.ceiling_minor "
-    "WHERE CAST(limit_use.used_minor AS numeric) + excluded.used_minor <= excluded.ceiling_minor RETURNING asset"
 )
 _COUNTS_INSERT = text(
     "INSERT INTO limit_counts (payout_id, slot_id, day, asset, amount_minor, again) "

@@ -83,12 +83,11 @@ def _signer(row: Row[Any]) -> LineageEntry:
     elif "kinds" in data:
         detail |= {"kinds": data["kinds"]}
         summary = f"refused {counted(sum(one['count'] for one in data['kinds']), 'message')} unread"
-    elif "code" in data:
+    elif "tx_hash" in data:
         detail |= {"code": data["code"], "items": data["items"]}
         summary = f"refused {data['tx_hash']}: {data['code']}"
     else:
-        detail["payout_id"] = data["payout_id"]
-        summary = (
-            "will never sign for this payout" if kind == "signing.closed" else "cannot close: a slot is bound"
-        )
+        detail |= {"payout_id": data["payout_id"], "code": data.get("code")}
+        refused = f"cannot close: {data.get('code') or 'a slot is bound'}"
+        summary = "will never sign for this payout" if kind == "signing.closed" else refused
     return LineageEntry(at=row.at, service=SIGNER, kind=kind, id=row.subject, summary=summary, detail=detail)
