@@ -50,6 +50,11 @@ STELLAR_UNKNOWN_ANSWERS = Counter(
     "payouts' database was restored from a backup.",
     ["kind"],
 )
+STELLAR_CONTRADICTIONS = Counter(
+    "prizewire_stellar_contradictions_total",
+    "Transactions that ended without success, although the ledger applied them: an answer of the signer was forged, or "
+    "somebody changed the database.",
+)
 STELLAR_VOIDS = Counter(
     "prizewire_stellar_voids_total",
     "Transactions begun to void a slot on which nothing could be paid any more; many mean trouble with the network.",

@@ -12,7 +12,7 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_payouts.approval import storage as approval
 from prizewire_payouts.methods import storage as methods
 from prizewire_payouts.payouts.storage import lineage, queries, statements
-from prizewire_payouts.stellar.storage import leases, reviews, rows
+from prizewire_payouts.stellar.storage import endings, leases, reviews, rows
 from prizewire_payouts.stellar.storage import lineage as stellar_lineage
 
 
@@ -43,6 +43,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "payouts_state": queries._COUNTS,
     "payouts_stored": queries.changed_listing(since=None, before=None, limit=50)[0],
     "stellar_attempts_channel": with_literals(leases._HELD, holding=f"'{{{','.join(rows.HOLDING_STATES)}}}'"),
+    "stellar_attempts_ended": endings._ENDED,
     "stellar_attempts_due": with_literals(rows._FIRST_DUE, state="'sent'"),
     "stellar_evidence_attempt": reviews._EVIDENCE,
     "stellar_evidence_one": UniqueOnly(

@@ -16,14 +16,17 @@ from prizewire_chassis.http import Lineage
 from prizewire_chassis.inbox import ConsumerSpec, strict
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.lifecycle import Runtime
+from prizewire_chassis.logging import get_logger
 from prizewire_chassis.settings import load_assets
 from prizewire_contracts.topics import SIGNING_RESULTS
+from prizewire_payouts.metrics import STELLAR_CONTRADICTIONS
 from prizewire_payouts.stellar.adapters.rpc import StellarRpc
 from prizewire_payouts.stellar.adapters.transactions import StellarTransactions, parse_assets
 from prizewire_payouts.stellar.consumers import SigningResults
 from prizewire_payouts.stellar.domain.model import ITEMS_MAX
 from prizewire_payouts.stellar.domain.states import DIGESTS_MAX, TransactionState
 from prizewire_payouts.stellar.handlers.building import BASE_FEE, Options, build_leased
+from prizewire_payouts.stellar.handlers.comparing import Comparison
 from prizewire_payouts.stellar.handlers.delivering import (
     confirm_sent,
     expire_unsigned,
@@ -33,6 +36,7 @@ from prizewire_payouts.stellar.handlers.delivering import (
 from prizewire_payouts.stellar.http.controller import ReviewContext, reviews_controller
 from prizewire_payouts.stellar.messages import SignerMessages
 from prizewire_payouts.stellar.storage.checks import CHECKS
+from prizewire_payouts.stellar.storage.endings import EndingStorage
 from prizewire_payouts.stellar.storage.execution import (
     Execution,
     ExecutionStep,
@@ -47,6 +51,7 @@ from prizewire_payouts.stellar.storage.provider import StellarProvider
 from prizewire_payouts.stellar.storage.reviews import ReviewStorage
 
 CONSUMER = "payouts.signing"
+_log = get_logger(__name__)
 _WATCH_S_MIN = 0.02
 _WATCH_S_MAX = 0.5
 """Bounds of the pause between two look-ups while a transaction is sent; the upper one keeps the shutdown quick."""
@@ -92,13 +97,15 @@ class StellarSettings(Protocol):
 class Tuning:
     """``linger`` is how long a batch that is not full waits for more payments; ``valid`` how long a transaction may be
     applied, by ledger close time; ``idle`` how often a job looks for work without being woken; ``digests_max``
-    how many revisions of one slot may be signed before it is voided.
+    how many revisions of one slot may be signed before it is voided; ``compare`` how often transactions that ended are
+    compared with the ledger.
     """
 
     linger: timedelta = timedelta(milliseconds=300)
     valid: timedelta = timedelta(seconds=90)
     idle: timedelta = timedelta(seconds=2)
     digests_max: int = DIGESTS_MAX
+    compare: timedelta = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +155,7 @@ def build_stellar(
     return StellarParts(
         provider=StellarProvider(execution, assets=registry),
         specs=[ConsumerSpec(name=CONSUMER, topic=SIGNING_RESULTS, handler=results, version_rule=strict)],
-        jobs=_jobs(runtime, execution, rpcs, options=options, idle_s=tuning.idle.total_seconds()),
+        jobs=_jobs(runtime, execution, rpcs, options=options, tuning=tuning),
         lineage=lineage,
         checks=CHECKS,
         controller=lambda shared: reviews_controller(
@@ -198,11 +205,11 @@ def _execution(
 
 
 def _jobs(
-    runtime: Runtime, execution: Execution, rpcs: list[StellarRpc], *, options: Options, idle_s: float
+    runtime: Runtime, execution: Execution, rpcs: list[StellarRpc], *, options: Options, tuning: Tuning
 ) -> list[Job]:
     leases, outcomes = LeaseStorage(execution), OutcomeStorage(execution)
     maker = StellarTransactions(network_passphrase=execution.network, treasury=execution.treasury)
-    rpc = rpcs[0]
+    rpc, idle_s = rpcs[0], tuning.idle.total_seconds()
 
     def now() -> datetime:
         return runtime.clock.now()
@@ -247,4 +254,22 @@ def _jobs(
         job = Job(f"stellar.{step}", interval_s, run)
         execution.waker.register(step, job.wake)
         jobs.append(job)
-    return jobs
+    return [*jobs, _compare_job(runtime, execution, rpcs, every=tuning.compare)]
+
+
+def _compare_job(runtime: Runtime, execution: Execution, rpcs: list[StellarRpc], *, every: timedelta) -> Job:
+    comparison = Comparison(store=EndingStorage(execution), rpcs=rpcs)
+
+    async def compare() -> bool:
+        for found in await comparison.run(now=runtime.clock.now()):
+            STELLAR_CONTRADICTIONS.inc()
+            _log.error(
+                "the ledger applied a transaction that ended without success",
+                tx_hash=found.ended.tx_hash,
+                transaction=found.ended.attempt_id,
+                state=str(found.ended.state),
+                ledger=found.ledger,
+            )
+        return comparison.more
+
+    return Job("stellar.compare", every.total_seconds(), compare)

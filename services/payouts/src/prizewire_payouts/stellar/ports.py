@@ -188,6 +188,30 @@ class Outcomes(Attempts, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EndedTransaction:
+    """A transaction that ended as refused, failed, dead or superseded. ``max_time`` is Unix seconds."""
+
+    attempt_id: int
+    tx_hash: str
+    state: TransactionState
+    max_time: int
+
+
+class Endings(Protocol):
+    """Transactions that ended without success, to be compared with the ledger."""
+
+    async def ended(self, *, since: int, until: int) -> list[EndedTransaction]:
+        """Those whose maxTime lies between ``since`` and ``until`` (Unix seconds, both included), oldest first, but for
+        those that the ledger is known to contradict.
+        """
+        ...
+
+    async def contradict(self, ended: EndedTransaction, *, ledger: int, now: datetime) -> bool:
+        """Store that this ledger applied the transaction; False where that is stored already."""
+        ...
+
+
 class Reviews(Protocol):
     """Transactions that wait for two persons, inside one transaction of the caller."""
 

@@ -10,10 +10,11 @@ from prizewire_chassis.db import Database
 from prizewire_payouts.stellar.storage.reviews import ReviewStorage
 from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, World
 
-_AMOUNTS, _PAYMENTS, _SLOTS, _QUARANTINE = (
+_AMOUNTS, _PAYMENTS, _SLOTS, _ENDS, _QUARANTINE = (
     "stellar_amounts_as_asked",
     "stellar_payments_match_transactions",
     "stellar_payout_on_one_open_slot",
+    "stellar_ends_are_on_the_ledger",
     "stellar_no_channel_in_quarantine",
 )
 _OPEN = "UPDATE stellar_slots SET state = 'open'"
@@ -59,6 +60,19 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "applied and not paid": (
         ("UPDATE stellar_payments SET state = 'no_effect', code = 'x'",),
         {_PAYMENTS: "stands in an applied transaction and is not paid"},
+    ),
+    "applied, not paid, and the item has a code": (
+        (
+            "UPDATE stellar_payments SET state = 'no_effect', code = 'x'",
+            "UPDATE stellar_items SET code = 'x'",
+        ),
+        {_PAYMENTS: "stands in an applied transaction and is not paid"},
+    ),
+    "an end that the ledger contradicts": (
+        (
+            "INSERT INTO stellar_contradictions SELECT tx_hash, attempt_id, 'failed', 7, now() FROM stellar_attempts",
+        ),
+        {_ENDS: "ended as failed, and ledger 7 applied it"},
     ),
     "signed for on two slots": (
         (_OPEN, _OTHER_SLOT, _OTHER_ATTEMPT.format("signed"), _OTHER_ITEM),

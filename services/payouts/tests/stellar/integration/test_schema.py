@@ -83,6 +83,39 @@ async def test_database_refuses_what_must_not_be(leased: World, name: str) -> No
     assert sqlstate(refused.value) in REFUSALS
 
 
+@pytest.fixture(scope="module")
+async def built(make_module_world: Callable[..., World]) -> AsyncIterator[World]:
+    """A world with one transaction that nobody signs."""
+    world = make_module_world()
+    world.signer.deaf = True
+    await world.submit([await world.payout(PLAYER_KEYS[0].public_key, 100)])
+
+    async def done() -> bool:
+        return [state for _, state in await world.states()] == ["built"]
+
+    await world.run_until(done)
+    yield world
+    await world.close()
+
+
+FIXED: dict[str, str] = {
+    "another hash": "UPDATE stellar_attempts SET tx_hash = 'other'",
+    "another end of validity": "UPDATE stellar_attempts SET max_time = max_time - 1",
+    "other bytes": "UPDATE stellar_attempts SET unsigned_xdr = 'other'",
+    "another slot": "UPDATE stellar_attempts SET slot_id = NULL",
+    "another revision": "UPDATE stellar_attempts SET revision = revision + 1",
+    "another operation": "UPDATE stellar_items SET op = op + 1",
+    "no operation": "UPDATE stellar_items SET op = NULL",
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+async def test_a_transaction_stays_as_it_was_built(built: World, name: str) -> None:
+    """Else one transaction would be looked up in place of another, and its end taken for the end of both."""
+    with pytest.raises(IntegrityError, match="stays as it was built"):
+        await built.rows(FIXED[name] + " RETURNING 1")
+
+
 async def test_one_open_slot_for_each_channel(leased: World) -> None:
     """A second open slot on a channel is refused, and so is the same sequence number again."""
     insert: Callable[[int, str], str] = lambda sequence, state: (  # noqa: E731 - one statement, used twice

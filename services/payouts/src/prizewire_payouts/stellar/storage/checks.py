@@ -20,7 +20,7 @@ _PAID_ELSEWHERE = text(
 _UNPAID_IN_SUCCESS = text(
     "SELECT p.payout_id FROM stellar_attempts a JOIN stellar_items i USING (attempt_id) "
     "JOIN stellar_payments p USING (provider_key) "
-    "WHERE a.state = 'succeeded' AND i.op IS NOT NULL AND i.code IS NULL AND p.state <> 'paid' LIMIT 100"
+    "WHERE a.state = 'succeeded' AND i.op IS NOT NULL AND p.state <> 'paid' LIMIT 100"
 )
 _TWO_SLOTS = text(
     "SELECT p.payout_id FROM stellar_payments p JOIN stellar_items i USING (provider_key) "
@@ -28,6 +28,11 @@ _TWO_SLOTS = text(
     "WHERE i.op IS NOT NULL AND a.state NOT IN ('refused', 'released') AND s.state = 'open' "
     "AND NOT (a.state = 'dead' AND a.signed_xdr IS NULL) "
     "GROUP BY p.payout_id HAVING count(DISTINCT s.slot_id) > 1 LIMIT 100"
+)
+_CONTRADICTED = text(
+    "SELECT c.tx_hash, c.state, c.ledger, array_agg(p.payout_id ORDER BY i.op) FILTER (WHERE i.op IS NOT NULL) AS payouts "
+    "FROM stellar_contradictions c LEFT JOIN stellar_items i USING (attempt_id) LEFT JOIN stellar_payments p USING (provider_key) "
+    "GROUP BY c.tx_hash ORDER BY c.found_at LIMIT 100"
 )
 _REVIEW = text("SELECT account FROM stellar_attempts WHERE state = 'review' ORDER BY account")
 
@@ -98,10 +103,19 @@ async def _quarantine(tx: AsyncConnection) -> list[str]:
     return [f"channel {row[0]} waits for two persons' decision" for row in await tx.execute(_REVIEW)]
 
 
+async def _ends(tx: AsyncConnection) -> list[str]:
+    return [
+        f"transaction {row.tx_hash} ended as {row.state}, and ledger {row.ledger} applied it: paid, although payouts has them as "
+        f"unpaid: {', '.join(map(str, row.payouts)) if row.payouts else 'none'}"
+        for row in await tx.execute(_CONTRADICTED)
+    ]
+
+
 CHECKS = (
     Check("stellar_payments_match_transactions", _payments, count=rows_of("stellar_payments")),
     Check("stellar_amounts_as_asked", _amounts, count=rows_of("stellar_payments")),
     Check("stellar_payout_on_one_open_slot", _slots, count=rows_of("stellar_slots")),
+    Check("stellar_ends_are_on_the_ledger", _ends, count=rows_of("stellar_attempts")),
     Check("stellar_no_channel_in_quarantine", _quarantine, count=rows_of("stellar_attempts")),
 )
 """An empty list of breaches means that the invariant holds."""

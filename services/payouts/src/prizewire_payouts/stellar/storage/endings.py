@@ -1,0 +1,58 @@
+"""Transactions that ended without success, and those of them that the ledger applied nevertheless."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.ports import EndedTransaction
+from prizewire_payouts.stellar.storage.execution import Execution, in_transaction
+
+_ENDED = text(
+    "SELECT a.attempt_id, a.tx_hash, a.state, a.max_time FROM stellar_attempts a "
+    "WHERE a.state IN ('refused', 'failed', 'dead', 'superseded') AND a.max_time BETWEEN :since AND :until "
+    "AND NOT EXISTS (SELECT 1 FROM stellar_contradictions c WHERE c.tx_hash = a.tx_hash) ORDER BY a.max_time, a.attempt_id"
+)
+_CONTRADICT = text(
+    "INSERT INTO stellar_contradictions (tx_hash, attempt_id, state, ledger, found_at) "
+    "VALUES (:hash, :attempt, :state, :ledger, :now) ON CONFLICT DO NOTHING RETURNING tx_hash"
+)
+
+
+class EndingStorage:
+    """`prizewire_payouts.stellar.ports.Endings` over PostgreSQL: each method is one transaction."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    @property
+    def execution(self) -> Execution:
+        """The execution whose rows these are."""
+        return self._execution
+
+    @in_transaction
+    async def ended(self, tx: AsyncConnection, *, since: int, until: int) -> list[EndedTransaction]:
+        """See the port."""
+        found = await tx.execute(_ENDED, {"since": since, "until": until})
+        return [
+            EndedTransaction(row.attempt_id, row.tx_hash, TransactionState(row.state), row.max_time)
+            for row in found
+        ]
+
+    @in_transaction
+    async def contradict(
+        self, tx: AsyncConnection, ended: EndedTransaction, *, ledger: int, now: datetime
+    ) -> bool:
+        """See the port."""
+        stored = await tx.execute(
+            _CONTRADICT,
+            {
+                "hash": ended.tx_hash,
+                "attempt": ended.attempt_id,
+                "state": str(ended.state),
+                "ledger": ledger,
+                "now": now,
+            },
+        )
+        return stored.one_or_none() is not None
