@@ -13,7 +13,14 @@ from prizewire_contracts import ids
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.codes import RetryDecision, decision_for
 from prizewire_contracts.encode import encode, sign_raw
-from prizewire_contracts.events.signing import MessagesRefused, MessagesRefusedEvent, RefusedMessages
+from prizewire_contracts.events.signing import (
+    CloseRefused,
+    CloseRefusedEvent,
+    MessagesRefused,
+    MessagesRefusedEvent,
+    RefusedMessages,
+    SlotRef,
+)
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_devstack.waiting import eventually
@@ -519,6 +526,25 @@ async def test_refusals_of_the_signer_are_stored_and_shown(world: World) -> None
     assert (entry.service, entry.kind) == ("signer", "signing.messages_refused")
     assert [kind["count"] for kind in entry.detail["kinds"]] == [43]
     assert await world.rows("SELECT 1 FROM stuck_events") == []
+
+
+async def test_a_refused_close_names_its_reason(world: World) -> None:
+    """An operator reads in the lineage why a payout does not end; older signers gave no reason."""
+    payout_id, correlation = uuid4(), "corr-1"
+    slot = SlotRef(slot_id=uuid4(), chain="stellar", account=TREASURY.public_key, sequence="1")
+    for version, code in ((1, None), (2, "again_over_limit")):
+        event = encode(
+            CloseRefusedEvent, CloseRefused(payout_id=payout_id, slot=slot, code=code), service="signer",
+            subject=str(payout_id), version=version, correlation_id=correlation, causation_id=None,
+            now=world.clock.now(), key=make_key("signer"),
+        )  # fmt: skip
+        await world.take(event, offset=version)
+    async with world.db.transaction() as tx:
+        entries = await world.parts.lineage(tx, correlation)
+    assert [(entry.summary, entry.detail["code"]) for entry in entries] == [
+        ("cannot close: a slot is bound", None),
+        ("cannot close: again_over_limit", "again_over_limit"),
+    ]
 
 
 async def test_consumed_slot_without_a_digest_is_quarantined(hasty_world: World) -> None:
