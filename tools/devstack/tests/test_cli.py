@@ -11,11 +11,13 @@ from pathlib import Path
 
 import jwt
 import pytest
+from click.testing import CliRunner
 
 from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE
-from prizewire_devstack.cli import main
+from prizewire_devstack.cli import main, restart, status
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import HOME_VARIABLE, Home
+from prizewire_devstack.routes import SERVICES
 
 MATCH = '{"match_id": "m-1", "competition": "cup", "results": [{"player": "ada", "place": 1}]}'
 NOT_UTF8 = b"campaigns: [{name: \xff}]"
@@ -189,3 +191,13 @@ def test_a_broker_that_is_not_there_is_named_soon(tmp_path: Path) -> None:
     assert "127.0.0.1:1 does not answer" in done.stderr
     assert "prizewire status" in done.stderr
     assert time.monotonic() - began < 15
+
+
+def test_the_help_names_what_can_be_restarted_and_every_state() -> None:
+    """A reader of the help needs no other page: each service is a part, and each state is explained."""
+    restarted = CliRunner().invoke(restart.command, ["--help"]).output
+    assert all(name in restarted for name in (*SERVICES, "postgres", "kafka", "stellar", "gateway"))
+    explained = CliRunner().invoke(status.command, ["--help"]).output
+    states = ("running", "ready", "not ready", "ended", status.SILENT, status.FROZEN, status.LEFT_OUT)
+    assert all(f"{state}: " in explained for state in states)
+    assert "pid  " in explained

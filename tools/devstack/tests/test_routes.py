@@ -173,8 +173,17 @@ def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
             assert answer.status_code == 502
             assert answer.headers["Content-Type"] == "application/problem+json"
             problem = answer.json()
-            assert problem["code"] == "service_unreachable"
-            assert problem["detail"] == f"{service} does not answer"
+            assert problem == {
+                "type": "urn:prizewire:problem:service_unreachable",
+                "title": "Not reachable",
+                "status": 502,
+                "code": "service_unreachable",
+                "detail": f"{service} does not answer",
+                "instance": path,
+            }
+        strange = httpx.get(f"http://{LOOPBACK}:{port}/api/payouts/%22", trust_env=False)
+        assert (strange.status_code, strange.json()["code"]) == (502, "service_unreachable")
+        assert "instance" not in strange.json()
     finally:
         supervisor.stop_all()
 
@@ -208,6 +217,8 @@ def test_a_service_that_is_frozen_is_named(tmp_path: Path) -> None:
                     assert answer.headers["Content-Type"] == "application/problem+json"
                     problem = answer.json()
                     assert (problem["code"], problem["status"]) == ("service_timeout", 504)
+                    assert problem["type"] == "urn:prizewire:problem:service_timeout"
+                    assert (problem["title"], problem["instance"]) == ("No answer in time", path)
                     assert problem["detail"] == f"{service} did not answer within {limit} s"
                 assert client.get("/api/payouts/1").status_code == 200
         finally:

@@ -199,7 +199,7 @@ async def test_fifty_payout_requests_with_one_key_debit_once(rig: Rig) -> None:
         (
             {"asset": "USDC", "amount": "1.00", "method_id": str(uuid4())},
             "method_unknown",
-            "GET /api/payout-methods",
+            "use one of them, or register one with POST /api/payout-methods",
         ),
     ],
 )

@@ -10,8 +10,9 @@ from prizewire_devstack.stack.control import ask_restart
 @click.command(name="restart")
 @click.argument("part")
 def command(part: str) -> None:
-    """Stop PART of the stack that `prizewire up` runs, start it with the same settings, and wait until it is ready.
+    """Stop PART of the stack that `prizewire up` runs, start it with the same settings, and wait until it is ready. Its state
+    is kept; the other parts go on running. Exit code 2 if it is not ready in time.
 
-    PART is a service, or postgres, kafka, stellar or gateway; `prizewire status` lists them.
+    PART is settlement, rewards, payouts, signer, webhooks, postgres, kafka, stellar or gateway.
     """
     click.echo(ask_restart(Home.default(), part, deadline_s=START_LIMIT_S))

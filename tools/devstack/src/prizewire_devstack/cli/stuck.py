@@ -49,7 +49,10 @@ def command() -> None:
 def list_events(
     services: tuple[str, ...], state: str | None, correlation_id: str | None, as_json: bool
 ) -> int:
-    """List stuck events with their stable reasons; exit code 1 when a service does not answer."""
+    """List stuck events with their stable reasons; exit code 1 when a service does not answer.
+
+    docs/stuck-reasons.md says what each reason means, and what to do.
+    """
     silent: list[str] = []
     with connect() as api:
         answers = tracing.ask_each(

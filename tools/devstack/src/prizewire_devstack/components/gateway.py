@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,16 @@ more than this, Caddy answers 431 without a code, and may reset the connection.
 """
 PLAIN_PATH: Final = r"^[A-Za-z0-9/_.~-]{1,256}$"
 """A path that an answer may repeat: without a character that JSON escapes."""
+_PLAIN: Final = {"path_regexp": {"pattern": PLAIN_PATH}}
+"""Caddy's matcher of such a path."""
+_TITLES: Final = {
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.BAD_GATEWAY: "Not reachable",
+    HTTPStatus.GATEWAY_TIMEOUT: "No answer in time",
+}
+"""The statuses in words, as services write them."""
+_PATH: Final = "{http.request.uri.path}"
+"""Caddy's placeholder of the path."""
 HELP: Final = (
     "GET /api/services/SERVICE/openapi.json lists the paths of a service, one of "
     f"{', '.join(SERVICES_WITH_API)}."
@@ -40,15 +50,15 @@ TIMED_OUT: Final = "service_timeout"
 """The stable code of a request that the service took and did not answer in time. It is unknown whether it was applied."""
 
 
-def _problem(*, status: HTTPStatus, code: str, detail: str, **extra: str) -> dict[str, Any]:
-    """A handler that answers with problem details (RFC 9457)."""
+def _problem(*, status: HTTPStatus, code: str, detail: str, plain: bool) -> dict[str, Any]:
+    """A handler that answers with the problem details (RFC 9457) of the services; ``plain``: for a path that may be repeated."""
     body = {
-        "type": "about:blank",
-        "title": status.phrase,
+        "type": f"urn:prizewire:problem:{code}",
+        "title": _TITLES[status],
         "status": status,
         "code": code,
         "detail": detail,
-        **extra,
+        **({"instance": _PATH} if plain else {}),
     }
     return {
         "handler": "static_response",
@@ -73,24 +83,20 @@ def _caddy_route(route: Route, upstream: str) -> dict[str, Any]:
     return {"match": [_match(route)], "handle": [proxy], "terminal": True}
 
 
-def _error_routes(route: Route) -> tuple[dict[str, Any], dict[str, Any]]:
+def _error_routes(route: Route) -> Iterator[dict[str, Any]]:
     """Answers in place of a service: for one that did not answer in time, and for one that cannot be reached.
 
     Caddy's reverse proxy calls the first error 504 and any other 502.
     """
-    late = _problem(
-        status=HTTPStatus.GATEWAY_TIMEOUT,
-        code=TIMED_OUT,
-        detail=f"{route.service} did not answer within {route.answer_within_s:g} s",
-    )
-    away = _problem(
-        status=HTTPStatus.BAD_GATEWAY, code=UNREACHABLE, detail=f"{route.service} does not answer"
-    )
+    late = f"{route.service} did not answer within {route.answer_within_s:g} s"
+    away = f"{route.service} does not answer"
     timed_out = {"vars": {"{http.error.status_code}": [str(HTTPStatus.GATEWAY_TIMEOUT.value)]}}
-    return (
-        {"match": [_match(route) | timed_out], "handle": [late], "terminal": True},
-        {"match": [_match(route)], "handle": [away], "terminal": True},
-    )
+    for plain, path in ((True, _match(route) | _PLAIN), (False, _match(route))):
+        handler = _problem(status=HTTPStatus.GATEWAY_TIMEOUT, code=TIMED_OUT, detail=late, plain=plain)
+        yield {"match": [path | timed_out], "handle": [handler], "terminal": True}
+    for plain, path in ((True, _match(route) | _PLAIN), (False, _match(route))):
+        handler = _problem(status=HTTPStatus.BAD_GATEWAY, code=UNREACHABLE, detail=away, plain=plain)
+        yield {"match": [path], "handle": [handler], "terminal": True}
 
 
 def configuration(
@@ -107,16 +113,19 @@ def configuration(
         "terminal": True,
     }
     not_found = _problem(
-        status=HTTPStatus.NOT_FOUND, code="not_found", detail=f"No service serves this path. {HELP}"
+        status=HTTPStatus.NOT_FOUND,
+        code="not_found",
+        detail=f"No service serves this path. {HELP}",
+        plain=False,
     )
     path_not_found = {
-        "match": [{"path_regexp": {"pattern": PLAIN_PATH}}],
+        "match": [_PLAIN],
         "handle": [
             _problem(
                 status=HTTPStatus.NOT_FOUND,
                 code="not_found",
-                detail=f"No service serves {{http.request.uri.path}}. {HELP}",
-                instance="{http.request.uri.path}",
+                detail=f"No service serves {_PATH}. {HELP}",
+                plain=True,
             )
         ],
         "terminal": True,

@@ -127,8 +127,9 @@ async def _method_of(command: RequestPayout, *, ports: PayoutPorts) -> Method:
 def unknown_method(method_id: UUID) -> str:
     """The sentence that refuses a payout method which the player does not have."""
     return (
-        f"there is no payout method {method_id}: GET /api/payout-methods lists the player's; a new one can be used after "
-        "a moment"
+        f"the player has no active payout method {method_id}: GET /api/payout-methods lists those that the player has, with "
+        "their ids; use one of them, or register one with POST /api/payout-methods. A new method is known here some seconds "
+        "after its registration: send the same request again then"
     )
 
 
