@@ -54,6 +54,12 @@ OUTBOX_BLOCKED = Gauge(
     "Of the process that relays.",
 )
 JOB_FAILURES = Counter("prizewire_job_failures_total", "Runs of a periodic job that raised.", ["job"])
+ROWS_POSTPONED = Gauge(
+    "prizewire_rows_postponed",
+    "Rows that a job leaves out of its batches for up to an hour, because it failed on each of them alone; anything but "
+    "zero needs a person.",
+    ["job"],
+)
 BREACHES = Gauge(
     "prizewire_invariant_breaches",
     "Breaches that the last run of an invariant's check found; anything but zero needs a person.",

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
@@ -99,6 +100,7 @@ class RailWorker:
             Job(f"payouts.submit.{rail.name}", _IDLE_S, self.submit),
             Job(f"payouts.watch.{rail.name}", _IDLE_S, self.watch),
         )
+        self._submitted, self._watched = (Batches(job.name, db=db, clock=clock) for job in self.jobs)
 
     def wake(self) -> None:
         """There are payouts to submit or to look up."""
@@ -127,8 +129,8 @@ class RailWorker:
                     limit=room,
                 )
 
-            instructions = await self._db.run(claim)
-            self._sending.begin([self._create(instruction, begun=now) for instruction in instructions])
+            claimed = await self._submitted.run(claim)
+            self._sending.begin([self._create(one, begun=now) for batch in claimed for one in batch])
         return await self._collect(self._sending)
 
     async def watch(self) -> bool:
@@ -146,8 +148,8 @@ class RailWorker:
                     limit=room,
                 )
 
-            queries = await self._db.run(claim)
-            self._looking.begin([self._look_up(query, begun=now) for query in queries])
+            claimed = await self._watched.run(claim)
+            self._looking.begin([self._look_up(query, begun=now) for batch in claimed for query in batch])
         return await self._collect(self._looking)
 
     async def drain(self) -> None:
@@ -164,11 +166,13 @@ class RailWorker:
         return bool(calls.under_way)
 
     async def _record(self, answers: Sequence[Answer]) -> None:
-        """Store answers. An answer that cannot be stored is stored as unknown, so that it does not block the others."""
+        """Store answers. An answer that cannot be stored is stored as unknown, so that it does not block the others. Where
+        not even that can be stored, the rail is asked again, once the attempt's lease has ended.
+        """
         try:
             await self._store(answers)
         except Exception as error:
-            if is_transient(error) or (len(answers) == 1 and answers[0].result is _UNKNOWN):
+            if is_transient(error):
                 raise
             if len(answers) > 1:
                 for answer in answers:
@@ -181,7 +185,8 @@ class RailWorker:
                 payout_id=str(answers[0].payout_id),
                 attempt_no=answers[0].attempt_no,
             )
-            await self._store([replace(answers[0], result=_UNKNOWN)])
+            if answers[0].result is not _UNKNOWN:
+                await self._record([replace(answers[0], result=_UNKNOWN)])
 
     async def _store(self, answers: Sequence[Answer]) -> None:
         now = self._clock.now()
@@ -279,6 +284,9 @@ def housekeeping_job(
     measure: Callable[[datetime], Awaitable[None]],
 ) -> Job:
     """The job that holds payouts with expired intents, routes payouts whose rail is gone, and sets the gauges."""
+    expiring, routing = (
+        Batches(f"payouts.{step}", db=db, clock=clock) for step in ("hold_expired", "route_again")
+    )
 
     async def run() -> bool:
         now = clock.now()
@@ -289,8 +297,7 @@ def housekeeping_job(
         async def route(tx: AsyncConnection) -> bool:
             return await route_again(PayoutStorage(unit_of_work(tx)), rails=rails, now=now)
 
-        more = await db.run(hold)
-        more = await db.run(route) or more
+        more = any([*await expiring.run(hold), *await routing.run(route)])
         await measure(now)
         return more
 

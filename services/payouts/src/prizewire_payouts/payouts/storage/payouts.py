@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Row, TextClause
 
+from prizewire_chassis.batches import batch_of
 from prizewire_chassis.db import after_commit
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import EncodedEvent
@@ -51,19 +52,19 @@ class PayoutStorage:
 
     async def lock_approved(self, *, rail: str, now: datetime, limit: int) -> list[Change]:
         """See the port."""
-        return await self._load(sql.LOCK_APPROVED, {"rail": rail, "now": now, "limit": limit})
+        return await self._claim(sql.LOCK_APPROVED, {"rail": rail, "now": now, "limit": limit})
 
     async def lock_watched(self, *, rail: str, now: datetime, limit: int) -> list[Change]:
         """See the port."""
-        return await self._load(sql.LOCK_WATCHED, {"rail": rail, "now": now, "limit": limit})
+        return await self._claim(sql.LOCK_WATCHED, {"rail": rail, "now": now, "limit": limit})
 
     async def lock_expired(self, *, now: datetime, limit: int) -> list[Change]:
         """See the port."""
-        return await self._load(sql.LOCK_EXPIRED, {"now": now, "limit": limit})
+        return await self._claim(sql.LOCK_EXPIRED, {"now": now, "limit": limit})
 
     async def lock_unrouted(self, *, rails: Sequence[str], limit: int) -> list[Change]:
         """See the port."""
-        return await self._load(sql.LOCK_UNROUTED, {"rails": list(rails), "limit": limit})
+        return await self._claim(sql.LOCK_UNROUTED, {"rails": list(rails), "limit": limit})
 
     def add(self, payout: Payout) -> Change:
         """See the port."""
@@ -112,6 +113,13 @@ class PayoutStorage:
         await outbox.add(self._tx, events)
         if any(change.payout.state is PayoutState.APPROVED for change in changes):
             after_commit(self._tx, self._unit_of_work.wake_workers)
+
+    async def _claim(self, claim: sql.Claim, wanted: Mapping[str, Any]) -> list[Change]:
+        batch = batch_of(self._tx)
+        values = {**wanted, "limit": batch.limit(wanted["limit"]), "without": batch.without}
+        if not batch.alone:
+            return await self._load(claim.rows, values)
+        return await self._load(sql.LOCK_PAYOUTS, {"ids": await batch.claim(self._tx, claim.ids, values)})
 
     async def _load(self, query: TextClause, wanted: Mapping[str, Any]) -> list[Change]:
         assets, mac = self._unit_of_work.assets, self._unit_of_work.mac

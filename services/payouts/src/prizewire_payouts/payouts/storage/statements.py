@@ -1,5 +1,7 @@
 """Statements over payouts and attempts. Names of columns are constants; values are always parameters."""
 
+from typing import NamedTuple
+
 from sqlalchemy import TextClause, text
 
 _PAYOUT_FIXED: dict[str, str] = {
@@ -113,15 +115,32 @@ _ATTEMPT = ", ".join(f"a.{name}" for name in _ATTEMPT_COLUMNS)
 GET_PAYOUT = text(PAYOUT + "p.payout_id = :id")
 LOCK_PAYOUTS = text(PAYOUT + "p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE")
 HAS_RAIL = text("SELECT 1 FROM payouts WHERE rail = :rail LIMIT 1")
-LOCK_APPROVED = text(
-    PAYOUT + "p.state = 'approved' AND p.rail = :rail AND p.due_at <= :now "  # noqa: S608 - constants
+
+
+class Claim(NamedTuple):
+    """Statements that lock the payouts which a job handles next: the whole rows, or only their ids."""
+
+    rows: TextClause
+    ids: TextClause
+
+
+def _claim(condition: str) -> Claim:
+    rest = f"p.payout_id <> ALL(CAST(:without AS uuid[])) AND {condition} LIMIT :limit FOR UPDATE SKIP LOCKED"
+    return Claim(
+        rows=text(PAYOUT + rest),
+        ids=text(f"SELECT p.payout_id FROM payouts p WHERE {rest}"),  # noqa: S608 - constants
+    )
+
+
+LOCK_APPROVED = _claim(
+    "p.state = 'approved' AND p.rail = :rail AND p.due_at <= :now "
     "AND NOT EXISTS (SELECT 1 FROM pauses x WHERE x.resumed_at IS NULL AND ((x.scope = 'rail' AND x.value = p.rail) "
     "OR (x.scope = 'asset' AND x.value = p.asset) OR (x.scope = 'campaign' AND x.value = p.campaign))) "
-    "ORDER BY p.due_at, p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+    "ORDER BY p.due_at, p.payout_id"
 )
-LOCK_WATCHED = text(
-    PAYOUT + "p.state IN ('submitting', 'pending', 'unknown', 'paid') AND p.due_at <= :now "
-    "AND (p.rail = :rail OR p.rail IS NULL) ORDER BY p.due_at, p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+LOCK_WATCHED = _claim(
+    "p.state IN ('submitting', 'pending', 'unknown', 'paid') AND p.due_at <= :now "
+    "AND (p.rail = :rail OR p.rail IS NULL) ORDER BY p.due_at, p.payout_id"
 )
 LOOK_UP_NOW = text(
     "WITH named AS (SELECT a.payout_id FROM attempts a WHERE a.provider_key = ANY(CAST(:keys AS uuid[])) "
@@ -138,13 +157,11 @@ LOOK_UP_PAYOUTS_NOW = text(
     "AND state IN ('pending', 'unknown', 'paid') ORDER BY payout_id FOR UPDATE) "
     "UPDATE payouts p SET due_at = :now FROM open WHERE p.payout_id = open.payout_id"
 )
-LOCK_EXPIRED = text(
-    PAYOUT + "p.state IN ('approved', 'held') AND p.intent_expires_at <= :now AND NOT p.expiry_told "
-    "ORDER BY p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+LOCK_EXPIRED = _claim(
+    "p.state IN ('approved', 'held') AND p.intent_expires_at <= :now AND NOT p.expiry_told ORDER BY p.payout_id"
 )
-LOCK_UNROUTED = text(
-    PAYOUT + "p.state = 'approved' AND NOT (p.rail = ANY(CAST(:rails AS text[]))) "
-    "ORDER BY p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+LOCK_UNROUTED = _claim(
+    "p.state = 'approved' AND NOT (p.rail = ANY(CAST(:rails AS text[]))) ORDER BY p.payout_id"
 )
 ATTEMPTS = text(
     f"SELECT {_ATTEMPT} FROM attempts a WHERE a.payout_id = ANY(CAST(:ids AS uuid[])) "  # noqa: S608 - column names of our own
