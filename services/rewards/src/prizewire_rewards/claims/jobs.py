@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
@@ -30,17 +31,18 @@ def build_claim_jobs(
     """Build the jobs of claims. They call ``released`` when money came back to a pool. ``count_claims`` returns by state
     the number of waiting claims and the number of those whose deadline has passed.
     """
+    expiring, passing = (Batches(job, db=db, clock=clock) for job in ("claims.expire", "claims.overdue"))
 
     async def expire() -> bool:
         async def attempt(tx: AsyncConnection) -> EndedClaims | None:
             return await expire_due(ports=ports_of(tx), now=clock.now())
 
-        ended = await db.run(attempt, seeking=True)
-        if ended is None:
-            return False
-        metrics.CLAIMS.labels(ClaimState.EXPIRED).inc(len(ended.claims))
-        _log.info("prizes expired", campaign=str(ended.campaign), claims=len(ended.claims))
-        released()
+        for ended in await expiring.run(attempt, seeking=True):
+            if ended is None:
+                return False
+            metrics.CLAIMS.labels(ClaimState.EXPIRED).inc(len(ended.claims))
+            _log.info("prizes expired", campaign=str(ended.campaign), claims=len(ended.claims))
+            released()
         return True
 
     async def overdue() -> bool:
@@ -53,9 +55,14 @@ def build_claim_jobs(
             total, late = waiting.get(state, (0, 0))
             metrics.CLAIMS_WAITING.labels(state).set(total)
             metrics.CLAIMS_PAST_DEADLINE.labels(state).set(late)
-        ended = await db.run(attempt, seeking=True)
-        if ended is None:
-            return False
+        for ended in await passing.run(attempt, seeking=True):
+            if ended is None:
+                return False
+            report(ended)
+            released()
+        return True
+
+    def report(ended: EndedClaims) -> None:
         for one in ended.claims:
             rule = "release" if one.state is ClaimState.APPROVED else "reject"
             metrics.CLAIMS_OVERDUE.labels(rule).inc()
@@ -67,8 +74,6 @@ def build_claim_jobs(
                 correlation_id=one.correlation_id,
                 rule=rule,
             )
-        released()
-        return True
 
     return (
         Job("claims.expire", EXPIRE_INTERVAL_S, expire),

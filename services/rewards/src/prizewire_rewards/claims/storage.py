@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import batch_of
 from prizewire_rewards.claims.domain import Claim, ClaimState, Finding, RuleName, Verdict
 
 
@@ -56,7 +57,12 @@ class SqlClaims:
 
     async def due(self, state: ClaimState, *, now: datetime, limit: int) -> list[Claim]:
         """See the port."""
-        rows = await self._tx.execute(_DUE, {"state": state, "now": now, "limit": limit})
+        batch = batch_of(self._tx)
+        values = {"state": state, "now": now, "limit": batch.limit(limit), "without": batch.without}
+        if batch.alone:
+            rows = await self._tx.execute(_FIND, {"ids": await batch.claim(self._tx, _DUE_ID, values)})
+        else:
+            rows = await self._tx.execute(_DUE, values)
         return [_claim_of(row) for row in rows]
 
     async def recent(self, player: str, *, excluding: UUID, since: datetime, limit: int) -> int:
@@ -173,11 +179,14 @@ _SAVE = text(
 )
 # The predicate of the index. A plan for all values of a parameter could not use the index otherwise.
 _NOT_DECIDED = "c.state IN ('open', 'held')"
-_DUE = text(
-    f"{_WHOLE} WHERE c.state = :state AND {_NOT_DECIDED} AND c.deadline <= :now AND c.campaign = ("  # noqa: S608 - our own columns
+_WHERE_DUE = (
+    f"WHERE c.state = :state AND {_NOT_DECIDED} AND c.deadline <= :now AND c.campaign = ("  # noqa: S608 - our own columns
     "SELECT f.campaign FROM claims f WHERE f.state = :state AND f.state IN ('open', 'held') AND f.deadline <= :now "
-    "ORDER BY f.deadline, f.reward_id LIMIT 1) ORDER BY c.deadline, c.reward_id LIMIT :limit"
+    "AND f.reward_id <> ALL(CAST(:without AS uuid[])) ORDER BY f.deadline, f.reward_id LIMIT 1) "
+    "AND c.reward_id <> ALL(CAST(:without AS uuid[])) ORDER BY c.deadline, c.reward_id LIMIT :limit"
 )
+_DUE = text(f"{_WHOLE} {_WHERE_DUE}")
+_DUE_ID = text(f"SELECT c.reward_id FROM claims c {_WHERE_DUE}")
 _RECENT = text(
     "SELECT (SELECT count(*) FROM (SELECT c.claimed_at FROM claims c WHERE c.player = :player AND c.reward_id <> :excluding "
     "AND c.claimed_at >= :since AND c.state <> 'approved' LIMIT :limit) made) + ("

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
@@ -26,15 +27,17 @@ def build_entry_job(
     """The job closes one chunk of entries in each run. Several instances may run at once: each skips rounds that another
     one has locked.
     """
+    batches = Batches("entries.close", db=db, clock=clock)
 
     async def close_entries() -> bool:
         async def attempt(tx: AsyncConnection) -> EntryCounts | None:
             return await close_next(ports=ports_of(tx), tools=tools, now=clock.now())
 
-        closed = await db.run(attempt, seeking=True)
-        if closed is None:
-            return False
-        metrics.count_entries(closed)
+        done = await batches.run(attempt, seeking=True)
+        for closed in done:
+            if closed is None:
+                return False
+            metrics.count_entries(closed)
         return True
 
     return Job("entries.close", CLOSE_INTERVAL_S, close_entries)

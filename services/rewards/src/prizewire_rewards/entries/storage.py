@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import batch_of
 from prizewire_chassis.db import Read, fetch
 from prizewire_rewards.entries.domain import ChangedEntry, Entry, EntryEnd, EntryRound, EntryState
 from prizewire_rewards.ledger.storage.accounts import Place, page_of_changes
@@ -26,8 +27,10 @@ class SqlEntries:
 
     async def lock_closing(self) -> EntryRound | None:
         """A round that has ended and whose entries are not closed yet, locked."""
-        row = (await self._tx.execute(_LOCK_CLOSING)).one_or_none()
-        return None if row is None else _round_of(row)
+        batch = batch_of(self._tx)
+        values = {"without": batch.without, "limit": batch.limit(1)}
+        found = await self.lock_rounds(await batch.claim(self._tx, _LOCK_CLOSING, values))
+        return next(iter(found.values()), None)
 
     async def save_rounds(self, rounds: Sequence[EntryRound], *, now: datetime) -> None:
         """Store new and locked rounds."""
@@ -127,7 +130,10 @@ _ENTRY: tuple[tuple[str, str], ...] = (
     ("entered_at", "timestamptz"),
 )
 _LOCK_ROUNDS = Read("SELECT * FROM entry_rounds WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
-_LOCK_CLOSING = text("SELECT * FROM entry_rounds WHERE closing ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED")
+_LOCK_CLOSING = text(
+    "SELECT id FROM entry_rounds WHERE closing AND id <> ALL(CAST(:without AS uuid[])) ORDER BY id LIMIT :limit "
+    "FOR UPDATE SKIP LOCKED"
+)
 _SAVE_ROUNDS = text(
     "INSERT INTO entry_rounds AS r (id, match_id, match_source, competition, correlation_id, asset, fee, open, "  # noqa: S608 - our own columns
     "ended_as, closing, known_at, changed_at) "

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
@@ -26,19 +27,23 @@ def build_withdrawal_job(
     """The job requests the payout of one due withdrawal in each run. Several instances may run at once: each skips
     withdrawals that another one has locked.
     """
+    batches = Batches("withdrawals", db=db, clock=clock)
 
     async def withdraw() -> bool:
         async def attempt(tx: AsyncConnection) -> WithdrawalAttempt | None:
             return await withdraw_next(ports=ports_of(tx), tools=tools, now=clock.now())
 
-        tried = await db.run(attempt, seeking=True)
-        if tried is None:
-            return False
+        for tried in await batches.run(attempt, seeking=True):
+            if tried is None:
+                return False
+            count(tried)
+        return True
+
+    def count(tried: WithdrawalAttempt) -> None:
         metrics.AUTO_WITHDRAWALS.labels(tried.code or "requested").inc()
         if tried.code is None:
             metrics.PAYOUTS_REQUESTED.labels("auto_withdraw").inc()
         else:
             _log.info("automatic withdrawal not made", asset=tried.withdrawal.asset, code=tried.code)
-        return True
 
     return Job("withdrawals", WITHDRAW_INTERVAL_S, withdraw)

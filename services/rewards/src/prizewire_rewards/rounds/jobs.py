@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
@@ -50,27 +51,29 @@ def build_round_jobs(
     staged: Callable[[AsyncConnection, datetime], Awaitable[StagedParts]],
 ) -> Jobs:
     """Build the jobs of rounds over a database. ``staged`` reads the incomplete settlements."""
+    booking, chunks = (Batches(job, db=db, clock=clock) for job in ("rounds.release", "rounds.work"))
 
     async def release() -> bool:
         async def attempt(tx: AsyncConnection) -> Booked | None:
             return await release_next(ports=ports_of(tx), tools=tools, now=clock.now())
 
-        booked = await db.run(attempt, seeking=True)
-        if booked is None:
-            return False
-        metrics.count_rounds(**asdict(booked))
-        if booked.work:
-            working.wake()
-        return booked != Booked()
+        done = await booking.run(attempt, seeking=True)
+        for booked in done:
+            if booked is not None:
+                metrics.count_rounds(**asdict(booked))
+                if booked.work:
+                    working.wake()
+        return not done or any(booked is not None and booked != Booked() for booked in done)
 
     async def work_on() -> bool:
         async def attempt(tx: AsyncConnection) -> Booked | None:
             return await work_on_next(ports=ports_of(tx), tools=tools, now=clock.now())
 
-        booked = await db.run(attempt, seeking=True)
-        if booked is not None:
+        for booked in await chunks.run(attempt, seeking=True):
+            if booked is None:
+                return False
             metrics.count_rounds(**asdict(booked))
-        return booked is not None
+        return True
 
     async def staging() -> bool:
         async with db.transaction() as tx:

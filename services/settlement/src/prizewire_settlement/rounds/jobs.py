@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
@@ -34,6 +35,7 @@ def finality_job(
     interval_s: float,
 ) -> Job:
     """The job that emits ``round.finalized``."""
+    batches = Batches("rounds.finalize", db=db, clock=clock)
 
     async def run() -> bool:
         async def work(tx: AsyncConnection) -> int:
@@ -41,7 +43,7 @@ def finality_job(
                 unit_of_work=unit_of_work(tx), now=clock.now(), actor=source_of("settlement")
             )
 
-        finalized = await db.run(work, seeking=True)
+        finalized = sum(await batches.run(work, seeking=True))
         ROUNDS_FINALIZED.inc(finalized)
         return finalized > 0
 

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import batch_of
 from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState, Delivery
 from prizewire_rewards.campaigns.domain.settings import (
@@ -151,8 +152,10 @@ class SqlCampaigns:
 
     async def next_with_queue(self) -> UUID | None:
         """A campaign whose longest-waiting round its pool covers."""
-        found: UUID | None = (await self._tx.execute(_NEXT)).scalar_one_or_none()
-        return found
+        batch = batch_of(self._tx)
+        values = {"without": batch.without, "limit": batch.limit(1)}
+        found: list[UUID] = await batch.claim(self._tx, _NEXT, values)
+        return next(iter(found), None)
 
 
 # The balance is read after the lock, so that it includes what the last holder of the lock committed.
@@ -204,7 +207,7 @@ _NEXT = text(
     "CROSS JOIN LATERAL (SELECT r.id, r.state, CASE r.state WHEN 'unfunded' THEN r.gross ELSE r.short END AS wanted "
     "FROM rounds r WHERE r.campaign = c.id AND r.queue_position IS NOT NULL "
     "ORDER BY r.queue_position LIMIT 1) head "
-    "WHERE c.queued > 0 AND c.state IN ('active', 'exhausted', 'ended') AND a.balance >= head.wanted "
+    "WHERE c.id <> ALL(CAST(:without AS uuid[])) AND c.queued > 0 AND c.state IN ('active', 'exhausted', 'ended') AND a.balance >= head.wanted "
     "AND head.state <> 'booking' AND NOT EXISTS (SELECT 1 FROM round_work w WHERE w.round_id = head.id) "
-    "ORDER BY c.id LIMIT 1"
+    "ORDER BY c.id LIMIT :limit"
 )

@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import batch_of
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.storage.accounts import account_id
 from prizewire_rewards.payouts.domain.funding import FundingAccount
@@ -42,8 +44,12 @@ class SqlWithdrawals:
 
     async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
         """See the port."""
-        row = (await self._tx.execute(_LOCK_DUE, {"now": now})).one_or_none()
-        return None if row is None else withdrawal_of(row)
+        batch = batch_of(self._tx)
+        values = {"now": now, "without": batch.without, "limit": batch.limit(1)}
+        for key in await batch.claim(self._tx, _LOCK_DUE, values):
+            player, asset = orjson.loads(key)
+            return await self.lock(player=player, asset=asset)
+        return None
 
     async def save(self, withdrawal: AutoWithdrawal, *, now: datetime) -> None:
         """See the port."""
@@ -82,10 +88,12 @@ _ADD_FUNDING = text(
     "ON CONFLICT DO NOTHING"
 )
 _LOCK = text("SELECT * FROM auto_withdrawals WHERE player = :player AND asset = :asset FOR UPDATE")
+_KEY = "CAST(jsonb_build_array(w.player, w.asset) AS text)"
 _LOCK_DUE = text(
-    "SELECT w.* FROM auto_withdrawals w LEFT JOIN ledger_accounts a ON a.id = w.wallet "
-    "WHERE w.next_at <= :now AND (w.threshold IS NULL OR coalesce(a.balance, 0) >= w.threshold) "
-    "ORDER BY w.next_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED"
+    f"SELECT {_KEY} FROM auto_withdrawals w LEFT JOIN ledger_accounts a ON a.id = w.wallet "  # noqa: S608 - a constant
+    f"WHERE {_KEY} <> ALL(CAST(:without AS text[])) "
+    "AND w.next_at <= :now AND (w.threshold IS NULL OR coalesce(a.balance, 0) >= w.threshold) "
+    "ORDER BY w.next_at LIMIT :limit FOR UPDATE OF w SKIP LOCKED"
 )
 _SAVE = text(
     f"INSERT INTO auto_withdrawals AS w ({', '.join(_WITHDRAWAL)}, wallet, created_at, changed_at) "  # noqa: S608 - our own columns

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from prizewire_chassis.batches import batch_of
 from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_contracts.ids import reward_id as reward_id_of
 from prizewire_rewards.ledger.domain.records import Party
@@ -41,7 +42,9 @@ class SqlRounds(SqlStaging):
 
     async def lock_queue(self, campaign: UUID, *, limit: int) -> list[Round]:
         """See the port."""
-        rows = await self._tx.execute(_LOCK_QUEUE, {"campaign": campaign, "limit": limit})
+        rows = await self._tx.execute(
+            _LOCK_QUEUE, {"campaign": campaign, "limit": batch_of(self._tx).limit(limit)}
+        )
         return [_round_of(row) for row in rows]
 
     async def add(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import batch_of
 from prizewire_chassis.db import copy_rows
 from prizewire_rewards.prizes.domain.model import Line, Phase, RoundWork, Settlement
 from prizewire_rewards.prizes.ports import StagedHead
@@ -114,8 +115,11 @@ class SqlStaging:
 
     async def next_work(self) -> RoundWork | None:
         """See the port."""
-        row = (await self._tx.execute(_NEXT_WORK)).one_or_none()
-        return None if row is None else _work_of(row)
+        batch = batch_of(self._tx)
+        values = {"without": batch.without, "limit": batch.limit(1)}
+        for round_id in await batch.claim(self._tx, _NEXT_WORK, values):
+            return next(iter((await self.pending_work([round_id])).get(round_id, [])), None)
+        return None
 
     async def pending_work(self, rounds: Iterable[UUID]) -> dict[UUID, list[RoundWork]]:
         """See the port."""
@@ -235,7 +239,9 @@ _WORK = (
     "JOIN rounds r ON r.id = w.round_id"
 )
 # Work is done in the order of ids, so the first row is also the first of its round.
-_NEXT_WORK = text(f"{_WORK} ORDER BY w.id LIMIT 1")
+_NEXT_WORK = text(
+    "SELECT round_id FROM round_work WHERE round_id <> ALL(CAST(:without AS uuid[])) ORDER BY id LIMIT :limit"
+)
 _PENDING_WORK = text(f"{_WORK} WHERE w.round_id = ANY (CAST(:ids AS uuid[])) ORDER BY w.id")
 _SAVE_WORK = text(
     "UPDATE round_work SET phase = :phase, after_line = :after, budget = :budget, waiting = :waiting, "

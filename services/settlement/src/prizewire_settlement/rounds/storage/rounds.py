@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import batch_of
 from prizewire_chassis.db import Read, fetch, later, send_now
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
@@ -143,8 +144,13 @@ class Rounds(PostgresCampaigns):
 
     async def due(self, *, now: datetime, limit: int) -> list[Round]:
         """See the port."""
-        rows = await self._tx.execute(_DUE, {"now": now, "limit": limit, "consumer": self._consumer})
-        return [round_of(row) for row in rows]
+        batch = batch_of(self._tx)
+        limit = batch.limit(limit)
+        values = {"now": now, "limit": limit, "without": batch.without, "consumer": self._consumer}
+        if batch.alone:
+            found = await self.rounds(await batch.claim(self._tx, _DUE_ID, values))
+            return list(found.values())
+        return [round_of(row) for row in await self._tx.execute(_DUE, values)]
 
     async def save(self, changes: Sequence[RoundChange], *, disownments: Sequence[Disownment] = ()) -> None:
         """See the port."""
@@ -304,12 +310,14 @@ _ENTERED = text(
     "JOIN unnest(CAST(:rounds AS uuid[]), CAST(:players AS text[])) AS u(round_id, player) "
     "ON e.round_id = u.round_id AND e.player = u.player"
 )
-_DUE = text(
-    f"SELECT {ROUND_COLUMNS} FROM rounds WHERE state = 'SETTLED' AND final_at <= :now "  # noqa: S608 - see above
+_WHERE_DUE = (
+    "WHERE state = 'SETTLED' AND final_at <= :now AND id <> ALL(CAST(:without AS uuid[])) "
     "AND waiting_since IS NULL AND refused_at IS NULL AND NOT EXISTS (SELECT 1 FROM stuck_events e WHERE e.state = 'parked' AND e.consumer = :consumer "
     "AND e.source = rounds.source AND e.subject = rounds.match_id) "
     "ORDER BY final_at, id LIMIT :limit FOR UPDATE OF rounds SKIP LOCKED"
 )
+_DUE = text(f"SELECT {ROUND_COLUMNS} FROM rounds {_WHERE_DUE}")  # noqa: S608 - see above
+_DUE_ID = text(f"SELECT id FROM rounds {_WHERE_DUE}")  # noqa: S608 - see above
 _READY = text(
     "SELECT e.id FROM stuck_events e JOIN rounds r ON r.match_id = e.subject AND r.source = e.source "
     "WHERE e.consumer = :consumer AND e.state = 'parked' AND e.reason = :reason "
