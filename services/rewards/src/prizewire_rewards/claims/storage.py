@@ -186,7 +186,7 @@ _WHERE_DUE = (
     "AND c.reward_id <> ALL(CAST(:without AS uuid[])) ORDER BY c.deadline, c.reward_id LIMIT :limit"
 )
 _DUE = text(f"{_WHOLE} {_WHERE_DUE}")
-_DUE_ID = text(f"SELECT c.reward_id FROM claims c {_WHERE_DUE}")
+_DUE_ID = text(f"SELECT c.reward_id FROM claims c {_WHERE_DUE}")  # noqa: S608 - our own columns
 _RECENT = text(
     "SELECT (SELECT count(*) FROM (SELECT c.claimed_at FROM claims c WHERE c.player = :player AND c.reward_id <> :excluding "
     "AND c.claimed_at >= :since AND c.state <> 'approved' LIMIT :limit) made) + ("
