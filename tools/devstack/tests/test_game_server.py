@@ -90,7 +90,9 @@ def test_an_event_that_its_consumer_would_refuse_is_named(document: dict[str, An
     """Before anything is sent, with the number of the event, its member and the reason."""
     with pytest.raises(DevstackError, match=re.escape(words)) as refusal:
         game_server.completed([RESULT, document], path=Path("match.json"), source=None, now=NOW)
-    assert str(refusal.value).startswith("Event 2 of match.json ")
+    assert str(refusal.value).startswith("Event 2 of 2 in match.json ")
+    numbered = "In a path, the first entry of a list has the number 0." in str(refusal.value)
+    assert numbered == ("/0" in words)
 
 
 @pytest.mark.parametrize(

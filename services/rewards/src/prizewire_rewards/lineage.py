@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.http import LineageEntry
 from prizewire_contracts.text import counted
 from prizewire_money import Amount, AssetRegistry
+from prizewire_rewards.campaigns.domain.model import CampaignState
 from prizewire_rewards.ledger.storage.accounts import group_id
 
 SERVICE = "rewards"
@@ -88,15 +89,27 @@ def _round(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
             "settlement_version": row.settlement_version,
             "lines": row.lines_total,
             "short": _wire(row, row.short, assets),
+            "waits_for": None if row.missing is None else _awaited(row, assets),
         },
     }
     summary = f"round of {row.match_id}: {detail['gross']} {row.asset} gross, {detail['net']} {row.asset} for its players"
     yield LineageEntry(row.settled_at, SERVICE, "round", str(row.id), summary, detail)
 
 
+def _awaited(row: Row[Any], assets: AssetRegistry) -> str:
+    """What a round in the queue of its campaign waits for. A round waits behind all rounds that are before it."""
+    if row.missing > 0:
+        missing = _wire(row, int(row.missing), assets)
+        return f"{missing} {row.asset} that the pool of campaign {row.campaign_name} lacks: fund the campaign"
+    if row.campaign_state == CampaignState.PAUSED:
+        return f"campaign {row.campaign_name}, which is paused: set it active"
+    return f"its turn in the queue of campaign {row.campaign_name}"
+
+
 def _step(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
-    del assets  # a state change has no amount
     summary = f"{row.machine} {row.subject}: {row.from_state or 'new'} → {row.to_state}"
+    if row.unfunded_gross is not None:
+        summary += f", waits for {_wire(row, row.unfunded_gross, assets)} {row.asset} of its campaign"
     detail = {"from": row.from_state, "to": row.to_state, "cause": row.cause}
     yield LineageEntry(row.at, SERVICE, f"{row.machine}_state", str(row.subject), summary, detail)
 
@@ -300,11 +313,17 @@ def _disowned_event(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEnt
 
 
 _ROUNDS = text(
-    "SELECT r.*, (SELECT min(c.settlement_version) FROM corrections c WHERE c.round_id = r.id) AS corrected_first "
-    "FROM rounds r WHERE r.correlation_id = :id ORDER BY r.settled_at, r.id LIMIT :limit"
+    "SELECT r.*, (SELECT min(o.settlement_version) FROM corrections o WHERE o.round_id = r.id) AS corrected_first, "
+    "c.name AS campaign_name, c.state AS campaign_state, "
+    "CASE WHEN r.queue_position IS NOT NULL THEN (SELECT sum(CASE q.state WHEN 'unfunded' THEN q.gross ELSE q.short END) "
+    "FROM rounds q WHERE q.campaign = r.campaign AND q.queue_position <= r.queue_position) "
+    "- coalesce(a.balance, 0) END AS missing "
+    "FROM rounds r JOIN campaigns c ON c.id = r.campaign LEFT JOIN ledger_accounts a ON a.id = c.pool "
+    "WHERE r.correlation_id = :id ORDER BY r.settled_at, r.id LIMIT :limit"
 )
 _STEPS = text(
-    "SELECT t.* FROM transitions t WHERE t.subject IN ("
+    "SELECT t.*, w.gross AS unfunded_gross, w.asset FROM transitions t LEFT JOIN rounds w ON w.id = t.subject "
+    "AND t.machine = 'round' AND t.to_state = 'unfunded' WHERE t.subject IN ("
     "SELECT id FROM rounds WHERE correlation_id = :id UNION SELECT id FROM payouts WHERE correlation_id = :id "
     "UNION SELECT c.reward_id FROM rounds r JOIN claims c ON c.round_id = r.id WHERE r.correlation_id = :id "
     "UNION SELECT id FROM entries WHERE correlation_id = :id) "

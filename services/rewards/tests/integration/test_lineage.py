@@ -224,3 +224,39 @@ async def test_causes_come_before_effects_of_one_time(rig: Rig) -> None:
     ]
     payouts = [step.id for step in steps if step.kind in ("payout_request", "payout_state")]
     assert payouts[0] == payouts[1] != payouts[2] == payouts[3]
+
+
+async def test_a_round_that_waits_for_money_names_the_missing_amount(rig: Rig) -> None:
+    """The step has the amount that the round waits for; the present and the campaign have what the pool lacks. Rounds before it
+    in the queue count.
+    """
+    campaign = await rig.campaign(funded=1_000)
+    first, second = Match(campaign, [("ann", "30.00")]), Match(campaign, [("bob", "25.00")])
+    await rig.settle(first)
+    await rig.settle(second)
+    assert [await awaited(rig, match) for match in (first, second)] == [
+        "20.00 USDC that the pool of campaign cup lacks: fund the campaign",
+        "45.00 USDC that the pool of campaign cup lacks: fund the campaign",
+    ]
+    steps = await steps_of(rig, second.correlation_id)
+    assert [step[3] for step in steps if step[1] == "round_state"] == [
+        f"round {second.round_id}: new → unfunded, waits for 25.00 USDC of its campaign"
+    ]
+    async with rig.client("ada", "admin") as client:
+        answer = (await client.get(f"/api/campaigns/{campaign}")).json()
+    assert (answer["unfunded_rounds"], answer["available"], answer["missing"]) == (2, "10.00", "45.00")
+    await rig.fund(campaign, 4_500)
+    await rig.release()
+    assert [await awaited(rig, match) for match in (first, second)] == [None, None]
+    async with rig.client("ada", "admin") as client:
+        answer = (await client.get(f"/api/campaigns/{campaign}")).json()
+    assert (answer["unfunded_rounds"], answer["missing"]) == (0, "0.00")
+
+
+async def awaited(rig: Rig, match: Match) -> str | None:
+    """What the round of a match waits for now."""
+    async with rig.db.transaction() as tx:
+        steps = await lineage_of(tx, match.correlation_id, assets=ASSETS)
+    [round_] = [step for step in steps if step.kind == "round"]
+    said: str | None = round_.detail["now"]["waits_for"]
+    return said

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from prizewire_devstack.files import read_bytes, read_text
 from prizewire_devstack.home import Home
 from prizewire_devstack.ports import LOOPBACK
 
+_ENTRY: Final = re.compile(r"/\d+(\W|$)")
+"""A number in the path of a member: the place of an entry in its list."""
 SOURCE: Final = acl.GAME_SERVER_SOURCE
 """The source of the local game server, for events that name none."""
 PRINCIPALS: Final = (GAME_SERVER, IDENTITY)
@@ -158,7 +161,7 @@ def completed(
     """
     events = [complete(one, source=source, now=now) for one in documents]
     for number, event in enumerate(events, start=1):
-        _check(event, place=f"Event {number} of {path}")
+        _check(event, place=f"Event {number} of {len(events)} in {path}")
     return events
 
 
@@ -179,13 +182,20 @@ def _check(event: dict[str, Any], *, place: str) -> None:
     try:
         validate(model, value, raw=event)
     except EventRefused as refused:
-        raise DevstackError(f"{place} would be refused, because of {refused.detail}.") from refused
+        detail = refused.detail
+        raise DevstackError(f"{place} would be refused, because of {detail}.{_counting(detail)}") from refused
     unknown = unknown_members(model, event["data"])
     if unknown:
         raise DevstackError(
             f"{place} has {', '.join(unknown)}, which no consumer knows: they would ignore it, and later events cannot mend "
             "that. Correct the name or leave the member out; `--raw` sends a file as it is."
+            f"{_counting(', '.join(unknown))}"
         )
+
+
+def _counting(text: str) -> str:
+    """How the paths of a text count, where one of them has the number of an entry."""
+    return " In a path, the first entry of a list has the number 0." if _ENTRY.search(text) else ""
 
 
 def _unsignable(error: NotCanonical) -> DevstackError:

@@ -16,7 +16,7 @@ from prizewire_devstack.texts import printable
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--verbose", is_flag=True, help="Show every recorded detail.")
 def command(correlation_id: str, as_json: bool, verbose: bool) -> int:
-    """Show the steps that every service recorded under a correlation id, and the stuck events.
+    """Show the steps that every service recorded under a correlation id, what waits now, and the stuck events.
 
     Exit code 1 when no service knows it, or one does not answer.
     """
@@ -38,6 +38,9 @@ def command(correlation_id: str, as_json: bool, verbose: bool) -> int:
         return 0 if known and not found.silent else 1
     if found.steps:
         tracing.render(make_console(), found.steps, verbose=verbose)
+    for step in found.steps:
+        if awaited := (step.detail.get("now") or {}).get("waits_for"):
+            click.echo(f"Waiting: {step.kind} {step.id} waits for {printable(awaited)}.")
     for item in found.stuck:
         click.echo(f"Stuck: {item['ref']} is {item['state']} ({item['reason']}): {printable(item['detail'])}")
     if found.silent:

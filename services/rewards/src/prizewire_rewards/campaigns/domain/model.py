@@ -183,6 +183,7 @@ class CampaignView:
     settings: CampaignSettings
     settings_version: int
     unfunded_rounds: int
+    missing: int
     created_at: datetime
 
 

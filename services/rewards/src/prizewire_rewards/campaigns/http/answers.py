@@ -113,6 +113,13 @@ class CampaignAnswer(SettingsAnswer):
     ]
     settings_version: Annotated[int, Field(description="From 1.", examples=[1])]
     unfunded_rounds: Annotated[int, Field(description="Rounds that wait for money.", examples=[0])]
+    missing: Annotated[
+        Money,
+        Field(
+            description="The amount that the pool lacks for the rounds that wait: with so much more, all of them are booked.",
+            examples=["0.00"],
+        ),
+    ]
     created_at: Moment
 
 

@@ -396,5 +396,6 @@ def _campaign(amounts: Amounts, view: CampaignView) -> CampaignAnswer:
         risk=settings.risk,
         settings_version=view.settings_version,
         unfunded_rounds=view.unfunded_rounds,
+        missing=amounts.text(view.asset, view.missing),
         created_at=view.created_at,
     )

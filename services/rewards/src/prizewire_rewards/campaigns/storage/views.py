@@ -26,6 +26,7 @@ def _campaign_of(row: Any) -> CampaignView:
         settings=settings_of(row.settings_json),
         settings_version=row.settings_version,
         unfunded_rounds=row.queued,
+        missing=int(row.missing),
         created_at=row.created_at,
     )
 
@@ -43,7 +44,9 @@ _CAMPAIGNS = text(
     "reserves AS (SELECT c.id, sum(b.balance) AS reserved FROM shown c JOIN keeping k ON k.campaign = c.id "
     "JOIN ledger_accounts b ON b.kind = 'reserved' AND b.owner = CAST(k.id AS text) AND b.asset = c.asset GROUP BY c.id) "
     "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available, "
-    "coalesce(s.reserved, 0) AS reserved FROM shown c LEFT JOIN ledger_accounts a ON a.id = c.pool "
+    "coalesce(s.reserved, 0) AS reserved, CASE WHEN c.queued > 0 THEN greatest(0, (SELECT sum(CASE q.state "
+    "WHEN 'unfunded' THEN q.gross ELSE q.short END) FROM rounds q WHERE q.campaign = c.id "
+    "AND q.queue_position IS NOT NULL) - coalesce(a.balance, 0)) ELSE 0 END AS missing FROM shown c LEFT JOIN ledger_accounts a ON a.id = c.pool "
     "LEFT JOIN reserves s ON s.id = c.id ORDER BY c.created_at DESC, c.id DESC"
 )
 
