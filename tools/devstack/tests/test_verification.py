@@ -317,26 +317,31 @@ def test_a_young_installation_is_compared_as_a_whole(
         assert said in run(*kept)[1]
 
 
-def test_the_memory_of_another_installation_is_not_trusted(
-    run: Any, installation: Installation, tmp_path: Path
+@pytest.mark.parametrize("options", [(), ("--all",)])
+def test_a_named_memory_of_another_installation_is_refused(
+    run: Any, installation: Installation, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    """Its mark is not used. It is removed, so the message is printed once."""
-    kept = ("--memory", str(tmp_path / "kept.json"))
-    run(*kept)
-    assert "of another installation" not in run(*kept)[1]
+    """The file stays as it is, so the other installation's next run skips what agreed."""
+    file = tmp_path / "kept.json"
+    run("--memory", str(file))
+    kept = file.read_bytes()
     installation.ended.clear()
     installation.booked.clear()
+    installation.end("other", days_ago=9)
     installation.end("young", days_ago=0)
-    assert "of another installation" in run(*kept)[1]
-    assert "of another installation" not in run(*kept)[1]
+    with pytest.raises(DevstackError, match="is of another installation: this one does not have r2"):
+        run("--memory", str(file), *options)
+    assert file.read_bytes() == kept
 
 
 def test_no_round_is_skipped_by_the_memory_of_another_installation(
-    run: Any, installation: Installation, tmp_path: Path
+    api: Api, installation: Installation, tmp_path: Path
 ) -> None:
-    """A round that is older than the mark of the other installation is compared."""
-    kept = ("--memory", str(tmp_path / "kept.json"))
-    run(*kept)
+    """A round that is older than the mark of the other installation is compared. The file in the state directory of a local
+    stack gets the marks of this one.
+    """
+    file = tmp_path / "verified.json"
+    verify(api, memory=Memory(file))
     installation.ended.clear()
     installation.booked.clear()
     installation.end("other", days_ago=9)
@@ -344,12 +349,11 @@ def test_no_round_is_skipped_by_the_memory_of_another_installation(
     known = installation.booked["forged"]
     assert known is not None
     known |= {"prizes_total": "900.00"}
-    code, said = run(*kept)
-    assert code == 1
-    assert "round forged: settled 2 prizes" in said
-    assert "the marks of an earlier run for prizes_are_those_settled are of another installation" in said
-    assert "of another installation" not in run(*kept)[1]
-    assert "round forged: settled 2 prizes" in run(*kept)[1]
+    for distrusted in (("prizes_are_those_settled",), ()):
+        found = verify(api, memory=Memory(file))
+        assert found.distrusted == distrusted
+        [broken] = found.broken
+        assert broken.breaches[0].startswith("round forged: settled 2 prizes")
 
 
 def test_a_frozen_signer_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -718,7 +722,9 @@ def test_the_command_stores_its_marks(run: Any, installation: Installation, tmp_
     installation.asked.clear()
     run("--memory", str(kept), "--all")
     run()
-    assert installation.asked == ["r2", "r1"] * 2
+    assert installation.asked == ["r2", *["r2", "r1"] * 2], (
+        "recognized first, also where everything is compared"
+    )
     kept.write_text("{}")
     with pytest.raises(DevstackError, match="delete it"):
         run("--memory", str(kept))

@@ -68,11 +68,13 @@ class Listed:
 @dataclass(frozen=True, slots=True)
 class Memory:
     """A file with the mark of each comparison by its name. A missing file has no marks. Marks that are ``ignored`` are not
-    returned, and stay in the file until a comparison has new ones.
+    returned, and stay in the file until a comparison has new ones. A file that is ``named`` by an operator may be that of
+    another installation, whose marks must not be overwritten.
     """
 
     file: Path
     ignored: bool = False
+    named: bool = False
     _kept: dict[str, Mark] = field(default_factory=dict)
 
     def read(self, name: str) -> Mark | None:
@@ -81,11 +83,21 @@ class Memory:
         Raises:
             DevstackError: the file holds something else.
         """
+        found = self.stored()
+        self._kept.update(found)
+        return None if self.ignored else found.get(name)
+
+    def stored(self) -> dict[str, Mark]:
+        """The marks of the file by the names of their comparisons, also those that are ignored.
+
+        Raises:
+            DevstackError: the file holds something else.
+        """
         if not self.file.exists():
-            return None
+            return {}
         try:
             kept = json.loads(self.file.read_text(encoding="utf-8"))["marks"]
-            found = {
+            return {
                 one: Mark(sound_until=datetime.fromisoformat(mark["sound_until"]), known=str(mark["known"]))
                 for one, mark in kept.items()
             }
@@ -93,8 +105,6 @@ class Memory:
             raise DevstackError(
                 f"{self.file} is no file that `prizewire verify` wrote ({error}): delete it; the next run then compares everything."
             ) from error
-        self._kept.update(found)
-        return None if self.ignored else found.get(name)
 
     def keep(self, name: str, mark: Mark | None) -> None:
         """Store the mark of a comparison beside those of the others; None removes it."""

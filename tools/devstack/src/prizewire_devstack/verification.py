@@ -11,6 +11,7 @@ from prizewire_devstack import tracing
 from prizewire_devstack.agreement import Listed, Mark, Memory, compare
 from prizewire_devstack.api import ALIVE_WITHIN_S, Api, ApiError, SilentError
 from prizewire_devstack.comparisons import COMPARISONS, Comparison
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
@@ -85,11 +86,11 @@ def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = N
     (``COMPARISONS``); and read the signer's checks from its metrics at ``signer_url``, if given.
 
     Everything is compared, except items that agreed before by the ``memory``. A memory of another installation is not
-    used.
+    used. If an operator named its file, it is refused before any comparison, and stays as it is.
 
     Raises:
         ApiError: a service refused to answer.
-        DevstackError: the memory cannot be read.
+        DevstackError: the memory cannot be read, or is a named one of another installation.
         DevstackError: the installation as a whole does not answer.
     """
     silent: list[str] = []
@@ -187,6 +188,8 @@ def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agree
     """Run each comparison whose services answer, and store its mark. A service that stops answering is added to ``silent``,
     and comparisons with it are left out.
     """
+    if memory is not None and memory.named:
+        _refuse_foreign(api, memory, silent=silent)
     verdicts, left_out, distrusted = [], [], []
     for name, (services, comparison) in COMPARISONS.items():
         if services.intersection(silent):
@@ -195,7 +198,8 @@ def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agree
         now = datetime.now(UTC)
         mark = None if memory is None else memory.read(name)
         try:
-            if mark is not None and not _is_of(api, comparison, mark, now):
+            checked = memory is not None and memory.named
+            if mark is not None and not checked and not _is_of(api, comparison, mark, now):
                 distrusted.append(name)
                 mark = None
             since = None if mark is None else mark.sound_until
@@ -219,6 +223,32 @@ def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agree
             )
         )
     return _Agreements(verdicts=tuple(verdicts), left_out=tuple(left_out), distrusted=tuple(distrusted))
+
+
+def _refuse_foreign(api: Api, memory: Memory, *, silent: list[str]) -> None:
+    """Refuse marks of another installation before one of them is overwritten. A service that stops answering is added to
+    ``silent``: its comparisons are left out, and their marks stay.
+
+    Raises:
+        DevstackError: a mark is not of this installation.
+    """
+    for name, mark in memory.stored().items():
+        services, comparison = COMPARISONS.get(name, (frozenset(), None))
+        if comparison is None or services.intersection(silent):
+            continue
+        try:
+            ours = _is_of(api, comparison, mark, datetime.now(UTC))
+        except ApiError as error:
+            if not error.unanswered or error.service is None:
+                raise
+            silent.append(error.service)
+            continue
+        if not ours:
+            raise DevstackError(
+                f"{memory.file} is of another installation: this one does not have {mark.known}, by which {name} marked it. The file "
+                "is left as it is, and nothing was compared. Name another file with --memory; delete this one if it is of an "
+                "earlier state of this installation."
+            )
 
 
 def _is_of(api: Api, comparison: Comparison, mark: Mark, now: datetime) -> bool:

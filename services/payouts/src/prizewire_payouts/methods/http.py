@@ -215,7 +215,7 @@ def methods_controller(context: MethodContext) -> type[Controller]:
 
             async def read(unit_of_work: UnitOfWork) -> tuple[list[Method], dict[bytes, int]]:
                 storage = MethodStorage(unit_of_work)
-                known = await storage.lock_player(owner)
+                known = await storage.of_player(owner)
                 active = [one for one in reversed(known) if one.state is MethodState.ACTIVE]
                 return active, await storage.players_of_destinations([one.destination_mac for one in active])
 

@@ -15,6 +15,10 @@ class Methods(Protocol):
         """These methods, not locked."""
         ...
 
+    async def of_player(self, player: str) -> list[Method]:
+        """All methods of a player, oldest first, not locked."""
+        ...
+
     async def lock_player(self, player: str) -> list[Method]:
         """All methods of a player, oldest first. No other transaction changes them until this one ends."""
         ...

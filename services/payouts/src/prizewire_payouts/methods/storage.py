@@ -60,6 +60,10 @@ class MethodStorage:
     async def lock_player(self, player: str) -> list[Method]:
         """See the port."""
         await self._tx.execute(_LOCK_PLAYER, {"name": f"methods {player}"})
+        return await self.of_player(player)
+
+    async def of_player(self, player: str) -> list[Method]:
+        """See the port."""
         return [_method(row) for row in await self._tx.execute(_OF_PLAYER, {"player": player})]
 
     async def save(self, changes: Sequence[MethodChange], *, correlation_id: str) -> None:

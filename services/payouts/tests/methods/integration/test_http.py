@@ -1,11 +1,13 @@
 """Payout methods over HTTP. Details are never shown in full."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import pytest
 from stellar_sdk import MuxedAccount
 
+from prizewire_payouts.methods.storage import MethodStorage
 from services.payouts.tests.http import Client, as_, create, stored
 from services.payouts.tests.rig import ADDRESS, OWN, Rig
 
@@ -60,6 +62,16 @@ async def test_the_same_destination_is_the_same_method(rig: Rig, client: Client)
     await create(client, player="eve", details={"address": ADDRESS, "memo": "77"})
     listed = await client.get("/api/payout-methods", params={"player": "ana"}, headers=as_("op", "operator"))
     assert sorted(item["shared_with"] for item in listed.json()["items"]) == [0, 1]
+
+
+async def test_a_change_of_methods_does_not_hold_up_their_list(rig: Rig, client: Client) -> None:
+    """Only changes of a player's methods wait for each other: the list is read while one of them is under way."""
+    await create(client)
+    async with rig.db.transaction() as tx:
+        await MethodStorage(rig.unit_of_work(tx)).lock_player("ana")
+        async with asyncio.timeout(20):
+            listed = await client.get("/api/payout-methods", headers=as_("ana"))
+    assert len(listed.json()["items"]) == 1
 
 
 async def test_an_idempotency_key_is_honoured(client: Client) -> None:

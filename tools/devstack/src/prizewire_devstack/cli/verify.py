@@ -30,7 +30,8 @@ MEMORY_NAME: Final = "verified.json"
     "--memory",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file for the time up to which everything agreed; on the local stack it is stored by itself.",
+    help="The file for the time up to which everything agreed; on the local stack it is stored by itself. A file of another "
+    "installation is refused, and left as it is.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(every: bool, file: Path | None, as_json: bool) -> int:
@@ -44,7 +45,7 @@ def command(every: bool, file: Path | None, as_json: bool) -> int:
     local = Home.default() if remote() is None else None
     signer_url = None if local is None else local.running().urls.get("signer")
     kept = file if local is None or file is not None else local.root / MEMORY_NAME
-    memory = None if kept is None else Memory(kept, ignored=every)
+    memory = None if kept is None else Memory(kept, ignored=every, named=file is not None)
     with connect(timeout_s=TIMEOUT_S) as api:
         found = verify(api, memory=memory, signer_url=signer_url)
     if as_json:
