@@ -5,6 +5,7 @@ from uuid import uuid4
 import orjson
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from services.signer.tests.fakes import CHANNELS, NOW, SEQUENCE, intent, payment_of, request, transaction
 from services.signer.tests.integration.conftest import Signer
@@ -94,3 +95,13 @@ async def test_a_request_that_was_inserted_as_recorded_is_examined(signer: Signe
         ["approval_mismatch"] if paid else ["record_missing"]
     )
     assert STOLEN.hash() not in [tx_hash for _, tx_hash in signer.backend.signed]
+
+
+@pytest.mark.parametrize("event_time", ["-infinity", "infinity", "4000-01-01 BC", "10000-01-01"])
+async def test_a_request_whose_time_cannot_be_read_is_refused(signer: Signer, event_time: str) -> None:
+    """Claiming it would fail, and every later request would wait behind it."""
+    with pytest.raises(DBAPIError, match="signing_work_times"):
+        await signer.rows(
+            "INSERT INTO signing_work (event_id, subject, payload, event_time, received_at, state, ready_at) "
+            f"VALUES ('invented', 'x', '', '{event_time}', now(), 'queued', now()) RETURNING id"
+        )

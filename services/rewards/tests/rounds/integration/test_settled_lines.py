@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from services.rewards.tests.rig import Match, Rig
+from services.rewards.tests.rounds.integration.test_disownments import disown
 from services.rewards.tests.sql import insert, open_account
 
 
@@ -92,6 +93,19 @@ async def test_a_round_without_money_has_its_lines(rig: Rig) -> None:
     match = Match(await rig.campaign(funded=100), [("ann", "100.00"), ("bob", "30.00")])
     await rig.settle(match)
     assert await as_settled(rig, match)
+
+
+async def test_a_round_that_was_taken_back_is_not_compared(rig: Rig) -> None:
+    """A disownment ends the breach: the prizes stay as they were changed, and no money belongs to them any more."""
+    match = Match(await rig.campaign(funded=20_000), [("ann", "100.00"), ("bob", "30.00")])
+    await rig.settle(match)
+    async with rig.db.transaction() as tx:
+        await move_prize(tx, match, 7_000)
+    assert [one.split(":")[0] for one in await rig.breaches()] == [Invariant.LINES_AS_SETTLED]
+    await disown(rig, match)
+    found = await booked(rig, match.round_id)
+    assert (found["state"], found["lines_digest"] == found["digest"]) == ("voided", False)
+    assert await rig.breaches() == []
 
 
 async def test_a_large_round_has_no_digest_while_its_lines_are_booked(rig: Rig) -> None:

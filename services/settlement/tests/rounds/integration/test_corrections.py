@@ -208,6 +208,40 @@ async def test_entries_are_stored_and_published(service: Service) -> None:
     assert await service.breaches() == {}
 
 
+async def test_an_invented_entry_suppresses_the_entry_of_its_player_alone(service: Service) -> None:
+    """The genuine event is taken for a repetition. The check reports an invented entry that does not cost what the rule asks
+    for, and no other one.
+    """
+    await service.create(id="paid", entry_fee={"amount": "2.50", "asset": "USDC"})
+    await service.take(match_event("opened", data={"competition": "paid"}))
+    for player, amount in (("ann", 250), ("bob", 1)):
+        await invent_entry(service, player, amount)
+    for player in ("ann", "bob", "cyd"):
+        await service.take(match_event("entered", data={"competition": "paid", "player": player}))
+    events = await service.events()
+    assert [one.data.player for one in events if isinstance(one, RoundEnteredEvent)] == ["cyd"]
+    [wrong] = (await service.breaches())["settlement.entries_follow_the_rule"]
+    assert "costs 0.01 USDC, rule 1 asks for 2.50 USDC" in wrong
+
+
+async def test_an_invented_entry_of_a_round_to_come_is_noticed(service: Service) -> None:
+    """The check reports it, and the first genuine event of the match is parked if it is the same entry."""
+    await service.create(id="paid", entry_fee={"amount": "2.50", "asset": "USDC"})
+    await invent_entry(service, "ann", 250)
+    assert list(await service.breaches()) == ["settlement.entries_follow_the_rule"]
+    await service.take(match_event("entered", data={"competition": "paid", "player": "ann"}))
+    assert await service.stuck() == [("parked", "handler_error")]
+
+
+async def invent_entry(service: Service, player: str, amount: int) -> None:
+    """Insert an entry with the database login of the service."""
+    async with service.db.transaction() as tx:
+        await tx.exec_driver_sql(
+            "INSERT INTO entries (id, round_id, player, asset, amount, event_id, entered_at) VALUES "
+            f"(gen_random_uuid(), '{subject_of('m1')}', '{player}', 'USDC', {amount}, 'invented', now())"
+        )
+
+
 async def test_corrections_in_the_lineage(service: Service) -> None:
     """Both results, every step with its reason, both settlements."""
     await service.create(id="slow", dispute_window_s=3_600)

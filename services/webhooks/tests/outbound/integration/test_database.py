@@ -64,6 +64,17 @@ async def test_states_and_uniqueness_are_enforced(delivered: World, statement: s
     assert reason in found
 
 
+@pytest.mark.parametrize("taken_at", ["-infinity", "infinity", "4000-01-01 BC", "10000-01-01"])
+async def test_an_event_whose_time_cannot_be_read_is_refused(delivered: World, taken_at: str):
+    """Claiming its delivery would fail, and with it every delivery that is claimed together with it."""
+    found = await damage(
+        delivered,
+        "INSERT INTO public_events (event_id, source, type, subject, correlation_id, message, taken_at) "
+        f"SELECT 'invented', source, type, subject, correlation_id, message, '{taken_at}' FROM public_events",
+    )
+    assert "public_events_times" in found
+
+
 @pytest.mark.parametrize(
     "table", ["public_events", "transitions", "provider_events", "provider_event_conflicts"]
 )
