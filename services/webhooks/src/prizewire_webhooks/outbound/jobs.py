@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
+from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
@@ -61,20 +62,23 @@ class Deliverer:
         self._slots = slots
         self._running: set[asyncio.Task[None]] = set()
         self.job = Job("webhooks.deliver", _POLL_S, self.run)
+        self._claims = Batches(self.job.name, db=db, clock=clock)
 
     async def run(self) -> bool:
         """Claim for the free slots and start sending; there is no more to do until a slot is free."""
         free = self._slots - len(self._running)
         if free <= 0:
             return False
-        async with self._db.transaction() as tx:
-            claimed = await deliveries.claim(
+
+        async def claim(tx: AsyncConnection) -> list[Task]:
+            return await deliveries.claim(
                 store=self._unit_of_work(tx).deliveries,
                 now=self._clock.now(),
                 limit=free,
                 per_subscription=PER_SUBSCRIPTION,
             )
-        for task in claimed:
+
+        for task in [task for batch in await self._claims.run(claim) for task in batch]:
             started = asyncio.create_task(self._deliver(task), name=f"delivery {task.delivery_id}")
             self._running.add(started)
             started.add_done_callback(self._ended)

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import batch_of
 from prizewire_webhooks.outbound.domain.decisions import Outcome, Verdict
 from prizewire_webhooks.outbound.domain.model import (
     Answer,
@@ -61,13 +62,20 @@ class SqlDeliveries:
         self, *, now: datetime, lease_until: datetime, limit: int, per_subscription: int
     ) -> list[Task]:
         """See the port."""
+        batch = batch_of(self._tx)
+        limit = batch.limit(limit)
         probed = await self._tx.execute(_PROBES, {"now": now, "until": lease_until, "limit": limit})
         probes = [row.subscription_id for row in probed]
-        rows = (
-            await self._tx.execute(
-                _PICK, {"now": now, "probes": probes, "limit": limit, "cap": per_subscription}
-            )
-        ).all()
+        values = {
+            "now": now,
+            "probes": probes,
+            "limit": limit,
+            "cap": per_subscription,
+            "without": batch.without,
+        }
+        if batch.alone:
+            await batch.claim(self._tx, _PICK, values)
+        rows = (await self._tx.execute(_PICK, values)).all()
         if not rows:
             return []
         ids = [row.delivery_id for row in rows]
@@ -327,6 +335,7 @@ _PICK = text(
     "AND b.state = 'sending' AND b.lease_until > :now)) END) head "
     "JOIN deliveries d ON d.delivery_id = head.delivery_id JOIN public_events e ON e.event_id = d.event_id "
     f"WHERE (s.state = 'active' OR s.subscription_id = ANY(CAST(:probes AS uuid[]))) AND {_DUE} "
+    "AND d.delivery_id <> ALL(CAST(:without AS bigint[])) "
     "ORDER BY d.delivery_id LIMIT :limit FOR UPDATE OF d SKIP LOCKED"
 )
 _LOST = text(
