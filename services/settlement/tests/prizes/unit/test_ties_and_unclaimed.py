@@ -284,3 +284,17 @@ def test_a_rule_that_is_not_stored_is_not_kept() -> None:
     """Previews of many rules must not crowd out the plans of those in use."""
     assert plan_of(make_rule(version=0)) is not plan_of(make_rule(version=0))
     assert plan_of(make_rule()) is plan_of(make_rule())
+
+
+@pytest.mark.parametrize(("percent", "amount"), [(33, 3), (35, 4), (36, 4)])
+def test_the_rest_outside_the_table_takes_part_in_the_rounding(percent: int, amount: int) -> None:
+    """Of 10 units: the rest gets the odd unit where its remainder is larger (3.3 and 6.7), and not where both are equal."""
+    places = (PlaceRange(first=1, last=1, percent_total=percent * PERCENT),)
+    assert place_amounts(net=10, places=places) == (amount,)
+
+
+def test_tied_players_weigh_equally_in_a_spread() -> None:
+    """Two tied on 3 units weigh 1.5 each, not 2 and 1; the third place weighs 1. Of 10 units they get 4, 4 and 2."""
+    rule = make_rule(template=None, places=fixed(2, 1, 1, 10), **SPREAD)
+    prizes = settle_result(rule=rule, results=placed(ann=1, bob=1, cat=3))
+    assert paid(prizes.lines) == {"ann": 6, "bob": 5, "cat": 3}
