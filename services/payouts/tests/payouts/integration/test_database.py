@@ -1,5 +1,6 @@
 """What the database itself refuses, whatever the code does."""
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -210,3 +211,40 @@ async def test_a_payout_that_the_service_could_not_read_is_refused(rig: Rig, cha
     assert any(
         reason in said for reason in ("check constraint", "foreign key constraint", "counter of payouts")
     )
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(
+            (column, value)
+            for column in ("reward_ids", "sources", "one_person")
+            for value in ("{}", "1", '"x"', "null")
+        ),
+        ("reward_ids", '["x"]'),
+        ("reward_ids", '[["00000000-0000-4000-8000-000000000000"]]'),
+        ("reward_ids", '["00000000-0000-4000-8000-000000000000", 1]'),
+        ("sources", '["x"]'),
+        ("sources", '[["funder"]]'),
+        ("sources", '[["funder", "ann"], ["funder", 1]]'),
+        ("sources", '[["funder", "ann", "x"]]'),
+        ("one_person", "[1]"),
+        ("one_person", '["ann", ["bob"]]'),
+    ],
+)
+async def test_json_of_another_form_is_refused(rig: Rig, column: str, value: str) -> None:
+    """A payout that has it could not be read, neither by a job nor for a list."""
+    await rig.request(await rig.method())
+    assert f"payouts_{column}" in await refused(rig, f"UPDATE payouts SET {column} = '{value}'", owner=True)
+
+
+async def test_json_of_its_form_is_stored(rig: Rig) -> None:
+    """Empty arrays and several items."""
+    payout_id = await rig.request(await rig.method())
+    connection = await asyncpg.connect(rig.urls.migration)
+    await connection.execute(
+        """UPDATE payouts SET reward_ids = '["00000000-0000-4000-8000-00000000000f"]',
+        sources = '[["funder", "ann"], ["payee", "bob"]]', one_person = '["ann", "bob"]'"""
+    )
+    await connection.close()
+    assert (await rig.payout(payout_id)).sources == (("funder", "ann"), ("payee", "bob"))
