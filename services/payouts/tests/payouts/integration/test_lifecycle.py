@@ -163,6 +163,28 @@ async def test_causes_come_before_effects_of_one_time(rig: Rig) -> None:
     ]
 
 
+async def test_a_payout_that_waits_for_a_paused_rail_names_the_pause(rig: Rig) -> None:
+    """The lineage names scope, person and reason while the payout waits, and nothing after the pause or for another rail."""
+    payout_id = await rig.request(await rig.method())
+    assert await awaited(rig, payout_id) is None
+    await paused_for(rig, PauseScope.RAIL, "stellar")
+    paused = await paused_for(rig, PauseScope.RAIL, "fake")
+    await rig.submit()
+    assert (await rig.payout(payout_id)).state == "approved"
+    assert await awaited(rig, payout_id) == "the end of the pause of rail fake, by op: drill"
+    await lift(rig, paused)
+    assert await awaited(rig, payout_id) is None
+
+
+async def awaited(rig: Rig, payout_id: UUID) -> str | None:
+    """What a payout waits for now, by its lineage."""
+    payout = await rig.payout(payout_id)
+    async with rig.db.transaction() as tx:
+        requested, *_ = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
+    said: str | None = requested.detail["now"]["waits_for"]
+    return said
+
+
 async def test_a_lost_answer_is_looked_up_and_never_sent_again(rig: Rig) -> None:
     """When the answer is lost the payout is unknown, and only the look-up by our key moves it on."""
     rig.fake.scenario = Scenario.LOST_ANSWER

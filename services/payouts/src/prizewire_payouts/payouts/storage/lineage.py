@@ -18,8 +18,13 @@ _DECIDED: Final = frozenset({"approved", "rejected"})
 _REFERRED: Final = frozenset({AttemptState.ACCEPTED, AttemptState.EFFECTED})
 """The states of an attempt with which a reference of its rail is stored."""
 _PAYOUTS = text(
-    "SELECT payout_id, player, asset, amount_minor, method_type, rail, filed_by, causation_id, requested_at, state, "
-    "code, reason, proof, attempts FROM payouts WHERE correlation_id = :correlation ORDER BY requested_at, payout_id"
+    "SELECT p.payout_id, p.player, p.asset, p.amount_minor, p.method_type, p.rail, p.filed_by, p.causation_id, "
+    "p.requested_at, p.state, p.code, p.reason, p.proof, p.attempts, x.scope AS pause_scope, x.value AS pause_value, "
+    "x.reason AS pause_reason, x.paused_by FROM payouts p LEFT JOIN LATERAL (SELECT * FROM pauses x "
+    "WHERE p.state = 'approved' AND x.resumed_at IS NULL AND ((x.scope = 'rail' AND x.value = p.rail) "
+    "OR (x.scope = 'asset' AND x.value = p.asset) OR (x.scope = 'campaign' AND x.value = p.campaign)) "
+    "ORDER BY x.paused_at, x.pause_id LIMIT 1) x ON true "
+    "WHERE p.correlation_id = :correlation ORDER BY p.requested_at, p.payout_id"
 )
 _TRANSITIONS = text(
     "SELECT payout_id, from_state, to_state, cause, actor, code, at FROM payout_transitions "
@@ -73,8 +78,18 @@ class PayoutLineage:
                 "amount": amount.to_wire(),
                 "filed_by": row.filed_by,
                 "cause": row.causation_id,
+                "now": {"state": row.state, "waits_for": _awaited(row)},
             },
         )
+
+
+def _awaited(row: Row[Any]) -> str | None:
+    """The pause for whose end an approved payout waits, or None."""
+    if row.pause_scope is None:
+        return None
+    return (
+        f"the end of the pause of {row.pause_scope} {row.pause_value}, by {row.paused_by}: {row.pause_reason}"
+    )
 
 
 def _named(payout: Row[Any]) -> str:
