@@ -89,6 +89,31 @@ async def test_a_version_used_for_another_event_leaves_a_trace(db, processor, ma
     assert (row.detail["event_id"], row.detail["version"]) == (other.event_id, 2)
 
 
+async def test_an_id_used_for_another_event_leaves_a_trace(db, processor, make_spec, outbox):
+    """A service's id follows from its version: the same type under the same version is the same event. Another body under it
+    is dead, on record and a breach.
+    """
+    payout, spec = uuid4(), make_spec()
+    one = outbox.event(
+        PayoutApprovedEvent, PayoutApproved(payout_id=payout, policy_version=1, approvers=[]), subject=str(payout),
+        version=1, correlation_id="c-1",
+    )  # fmt: skip
+    other = outbox.event(
+        PayoutApprovedEvent, PayoutApproved(payout_id=payout, policy_version=2, approvers=[]), subject=str(payout),
+        version=1, correlation_id="c-1",
+    )  # fmt: skip
+    assert other.event_id == one.event_id
+    await processor.process(spec, records(one, other, topic=TOPIC))
+    assert await stuck_rows(db) == [("dead", "id_conflict")]
+    async with db.transaction() as tx:
+        (row,) = await tx.execute(text("SELECT * FROM audit_log"))
+        [breach] = await contradicting(tx)
+        assert (row.action, row.reason) == ("event.version_conflict", "id_conflict")
+        assert str(payout) in breach
+        await tx.execute(text("UPDATE stuck_events SET source = 'game-1'"))
+        assert await contradicting(tx) == [], "a game server may use an id twice by mistake"
+
+
 async def test_only_a_gap_is_passed_by_what_fills_it(db, processor, handler, make_spec, outbox):
     """Behind an event that was parked for another reason even the next version waits."""
     payout = uuid4()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -67,7 +68,12 @@ async def build(runtime: Runtime) -> Built:
         specs=[intake.spec()],
         jobs=[
             signing,
-            check_job(db=runtime.db, clock=runtime.clock, breaches_of=breaches_of, queue_state=queue_state),
+            check_job(
+                db=runtime.db,
+                clock=runtime.clock,
+                breaches_of=partial(breaches_of, limits=context.rules.policy.limits),
+                queue_state=queue_state,
+            ),
             refusals_job(db=runtime.db, clock=runtime.clock, unit_of_work=unit_of_work),
         ],
         http_minimal=True,

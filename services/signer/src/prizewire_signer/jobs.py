@@ -11,6 +11,7 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_signer.errors import BackendError, BindingRace
+from prizewire_signer.handlers.closing import hold_contradicted
 from prizewire_signer.handlers.signing import Decision, Order, Outcome, SigningContext, decide, finish, sign
 from prizewire_signer.metrics import (
     BACKEND_FAILURES,
@@ -147,9 +148,18 @@ def check_job(
 
 
 def refusals_job(*, db: Database, clock: Clock, unit_of_work: Callable[[AsyncConnection], UnitOfWork]) -> Job:
-    """Publishes the counts of messages that were refused before they became requests: the signer serves none over HTTP."""
+    """Publishes the counts of messages that were refused before they became requests, since the signer serves none over HTTP;
+    and holds the slots about which one of them contradicts an earlier report.
+    """
 
     async def run() -> bool:
+        async def hold(tx: AsyncConnection) -> int:
+            return await hold_contradicted(unit_of_work=unit_of_work(tx))
+
+        held = await db.run(hold)
+        if held:
+            _log.error("slots have two reports, of which one is false: their payouts stay bound", slots=held)
+
         async def work(tx: AsyncConnection) -> int:
             return await unit_of_work(tx).refusals.publish(now=clock.now())
 

@@ -172,6 +172,12 @@ class ClosingStore(Protocol):
         """Keep the payouts that are still bound to this slot bound for ever."""
         ...
 
+    async def contradicted_slots(self) -> Sequence[UUID]:
+        """Slots with payouts that a moment would free, of which another ``signing.slot_closed`` was refused for its id or
+        version.
+        """
+        ...
+
     async def closing_facts(
         self, payout_ids: Collection[UUID], *, now: datetime
     ) -> Mapping[UUID, ClosingFacts]:

@@ -143,7 +143,7 @@ class Signer:
 
     async def breaches(self) -> dict[str, list[str]]:
         async with self.db.transaction() as tx:
-            return await breaches_of(tx, self.clock.now())
+            return await breaches_of(tx, self.clock.now(), limits=self.context.rules.policy.limits)
 
 
 @pytest.fixture

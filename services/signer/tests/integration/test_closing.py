@@ -13,6 +13,7 @@ from prizewire_contracts.events.signing import (
     SigningCompletedEvent,
     SigningRequested,
 )
+from prizewire_signer.jobs import refusals_job
 from services.signer.tests.fakes import (
     CHANNELS,
     MARGIN_S,
@@ -65,6 +66,27 @@ async def test_slot_closed_without_success_frees_its_payouts(signer: Signer, res
     (answer,) = await signer.submit(second)
     assert isinstance(answer, SigningCompletedEvent)
     assert not any((await signer.breaches()).values())
+
+
+async def test_a_second_report_under_the_same_version_holds_the_slot(signer: Signer) -> None:
+    """A false report takes the version, and with it the id, of the genuine one, which is dead then. One of the two is false:
+    the payouts stay bound for ever.
+    """
+    await signer.submit(data := on_channel(0, 1, max_time=NOW_S + 30))
+    await signer.take(slot_closed(data, result="failed"))
+    job = refusals_job(db=signer.db, clock=signer.clock, unit_of_work=signer.unit_of_work)
+    await job.run()
+    assert await signer.count("payouts WHERE free_at IS NOT NULL") == 1
+    signer.versions[str(data.slot.slot_id)] -= 1
+    await signer.take(slot_closed(data, result="succeeded"))
+    (stuck,) = await signer.rows("SELECT state, reason FROM stuck_events")
+    assert (stuck.state, stuck.reason) == ("dead", "id_conflict")
+    await job.run()
+    signer.until(NOW_S + 1_000)
+    (refused,) = await signer.submit(on_channel(1, 1, max_time=NOW_S + 1_100))
+    assert [(item.code, item.not_before) for item in refused.data.items] == [("payout_bound_elsewhere", None)]
+    (refused,) = await signer.submit(close_requested(1))
+    assert isinstance(refused, CloseRefusedEvent)
 
 
 async def test_payout_waits_for_the_last_digest_that_pays_it(signer: Signer) -> None:

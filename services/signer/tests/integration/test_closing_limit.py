@@ -17,6 +17,7 @@ from prizewire_contracts.events.signing import (
     SigningRequested,
 )
 from prizewire_signer.domain.model import AssetLimits
+from prizewire_signer.messages import requests
 from services.signer.tests.fakes import (
     CHANNELS,
     MARGIN_S,
@@ -24,6 +25,7 @@ from services.signer.tests.fakes import (
     close_requested,
     intent,
     payment_of,
+    payout_id,
     policy,
     request,
     rules,
@@ -203,16 +205,92 @@ async def test_the_database_wants_the_day_of_a_closing(open_signer: Callable[...
         await signer.rows("UPDATE payouts SET state = 'tombstoned' RETURNING 1")
 
 
-async def test_a_closing_that_was_not_counted_is_a_breach(open_signer: Callable[..., Signer]) -> None:
-    """A tombstone by hand is not in the day's limit: `limits_kept` reports it where the day has a row."""
-    signer = open_signer(context=limited(2 * EACH))
-    await freed(signer, 1, 2)
-    await signer.submit(close_requested(1))
+async def tombstoned(signer: Signer, closed_on: str) -> None:
+    """With the login of the signer's database: every free payout is closed, and counted on this day."""
     await signer.rows(
         "UPDATE payouts SET state = 'free', slot_id = NULL, free_at = NULL WHERE state = 'bound' RETURNING 1"
     )
-    day = signer.clock.now().date().isoformat()
     await signer.rows(
-        f"UPDATE payouts SET state = 'tombstoned', closed_on = '{day}' WHERE state = 'free' RETURNING 1"
+        f"UPDATE payouts SET state = 'tombstoned', closed_on = '{closed_on}' WHERE state = 'free' RETURNING 1"
     )
-    assert len((await signer.breaches())["limits_kept"]) == 1
+
+
+async def test_a_closing_that_was_not_counted_is_a_breach(open_signer: Callable[..., Signer]) -> None:
+    """A tombstone by hand is not in the day's limit."""
+    signer = open_signer(context=limited(2 * EACH))
+    await freed(signer, 1, 2)
+    await signer.take(close_requested(1))
+    await tombstoned(signer, signer.clock.now().date().isoformat())
+    await signer.submit(close_requested(1), close_requested(2))
+    assert [name for name, found in (await signer.breaches()).items() if found] == ["limits_kept"]
+
+
+async def test_a_day_without_a_limit_is_compared(open_signer: Callable[..., Signer]) -> None:
+    """A tombstone by hand on a day on which nothing was counted."""
+    signer = open_signer(context=limited(EACH))
+    await freed(signer, 1)
+    await tombstoned(signer, "2020-01-02")
+    broken = [name for name, found in (await signer.breaches()).items() if found]
+    assert broken == ["limits_kept", "closings_answered"]
+
+
+async def test_a_closing_on_another_day_is_a_breach(open_signer: Callable[..., Signer]) -> None:
+    """A tombstone that is counted on a day of its own, with a row for its limit: the answer has another day."""
+    signer = open_signer(context=limited(EACH))
+    await freed(signer, 1)
+    await tombstoned(signer, "2020-01-02")
+    await signer.rows(
+        "INSERT INTO limit_use (scope, key, window_start, asset, used_minor, ceiling_minor) "
+        f"VALUES ('again', '', '2020-01-02', 'USDC', {EACH}, {EACH}) RETURNING 1"
+    )
+    assert [name for name, found in (await signer.breaches()).items() if found] == ["closings_answered"]
+    (answer,) = await signer.submit(close_requested(1))
+    assert isinstance(answer, ClosedEvent)
+    assert [name for name, found in (await signer.breaches()).items() if found] == ["closings_answered"]
+
+
+async def test_an_answer_that_was_written_with_an_earlier_date_is_a_breach(signer: Signer) -> None:
+    """Else the day of a closing could be given an answer."""
+    await signer.submit(close_requested(1))
+    await signer.rows(
+        "INSERT INTO answers (counter, kind, subject, cause, at) VALUES (2, 'closed', 'x', 'x', '2020-01-02') RETURNING 1"
+    )
+    await signer.rows("UPDATE watermark SET counter = 2 RETURNING 1")
+    assert [name for name, found in (await signer.breaches()).items() if found] == ["answers_counted"]
+
+
+async def test_a_raised_ceiling_allows_nothing(open_signer: Callable[..., Signer]) -> None:
+    """What was used today is compared with the policy, whatever the row says."""
+    signer = open_signer(context=limited(3 * EACH))
+    await freed(signer, 1, 2)
+    await signer.submit(close_requested(1), close_requested(2))
+    signer.context = limited(EACH)
+    assert [name for name, found in (await signer.breaches()).items() if found] == ["limits_kept"]
+
+
+async def test_a_payout_that_was_written_with_a_smaller_amount_is_not_signed(
+    open_signer: Callable[..., Signer],
+) -> None:
+    """With the login of the signer's database: slot, payout and count exist before the genuine request, so that less is
+    counted. A count of another amount than the payout's is refused, and so is a payout of another amount than the intent's.
+    """
+    signer = open_signer(context=limited(EACH))
+    data = on_channel(0, 1)
+    terms = f"\\x{requests._intent(intent(1)).terms.hex()}"
+    await signer.rows(
+        "INSERT INTO slots (slot_id, chain, account, sequence, state) VALUES "
+        f"('{data.slot.slot_id}', 'stellar', '{data.slot.account}', {data.slot.sequence}, 'open') RETURNING 1"
+    )
+    await signer.rows(
+        "INSERT INTO payouts (payout_id, state, slot_id, slots_used, terms, asset, amount_minor, counted_on) VALUES "
+        f"('{payout_id(1)}', 'bound', '{data.slot.slot_id}', 1, '{terms}', 'USDC', 1, '2026-01-01') RETURNING 1"
+    )
+    count = (
+        "INSERT INTO limit_counts (payout_id, slot_id, day, asset, amount_minor, again) VALUES "
+        f"('{payout_id(1)}', '{data.slot.slot_id}', '{signer.clock.now().date()}', 'USDC', {{}}, false) RETURNING 1"
+    )
+    with pytest.raises(DBAPIError, match="is not its amount"):
+        await signer.rows(count.format(2))
+    await signer.rows(count.format(1))
+    (answer,) = await signer.submit(data)
+    assert [item.code for item in answer.data.items] == ["intent_terms_changed"]

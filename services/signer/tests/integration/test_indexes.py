@@ -12,6 +12,7 @@ from prizewire_signer.storage import checks, closing, refusals, signing
 QUERIES: dict[str, Statement | UniqueOnly] = {
     "digests_slot_id": signing._DIGEST_COUNT,
     "limit_counts_day": checks._DAYS,
+    "answers_closed": checks._CLOSINGS,
     "payouts_closed_on": checks._DAYS,
     "payouts_free_at": checks._NOT_FREE,
     "payouts_slot_id": closing._SLOT_PAYOUTS,

@@ -49,6 +49,7 @@ CLEAN: dict[str, list[str]] = {
     "one_live_slot": [],
     "signatures_approved": [],
     "limits_kept": [],
+    "closings_answered": [],
     "answers_counted": [],
 }
 
@@ -61,7 +62,7 @@ async def test_checks_may_take_longer_than_other_transactions(make_database: Dat
 
     async def long(tx: AsyncConnection, now: datetime) -> Mapping[str, list[str]]:
         await tx.execute(text("SELECT pg_sleep(0.6)"))
-        return await breaches_of(tx, now)
+        return await breaches_of(tx, now, limits=signer.context.rules.policy.limits)
 
     job = check_job(db=brief, clock=signer.clock, breaches_of=long, queue_state=queue_state)
     assert await job.run() is False

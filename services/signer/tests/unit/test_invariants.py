@@ -5,10 +5,12 @@ from uuid import UUID
 from prizewire_money import Asset
 from prizewire_signer.domain.invariants import (
     CHECK_NAMES,
+    Closing,
     DayUse,
     LiveDigest,
     SignedDigest,
     answers_counted,
+    closings_answered,
     limits_kept,
     one_live_slot,
     signatures_approved,
@@ -44,6 +46,28 @@ def test_limit_that_does_not_add_up_is_a_breach() -> None:
     ]
 
 
+def test_use_above_the_policy_is_a_breach() -> None:
+    """A ceiling that was raised in the database allows nothing."""
+    assert limits_kept([DayUse("day", USDC, "2030-01-01", 500, 500, 900, 500)]) == []
+    assert limits_kept([DayUse("day", USDC, "2030-01-01", 600, 600, 900, 500)]) == [
+        "USDC on 2030-01-01 (day): 6.00 USDC reserved, 6.00 USDC counted, at most 5.00 USDC"
+    ]
+
+
+def test_a_closing_is_counted_on_the_day_of_its_answer() -> None:
+    """Another day has another limit, and one without an answer was not closed by the signer."""
+    assert closings_answered([Closing(PAYOUT, "2030-01-01", "2030-01-01")]) == []
+    for answered_on in ("2030-01-02", None):
+        assert len(closings_answered([Closing(PAYOUT, "2030-01-01", answered_on)])) == 1
+
+
+def test_answers_rise_in_time() -> None:
+    """One that was written into the database with an earlier date is found."""
+    assert answers_counted(watermark=3, answers=3, highest=3, back=[3]) == [
+        "answer 3 is dated before answer 2"
+    ]
+
+
 def test_watermark_beside_its_answers() -> None:
     """A counter that was skipped, lost or given twice."""
     assert answers_counted(watermark=3, answers=3, highest=3) == []
@@ -53,5 +77,5 @@ def test_watermark_beside_its_answers() -> None:
 
 def test_every_invariant_has_its_name() -> None:
     """The names under which breaches are reported."""
-    functions = (one_live_slot, signatures_approved, limits_kept, answers_counted)
+    functions = (one_live_slot, signatures_approved, limits_kept, closings_answered, answers_counted)
     assert tuple(function.__name__ for function in functions) == CHECK_NAMES

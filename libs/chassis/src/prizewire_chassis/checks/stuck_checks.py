@@ -40,8 +40,8 @@ async def parked(stuck: StuckEvents, tx: AsyncConnection) -> list[str]:
 
 
 async def contradicting(tx: AsyncConnection) -> list[str]:
-    """The events whose version was applied with another event, as sentences. One of the two was not sent by the producer, or
-    the producer's database was restored from a backup.
+    """The events of services whose version or id was applied with another event, as sentences. One of the two was not sent by
+    the producer, or the producer's database was restored from a backup. A game server that uses an id twice is no breach.
     """
     rows = await tx.execute(_CONTRADICTING, {"limit": BREACHES_MAX})
     return [
@@ -56,8 +56,8 @@ async def _counted(state: str, tx: AsyncConnection) -> int:
 
 _COUNT = text("SELECT count(*) FROM stuck_events WHERE state = :state")
 _CONTRADICTING = text(
-    "SELECT id, type, subject, source, detail FROM stuck_events WHERE state = 'dead' AND reason = 'version_conflict' "
-    "ORDER BY id LIMIT :limit"
+    "SELECT id, type, subject, source, detail FROM stuck_events WHERE state = 'dead' AND (reason = 'version_conflict' "
+    "OR (reason = 'id_conflict' AND source LIKE '/prizewire/%')) ORDER BY id LIMIT :limit"
 )
 _STAYING = text(
     "SELECT * FROM (SELECT DISTINCT ON (consumer, source, subject) id, type, subject, reason, detail, recorded_at, "

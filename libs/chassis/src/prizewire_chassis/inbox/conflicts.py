@@ -7,6 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal
 from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.encode import source_of
+
+_SERVICES = source_of("")
 
 
 async def record_conflicts(
@@ -16,25 +19,26 @@ async def record_conflicts(
     items: Sequence[object],
     refusals: Mapping[int, Refusal],
 ) -> None:
-    """Write one audit record for a batch that has events under versions that were applied with other events. It names
-    the first of them and their number. Each of them is stored as a stuck event as well. Replays are not recorded here.
+    """Write one audit record for a batch that has events of services under versions or ids that were applied with other
+    events. It names the first of them and their number. Each of them is stored as a stuck event as well. Replays are not
+    recorded here.
     """
     found = [
-        item
+        (item, refusal.code)
         for index, refusal in sorted(refusals.items())
-        if refusal.code is RefusalCode.VERSION_CONFLICT
-        and isinstance(item := items[index], Incoming)
+        if isinstance(item := items[index], Incoming)
+        and _contradicts(refusal, item)
         and item.replay_of is None
     ]
     if not found or audit is None:
         return
-    first = found[0]
+    first, code = found[0]
     await audit.record(
         tx,
         actor=spec.name,
         action="event.version_conflict",
         target=first.event.subject,
-        reason=str(RefusalCode.VERSION_CONFLICT),
+        reason=str(code),
         detail={
             "source": first.event.source,
             "event_id": first.event.id,
@@ -46,3 +50,10 @@ async def record_conflicts(
         },
         correlation_id=first.event.correlationid,
     )
+
+
+def _contradicts(refusal: Refusal, item: Incoming) -> bool:
+    """A service numbers its events, and their ids follow from the numbers. A game server may use an id twice by mistake."""
+    if refusal.code is RefusalCode.ID_CONFLICT:
+        return item.event.source.startswith(_SERVICES)
+    return refusal.code is RefusalCode.VERSION_CONFLICT

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from prizewire_money import Asset
 
-CHECK_NAMES = ("one_live_slot", "signatures_approved", "limits_kept", "answers_counted")
+CHECK_NAMES = ("one_live_slot", "signatures_approved", "limits_kept", "closings_answered", "answers_counted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class SignedDigest:
 
 @dataclass(frozen=True, slots=True)
 class DayUse:
-    """One asset's reservation row of one day and scope (``day``, ``again``) beside the sum of what was counted into it,
-    minor units.
+    """One asset's reservation of one day and scope (``day``, ``again``) beside the sum of what was counted into it, minor
+    units. ``allowed`` is the limit of the present policy; None for a day before yesterday.
     """
 
     scope: str
@@ -39,6 +39,18 @@ class DayUse:
     used: int
     counted: int
     ceiling: int
+    allowed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A payout that was signed before and is tombstoned: the UTC day on which that is counted, and the day of the first
+    ``signing.closed`` about it, None without one.
+    """
+
+    payout_id: UUID
+    counted_on: str
+    answered_on: str | None
 
 
 def one_live_slot(rows: Iterable[LiveDigest]) -> list[str]:
@@ -64,17 +76,34 @@ def signatures_approved(rows: Iterable[SignedDigest]) -> list[str]:
 
 
 def limits_kept(rows: Iterable[DayUse]) -> list[str]:
-    """A day's row equals what was counted that day, and is never above its ceiling."""
+    """A day's row equals what was counted that day, and is never above its ceiling, nor above the policy's limit."""
     return [
         f"{row.asset.code} on {row.day} ({row.scope}): {row.asset.describe(row.used)} reserved, "
-        f"{row.asset.describe(row.counted)} counted, at most {row.asset.describe(row.ceiling)}"
+        f"{row.asset.describe(row.counted)} counted, at most {row.asset.describe(_most(row))}"
         for row in rows
-        if row.used != row.counted or row.used > row.ceiling
+        if row.used != row.counted or row.used > _most(row)
     ]
 
 
-def answers_counted(*, watermark: int, answers: int, highest: int) -> list[str]:
-    """The watermark is the number of counted answers, and the highest counter given."""
-    if watermark == answers == highest:
-        return []
-    return [f"the watermark is {watermark}, with {answers} answers up to counter {highest}"]
+def _most(row: DayUse) -> int:
+    return row.ceiling if row.allowed is None else min(row.ceiling, row.allowed)
+
+
+def closings_answered(rows: Iterable[Closing]) -> list[str]:
+    """A tombstone is counted into the limit of the day on which it was answered. Another one was written into the database."""
+    return [
+        f"payout {row.payout_id} was closed after a signature, counted on {row.counted_on}, "
+        + (f"answered on {row.answered_on}" if row.answered_on else "and never answered")
+        for row in rows
+        if row.counted_on != row.answered_on
+    ]
+
+
+def answers_counted(*, watermark: int, answers: int, highest: int, back: Iterable[int] = ()) -> list[str]:
+    """The watermark is the number of counted answers, and the highest counter given. ``back`` are the counters of answers
+    that are dated before the answer before them.
+    """
+    breaches = [f"answer {counter} is dated before answer {counter - 1}" for counter in back]
+    if not watermark == answers == highest:
+        breaches.append(f"the watermark is {watermark}, with {answers} answers up to counter {highest}")
+    return breaches

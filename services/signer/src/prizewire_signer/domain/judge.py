@@ -26,7 +26,7 @@ class SlotFacts:
 class PayoutFacts:
     """A known payout. ``terms`` is None where it was tombstoned before any signing request. ``free_at`` is set where its
     slot is closed without paying it, and a digest that pays it may still be applied until then. ``counted``: the present
-    day's limit includes it already for the slot that it is bound to.
+    day's limit includes it already for the slot that it is bound to. ``asset`` and ``minor`` are what was recorded for it.
     """
 
     state: PayoutState
@@ -35,6 +35,8 @@ class PayoutFacts:
     terms: bytes | None
     free_at: datetime | None = None
     counted: bool = False
+    asset: str | None = None
+    minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +102,10 @@ def judge(
     day, again = dict(facts.day_used), dict(facts.again_used)
     for item in request.items:
         known = facts.payouts.get(item.payout_id)
-        fault = None if known is None else _binding_fault(known, item.intent.terms, request, policy)
+        amount = amounts[item.payout_id]
+        fault = None if known is None else _binding_fault(known, item.intent.terms, amount, request, policy)
         if fault is None:
-            fault = _reserve(amounts[item.payout_id], known, day, again, policy)
+            fault = _reserve(amount, known, day, again, policy)
         if fault is not None:
             findings.items.append((item.payout_id, fault))
         if fault is Code.PAYOUT_WAITS and known is not None and known.free_at is not None:
@@ -124,10 +127,13 @@ def _slot_faults(request: SigningRequest, slot: SlotFacts | None, policy: Policy
         yield Code.VOIDS_OVER_CAP
 
 
-def _binding_fault(known: PayoutFacts, terms: bytes, request: SigningRequest, policy: Policy) -> Code | None:
+def _binding_fault(
+    known: PayoutFacts, terms: bytes, amount: Amount, request: SigningRequest, policy: Policy
+) -> Code | None:
     if known.state is PayoutState.TOMBSTONED:
         return Code.PAYOUT_TOMBSTONED
-    if known.terms != terms:
+    # the amount follows from the terms; another one was written into the database, to be counted into the limits
+    if known.terms != terms or (known.asset, known.minor) != (amount.asset.code, amount.minor):
         return Code.INTENT_TERMS_CHANGED
     if known.state is PayoutState.PAID:
         return Code.PAYOUT_PAID

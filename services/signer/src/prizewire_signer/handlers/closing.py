@@ -45,6 +45,16 @@ async def close_slot(*, unit_of_work: UnitOfWork, closing: SlotClosing, margin_s
     await store.close_slot(closing=closing, paid=paid, known=known is not None, margin_s=margin_s, now=now)
 
 
+async def hold_contradicted(*, unit_of_work: UnitOfWork) -> int:
+    """Keep payouts bound for ever whose slot has two reports, of which the second was refused before it was read: it had
+    the id or the version of the first. One of the two is false. Returns the number of these slots.
+    """
+    slots = await unit_of_work.closing.contradicted_slots()
+    for slot_id in slots:
+        await unit_of_work.closing.hold_slot(slot_id)
+    return len(slots)
+
+
 def _fault(closing: SlotClosing, digests: Mapping[bytes, SlotDigest]) -> str | None:
     """The reason why this closing contradicts what was signed."""
     known = closing.consumed_by in digests

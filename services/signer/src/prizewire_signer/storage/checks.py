@@ -1,25 +1,37 @@
 """The queries of the continuous checks, and of the length of the queue."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_money import Asset
 from prizewire_signer.domain.invariants import (
+    Closing,
     DayUse,
     LiveDigest,
     SignedDigest,
     answers_counted,
+    closings_answered,
     limits_kept,
     one_live_slot,
     signatures_approved,
 )
+from prizewire_signer.domain.model import AssetLimits
 from prizewire_signer.ports import QueueState
+from prizewire_signer.storage.limits import SCOPE_AGAIN
 
 
-async def breaches_of(tx: AsyncConnection, now: datetime) -> dict[str, list[str]]:
-    """Breaches by the name of the invariant; all lists empty where everything holds. The audit chain is the chassis' check."""
+async def breaches_of(
+    tx: AsyncConnection, now: datetime, *, limits: Mapping[str, AssetLimits]
+) -> dict[str, list[str]]:
+    """Breaches by the name of the invariant; all lists empty where everything holds. The audit chain is the chassis' check.
+
+    ``limits`` are those of the policy. What was used today and yesterday is compared with them, since a ceiling in the
+    database could have been raised.
+    """
+    since = (now.astimezone(UTC) - timedelta(days=1)).date()
     found = await tx.execute(_LIVE, {"now": int(now.timestamp())})
     live = [LiveDigest(row.payout_id, row.slot_id) for row in found]
     signed = [
@@ -34,18 +46,32 @@ async def breaches_of(tx: AsyncConnection, now: datetime) -> dict[str, list[str]
             row.used_minor,
             int(row.counted),
             row.ceiling_minor,
+            _allowed(limits, row.scope, row.asset) if row.window_start >= since else None,
         )
         for row in await tx.execute(_DAYS)
     ]
+    closings = [
+        Closing(row.payout_id, row.closed_on.isoformat(), None if row.day is None else row.day.isoformat())
+        for row in await tx.execute(_CLOSINGS)
+    ]
     counters = (await tx.execute(_COUNTERS)).one()
+    back = (await tx.execute(_BACK)).scalars().all()
     return {
         "one_live_slot": one_live_slot(live),
         "signatures_approved": signatures_approved(signed),
         "limits_kept": limits_kept(days),
+        "closings_answered": closings_answered(closings),
         "answers_counted": answers_counted(
-            watermark=counters.watermark, answers=counters.answers, highest=counters.highest
+            watermark=counters.watermark, answers=counters.answers, highest=counters.highest, back=back
         ),
     }
+
+
+def _allowed(limits: Mapping[str, AssetLimits], scope: str, asset: str) -> int:
+    """The policy's limit; nothing of an asset that it does not name."""
+    if asset not in limits:
+        return 0
+    return limits[asset].again_minor_max if scope == SCOPE_AGAIN else limits[asset].day_minor_max
 
 
 async def queue_state(tx: AsyncConnection, now: datetime) -> QueueState:
@@ -79,12 +105,27 @@ _SIGNED = text(
     "OR count(p.payout_id) <> max(jsonb_array_length(d.approval -> 'items'))"
 )
 _DAYS = text(
-    "SELECT l.scope, l.asset, l.window_start, l.used_minor, l.ceiling_minor, "
-    "coalesce((SELECT sum(c.amount_minor) FROM limit_counts c WHERE c.day = l.window_start AND c.asset = l.asset "
-    "AND (l.scope = 'day' OR c.again)), 0) + coalesce((SELECT sum(p.amount_minor) FROM payouts p "
-    "WHERE p.closed_on = l.window_start AND p.asset = l.asset AND l.scope = 'again'), 0) AS counted, "
+    "WITH counted AS (SELECT scope, day, asset, sum(amount_minor) AS counted FROM ("
+    "SELECT 'day' AS scope, day, asset, amount_minor FROM limit_counts UNION ALL "
+    "SELECT 'again', day, asset, amount_minor FROM limit_counts WHERE again UNION ALL "
+    "SELECT 'again', closed_on, asset, amount_minor FROM payouts WHERE closed_on IS NOT NULL) c GROUP BY scope, day, asset), "
+    "used AS (SELECT scope, window_start, asset, used_minor, ceiling_minor FROM limit_use WHERE scope IN ('again', 'day')) "
+    "SELECT coalesce(l.scope, c.scope) AS scope, coalesce(l.asset, c.asset) AS asset, "
+    "coalesce(l.window_start, c.day) AS window_start, coalesce(l.used_minor, 0) AS used_minor, "
+    "coalesce(l.ceiling_minor, 0) AS ceiling_minor, coalesce(c.counted, 0) AS counted, "
     "coalesce(k.decimals, 0) AS decimals, coalesce(k.redeemable, true) AS redeemable "
-    "FROM limit_use l LEFT JOIN assets k ON k.code = l.asset WHERE l.scope IN ('again', 'day')"
+    "FROM used l FULL JOIN counted c ON c.scope = l.scope AND c.day = l.window_start AND c.asset = l.asset "
+    "LEFT JOIN assets k ON k.code = coalesce(l.asset, c.asset)"
+)
+_CLOSINGS = text(
+    "SELECT p.payout_id, p.closed_on, (a.at AT TIME ZONE 'UTC')::date AS day FROM payouts p LEFT JOIN LATERAL ("
+    "SELECT at FROM answers WHERE kind = 'closed' AND subject = CAST(p.payout_id AS text) ORDER BY counter LIMIT 1) a ON true "
+    "WHERE p.closed_on IS NOT NULL AND (a.at IS NULL OR (a.at AT TIME ZONE 'UTC')::date <> p.closed_on) LIMIT 100"
+)
+# Several signers have several clocks.
+_BACK = text(
+    "SELECT counter FROM (SELECT counter, at, lag(at) OVER (ORDER BY counter) AS before FROM answers) a "
+    "WHERE at < before - interval '5 minutes' ORDER BY counter LIMIT 100"
 )
 _COUNTERS = text(
     "SELECT (SELECT counter FROM watermark) AS watermark, count(*) AS answers, coalesce(max(counter), 0) AS highest "

@@ -105,6 +105,12 @@ class SqlClosingStore:
         await self._tx.execute(_SLOT_PAYOUTS, {"slot": slot_id})
         await self._tx.execute(_SLOT_HOLD, {"slot": slot_id})
 
+    async def contradicted_slots(self) -> Sequence[UUID]:
+        """Slots with payouts that a moment would free, of which another ``signing.slot_closed`` was refused for its id or
+        version.
+        """
+        return (await self._tx.execute(_CONTRADICTED)).scalars().all()
+
     async def closing_facts(
         self, payout_ids: Collection[UUID], *, now: datetime
     ) -> Mapping[UUID, ClosingFacts]:
@@ -210,6 +216,11 @@ _PAYOUTS_FREE_AT = text(
     "FROM (SELECT i.payout_id, max(d.max_time) AS max_time FROM digests d JOIN digest_payouts i USING (tx_hash) "
     "WHERE d.slot_id = :slot GROUP BY i.payout_id) d "
     "WHERE p.payout_id = d.payout_id AND p.payout_id = ANY(CAST(:ids AS uuid[]))"
+)
+_CONTRADICTED = text(
+    "SELECT DISTINCT p.slot_id FROM payouts p WHERE p.free_at IS NOT NULL AND p.state = 'bound' "
+    "AND EXISTS (SELECT 1 FROM stuck_events e WHERE e.subject = CAST(p.slot_id AS text) "
+    "AND e.type = 'prizewire.signing.slot_closed.v1' AND e.reason IN ('id_conflict', 'version_conflict')) ORDER BY p.slot_id"
 )
 _SLOT_HOLD = text("UPDATE payouts SET free_at = NULL WHERE slot_id = :slot AND state = 'bound'")
 _TOMBSTONES_INSERT = text(

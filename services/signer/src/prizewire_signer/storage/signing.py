@@ -85,6 +85,8 @@ class SqlSigningStore:
                     terms=None if row.terms is None else bytes(row.terms),
                     free_at=row.free_at,
                     counted=row.counted,
+                    asset=row.asset,
+                    minor=row.amount_minor,
                 )
                 for row in payouts
             },
@@ -316,7 +318,7 @@ _DIGEST_COUNT = text(
     "FROM digests WHERE slot_id = :slot"
 )
 _PAYOUTS = text(
-    "SELECT p.payout_id, p.state, p.slot_id, p.slots_used, p.terms, p.free_at, EXISTS (SELECT 1 FROM limit_counts c "
+    "SELECT p.payout_id, p.state, p.slot_id, p.slots_used, p.terms, p.asset, p.amount_minor, p.free_at, EXISTS (SELECT 1 FROM limit_counts c "
     "WHERE c.payout_id = p.payout_id AND c.slot_id = :slot AND c.slot_id = p.slot_id AND c.day = :day) AS counted "
     "FROM payouts p WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE OF p"
 )
