@@ -34,7 +34,9 @@ class RailType(StrEnum):
 
 
 SIGNER_RAILS: frozenset[RailType] = frozenset({RailType.STELLAR, RailType.TON_WALLET})
-"""Rails whose payments only the signer can sign: giving money back on them needs the signer's closure."""
+"""Rails whose payments only the signer can sign: giving money back on them needs the signer's closure, and a payment that
+was made on them is final.
+"""
 
 
 class Outcome(StrEnum):

@@ -1,6 +1,7 @@
 """From approved to an end, over a rail with a book and over one whose answers the test writes."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -333,6 +334,27 @@ async def test_a_paid_payout_may_come_back_once(rig: Rig) -> None:
     assert (payout.state, payout.returned) == ("returned", AMOUNT)
     last = (await rig.events(payout_id))[-1]
     assert (last.type, last.data["amount"]) == ("payout.returned", "12.50")
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("was", ["paid", "unknown"])
+async def test_a_payment_of_the_signer_never_comes_back(rig: Rig, was: str) -> None:
+    """A return on a rail that the signer serves is impossible: it changes nothing, is reported, and no event says so."""
+    payout_id = await on_chain(rig)
+    rig.chain.answers.append(paid() if was == "paid" else said(Outcome.UNKNOWN))
+    await rig.submit("stellar")
+    back = replace(paid(), outcome=Outcome.RETURNED, return_ref="r-1")
+    answer = Answer(payout_id=payout_id, attempt_no=1, result=back)
+    impossible = await rig.run(
+        lambda storages: record_answers(
+            storages.payouts, [answer], rail=rig.rails[0], schedule=SCHEDULE, now=rig.clock.now()
+        )
+    )
+    assert [one.detail for one in impossible] == [
+        "a return on a rail that the signer serves, where a payment is final"
+    ]
+    assert (await rig.payout(payout_id)).state == was
+    assert (await rig.events(payout_id))[-1].type == f"payout.{was}"
     assert await rig.breaches() == []
 
 

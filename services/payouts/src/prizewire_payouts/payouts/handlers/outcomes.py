@@ -17,6 +17,7 @@ from prizewire_payouts.rails.ports import Rail
 
 _OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN})
 _PROOF = ("tx_hash", "ledger", "op", "reference")
+_FINAL = "a return on a rail that the signer serves, where a payment is final"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +112,10 @@ class _RecordedAnswer:
         if outcome is Outcome.UNKNOWN:
             self._unknown(attempt, self._result.code or PayoutCode.OUTCOME_UNKNOWN)
             return None
-        if self._result.amount != payout.amount:
+        final = outcome is Outcome.RETURNED and payout.needs_closure
+        if final or self._result.amount != payout.amount:
             self._unknown(attempt, PayoutCode.OUTCOME_UNKNOWN)
-            return "paid with an amount that is not the intent's"
+            return _FINAL if final else "paid with an amount that is not the intent's"
         self._paid(attempt)
         if outcome is Outcome.RETURNED:
             return self._after_paid()
@@ -240,6 +242,9 @@ class _RecordedAnswer:
             change.set(due_at=due)
             denied = result.outcome is Outcome.NO_EFFECT
             return "no effect for a payment that was proved" if denied else None
+        if payout.needs_closure:
+            change.set(due_at=None)
+            return _FINAL
         amount = result.amount if result.amount is not None else payout.amount
         if result.return_ref is None or amount > payout.amount or amount.minor <= 0:
             change.set(due_at=now + self.schedule.poll_max)
