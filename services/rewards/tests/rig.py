@@ -264,6 +264,12 @@ def paid_event(payout_id: UUID, *, player: str, amount: str, version: int = 1, *
     return payout_event(payout_id, "paid", version=version, **data)
 
 
+def returned_event(payout_id: UUID, *, amount: str, version: int = 2, **changes: Any) -> bytes:
+    """``payout.returned``. Rewards books it only on a rail that the signer does not serve."""
+    data = {"return_ref": "r-1", "asset": "USDC", "amount": amount, "fee": "0.00", **changes}
+    return payout_event(payout_id, "returned", version=version, **data)
+
+
 def closed_event(
     payout_id: UUID,
     what: str,
@@ -320,6 +326,11 @@ def method_event(player: str, *, version: int = 1, method_id: UUID | None = None
         aggregateversion=version,
     )
 
+
+FAKE_METHOD = {"type": "fake", "rail_type": "fake", "address": None, "commitment": "cd" * 32}
+"""Changes of ``method_event`` for a method of a rail that the signer does not serve."""
+FAKE_RAIL = {"rail": "fake", "rail_type": "fake"}
+"""Changes of ``paid_event`` for a payment over that rail."""
 
 GAMES = make_key("games")
 

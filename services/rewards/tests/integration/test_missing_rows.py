@@ -15,6 +15,8 @@ from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.checks.slices import build_watches
 from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import (
+    FAKE_METHOD,
+    FAKE_RAIL,
     INTENTS,
     Match,
     Rig,
@@ -22,7 +24,7 @@ from services.rewards.tests.rig import (
     closure_of,
     method_event,
     paid_event,
-    payout_event,
+    returned_event,
 )
 
 _OWNED, _DOCUMENTED, _HISTORIES = (
@@ -45,7 +47,7 @@ BROKEN: dict[str, tuple[str, dict[Invariant, str]]] = {
     ),
     "a returned payout": (
         "DELETE FROM payouts WHERE id = '{returned_payout}'",
-        {_DOCUMENTED: "(payout_returned, 4.00 USDC, from treasury of stellar-main to wallet:winnings of ann"},
+        {_DOCUMENTED: "(payout_returned, 4.00 USDC, from treasury of fake to wallet:winnings of ann"},
     ),
     "a failed payout": (
         "DELETE FROM payouts WHERE id = '{failed_payout}'",
@@ -149,10 +151,10 @@ BROKEN: dict[str, tuple[str, dict[Invariant, str]]] = {
 }
 
 
-async def requested(rig: Rig, amount: str) -> UUID:
+async def requested(rig: Rig, amount: str, **more: str) -> UUID:
     """A requested payout of ann's winnings."""
     async with rig.client("ann") as ann:
-        body = {"asset": "USDC", "amount": amount}
+        body = {"asset": "USDC", "amount": amount, **more}
         answer = await ann.post(
             "/api/wallet/payout-request", json=body, headers={"Idempotency-Key": uuid4().hex}
         )
@@ -163,18 +165,20 @@ async def requested(rig: Rig, amount: str) -> UUID:
 async def move_money(rig: Rig) -> dict[str, object]:
     """Move money in most ways that the ledger allows. Returns ids by name."""
     campaign = await rig.campaign(funded=100_000)
-    await rig.feed(rig.payouts, method_event("ann"))
+    other = uuid4()
+    fake = method_event("ann", method_id=other, is_default=False, **FAKE_METHOD)
+    await rig.feed(rig.payouts, method_event("ann"), fake)
     first = Match(campaign, [("ann", "80.00"), ("bob", "1.00")], platform="10.00")
     await rig.settle(first, Match(campaign, [("cid", "2.00")], final=False))
-    paid, failed, returned = [await requested(rig, amount) for amount in ("20.00", "3.00", "4.00")]
+    paid, failed = [await requested(rig, amount) for amount in ("20.00", "3.00")]
+    returned = await requested(rig, "4.00", method_id=str(other))
     await rig.feed(
         rig.payouts,
         paid_event(paid, player="ann", amount="20.00"),
         closed_event(failed, "failed", closure=closure_of(failed)),
-        paid_event(returned, player="ann", amount="4.00"),
+        paid_event(returned, player="ann", amount="4.00", **FAKE_RAIL),
+        returned_event(returned, amount="4.00"),
     )
-    back = {"return_ref": "r-1", "asset": "USDC", "amount": "4.00", "fee": "0.00"}
-    await rig.feed(rig.payouts, payout_event(returned, "returned", version=2, **back))
     open_payout = await requested(rig, "30.00")
     claims = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM)
     prizes = Match(claims, [("kim", "2.00"), ("lou", "2.50"), ("pia", "1.50")])

@@ -51,11 +51,18 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ASSET = "USDC"
 REFUSED_PLAYER = "dan"
 """A player without a payout method, whose identity check was rejected."""
+UNSIGNED_PLAYER = "cat"
+"""A player whose rail the signer does not serve: payouts end without a closure, and may be returned."""
 HOUR = timedelta(hours=1)
 GRANTED = 100
 """The amount that each campaign has granted permanently, so that players can owe it as much."""
 RUNS_MAX = 200
 """Far more runs than the jobs need in these walks."""
+
+
+def rail_of(person: str) -> str:
+    """The type of the rail that pays a person."""
+    return "fake" if person == UNSIGNED_PLAYER else "stellar"
 
 
 class Walk(RuleBasedStateMachine):
@@ -137,7 +144,7 @@ class Walk(RuleBasedStateMachine):
 
     def _method(self, person: str) -> Method:
         return Method(
-            id=uuid4(), version=1, player=self.name(person), type="stellar", rail_type="stellar",
+            id=uuid4(), version=1, player=self.name(person), type=rail_of(person), rail_type=rail_of(person),
             active=True, verified=True, is_default=True, address="G", memo=None, commitment=None,
         )  # fmt: skip
 

@@ -12,13 +12,15 @@ from prizewire_rewards.campaigns.storage.views import balance_sheet
 from prizewire_rewards.claims.handlers.claims import claim, expire_due
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from services.rewards.tests.rig import (
+    FAKE_METHOD,
+    FAKE_RAIL,
     Match,
     Rig,
     closed_event,
     closure_of,
     method_event,
     paid_event,
-    payout_event,
+    returned_event,
 )
 from services.rewards.tests.sql import as_owner, insert
 
@@ -37,9 +39,12 @@ def adds_up(sheet: dict[str, int]) -> bool:
     return sheet["funded"] == sum(sheet.get(name, 0) for name in PLACES)
 
 
-async def direct(rig: Rig, match: Match) -> dict[str, UUID]:
-    """Settle a match of a campaign that pays out. Returns the payouts by player."""
-    await rig.feed(rig.payouts, *(method_event(player) for player, _ in match.lines))
+async def direct(rig: Rig, match: Match, *, returning: tuple[str, ...] = ()) -> dict[str, UUID]:
+    """Settle a match of a campaign that pays out. The players ``returning`` are paid over a rail that may return money.
+    Returns the payouts by player.
+    """
+    for player, _ in match.lines:
+        await rig.feed(rig.payouts, method_event(player, **(FAKE_METHOD if player in returning else {})))
     await rig.settle(match)
     rows = await rig.rows("SELECT player, id FROM payouts WHERE round_id = :id", id=match.round_id)
     return {row["player"]: row["id"] for row in rows}
@@ -61,17 +66,15 @@ async def test_the_sheet_shows_each_end_of_a_payout(rig: Rig) -> None:
     """Held, paid, given back, and returned in part. A rail's fee is the platform's and not in the sheet."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     lines = [("ann", "40.00"), ("bob", "30.00"), ("cid", "20.00"), ("dan", "10.00")]
-    payouts = await direct(rig, Match(campaign, lines))
+    payouts = await direct(rig, Match(campaign, lines), returning=("cid",))
     assert await sheet_of(rig, campaign) == {"funded": 10_000, "payout_pending": 10_000}
     bob = payouts["bob"]
     await rig.feed(
         rig.payouts,
         paid_event(payouts["ann"], player="ann", amount="40.00", fee="0.01", fee_asset="USDC"),
         closed_event(bob, "failed", closure=closure_of(bob)),
-        paid_event(payouts["cid"], player="cid", amount="20.00"),
-        payout_event(
-            payouts["cid"], "returned", version=2, return_ref="r-1", amount="15.00", asset="USDC", fee="0.00"
-        ),
+        paid_event(payouts["cid"], player="cid", amount="20.00", **FAKE_RAIL),
+        returned_event(payouts["cid"], amount="15.00"),
     )
     assert await rig.stuck() == []
     sheet = {"funded": 10_000, "paid": 4_500, "wallets": 4_500, "payout_pending": 1_000}

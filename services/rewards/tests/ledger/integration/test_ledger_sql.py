@@ -12,7 +12,7 @@ from prizewire_rewards.checks.slices import sum_up
 from prizewire_rewards.ledger.domain.accounts import KINDS, Account, Kind
 from prizewire_rewards.ledger.storage.accounts import roll_up
 from services.rewards.tests.payouts.integration.test_payouts import requested
-from services.rewards.tests.rig import START, Match, Rig, paid_event, payout_event
+from services.rewards.tests.rig import FAKE_METHOD, FAKE_RAIL, START, Match, Rig, paid_event, returned_event
 from services.rewards.tests.sql import insert, open_account, refused, refused_to_the_owner
 
 POOL = Account(Kind.POOL, "p", "USDC")
@@ -360,17 +360,15 @@ async def test_money_without_a_document_is_a_breach(
 
 async def test_a_second_return_of_a_payout_is_a_breach(rig: Rig) -> None:
     """A returned payout is the document of one transfer only, of its amount and to its player."""
-    payout = await requested(rig)
+    payout = await requested(rig, **FAKE_METHOD)
     await rig.feed(
         rig.payouts,
-        paid_event(payout, player="ann", amount="500.00", version=1),
-        payout_event(
-            payout, "returned", version=2, amount="500.00", return_ref="r", asset="USDC", fee="0.00"
-        ),
+        paid_event(payout, player="ann", amount="500.00", **FAKE_RAIL),
+        returned_event(payout, amount="500.00"),
     )
     assert await rig.breaches() == []
     [row] = await rig.rows("SELECT correlation_id FROM payouts")
-    treasury = Account(Kind.TREASURY, "stellar-main", "USDC")
+    treasury = Account(Kind.TREASURY, "fake", "USDC")
     async with rig.db.transaction() as tx:
         await insert(
             tx,

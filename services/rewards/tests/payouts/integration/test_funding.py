@@ -14,7 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_contracts.events.rewards import PayoutRequestedEvent
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.storage.accounts import roll_up
-from services.rewards.tests.rig import Match, Rig, closed_event, closure_of, paid_event, payout_event
+from prizewire_rewards.payouts.domain.commands import OperatorPayout
+from prizewire_rewards.payouts.domain.funding import Destination
+from prizewire_rewards.payouts.handlers.funding import request_operator_payout
+from services.rewards.tests.rig import (
+    FAKE_RAIL,
+    Match,
+    Rig,
+    closed_event,
+    closure_of,
+    paid_event,
+    returned_event,
+)
 from services.rewards.tests.sql import as_owner, insert, open_account, refused, refused_to_the_owner
 
 ADDRESS = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
@@ -149,18 +160,35 @@ async def test_an_operators_payout_has_intent_and_parties(funded: Rig) -> None:
 
 
 async def test_a_paid_amount_goes_to_the_treasury(funded: Rig) -> None:
-    """The treasury gets the money, and a return goes back to the funding account."""
+    """The treasury gets the money."""
     payout = UUID((await create(funded)).json()["payout_id"])
     await funded.feed(funded.payouts, paid_event(payout, player=None, amount="250.00"))
     assert await funded.stuck() == []
     assert await funded.balance(Kind.TREASURY, "stellar-main") == 25_000
+    assert await funded.breaches() == []
+
+
+async def test_a_return_goes_back_to_the_funding_account(funded: Rig) -> None:
+    """On a rail that may return money; over HTTP operators pay to Stellar addresses only."""
+    command = OperatorPayout(
+        id=uuid4(),
+        funding_account="marketing",
+        amount=25_000,
+        destination=Destination(rail_type="fake", address=ADDRESS, memo=None),
+        operator="olga",
+        reason="guest appearance",
+    )
+    async with funded.db.transaction() as tx:
+        ports = funded.ports_of(tx)
+        now = funded.clock.now()
+        made = await request_operator_payout(command, ports=ports, tools=funded.tools, now=now)
     await funded.feed(
         funded.payouts,
-        payout_event(
-            payout, "returned", version=2, amount="200.00", return_ref="r", asset="USDC", fee="0.00"
-        ),
+        paid_event(made.id, player=None, amount="250.00", **FAKE_RAIL),
+        returned_event(made.id, amount="200.00"),
     )
     assert await funded.stuck() == []
+    assert await funded.balance(Kind.TREASURY, "fake") == 5_000
     assert await funded.balance(Kind.FUNDING, "marketing") == 95_000
     assert await funded.breaches() == []
 

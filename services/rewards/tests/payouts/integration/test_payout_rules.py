@@ -19,13 +19,15 @@ from prizewire_rewards.payouts.adapters import load_payout_rules
 from prizewire_rewards.payouts.handlers.withdrawals import WithdrawalAttempt, withdraw_next
 from services.rewards.tests.rig import (
     ASSETS,
+    FAKE_METHOD,
+    FAKE_RAIL,
     Match,
     Rig,
     closed_event,
     closure_of,
     method_event,
     paid_event,
-    payout_event,
+    returned_event,
 )
 from services.rewards.tests.sql import refused, refused_to_the_owner
 
@@ -149,11 +151,13 @@ async def test_at_most_the_paid_amount_comes_back(
     ruled: Rig, amount: str, stuck: list[tuple[str, str]]
 ) -> None:
     """A return gives back at most the paid amount: the fee is not given back."""
-    payout = UUID((await request(ruled, "100.00")).json()["payout_id"])
+    method = uuid4()
+    await ruled.feed(ruled.payouts, method_event("ann", method_id=method, is_default=False, **FAKE_METHOD))
+    payout = UUID((await request(ruled, "100.00", method_id=str(method))).json()["payout_id"])
     await ruled.feed(
         ruled.payouts,
-        paid_event(payout, player="ann", amount="98.25", version=1),
-        payout_event(payout, "returned", version=2, amount=amount, return_ref="r", asset="USDC", fee="0.00"),
+        paid_event(payout, player="ann", amount="98.25", **FAKE_RAIL),
+        returned_event(payout, amount=amount),
     )
     assert await ruled.stuck() == stuck
     assert await ruled.winnings("ann") == (199_825 if not stuck else 190_000)

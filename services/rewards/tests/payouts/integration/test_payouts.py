@@ -11,6 +11,8 @@ from prizewire_contracts.trust import NotTrusted
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.ledger.domain.accounts import Kind
 from services.rewards.tests.rig import (
+    FAKE_METHOD,
+    FAKE_RAIL,
     TRUST,
     Match,
     Rig,
@@ -19,6 +21,7 @@ from services.rewards.tests.rig import (
     method_event,
     paid_event,
     payout_event,
+    returned_event,
 )
 from services.rewards.tests.sql import as_owner
 
@@ -154,7 +157,7 @@ async def test_without_an_authentic_closure_nothing_is_given_back(rig: Rig) -> N
 
 async def test_a_rail_without_signer_needs_no_closure(rig: Rig) -> None:
     """An intent that allows only rails without a signer is given back without a closure."""
-    payout = await requested(rig, type="fake", rail_type="fake", address=None, commitment="cd" * 32)
+    payout = await requested(rig, **FAKE_METHOD)
     await rig.feed(rig.payouts, closed_event(payout, "failed", closure=None))
     assert await rig.stuck() == []
     assert await rig.winnings("ann") == 50_000
@@ -190,17 +193,17 @@ async def test_a_payout_ends_once(rig: Rig) -> None:
 @pytest.mark.parametrize("end", ["paid", "returned", "failed"])
 async def test_a_repeated_end_has_no_effect(rig: Rig, end: str) -> None:
     """The same event under a later version has no effect; with other fields it parks."""
-    payout = await requested(rig)
-    returned: dict[str, Any] = {"return_ref": "r", "asset": "USDC", "amount": "500.00"}
+    payout = await requested(rig, **FAKE_METHOD)
+    paid = {"player": "ann", "amount": "500.00", **FAKE_RAIL}
 
     def repeated(version: int) -> list[bytes]:
         if end == "failed":
-            return [closed_event(payout, "failed", closure=closure_of(payout), version=version)]
-        events = [paid_event(payout, player="ann", amount="500.00", version=version)]
+            return [closed_event(payout, "failed", closure=None, version=version)]
+        events = [paid_event(payout, version=version, **paid)]
         if end == "returned":
             # payouts does not store the fee of a return, and does not send it again
             fee = "0.10" if version == 1 else "0.00"
-            events.append(payout_event(payout, "returned", version=version + 1, fee=fee, **returned))
+            events.append(returned_event(payout, amount="500.00", version=version + 1, fee=fee))
         return events
 
     await rig.feed(rig.payouts, *repeated(1))
@@ -209,7 +212,7 @@ async def test_a_repeated_end_has_no_effect(rig: Rig, end: str) -> None:
     assert await rig.stuck() == []
     assert (await state_of(rig, payout), await rig.winnings("ann")) == before
     assert await rig.breaches() == []
-    other = paid_event(payout, player="ann", amount="500.00", version=2 * len(repeated(1)) + 1, rail="other")
+    other = paid_event(payout, version=2 * len(repeated(1)) + 1, **{**paid, "rail": "other"})
     await rig.feed(rig.payouts, other)
     assert await rig.stuck() == [("parked", "event_mismatch")]
 
@@ -217,13 +220,12 @@ async def test_a_repeated_end_has_no_effect(rig: Rig, end: str) -> None:
 @pytest.mark.parametrize("changes", [{"return_ref": "other"}, {"amount": "499.00"}, {"asset": "EURC"}])
 async def test_a_repeated_return_with_other_fields_is_parked(rig: Rig, changes: dict[str, str]) -> None:
     """Other fields would mean a second return of the same payment."""
-    payout = await requested(rig)
-    first = {"return_ref": "r", "asset": "USDC", "amount": "500.00", "fee": "0.00"}
+    payout = await requested(rig, **FAKE_METHOD)
     await rig.feed(
         rig.payouts,
-        paid_event(payout, player="ann", amount="500.00", version=1),
-        payout_event(payout, "returned", version=2, **first),
-        payout_event(payout, "returned", version=3, **{**first, **changes}),
+        paid_event(payout, player="ann", amount="500.00", **FAKE_RAIL),
+        returned_event(payout, amount="500.00"),
+        returned_event(payout, version=3, **{"amount": "500.00", **changes}),
     )
     assert await rig.stuck() == [("parked", "event_mismatch")]
     assert await rig.winnings("ann") == 50_000
@@ -232,31 +234,47 @@ async def test_a_repeated_return_with_other_fields_is_parked(rig: Rig, changes: 
 
 async def test_a_return_gives_back_at_most_what_was_paid(rig: Rig) -> None:
     """The returned amount is credited; a return of more than was paid parks."""
-    payout = await requested(rig)
-    data = {"return_ref": "r-1", "asset": "USDC", "fee": "0.00"}
+    payout = await requested(rig, **FAKE_METHOD)
     await rig.feed(
         rig.payouts,
-        paid_event(payout, player="ann", amount="500.00", version=1),
-        payout_event(payout, "returned", version=2, amount="500.01", **data),
+        paid_event(payout, player="ann", amount="500.00", **FAKE_RAIL),
+        returned_event(payout, amount="500.01"),
     )
     assert await rig.stuck() == [("parked", "event_mismatch")]
     await as_owner(rig, "DELETE FROM stuck_events")
-    await rig.feed(rig.payouts, payout_event(payout, "returned", version=2, amount="499.00", **data))
+    await rig.feed(rig.payouts, returned_event(payout, amount="499.00"))
     assert await state_of(rig, payout) == "returned"
     assert await rig.winnings("ann") == 49_900
-    assert await rig.balance(Kind.TREASURY, "stellar-main") == 100
+    assert await rig.balance(Kind.TREASURY, "fake") == 100
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("booked", [True, False], ids=["paid earlier", "paid in the same batch"])
+async def test_on_a_rail_of_the_signer_nothing_is_returned(rig: Rig, booked: bool) -> None:
+    """A return parks there, and the money stays in the treasury: whether the payout was paid, or only reported as paid."""
+    payout = await requested(rig)
+    paid, returned = (
+        paid_event(payout, player="ann", amount="500.00"),
+        returned_event(payout, amount="500.00"),
+    )
+    for events in [[paid], [returned]] if booked else [[paid, returned]]:
+        await rig.feed(rig.payouts, *events)
+    [stuck] = await rig.rows("SELECT state, reason, detail FROM stuck_events")
+    assert (stuck["state"], stuck["reason"]) == ("parked", "closure_invalid")
+    assert f"the signer serves the rail of payout {payout}" in stuck["detail"]
+    assert await state_of(rig, payout) == "paid"
+    assert await rig.winnings("ann") == 0
+    assert await rig.balance(Kind.TREASURY, "stellar-main") == 50_000
     assert await rig.breaches() == []
 
 
 async def test_paid_and_returned_in_one_batch(rig: Rig) -> None:
     """Both are applied, in their order."""
-    payout = await requested(rig)
+    payout = await requested(rig, **FAKE_METHOD)
     await rig.feed(
         rig.payouts,
-        paid_event(payout, player="ann", amount="500.00", version=1),
-        payout_event(
-            payout, "returned", version=2, amount="500.00", return_ref="r", asset="USDC", fee="0.00"
-        ),
+        paid_event(payout, player="ann", amount="500.00", **FAKE_RAIL),
+        returned_event(payout, amount="500.00"),
     )
     assert await rig.stuck() == []
     assert await rig.winnings("ann") == 50_000

@@ -113,7 +113,8 @@ def _decide(
     """Decide the effect of an event on a payout; None where the event changes nothing.
 
     Raises:
-        Refused: the event does not match the request, or its closure is invalid.
+        Refused: the event does not match the request, or gives money back on a rail that the signer serves without an
+            authentic closure.
         IllegalTransition: the payout is in a state that does not allow the event.
     """
     if payout is None:
@@ -157,7 +158,7 @@ def _closed(payout: Payout, command: ClosePayout, *, tools: PayoutTools) -> _Out
     if payout.state is command.to:
         return None
     state = step(edges=PAYOUT_EDGES, was=payout.state, to=command.to)
-    if SIGNER_RAILS.intersection(payout.rail_types) and (
+    if _needs_closure(payout) and (
         command.closure is None or not tools.closures.verifies(command.closure, payout_id=payout.id)
     ):
         raise Refused(
@@ -175,6 +176,11 @@ def _returned(payout: Payout, command: MarkReturned) -> _Outcome | None:
         command.return_ref,
     ):
         return None
+    if _needs_closure(payout):
+        raise Refused(
+            "closure_invalid",
+            f"the signer serves the rail of payout {payout.id}: a payment on it is final, and the return has no closure",
+        )
     state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.RETURNED)
     if command.asset != payout.asset or not 0 < command.amount <= payout.pay_amount:
         amounts = f"{command.amount} {command.asset} of {payout.pay_amount} {payout.asset} (minor units)"
@@ -182,6 +188,11 @@ def _returned(payout: Payout, command: MarkReturned) -> _Outcome | None:
     outcome = {**(payout.outcome or {}), "return_ref": command.return_ref}
     returned = replace(payout, state=state, returned=command.amount, outcome=outcome)
     return _Outcome(payout, returned, [returned_move(payout, amount=command.amount)])
+
+
+def _needs_closure(payout: Payout) -> bool:
+    """Whether the payout may be paid on a rail that the signer serves: only the signer's closure gives its money back."""
+    return not SIGNER_RAILS.isdisjoint(payout.rail_types)
 
 
 def _is_known(payout: Payout, paid: MarkPaid) -> bool:
