@@ -258,6 +258,13 @@ def test_a_wallet_with_one_unit_too_many_fails_the_command(
     assert '"sums_match": false' in done.stdout
 
 
+def test_a_debt_of_a_player_moves_no_money(services: Services) -> None:
+    """The entry that opens a debt changes no balance of the wallet, also if it is of this run's match."""
+    debt = services.history["ada"][0] | {"type": "receivable_opened", "direction": "none", "amount": "5.00"}
+    services.history["ada"].append(debt)
+    assert judged(services).good
+
+
 def test_a_transfer_without_a_prize_is_found(services: Services) -> None:
     """A wallet that equals its history is wrong if the history has a prize too many."""
     extra = copy.deepcopy(services.history["ada"][0]) | {"amount": "0.01"}

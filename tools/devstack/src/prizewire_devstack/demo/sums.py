@@ -37,8 +37,8 @@ WHEREABOUTS: Final = (
 BUCKETS: Final = ("winnings", "topup", "pending")
 CREDITED: Final = frozenset({"pending", "credited"})
 """States of a reward whose money is in its player's wallet, as long as no payout was requested."""
-SIGNS: Final = {"credit": 1, "debit": -1, "internal": 0}
-"""The effect of an entry of a history on the whole wallet; `internal` moves from one bucket to another."""
+SIGNS: Final = {"credit": 1, "debit": -1, "internal": 0, "none": 0}
+"""The effect of an entry of a history on the whole wallet; `internal` moves from one bucket to another, `none` opens a debt."""
 PARALLEL_REQUESTS: Final = 8
 SETTLED_DEADLINE_S: Final = 5.0
 """Seconds for which sums that do not match are loaded again."""
