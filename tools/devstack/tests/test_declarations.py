@@ -284,6 +284,28 @@ def test_a_setting_that_is_not_named_stays(installation: Installation) -> None:
 @pytest.mark.parametrize(
     ("place", "entry", "said"),
     [
+        (
+            "campaigns",
+            {"state": "activ"},
+            "has the state 'activ': the states are draft, active, paused, ended",
+        ),
+        ("sources", {"keys": ["locall"]}, "has the key 'locall': write `local`"),
+    ],
+)
+def test_a_wrong_state_or_key_is_refused(
+    place: str, entry: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    """Before a campaign is created, whose name could not be used again with another asset."""
+    document = copy.deepcopy(DOCUMENT)
+    lists = {"campaigns": document["campaigns"], "sources": document["competitions"][0]["sources"]}
+    lists[place][0] |= entry
+    with pytest.raises(DevstackError, match=said):
+        declarations.load(written(tmp_path, document))
+
+
+@pytest.mark.parametrize(
+    ("place", "entry", "said"),
+    [
         ("campaigns", {"low_watr": "10.00"}, "campaigns, entry 1 has low_watr, which is unknown"),
         (
             "funding",

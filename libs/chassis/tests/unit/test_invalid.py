@@ -83,7 +83,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         (
             b'{"first": 1, "fist": 2}',
             "fist",
-            "there is no member of this name; the API document lists those that exist",
+            "there is no member of this name; the API document (openapi.json of the service) lists those that exist",
         ),
         (b'{"first": 1, "note": 4000.00}', "note", 'it must be a JSON string, in quotes, as "4000.00"'),
         (b'{"first": 1, "open": "x"}', "open", "it must be true or false"),

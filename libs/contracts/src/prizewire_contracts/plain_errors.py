@@ -42,7 +42,7 @@ _MOMENT: Final = "it must be a time with its offset, such as 2026-05-01T12:00:00
 _EMPTY: Final = "it must not be empty"
 _TYPES: Final = {
     "missing": "it is missing",
-    "extra_forbidden": "there is no member of this name; the API document lists those that exist",
+    "extra_forbidden": "there is no member of this name; the API document (openapi.json of the service) lists those that exist",
     "string_type": 'it must be a JSON string, in quotes, as "4000.00"',
     "list_type": "it must be a JSON list",
     "bool_type": "it must be true or false",

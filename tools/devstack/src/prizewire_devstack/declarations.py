@@ -40,6 +40,8 @@ from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
 LOCAL_KEY: Final = "local"
 STATE_ROUTES: Final = {"active": "activate", "paused": "pause", "ended": "end"}
+STATES: Final = ("draft", *STATE_ROUTES)
+"""The states that a file may name. Only a new campaign is a draft."""
 SETTINGS: Final = ("low_water", "caps", "claim", "risk")
 """The settings of a campaign that can be changed. A setting that a file does not name is not changed; null removes a limit."""
 NOT_FOUND: Final = 404
@@ -124,8 +126,22 @@ def _demand(holder: Mapping[str, Any], field: str, *, where: str) -> None:
             if named in seen:
                 raise DevstackError(f"{place} has the {ONCE[field]} {named} of an entry before it.")
             seen.add(named)
+        _check_values(entry, field, place=place)
         for inner in NESTED.get(field, ()):
             _demand(entry, inner, where=place)
+
+
+def _check_values(entry: Mapping[str, Any], field: str, *, place: str) -> None:
+    """Refuse a wrong state of a campaign, and a wrong key of a source, before anything is changed."""
+    state = entry.get("state")
+    if field == "campaigns" and state is not None and state not in STATES:
+        raise DevstackError(f"{place} has the state {state!r}: the states are {', '.join(STATES)}.")
+    for key in (entry.get("keys") or []) if field == "sources" else ():
+        if key != LOCAL_KEY and not isinstance(key, dict):
+            raise DevstackError(
+                f"{place} has the key {key!r}: write `{LOCAL_KEY}` for the key of the local game server, or a whole key, a "
+                "mapping with the fields of `PUT /api/competitions/{id}`."
+            )
 
 
 def apply(
@@ -251,7 +267,7 @@ def _set_up_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dic
     wanted = declared.get("state")
     if wanted is not None and campaign["state"] != wanted and wanted not in STATE_ROUTES:
         raise DevstackError(
-            f"The campaign {name} cannot be made {wanted!r}: the states are active, paused, ended."
+            f"The campaign {name} is {campaign['state']} and cannot be made {wanted!r}: {', '.join(STATE_ROUTES)}."
         )
     return _Step(action=action, settings=changed)
 

@@ -52,7 +52,7 @@ def command(  # noqa: PLR0917 - click passes options by name
     click.echo(f"Sent {len(messages)} message{'s' if len(messages) != 1 else ''}.")
     for correlation_id in correlation_ids:
         click.echo(f"Follow it with: prizewire trace {correlation_id}")
-    click.echo("If a trace stays empty, an event was refused: `prizewire stuck list` shows the reason.")
+    click.echo("`prizewire stuck list` shows the events that were refused, with their reasons.")
 
 
 def _local_key(home: Home, event: dict[str, Any]) -> MessageKey:

@@ -87,25 +87,29 @@ def _state(record: ProcessRecord, said: str) -> str:
     return said
 
 
-@click.command(name="status")
+_HELP: Final = """Show the parts of the running stack; exit code 1 when one of them is not ready.
+
+\b
+state    running: the process runs; it has no endpoint that says more
+         ready: it also answers 200 to /health/ready, so it takes requests
+         not ready: it does not answer 200
+         does not answer: it took a request, and did not answer within 5 s
+         frozen: a signal stopped the process
+         ended: the process has ended
+         left out: by `up --without`, and not run by hand
+port     on 127.0.0.1
+memory   of the process and its children, shared memory divided
+pid      the number of its process: `kill PID` ends it, and `prizewire up`
+         starts it again; "by hand" is a service that another terminal runs
+
+The part reaper ends the others if `prizewire up` is killed.
+"""
+
+
+@click.command(name="status", help=_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> int:
-    r"""Show the parts of the running stack; exit code 1 when one of them is not ready.
-
-    \b
-    state    running: the process runs; it has no endpoint that says more
-             ready: it also answers 200 to /health/ready, so it takes requests
-             not ready: it does not answer 200
-             does not answer: it took a request, and did not answer within 5 s
-             frozen: a signal stopped the process
-             ended: the process has ended
-             left out: by `up --without`, and not run by hand
-    port     on 127.0.0.1
-    memory   of the process and its children, shared memory divided
-    pid      the number of its process: `kill PID` ends it, and `prizewire up`
-             starts it again; "by hand" is a service that another terminal runs
-    The part reaper ends the others if `prizewire up` is killed.
-    """
+    """Print the parts and their states; exit code 1 when one of them is not ready."""
     home = Home.default()
     run = home.running()
     found = parts(run)

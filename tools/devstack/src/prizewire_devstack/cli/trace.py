@@ -47,7 +47,8 @@ def command(correlation_id: str, as_json: bool, verbose: bool) -> int:
         click.echo(f"prizewire: {tracing.missing(found.silent)}", err=True)
     elif not known:
         click.echo(
-            f"No service knows the correlation id {correlation_id}: check it, or look into `prizewire stuck list`.",
+            f"No service knows the correlation id {correlation_id}: check it, or look into `prizewire stuck list`, for discarded "
+            "events with `--state discarded`.",
             err=True,
         )
     return 0 if known and not found.silent else 1

@@ -158,7 +158,7 @@ def check_reference(
         raise InvalidRequest(
             "reference_used",
             f"the reference {reference} is used already, for {asset.describe(earlier.amount)} by {earlier.by} at {at} "
-            f"(id {earlier.id}). If this is another payment under the same reference, send repeated_reference: true",
+            f"(id {earlier.id}). If this is another payment under the same reference, send it over HTTP with repeated_reference: true",
             earlier={
                 "id": str(earlier.id),
                 "asset": asset.code,
