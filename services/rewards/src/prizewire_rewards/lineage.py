@@ -96,20 +96,30 @@ def _round(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     yield LineageEntry(row.settled_at, SERVICE, "round", str(row.id), summary, detail)
 
 
+_STOPPED = {CampaignState.DRAFT: "is a draft", CampaignState.PAUSED: "is paused"}
+"""The states of a campaign in which its rounds wait whatever its pool has."""
+
+
 def _awaited(row: Row[Any], assets: AssetRegistry) -> str:
     """What a round in the queue of its campaign waits for. A round waits behind all rounds that are before it."""
+    name, stopped = row.campaign_name, _STOPPED.get(row.campaign_state)
     if row.missing > 0:
         missing = _wire(row, int(row.missing), assets)
-        return f"{missing} {row.asset} that the pool of campaign {row.campaign_name} lacks: fund the campaign"
-    if row.campaign_state == CampaignState.PAUSED:
-        return f"campaign {row.campaign_name}, which is paused: set it active"
-    return f"its turn in the queue of campaign {row.campaign_name}"
+        lack = f"{missing} {row.asset} that the pool of campaign {name} lacks"
+        if stopped:
+            return f"{lack}, and the campaign {stopped}: fund the campaign and set it active"
+        return f"{lack}: fund the campaign"
+    if stopped:
+        return f"campaign {name}, which {stopped}: set it active"
+    return f"its turn in the queue of campaign {name}"
 
 
 def _step(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     summary = f"{row.machine} {row.subject}: {row.from_state or 'new'} → {row.to_state}"
     if row.unfunded_gross is not None:
         summary += f", waits for {_wire(row, row.unfunded_gross, assets)} {row.asset} of its campaign"
+        if stopped := _STOPPED.get(row.campaign_state):
+            summary += f", which {stopped}"
     detail = {"from": row.from_state, "to": row.to_state, "cause": row.cause}
     yield LineageEntry(row.at, SERVICE, f"{row.machine}_state", str(row.subject), summary, detail)
 
@@ -322,7 +332,8 @@ _ROUNDS = text(
     "WHERE r.correlation_id = :id ORDER BY r.settled_at, r.id LIMIT :limit"
 )
 _STEPS = text(
-    "SELECT t.*, w.gross AS unfunded_gross, w.asset FROM transitions t LEFT JOIN rounds w ON w.id = t.subject "
+    "SELECT t.*, w.gross AS unfunded_gross, w.asset, (SELECT c.to_state FROM transitions c WHERE c.subject = w.campaign "
+    "AND c.id < t.id ORDER BY c.id DESC LIMIT 1) AS campaign_state FROM transitions t LEFT JOIN rounds w ON w.id = t.subject "
     "AND t.machine = 'round' AND t.to_state = 'unfunded' WHERE t.subject IN ("
     "SELECT id FROM rounds WHERE correlation_id = :id UNION SELECT id FROM payouts WHERE correlation_id = :id "
     "UNION SELECT c.reward_id FROM rounds r JOIN claims c ON c.round_id = r.id WHERE r.correlation_id = :id "

@@ -253,6 +253,33 @@ async def test_a_round_that_waits_for_money_names_the_missing_amount(rig: Rig) -
     assert (answer["unfunded_rounds"], answer["missing"]) == (0, "0.00")
 
 
+@pytest.mark.parametrize(("state", "said"), [("draft", "is a draft"), ("paused", "is paused")])
+async def test_a_round_of_a_campaign_that_is_not_active_names_its_state(
+    rig: Rig, state: str, said: str
+) -> None:
+    """The round waits for the campaign, whatever its pool has; where money is missing too, both are named. A later state of
+    the campaign does not change the step.
+    """
+    campaign = await rig.campaign(funded=5_000, active=state == "paused")
+    if state == "paused":
+        await rig.change(campaign, "paused")
+    first, second = Match(campaign, [("ann", "30.00")]), Match(campaign, [("bob", "25.00")])
+    await rig.settle(first)
+    await rig.settle(second)
+    assert await awaited(rig, first) == f"campaign cup, which {said}: set it active"
+    assert await awaited(rig, second) == (
+        f"5.00 USDC that the pool of campaign cup lacks, and the campaign {said}: fund the campaign and set it active"
+    )
+    await rig.change(campaign, "active")
+    assert await awaited(rig, first) == "its turn in the queue of campaign cup"
+    await rig.release()
+    assert await awaited(rig, first) is None
+    steps = await steps_of(rig, first.correlation_id)
+    assert next(step[3] for step in steps if step[1] == "round_state") == (
+        f"round {first.round_id}: new → unfunded, waits for 30.00 USDC of its campaign, which {said}"
+    )
+
+
 async def awaited(rig: Rig, match: Match) -> str | None:
     """What the round of a match waits for now."""
     async with rig.db.transaction() as tx:
