@@ -10,13 +10,16 @@ from prizewire_chassis.db import Database
 from prizewire_payouts.stellar.storage.reviews import ReviewStorage
 from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, World
 
-_AMOUNTS, _PAYMENTS, _SLOTS, _ENDS, _QUARANTINE = (
+_AMOUNTS, _PAYMENTS, _SLOTS, _ENDS, _OVERDUE, _QUARANTINE = (
     "stellar_amounts_as_asked",
     "stellar_payments_match_transactions",
     "stellar_payout_on_one_open_slot",
     "stellar_ends_are_on_the_ledger",
+    "stellar_no_transaction_is_overdue",
     "stellar_no_channel_in_quarantine",
 )
+_PASSED = "max_time = extract(epoch FROM now()) - {}"
+_STUCK = "is {} 16 minutes after its maxTime; its payouts: none"
 _OPEN = "UPDATE stellar_slots SET state = 'open'"
 _OTHER_SLOT = (
     "INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at) "
@@ -74,9 +77,35 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         ),
         {_ENDS: "ended as failed, and ledger 7 applied it"},
     ),
+    "a payment that waits in a transaction that has ended": (
+        (
+            "UPDATE stellar_payments SET state = 'batched'",
+            "UPDATE stellar_attempts SET state = 'dead'",
+            "UPDATE stellar_items SET op = NULL",
+        ),
+        {_PAYMENTS: "which has ended as dead"},
+    ),
+    "sent, with a payment, and held back from look-ups": (
+        (
+            "UPDATE stellar_payments SET state = 'batched'",
+            f"UPDATE stellar_attempts SET state = 'sent', due_at = '9000-01-01', {_PASSED.format(1000)}",
+        ),
+        {_OVERDUE: "is sent 16 minutes after its maxTime; its payouts: "},
+    ),
+    **{
+        f"{state} long after its maxTime": (
+            (
+                "UPDATE stellar_payments SET attempt_id = NULL, state = 'no_effect', code = 'x'",
+                "UPDATE stellar_items SET op = NULL",
+                f"UPDATE stellar_attempts SET state = '{state}', {_PASSED.format(1000)}",
+            ),
+            {_OVERDUE: _STUCK.format(state)},
+        )
+        for state in ("built", "exported", "signed", "checking")
+    },
     "signed for on two slots": (
         (_OPEN, _OTHER_SLOT, _OTHER_ATTEMPT.format("signed"), _OTHER_ITEM),
-        {_SLOTS: "may be signed for on two open slots"},
+        {_SLOTS: "may be signed for on two open slots", _OVERDUE: "minutes after its maxTime"},
     ),
     "a consumed slot that nothing explains": (
         (_OTHER_SLOT, _OTHER_ATTEMPT.format("review")),
@@ -135,6 +164,16 @@ async def test_each_breach_is_found(paid: World, owner: AsyncConnection, name: s
     assert found.keys() == expected.keys()
     for check, said in expected.items():
         assert said in found[check]
+
+
+async def test_a_transaction_is_not_overdue_before(paid: World, owner: AsyncConnection) -> None:
+    """A quarter of an hour is enough for look-ups and for an outage of the nodes; the payouts are named after it."""
+    await owner.execute(text("UPDATE stellar_payments SET state = 'batched'"))
+    await owner.execute(text(f"UPDATE stellar_attempts SET state = 'sent', {_PASSED.format(14 * 60)}"))
+    assert await breaches_after(paid, owner) == {}
+    await owner.execute(text(f"UPDATE stellar_attempts SET {_PASSED.format(15 * 60 + 5)}"))
+    (payment,) = await owner.execute(text("SELECT payout_id FROM stellar_payments"))
+    assert str(payment.payout_id) in (await breaches_after(paid, owner))[_OVERDUE]
 
 
 async def test_reviews_are_listed_newest_first(paid: World, owner: AsyncConnection) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from prizewire_chassis.db.database import sqlstate
@@ -94,6 +95,7 @@ async def built(make_module_world: Callable[..., World]) -> AsyncIterator[World]
         return [state for _, state in await world.states()] == ["built"]
 
     await world.run_until(done)
+    await world.submit([await world.payout(PLAYER_KEYS[1].public_key, 100)])  # stays in the queue
     yield world
     await world.close()
 
@@ -114,6 +116,152 @@ async def test_a_transaction_stays_as_it_was_built(built: World, name: str) -> N
     """Else one transaction would be looked up in place of another, and its end taken for the end of both."""
     with pytest.raises(IntegrityError, match="stays as it was built"):
         await built.rows(FIXED[name] + " RETURNING 1")
+
+
+_SET = "UPDATE stellar_attempts SET state = '{}'"
+_SIGNED = _SET.format("signed") + ", signed_xdr = 'x'"
+_SENT = (_SIGNED, _SET.format("sent") + ", sent_ledger = 1")
+_CHECKING = (_SET.format("checking"),)
+_SUCCEEDED = (*_CHECKING, _SET.format("succeeded") + ", result_ledger = 1")
+_LIVE: dict[str, tuple[str, ...]] = {
+    "built": (),
+    "exported": (_SET.format("exported"),),
+    "signed": (_SIGNED,),
+    "sent": _SENT,
+    "checking": _CHECKING,
+    "in review": (*_CHECKING, _SET.format("review")),
+}
+"""How the transaction that is built gets to each state in which the ledger may still apply it."""
+_DEAD = (*_CHECKING, _SET.format("dead"))
+_NEWEST = "(SELECT max(attempt_id) FROM stellar_attempts)"
+_LEASE = (
+    "INSERT INTO stellar_attempts (account, kind, memo, state, slot_id, revision, leased_at, changed_at) "
+    "SELECT (SELECT min(account) FROM stellar_channels WHERE account <> stellar_attempts.account), '{kind}', memo, 'leased', "
+    f"{{slot}}, revision + 1, leased_at, changed_at FROM stellar_attempts WHERE attempt_id = {_NEWEST}"
+)
+_LEASE_SLOT = _LEASE.format(kind="payment", slot="slot_id")
+_HAND_OVER = f"UPDATE stellar_payments SET attempt_id = {_NEWEST} WHERE state = 'batched'"
+_VOID = " WHERE kind = 'void_slot'"
+_ENDED: dict[str, tuple[str, ...]] = {
+    "succeeded": _SUCCEEDED,
+    "failed": (*_CHECKING, _SET.format("failed") + ", result_ledger = 1"),
+    "refused": (_SET.format("refused"),),
+    "dead": _DEAD,
+    "a succeeded void": (
+        *_DEAD,
+        _LEASE.format(kind="void_slot", slot="slot_id"),
+        _HAND_OVER,
+        _SET.format("built") + ", tx_hash = 'x', unsigned_xdr = 'x', max_time = 1" + _VOID,
+        _SET.format("checking") + _VOID,
+        _SET.format("succeeded") + ", result_ledger = 1" + _VOID,
+    ),
+}
+_MOVES: dict[str, tuple[str, ...]] = {
+    "ended": ("UPDATE stellar_payments SET state = 'no_effect', code = 'tx_failed' WHERE state = 'batched'",),
+    "queued": ("UPDATE stellar_payments SET state = 'queued', attempt_id = NULL WHERE state = 'batched'",),
+    "paid": (
+        "UPDATE stellar_payments SET state = 'paid', ledger = 1, op = 0, fee = 1 WHERE state = 'batched'",
+    ),
+    "handed over": (_LEASE_SLOT, _HAND_OVER),
+}
+_ALLOWED = {
+    ("succeeded", "paid"),
+    ("failed", "ended"),
+    ("failed", "queued"),
+    ("refused", "ended"),
+    ("refused", "queued"),
+    ("refused", "handed over"),
+    ("dead", "handed over"),
+    ("a succeeded void", "ended"),
+}
+
+
+async def attempted(world: World, *statements: str) -> None:
+    """These changes with the login, one after the other in a transaction that is undone."""
+    async with world.db.engine.connect() as connection:
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        for statement in statements:
+            await connection.execute(text(statement))
+        await connection.rollback()
+
+
+@pytest.mark.parametrize("move", _MOVES)
+@pytest.mark.parametrize("state", [*_LIVE, *_ENDED])
+async def test_a_payment_moves_only_with_its_transaction(built: World, state: str, move: str) -> None:
+    """Else payouts would take a payment that the ledger may make for one without effect, and make it again."""
+    steps = (*(_LIVE | _ENDED)[state], *_MOVES[move])
+    if (state, move) in _ALLOWED:
+        await attempted(built, *steps)
+        return
+    with pytest.raises(IntegrityError, match="moves only with its transaction"):
+        await attempted(built, *steps)
+
+
+STRAYING: dict[str, tuple[str, ...]] = {
+    "to another slot": (*_DEAD, _LEASE.format(kind="payment", slot="NULL"), _HAND_OVER),
+    "to a transaction that is not leased": (
+        *_DEAD,
+        _LEASE_SLOT,
+        "UPDATE stellar_attempts SET state = 'released' WHERE state = 'leased'",
+        _HAND_OVER,
+    ),
+    "out of its transaction as it ends": (
+        *_ENDED["failed"],
+        "UPDATE stellar_payments SET state = 'no_effect', code = 'x', attempt_id = NULL WHERE state = 'batched'",
+    ),
+    "after its end": (
+        *_SUCCEEDED,
+        *_MOVES["paid"],
+        _LEASE_SLOT,
+        f"UPDATE stellar_payments SET attempt_id = {_NEWEST} WHERE state = 'paid'",
+    ),
+    "from the queue into a transaction that is built": (
+        "UPDATE stellar_payments SET state = 'batched', attempt_id = (SELECT attempt_id FROM stellar_attempts) "
+        "WHERE state = 'queued'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRAYING)
+async def test_a_payment_goes_into_no_other_transaction(built: World, name: str) -> None:
+    """Only from the queue, or to the next revision of its slot, and only before that is built."""
+    with pytest.raises(IntegrityError, match="moves only with its transaction"):
+        await attempted(built, *STRAYING[name])
+
+
+async def test_confirmed_evidence_ends_a_payment_of_a_success(built: World) -> None:
+    """The transaction that two persons found may be another one of the slot, without this payment."""
+    evidence = (
+        "INSERT INTO stellar_evidence (evidence_id, attempt_id, state, outcome, tx_hash, ledger, found, reason, filed_by, "
+        "filed_at) SELECT gen_random_uuid(), attempt_id, 'filed', 'succeeded', 'x', 1, 'x', 'x', 'olga', leased_at "
+        f"FROM stellar_attempts WHERE attempt_id = {_NEWEST}"
+    )
+    confirmed = "UPDATE stellar_evidence SET state = 'confirmed', decided_by = 'paul', decided_at = filed_at"
+    with pytest.raises(IntegrityError, match="moves only with its transaction"):
+        await attempted(built, evidence, *_SUCCEEDED, *_MOVES["ended"])
+    await attempted(built, evidence, confirmed, *_SUCCEEDED, *_MOVES["ended"])
+    await attempted(built, *_ENDED["a succeeded void"], evidence, confirmed, *_MOVES["paid"])
+
+
+async def test_a_built_transaction_gets_no_operation(built: World, leased: World) -> None:
+    """A payment that its bytes do not have would be taken for paid with it."""
+    insert = (
+        "INSERT INTO stellar_items (attempt_id, provider_key, op) SELECT a.attempt_id, p.provider_key, 1 "
+        "FROM stellar_attempts a, stellar_payments p WHERE p.state = 'queued'"
+    )
+    with pytest.raises(IntegrityError, match="gets no operation"):
+        await attempted(built, insert)
+    slot = (
+        "INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at) "
+        "SELECT gen_random_uuid(), account, 9, 'open', 0, leased_at FROM stellar_attempts "
+        "WHERE NOT EXISTS (SELECT 1 FROM stellar_slots WHERE state = 'open')"
+    )
+    build = (
+        "UPDATE stellar_attempts SET state = 'built', tx_hash = 'x', unsigned_xdr = 'x', max_time = 1, revision = 1, "
+        "slot_id = (SELECT slot_id FROM stellar_slots WHERE state = 'open')"
+    )
+    with pytest.raises(IntegrityError, match="gets no operation"):
+        await attempted(leased, slot, build, "UPDATE stellar_items SET op = 0")
 
 
 async def test_one_open_slot_for_each_channel(leased: World) -> None:

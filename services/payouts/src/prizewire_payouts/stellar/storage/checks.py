@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.checks import Check, rows_of
 from prizewire_payouts.stellar.adapters.transactions import read_contents
 from prizewire_payouts.stellar.domain.model import STELLAR_DECIMALS, TxContents
+from prizewire_payouts.stellar.storage.rows import HOLDING_STATES
 
 _PAID_ELSEWHERE = text(
     "SELECT p.payout_id FROM stellar_payments p LEFT JOIN stellar_attempts a USING (attempt_id) "
@@ -34,6 +35,20 @@ _CONTRADICTED = text(
     "FROM stellar_contradictions c LEFT JOIN stellar_items i USING (attempt_id) LEFT JOIN stellar_payments p USING (provider_key) "
     "GROUP BY c.tx_hash ORDER BY c.found_at LIMIT 100"
 )
+_STRANDED = text(
+    "SELECT p.payout_id, a.attempt_id, a.state FROM stellar_payments p JOIN stellar_attempts a USING (attempt_id) "
+    "WHERE p.state = 'batched' AND a.state <> ALL(CAST(:holding AS text[])) ORDER BY p.payout_id LIMIT 100"
+)
+# maxTime does not change, and a login may write every other time of the row. As a number, since the column holds any.
+_OVERDUE = text(
+    "SELECT a.attempt_id, a.state, a.account, floor((extract(epoch FROM now()) - a.max_time) / 60) AS minutes, "
+    "array_agg(p.payout_id ORDER BY p.payout_id) FILTER (WHERE p.payout_id IS NOT NULL) AS payouts "
+    "FROM stellar_attempts a LEFT JOIN stellar_payments p ON p.attempt_id = a.attempt_id AND p.state = 'batched' "
+    "WHERE a.state IN ('built', 'exported', 'signed', 'sent', 'checking') "
+    "AND a.max_time < extract(epoch FROM now()) - :grace GROUP BY a.attempt_id ORDER BY a.attempt_id LIMIT 100"
+)
+OVERDUE_S = 15 * 60
+"""How long after its maxTime a transaction may be without an end, in seconds: some look-ups, and an outage of the nodes."""
 _REVIEW = text("SELECT account FROM stellar_attempts WHERE state = 'review' ORDER BY account")
 
 
@@ -92,7 +107,12 @@ async def _amounts(tx: AsyncConnection) -> list[str]:
 async def _payments(tx: AsyncConnection) -> list[str]:
     breaches = [f"payout {row[0]} is paid without a transaction" for row in await tx.execute(_PAID_ELSEWHERE)]
     unpaid = await tx.execute(_UNPAID_IN_SUCCESS)
-    return breaches + [f"payout {row[0]} stands in an applied transaction and is not paid" for row in unpaid]
+    breaches += [f"payout {row[0]} stands in an applied transaction and is not paid" for row in unpaid]
+    stranded = await tx.execute(_STRANDED, {"holding": HOLDING_STATES})
+    return breaches + [
+        f"payout {row.payout_id} waits in transaction {row.attempt_id}, which has ended as {row.state}"
+        for row in stranded
+    ]
 
 
 async def _slots(tx: AsyncConnection) -> list[str]:
@@ -111,11 +131,20 @@ async def _ends(tx: AsyncConnection) -> list[str]:
     ]
 
 
+async def _overdue(tx: AsyncConnection) -> list[str]:
+    return [
+        f"transaction {row.attempt_id} on channel {row.account} is {row.state} {row.minutes} minutes after its maxTime; its "
+        f"payouts: {', '.join(map(str, row.payouts)) if row.payouts else 'none'}"
+        for row in await tx.execute(_OVERDUE, {"grace": OVERDUE_S})
+    ]
+
+
 CHECKS = (
     Check("stellar_payments_match_transactions", _payments, count=rows_of("stellar_payments")),
     Check("stellar_amounts_as_asked", _amounts, count=rows_of("stellar_payments")),
     Check("stellar_payout_on_one_open_slot", _slots, count=rows_of("stellar_slots")),
     Check("stellar_ends_are_on_the_ledger", _ends, count=rows_of("stellar_attempts")),
+    Check("stellar_no_transaction_is_overdue", _overdue, count=rows_of("stellar_attempts")),
     Check("stellar_no_channel_in_quarantine", _quarantine, count=rows_of("stellar_attempts")),
 )
 """An empty list of breaches means that the invariant holds."""

@@ -176,6 +176,7 @@ class LeaseStorage(AttemptStorage):
             )
         slot = await open_slot(tx, self.execution, row, sequence=plan.built.sequence, now=now)
         revision = row.revision or 1
+        await tx.execute(_ITEMS, {"attempt": attempt.attempt_id, "keys": list(plan.items)})
         await move(
             tx,
             row,
@@ -191,7 +192,6 @@ class LeaseStorage(AttemptStorage):
             max_time=plan.built.max_time,
             due_at=now + timedelta(seconds=max(1, plan.built.max_time - int(now.timestamp()))),
         )
-        await tx.execute(_ITEMS, {"attempt": attempt.attempt_id, "keys": list(plan.items)})
         await tx.execute(_OFFERED, {"keys": list(plan.items)})
         by_key = {payment.provider_key: payment for payment in attempt.payments}
         event = self.execution.messages.signing_requested(
