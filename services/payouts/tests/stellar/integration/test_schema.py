@@ -215,9 +215,17 @@ STRAYING: dict[str, tuple[str, ...]] = {
         _LEASE_SLOT,
         f"UPDATE stellar_payments SET attempt_id = {_NEWEST} WHERE state = 'paid'",
     ),
+    "from the queue to an end in a transaction": (
+        (
+            "UPDATE stellar_payments SET state = 'no_effect', code = 'x', "
+            f"attempt_id = {_NEWEST} WHERE state = 'queued'"
+        ),
+    ),
     "from the queue into a transaction that is built": (
-        "UPDATE stellar_payments SET state = 'batched', attempt_id = (SELECT attempt_id FROM stellar_attempts) "
-        "WHERE state = 'queued'",
+        (
+            "UPDATE stellar_payments SET state = 'batched', attempt_id = (SELECT attempt_id FROM stellar_attempts) "
+            "WHERE state = 'queued'"
+        ),
     ),
 }
 
