@@ -90,6 +90,7 @@ def test_an_unknown_command_names_the_help(tmp_path: Path) -> None:
         (("publish", "{dir}/match.json", "--key", "{dir}/text.txt"), "holds no message key"),
         (("publish", "{dir}/match.json"), "--unsigned"),
         (("publish", "{dir}/half.json", "--unsigned"), "data/competition: it is missing"),
+        (("publish", "{dir}/half.json", "--unsigned"), "Nothing was sent."),
         (("publish", "{dir}/binary.yaml"), "no UTF-8 text"),
         (("publish", "{dir}/empty-list.json", "--unsigned"), "holds no event"),
         (("publish", "{dir}/empty.jsonl", "--unsigned"), "holds no event"),

@@ -9,6 +9,7 @@ import click
 
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import Home
 
 
@@ -36,7 +37,10 @@ def command(  # noqa: PLR0917 - click passes options by name
     else:
         given = game_server.key_of(key_file) if key_file and not unsigned else None
         now = datetime.now(UTC)
-        events = game_server.completed(game_server.load(file), path=file, source=source, now=now)
+        try:
+            events = game_server.completed(game_server.load(file), path=file, source=source, now=now)
+        except DevstackError as error:
+            raise DevstackError(f"{error} Nothing was sent.") from error
         messages = [
             game_server.message(event, key=None if unsigned else given or _local_key(home, event))
             for event in events
