@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import Mock
 
 import jwt
 import pytest
@@ -15,7 +16,11 @@ from click.testing import CliRunner
 
 from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE
 from prizewire_devstack.cli import main, restart, status
+from prizewire_devstack.cli.console import console
+from prizewire_devstack.cli.main import group
+from prizewire_devstack.cli.progress import LiveReporter
 from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.errors import StartError
 from prizewire_devstack.home import HOME_VARIABLE, Home
 from prizewire_devstack.routes import SERVICES
 
@@ -49,6 +54,20 @@ def test_commands_that_need_the_stack_say_how_to_start_it(tmp_path: Path) -> Non
         assert done.returncode == 2, arguments
         assert "prizewire up" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_failed_start_is_printed_at_once_and_only_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence is there before the parts are stopped; the command then ends with exit code 2 and adds nothing."""
+    error = StartError("payouts ended while it started.")
+    LiveReporter(console()).failed(error)
+    assert capsys.readouterr().err == "prizewire: payouts ended while it started.\n"
+    monkeypatch.setattr(group, "main", Mock(side_effect=error))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == ""
 
 
 def test_a_token_is_for_the_player_or_the_role_asked_for(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from prizewire_devstack.components.processes import ProcessSpec, Supervisor, end_recorded, run_to_end
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, end_recorded
 from prizewire_devstack.errors import StartError
 from prizewire_devstack.home import is_alive, record_of
 from prizewire_devstack.waiting import eventually_sync
@@ -53,10 +55,40 @@ def test_a_failed_start_shows_no_line_of_an_earlier_run(tmp_path: Path) -> None:
         with pytest.raises(StartError) as failed:
             supervisor.wait_until("part", lambda: False, deadline_s=60)
         assert str(failed.value).splitlines()[1:] == [words]
-        supervisor.stop_all()
         with pytest.raises(StartError) as failed:
-            run_to_end(spec(tmp_path, code), timeout_s=60)
+            supervisor.run_to_end(spec(tmp_path, code), timeout_s=60)
         assert str(failed.value).splitlines()[1:] == [words]
+        supervisor.stop_all()
+
+
+def test_a_stop_ends_a_command_that_runs_to_its_end(tmp_path: Path) -> None:
+    """Its caller does not wait any longer, the command is no part any more, and nothing starts after the supervisor closed."""
+    supervisor = Supervisor()
+    with ThreadPoolExecutor() as pool:
+        try:
+            done = pool.submit(supervisor.run_to_end, spec(tmp_path, SLEEP), timeout_s=600)
+            eventually_sync(lambda: log_says(tmp_path, "up"))
+            supervisor.close()
+            assert supervisor.is_running("part")
+        finally:
+            supervisor.stop_all()
+        with pytest.raises(StartError, match=f"failed with code -{signal.SIGTERM:d}"):
+            done.result(60)
+    assert supervisor.parts() == ()
+    assert supervisor.records() == {}
+    for start in (supervisor.start, partial(supervisor.run_to_end, timeout_s=60)):
+        with pytest.raises(StartError, match="the stack stops"):
+            start(spec(tmp_path, SLEEP, name="later"))
+    assert not (tmp_path / "later.log").exists()
+
+
+def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """It is killed where it ignores SIGTERM."""
+    supervisor = Supervisor()
+    with pytest.raises(StartError, match="took longer than"):
+        supervisor.run_to_end(spec(tmp_path, STUBBORN, stop_timeout_s=0.1), timeout_s=0.1)
+    assert supervisor.records().keys() <= {"reaper"}
+    supervisor.stop_all()
 
 
 def test_a_killed_part_starts_again_and_is_not_reported(tmp_path: Path) -> None:

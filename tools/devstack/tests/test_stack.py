@@ -4,14 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from prizewire_devstack.components.processes import answers_ok
-from prizewire_devstack.errors import AlreadyRunningError, DevstackError
+from prizewire_devstack.components.processes import ProcessSpec, answers_ok
+from prizewire_devstack.errors import AlreadyRunningError, DevstackError, StartError
 from prizewire_devstack.home import Home, is_alive
-from prizewire_devstack.stack import Stack, StackOptions
+from prizewire_devstack.stack import Stack, StackOptions, running
+from prizewire_devstack.stack.running import SilentReporter
 from prizewire_devstack.waiting import eventually_sync
 
 NO_SERVICES = StackOptions(services=())
@@ -61,9 +63,11 @@ def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
     """After kill -9 of the command its parts end, and the next start finds its data."""
     code = """
 import sys, time
+from dataclasses import replace
 from pathlib import Path
 from prizewire_devstack.home import Home
-from prizewire_devstack.stack import Stack, StackOptions
+from prizewire_devstack.stack import Stack, StackOptions, running
+from prizewire_devstack.stack.running import SilentReporter
 with Stack(home=Home(root=Path(sys.argv[1])), options=StackOptions(services=())):
     time.sleep(600)
 """
@@ -77,6 +81,53 @@ with Stack(home=Home(root=Path(sys.argv[1])), options=StackOptions(services=()))
     eventually_sync(lambda: not any(is_alive(one) for one in run.processes.values()), deadline_s=30)
     with Stack(home=home, options=NO_SERVICES) as stack:
         assert stack.chain.exists(stack.keyring.stellar().treasury.public_key)
+
+
+def test_a_part_that_ends_while_it_starts_cancels_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is printed while the others still run; no process starts then, and the servers are stopped last."""
+    code = {
+        ("rewards", "migrate"): "import pathlib, time; pathlib.Path('migrating').touch(); time.sleep(600)",
+        ("payouts", "serve"): "import pathlib, time\n"
+        "while not pathlib.Path('migrating').exists(): time.sleep(0.05)\n"
+        "raise SystemExit('ten is no amount')",
+    }
+    real = Stack._spec
+
+    def spec(stack: Stack, service: str, command: str) -> ProcessSpec:
+        argv = (sys.executable, "-c", code.get((service, command), ""))
+        return replace(real(stack, service, command), argv=argv)
+
+    monkeypatch.setattr(Stack, "_spec", spec)
+    monkeypatch.setattr(running, "_processors", lambda: 2)
+
+    class Printed(SilentReporter):
+        def failed(self, error: DevstackError) -> None:
+            seen.append((str(error), stack.supervisor.is_running("rewards-migrate")))
+            with pytest.raises(StartError, match="the stack stops"):
+                stack.supervisor.start(spec(stack, "payouts", "migrate"))
+
+    seen: list[tuple[str, bool]] = []
+    options = StackOptions(services=("payouts", "rewards"))
+    stack = Stack(home=Home(root=tmp_path / "state"), options=options, reporter=Printed())
+    running_at_stop: dict[str, set[str]] = {}
+    stop = stack.supervisor.stop
+
+    def watched(part: str) -> None:
+        parts = stack.supervisor.parts()
+        running_at_stop.setdefault(part, {name for name in parts if stack.supervisor.is_running(name)})
+        stop(part)
+
+    monkeypatch.setattr(stack.supervisor, "stop", watched)
+    with pytest.raises(StartError, match="payouts ended while it started") as failed, stack:
+        pass
+    assert seen == [(str(failed.value), True)]
+    assert str(failed.value).endswith("ten is no amount")
+    assert "rewards-migrate" in running_at_stop
+    assert running_at_stop["kafka"] <= running.SERVERS
+    assert running_at_stop["postgres"] == {"postgres"}
+    assert stack.supervisor.records() == {}
 
 
 def test_a_service_that_is_left_out_has_its_database(tmp_path: Path) -> None:

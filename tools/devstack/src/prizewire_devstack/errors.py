@@ -13,7 +13,12 @@ EXIT_CODE = 2
 
 
 class DevstackError(Exception):
-    """An anticipated failure; its text is one sentence for the person at the terminal."""
+    """An anticipated failure; its text is one sentence for the person at the terminal.
+
+    `printed` says whether it was printed already, before the command ends.
+    """
+
+    printed: bool = False
 
 
 class NotRunningError(DevstackError):

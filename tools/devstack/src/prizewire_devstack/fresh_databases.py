@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 import asyncpg
 
 from prizewire_devstack.components.kafka import KafkaLogin
-from prizewire_devstack.components.processes import ProcessSpec, run_to_end
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.stack.environment import Surroundings, migrate_environment, rails
 
@@ -128,13 +128,17 @@ def _migrate(service: str, urls: DatabaseUrls, *, keyring: Keyring, directory: P
         kafka=KafkaLogin(bootstrap_servers="127.0.0.1:1", username=service, password="unused"),  # noqa: S106 - unused
         http_port=1,
     )
-    run_to_end(
-        ProcessSpec(
-            name=f"{service}-migrate",
-            argv=(sys.executable, "-m", f"prizewire_{service}", "migrate"),
-            environment=environment,
-            log_file=directory / "logs" / f"{service}-migrate.log",
-            directory=directory,
-        ),
-        timeout_s=MIGRATION_TIMEOUT_S,
-    )
+    supervisor = Supervisor()
+    try:
+        supervisor.run_to_end(
+            ProcessSpec(
+                name=f"{service}-migrate",
+                argv=(sys.executable, "-m", f"prizewire_{service}", "migrate"),
+                environment=environment,
+                log_file=directory / "logs" / f"{service}-migrate.log",
+                directory=directory,
+            ),
+            timeout_s=MIGRATION_TIMEOUT_S,
+        )
+    finally:
+        supervisor.stop_all()

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from prizewire_devstack.cli.failures import print_failure
 from prizewire_devstack.errors import EXIT_CODE, DevstackError
 from prizewire_devstack.home import OWNER_ONLY_UMASK
 from prizewire_devstack.proxies import spare_loopback
@@ -85,7 +86,7 @@ def main() -> None:
     except DevstackError as error:
         if debug:
             raise
-        click.echo(f"prizewire: {error}", err=True)
+        print_failure(error)
         sys.exit(EXIT_CODE)
     except OSError as error:
         if debug:

@@ -8,6 +8,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from prizewire_devstack.cli.failures import print_failure
+from prizewire_devstack.errors import DevstackError
+
 
 class LiveReporter:
     """Shows one line for each part and keeps it up to date; plain lines where there is no terminal."""
@@ -27,6 +30,10 @@ class LiveReporter:
         self._show(part, "[green]✓[/]", f"ready ({seconds:.1f} s)")
         if self._live is None:
             self._console.print(f"{part}: ready ({seconds:.1f} s)", highlight=False)
+
+    def failed(self, error: DevstackError) -> None:
+        """A part failed: say why at once, since stopping the others takes a while."""
+        print_failure(error)
 
     def _show(self, part: str, sign: str, message: str) -> None:
         with self._lock:

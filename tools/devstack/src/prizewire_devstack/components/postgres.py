@@ -22,7 +22,7 @@ from urllib.parse import quote
 import psutil
 
 from prizewire_devstack.components import unprivileged
-from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment, run_to_end
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.errors import DevstackError, StartError
 from prizewire_devstack.home import write_private
 from prizewire_devstack.ports import LOOPBACK
@@ -212,7 +212,7 @@ class PostgresServer:
                 entry = self._account()
                 os.chown(building, entry[0], entry[1])
                 os.chown(password_file, entry[0], entry[1])
-            run_to_end(
+            self._supervisor.run_to_end(
                 ProcessSpec(
                     name="initdb",
                     argv=self._command(

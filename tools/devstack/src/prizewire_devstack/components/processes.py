@@ -148,10 +148,7 @@ class Supervisor:
             DiskFullError: its log file cannot be written.
         """
         with self._lock:
-            if self._closing:
-                raise StartError(
-                    f"{spec.name} was not started, since the stack stops: start the stack again."
-                )
+            self.require_open(spec.name)
             current = self._children.get(spec.name)
             if current is not None and current.process.poll() is None:
                 raise StartError(f"{spec.name} runs already: stop it first.")
@@ -245,19 +242,57 @@ class Supervisor:
             child.process.kill()
         self._reap(child)
 
-    def stop_all(self) -> None:
-        """Stop all running parts at once, then the reaper; no part can be started afterwards."""
+    def run_to_end(self, spec: ProcessSpec, *, timeout_s: float) -> None:
+        """Run a command to its end, its output appended to its log file. It is a part until then, so a stop ends it.
+
+        Raises:
+            StartError: it could not be started, failed, was stopped, or took longer than `timeout_s`; the message carries
+                the end of its log.
+        """
+        self.start(spec)
+        child = self._children[spec.name]
+        try:
+            code = child.process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise StartError(
+                f"{spec.name} took longer than {timeout_s:.0f} s; see {spec.log_file}."
+            ) from error
+        finally:
+            self.stop(spec.name)
+            self._reap(child)
+            del self._children[spec.name]
+        if code != 0:
+            raise StartError(
+                f"{spec.name} failed with code {code}; its log {spec.log_file} ends with:\n{child.log_tail()}"
+            )
+
+    def close(self) -> None:
+        """Let no part start from now on; running parts go on."""
         with self._lock:
             self._closing = True
+
+    def require_open(self, name: str) -> None:
+        """Check that the part `name` may start.
+
+        Raises:
+            StartError: the supervisor was closed.
+        """
+        if self._closing:
+            raise StartError(f"{name} was not started, since the stack stops: start the stack again.")
+
+    def stop_all(self) -> None:
+        """Stop all running parts at once, then the reaper; no part can be started afterwards."""
+        self.close()
         threads = [threading.Thread(target=self.stop, args=(name,)) for name in tuple(self._children)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        if self._reaper is not None and self._reaper.stdin is not None:
-            self._reaper.stdin.close()
-            self._reaper.wait()
-            self._reaper = None
+        with self._lock:
+            ended, self._reaper = self._reaper, None
+        if ended is not None and ended.stdin is not None:
+            ended.stdin.close()
+            ended.wait()
 
     def wait_until(
         self, name: str, ready: Callable[[], bool], *, deadline_s: float, limit_s: float = START_LIMIT_S
@@ -297,6 +332,8 @@ class Supervisor:
             self._send_to_reaper("-", child.process.pid)
 
     def _send_to_reaper(self, sign: str, pid: int) -> None:
+        if self._reaper is None and sign == "-":
+            return
         if self._reaper is None:
             self._reaper = subprocess.Popen(  # noqa: S603 - our own module, without a shell
                 (sys.executable, "-I", "-S", reaper.__file__),
@@ -309,34 +346,3 @@ class Supervisor:
         assert self._reaper.stdin is not None
         self._reaper.stdin.write(f"{sign}{pid}\n".encode())
         self._reaper.stdin.flush()
-
-
-def run_to_end(spec: ProcessSpec, *, timeout_s: float) -> None:
-    """Run a command to its end, its output appended to its log file.
-
-    Raises:
-        StartError: it failed or took longer than `timeout_s`; the message carries the end of its log.
-    """
-    spec.log_file.parent.mkdir(parents=True, exist_ok=True)
-    with spec.log_file.open("ab") as log:
-        begin = log.tell()
-        try:
-            done = subprocess.run(  # noqa: S603 - argv is our own, without a shell
-                spec.argv,
-                env=dict(spec.environment),
-                cwd=spec.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise StartError(
-                f"{spec.name} took longer than {timeout_s:.0f} s; see {spec.log_file}."
-            ) from error
-    if done.returncode != 0:
-        raise StartError(
-            f"{spec.name} failed with code {done.returncode}; its log {spec.log_file} ends with:\n"
-            f"{log_tail(spec.log_file, begin=begin)}"
-        )

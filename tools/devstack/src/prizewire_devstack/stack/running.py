@@ -25,9 +25,8 @@ from prizewire_devstack.components.processes import (
     Supervisor,
     answers_ok,
     end_recorded,
-    run_to_end,
 )
-from prizewire_devstack.errors import DiskFullError, StartError
+from prizewire_devstack.errors import DevstackError, DiskFullError, StartError
 from prizewire_devstack.home import OWNER_ONLY_UMASK, Home, RunRecord, record_of, repository_root
 from prizewire_devstack.ports import LOOPBACK, assign
 from prizewire_devstack.routes import SERVICES
@@ -36,6 +35,8 @@ from prizewire_devstack.stack.environment import local_environment, rails
 PORT_NAMES: Final = ("postgres", "kafka", "kafka-controller", "stellar", "gateway", *SERVICES)
 MIGRATE_TIMEOUT_S: Final = 120.0
 READY_DEADLINE_S: Final = 90.0
+SERVERS: Final = frozenset({"postgres", "kafka", "stellar"})
+"""The parts that other parts need until they have ended."""
 NEEDS_CHAIN: Final = frozenset({"payouts", "signer"})
 
 
@@ -48,6 +49,9 @@ class Reporter(Protocol):
     def ready(self, part: str, seconds: float) -> None:
         """`part` became ready after so many seconds."""
 
+    def failed(self, error: DevstackError) -> None:
+        """A part failed while it started; the parts that started are now stopped, which takes a while."""
+
 
 class SilentReporter:
     """Says nothing."""
@@ -56,6 +60,9 @@ class SilentReporter:
         """Ignore it."""
 
     def ready(self, part: str, seconds: float) -> None:
+        """Ignore it."""
+
+    def failed(self, error: DevstackError) -> None:
         """Ignore it."""
 
 
@@ -252,11 +259,19 @@ class Stack:
             try:
                 wait(futures.values(), return_when=FIRST_EXCEPTION)
                 _raise_first(futures)
-            except BaseException:
+            except BaseException as error:
                 # The threads of the other parts wait for processes: end the processes, so that the threads end.
-                self.supervisor.stop_all()
+                self.supervisor.close()
+                if isinstance(error, DevstackError):
+                    self._reporter.failed(error)
+                self._stop_parts()
                 raise
         self._publish(ready=True)
+
+    def _progress(self, part: str, message: str) -> None:
+        """Report what a part does next, unless the stack stops: its start then ends here."""
+        self.supervisor.require_open(part)
+        self._reporter.progress(part, message)
 
     def _timed(self, part: str, start: Callable[[], None]) -> None:
         began = time.monotonic()
@@ -264,35 +279,35 @@ class Stack:
         self._reporter.ready(part, time.monotonic() - began)
 
     def _start_postgres(self) -> None:
-        self._reporter.progress("postgres", "starting")
+        self._progress("postgres", "starting")
         self.postgres.start()
         for service in (*self.options.services, *self.options.left_out):
             passwords = self.keyring.role_passwords(service)
             self._databases[service] = self.postgres.ensure_service(service, passwords=passwords)
 
     def _start_kafka(self) -> None:
-        self._reporter.progress("kafka", "checking its jars")
+        self._progress("kafka", "checking its jars")
         self._classpath = kafka_jars.classpath(
-            progress=lambda done, of: self._reporter.progress("kafka", f"fetching its jars, {done} of {of}")
+            progress=lambda done, of: self._progress("kafka", f"fetching its jars, {done} of {of}")
         )
-        self._reporter.progress("kafka", "starting")
+        self._progress("kafka", "starting")
         self.kafka.start(self._classpath)
-        self._reporter.progress("kafka", "creating topics, principals and ACLs")
+        self._progress("kafka", "creating topics, principals and ACLs")
         self.kafka.provision()
 
     def _start_stellar(self) -> None:
-        self._reporter.progress("stellar", "starting")
+        self._progress("stellar", "starting")
         stellar.start(
             directory=self.home.root / "stellar",
             port=self.ports["stellar"],
             supervisor=self.supervisor,
             log_file=self.home.logs / "stellar.log",
         )
-        self._reporter.progress("stellar", "creating issuer, treasury and channels")
+        self._progress("stellar", "creating issuer, treasury and channels")
         stellar.set_up(self.chain, self.keyring.stellar())
 
     def _start_gateway(self) -> None:
-        self._reporter.progress("gateway", "starting")
+        self._progress("gateway", "starting")
         gateway.start(
             directory=self.home.root / "gateway",
             port=self.ports["gateway"],
@@ -307,14 +322,14 @@ class Stack:
         if importlib.util.find_spec(f"prizewire_{service}.__main__") is None:
             raise StartError(f"The service {service} is not installed: run `make clean demo` to install it.")
         parts["postgres"].result()
-        self._reporter.progress(service, "migrating its database")
+        self._progress(service, "migrating its database")
         migrations.submit(self._migrate, service).result()
-        self._reporter.progress(service, "waiting for Kafka" + (" and the chain" * (service in NEEDS_CHAIN)))
+        self._progress(service, "waiting for Kafka" + (" and the chain" * (service in NEEDS_CHAIN)))
         parts["kafka"].result()
         if service in NEEDS_CHAIN:
             parts["stellar"].result()
         began = time.monotonic()
-        self._reporter.progress(service, "starting")
+        self._progress(service, "starting")
         self.supervisor.start(self._spec(service, "serve"))
         self.wait_ready(service)
         self._reporter.ready(service, time.monotonic() - began)
@@ -325,7 +340,7 @@ class Stack:
         digest = _digest(self.root / "services" / service / "migrations", self.root / "assets.yaml")
         if marker.is_file() and marker.read_text() == digest:
             return
-        run_to_end(self._spec(service, "migrate"), timeout_s=MIGRATE_TIMEOUT_S)
+        self.supervisor.run_to_end(self._spec(service, "migrate"), timeout_s=MIGRATE_TIMEOUT_S)
         marker.parent.mkdir(exist_ok=True)
         marker.write_text(digest)
 
@@ -366,11 +381,15 @@ class Stack:
         )
 
     def _shut_down(self) -> None:
+        self._stop_parts()
+        self.home.run_file.unlink(missing_ok=True)
+
+    def _stop_parts(self) -> None:
         """Stop in an order in which each part can drain while the parts that it needs still run."""
-        self._stop_together(("gateway", *SERVICES))
+        self.supervisor.close()
+        self._stop_together(part for part in self.supervisor.parts() if part not in SERVERS)
         self._stop_together(("kafka", "stellar"))
         self.supervisor.stop_all()
-        self.home.run_file.unlink(missing_ok=True)
 
     def _stop_together(self, parts: Iterable[str]) -> None:
         with ThreadPoolExecutor(len(PORT_NAMES)) as pool:

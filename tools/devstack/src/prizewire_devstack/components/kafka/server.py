@@ -26,7 +26,7 @@ from prizewire_devstack import acl
 from prizewire_devstack.components.kafka.acls import ANY_ACL, Acl, binding, grants_to_acls
 from prizewire_devstack.components.kafka.login import MECHANISM, SCRAM_ITERATIONS, KafkaLogin, scram_salted
 from prizewire_devstack.components.kafka.properties import JVM_OPTIONS, server_properties
-from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment, run_to_end
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.home import write_private
 from prizewire_devstack.ports import LOOPBACK
 
@@ -222,7 +222,7 @@ class KafkaServer:
         shutil.rmtree(self.data_dir / "log", ignore_errors=True)
         salt, salted = scram_salted(self._passwords[acl.ADMIN])
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        run_to_end(
+        self._supervisor.run_to_end(
             self._spec(
                 "kafka-format",
                 classpath,
