@@ -41,7 +41,7 @@ class Member:
     def features(self) -> list[str]:
         """The packages of a service that is cut by feature; none where the layers stand directly in it."""
         packages = sorted(path.parent.name for path in self.source.glob("*/__init__.py"))
-        return [name for name in packages if name not in {*LAYERS, "checks"}]
+        return [name for name in packages if name not in {*LAYERS, "checks", "lineage"}]
 
 
 @dataclass(frozen=True)

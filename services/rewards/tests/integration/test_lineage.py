@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.settings import CampaignSettings, Caps
 from prizewire_rewards.lineage import lineage_of
 from services.rewards.tests.debts import lift_receivable
 from services.rewards.tests.money import entered, opened, top_up
@@ -278,6 +279,52 @@ async def test_a_round_of_a_campaign_that_is_not_active_names_its_state(
     assert next(step[3] for step in steps if step[1] == "round_state") == (
         f"round {first.round_id}: new → unfunded, waits for 30.00 USDC of its campaign, which {said}"
     )
+
+
+@pytest.mark.parametrize(
+    ("end", "ended"), [("release", "released"), ("reject", "rejected"), ("correction", None)]
+)
+async def test_a_held_prize_and_its_decision_are_steps(rig: Rig, end: str, ended: str | None) -> None:
+    """The held amount, the rule and what it waits for are shown; then who released or rejected it. A correction of a held
+    prize shows the amount that is held from then on.
+    """
+    capped = CampaignSettings(caps=Caps(per_player=7_000))
+    match = Match(await rig.campaign(funded=20_000, settings=capped), [("ann", "90.00"), ("bob", "10.00")])
+    await rig.settle(match)
+    reward = str(match.reward_id("ann"))
+    held = ("reward_held", reward, "prize of ann: 90.00 USDC held in the reserve of its round")
+    settled_at = rig.clock.now()
+    before = await steps_of(rig, match.correlation_id)
+    assert [step[:4] for step in before if step[1].startswith("reward_")] == [(settled_at, *held)]
+    assert await held_now(rig, match) == {
+        "state": "held",
+        "note": "cap_player",
+        "waits_for": "the release or rejection of 90.00 USDC of ann, held by the rule cap_player",
+    }
+    rig.clock.advance(timedelta(hours=1))
+    if ended is None:
+        await rig.feed(rig.settlements, *match.corrected([("ann", "85.00"), ("bob", "15.00")], at=2))
+        after = await steps_of(rig, match.correlation_id)
+        assert [(step[0], step[3]) for step in after if step[1].startswith("reward_")] == [
+            (rig.clock.now(), "prize of ann: 85.00 USDC held in the reserve of its round")
+        ]
+        return
+    await send(rig, f"/api/rewards/{reward}/{end}", {"reason": "looked at"}, by="olga", role="operator")
+    after = await steps_of(rig, match.correlation_id)
+    assert after[: len(before)] == before
+    assert [step[:4] for step in after[len(before) :] if step[1].startswith("reward_")] == [
+        (rig.clock.now(), f"reward_{ended}", reward, f"prize of ann: 90.00 USDC {ended} by olga: looked at")
+    ]
+    assert (await held_now(rig, match))["waits_for"] is None
+
+
+async def held_now(rig: Rig, match: Match) -> dict[str, str | None]:
+    """The present of the held prize of a match."""
+    async with rig.db.transaction() as tx:
+        steps = await lineage_of(tx, match.correlation_id, assets=ASSETS)
+    [held] = [step for step in steps if step.kind == "reward_held"]
+    said: dict[str, str | None] = held.detail["now"]
+    return said
 
 
 async def awaited(rig: Rig, match: Match) -> str | None:

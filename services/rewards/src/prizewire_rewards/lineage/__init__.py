@@ -1,4 +1,4 @@
-"""Rewards' steps of a correlation id: entries, top-ups, rounds and their corrections, transfers, debts, payout requests,
+"""Rewards' steps of a correlation id: entries, top-ups, rounds and their corrections, held prizes, transfers, debts, payout requests,
 state changes.
 
 Every step shows what happened at its time. The present state is in its detail under ``now``.
@@ -16,8 +16,8 @@ from prizewire_contracts.text import counted
 from prizewire_money import Amount, AssetRegistry
 from prizewire_rewards.campaigns.domain.model import CampaignState
 from prizewire_rewards.ledger.storage.accounts import group_id
+from prizewire_rewards.lineage.held import HELD, SERVICE, held_prize
 
-SERVICE = "rewards"
 ENTRIES_MAX = 5_000
 """The most entries of one kind. A round of a hundred thousand prizes is not shown prize by prize."""
 
@@ -400,6 +400,7 @@ _KINDS = (
     ("disownments", _DISOWNMENTS, _disownment),
     ("events of disowned rounds", _DISOWNED_EVENTS, _disowned_event),
     ("state changes", _STEPS, _step),
+    ("held prizes", HELD, held_prize),
     ("transfers", _TRANSFERS, _transfer),
     ("receivables", _RECEIVABLES, _receivable),
     ("steps of receivables", _OWED_LESS, _owed_less),
