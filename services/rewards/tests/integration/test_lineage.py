@@ -229,15 +229,18 @@ async def test_causes_come_before_effects_of_one_time(rig: Rig) -> None:
 
 async def test_a_round_that_waits_for_money_names_the_missing_amount(rig: Rig) -> None:
     """The step has the amount that the round waits for; the present and the campaign have what the pool lacks. Rounds before it
-    in the queue count.
+    in the queue count, and the round's own amount is named apart.
     """
     campaign = await rig.campaign(funded=1_000)
     first, second = Match(campaign, [("ann", "30.00")]), Match(campaign, [("bob", "25.00")])
     await rig.settle(first)
     await rig.settle(second)
     assert [await awaited(rig, match) for match in (first, second)] == [
-        "20.00 USDC that the pool of campaign cup lacks: fund the campaign",
-        "45.00 USDC that the pool of campaign cup lacks: fund the campaign",
+        "30.00 USDC; the pool of campaign cup lacks 20.00 USDC for it: fund the campaign",
+        (
+            "25.00 USDC; the pool of campaign cup lacks 45.00 USDC for it and the rounds before it in the queue: "
+            "fund the campaign"
+        ),
     ]
     steps = await steps_of(rig, second.correlation_id)
     assert [step[3] for step in steps if step[1] == "round_state"] == [
@@ -252,6 +255,20 @@ async def test_a_round_that_waits_for_money_names_the_missing_amount(rig: Rig) -
     async with rig.client("ada", "admin") as client:
         answer = (await client.get(f"/api/campaigns/{campaign}")).json()
     assert (answer["unfunded_rounds"], answer["missing"]) == (0, "0.00")
+
+
+async def test_a_corrected_round_waits_for_its_missing_part(rig: Rig) -> None:
+    """A booked round waits for what its correction lacks, and the lack of the queue is named apart."""
+    campaign = await rig.campaign(funded=5_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    booked, waiting = Match(campaign, [("ann", "50.00")]), Match(campaign, [("cam", "30.00")])
+    await rig.settle(booked)
+    await rig.settle(waiting)
+    await rig.feed(rig.settlements, *booked.corrected([("bob", "20.00"), ("ann", "30.00")], at=2))
+    assert await awaited(rig, booked) == (
+        "20.00 USDC; the pool of campaign cup lacks 50.00 USDC for it and the rounds before it in the queue: "
+        "fund the campaign"
+    )
 
 
 @pytest.mark.parametrize(("state", "said"), [("draft", "is a draft"), ("paused", "is paused")])
@@ -269,7 +286,8 @@ async def test_a_round_of_a_campaign_that_is_not_active_names_its_state(
     await rig.settle(second)
     assert await awaited(rig, first) == f"campaign cup, which {said}: set it active"
     assert await awaited(rig, second) == (
-        f"5.00 USDC that the pool of campaign cup lacks, and the campaign {said}: fund the campaign and set it active"
+        "25.00 USDC; the pool of campaign cup lacks 5.00 USDC for it and the rounds before it in the queue, and the campaign "
+        f"{said}: fund the campaign and set it active"
     )
     await rig.change(campaign, "active")
     assert await awaited(rig, first) == "its turn in the queue of campaign cup"

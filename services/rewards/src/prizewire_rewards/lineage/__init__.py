@@ -104,8 +104,10 @@ def _awaited(row: Row[Any], assets: AssetRegistry) -> str:
     """What a round in the queue of its campaign waits for. A round waits behind all rounds that are before it."""
     name, stopped = row.campaign_name, _STOPPED.get(row.campaign_state)
     if row.missing > 0:
-        missing = _wire(row, int(row.missing), assets)
-        lack = f"{missing} {row.asset} that the pool of campaign {name} lacks"
+        own, missing = _wire(row, row.wanted, assets), _wire(row, int(row.missing), assets)
+        lack = f"{own} {row.asset}; the pool of campaign {name} lacks {missing} {row.asset} for it"
+        if row.others_before:
+            lack += " and the rounds before it in the queue"
         if stopped:
             return f"{lack}, and the campaign {stopped}: fund the campaign and set it active"
         return f"{lack}: fund the campaign"
@@ -324,7 +326,8 @@ def _disowned_event(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEnt
 
 _ROUNDS = text(
     "SELECT r.*, (SELECT min(o.settlement_version) FROM corrections o WHERE o.round_id = r.id) AS corrected_first, "
-    "c.name AS campaign_name, c.state AS campaign_state, "
+    "c.name AS campaign_name, c.state AS campaign_state, CASE r.state WHEN 'unfunded' THEN r.gross ELSE r.short END AS wanted, "
+    "EXISTS (SELECT 1 FROM rounds b WHERE b.campaign = r.campaign AND b.queue_position < r.queue_position) AS others_before, "
     "CASE WHEN r.queue_position IS NOT NULL THEN (SELECT sum(CASE q.state WHEN 'unfunded' THEN q.gross ELSE q.short END) "
     "FROM rounds q WHERE q.campaign = r.campaign AND q.queue_position <= r.queue_position) "
     "- coalesce(a.balance, 0) END AS missing "
