@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import httpx
@@ -58,8 +58,9 @@ async def things(
     code: Annotated[str | None, QueryParameter(pattern="^[!-~]+$", max_length=3)] = None,
     place: Annotated[int | None, QueryParameter(ge=1)] = None,
     thing: Annotated[UUID | None, QueryParameter()] = None,
+    side: Annotated[Literal["held"] | None, QueryParameter(name="part")] = None,
 ) -> None:
-    del asset, wanted, code, place, thing
+    del asset, wanted, code, place, thing, side
 
 
 @pytest.fixture
@@ -125,6 +126,7 @@ async def test_a_body_that_does_not_fit(
     [
         ("", "asset", "this query parameter is required"),
         ("?asset=EUR&state=DONE", "state", "'DONE' is none of its values, which are: open, ended"),
+        ("?asset=EUR&part=helt", "part", "'helt' is none of its values, which are: held"),
         ("?asset=EUR&code=%C3%A9", "code", "it must have visible ASCII characters only, without a space"),
         ("?asset=EUR&code=abcd", "code", "it must have at most 3 characters"),
         ("?asset=EUR&place=0", "place", "it must be 1 or more"),

@@ -114,6 +114,25 @@ async def test_a_wrong_funding_is_refused(rig: Rig, body: dict[str, object], sta
     assert await rig.balance(Kind.POOL, campaign) == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"low_water": "fifty"}, "low_water"),
+        ({"caps": {"per_player_day": "fifty"}}, "caps.per_player_day"),
+        ({"risk": {"kyc_above": "fifty"}}, "risk.kyc_above"),
+    ],
+)
+async def test_a_refused_amount_is_named(rig: Rig, settings: dict[str, object], field: str) -> None:
+    """The refusal names the member whose text is no amount."""
+    body = {"name": "cup", "asset": "USDC", "delivery": "wallet", **settings}
+    async with rig.client("boss", "admin") as admin:
+        answer = await admin.post("/api/campaigns", json=body, headers=key())
+    message = "'fifty' is no amount: a decimal number such as 12.50"
+    assert (answer.status_code, answer.json()["code"]) == (400, "amount_malformed")
+    assert answer.json()["errors"] == [{"field": field, "message": message}]
+    assert answer.json()["detail"] == f"{field}: {message}"
+
+
 async def test_a_campaign_that_pays_out_needs_a_redeemable_asset(rig: Rig) -> None:
     """Season points can be neither delivered directly nor claimed."""
     async with rig.client("boss", "admin") as admin:

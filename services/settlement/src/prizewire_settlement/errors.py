@@ -56,11 +56,8 @@ class RuleInvalid(SettlementError):
     """A rule that cannot be followed. ``field`` is the place in the rule, such as ``template.table``."""
 
     def __init__(self, code: str, *, field: str, detail: str) -> None:
-        super().__init__(code, detail)
+        super().__init__(code, f"{field}: {detail}")
         self.field = field
-
-    def __str__(self) -> str:
-        return f"{self.code} at {self.field}: {self.detail}"
 
     @property
     def members(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ import re
 from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 from litestar import Request
 from litestar.exceptions import ValidationException
@@ -56,12 +56,8 @@ def _said(item: dict[str, Any], handler: HTTPRouteHandler | None) -> dict[str, s
     if parameter is None or "source" not in item:
         return {"field": key or _BODY, "message": message}
     if message.startswith(_NO_MEMBER_OF):
-        values = [
-            str(one.value)
-            for kind in (parameter.annotation, *(inner.annotation for inner in parameter.inner_types))
-            if isinstance(kind, type) and issubclass(kind, Enum)
-            for one in kind
-        ]
+        kinds = (parameter.annotation, *(inner.annotation for inner in parameter.inner_types))
+        values = [value for kind in kinds for value in _values_of(kind)]
         value = message.removeprefix(_NO_MEMBER_OF)
         message = f"{value} is none of its values, which are: {', '.join(values)}" if values else message
     elif message.startswith(_WRONG_FORM):
@@ -71,6 +67,13 @@ def _said(item: dict[str, Any], handler: HTTPRouteHandler | None) -> dict[str, s
     definition = parameter.kwarg_definition
     named = definition.name if isinstance(definition, ParameterKwarg) else None
     return {"field": named or key, "message": message}
+
+
+def _values_of(kind: Any) -> list[str]:
+    """The values of an enumeration or of a `Literal`; none of any other type."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(one.value) for one in kind]
+    return [str(one) for one in get_args(kind)] if get_origin(kind) is Literal else []
 
 
 def _in_plain_words(items: list[Any], members: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

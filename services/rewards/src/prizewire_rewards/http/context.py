@@ -33,17 +33,17 @@ class Amounts:
             raise Problem(status=status, code="asset_unknown", detail=self.assets.refusal_of(code))
         return asset
 
-    def parse(self, code: str, amount: str) -> Amount:
-        """An amount of the asset ``code``.
+    def parse(self, code: str, amount: str, *, field: str = "amount") -> Amount:
+        """An amount of the asset ``code``. ``field`` is the member of the request that has the text.
 
         Raises:
             Problem: as ``asset`` and ``minor``.
         """
         asset = self.asset(code)
-        return Amount(asset, self.minor(asset, amount))
+        return Amount(asset, self.minor(asset, amount, field=field))
 
-    def minor(self, asset: Asset, amount: str) -> int:
-        """Minor units of a decimal text.
+    def minor(self, asset: Asset, amount: str, *, field: str) -> int:
+        """Minor units of a decimal text. ``field`` is the member of the request that has the text.
 
         Raises:
             Problem: with one of ``AMOUNT_CODES``: 400 where the text is no amount, 422 where the asset does not allow it.
@@ -51,7 +51,8 @@ class Amounts:
         try:
             return Amount.parse(asset, amount).minor
         except InvalidAmount as error:
-            raise STATUSES.refuse(error.code, str(error)) from None
+            errors = [{"field": field, "message": str(error)}]
+            raise STATUSES.refuse(error.code, f"{field}: {error}", errors=errors) from None
 
     def text(self, asset: str, minor: int) -> str:
         """The decimal text of minor units."""

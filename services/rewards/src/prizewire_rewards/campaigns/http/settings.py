@@ -31,8 +31,8 @@ def settings_of(amounts: Amounts, body: SettingsBody, *, asset: Asset) -> Campai
         Problem: 422 ``settings_invalid``, or the code of an amount that cannot be read.
     """
 
-    def minor(amount: str | None) -> int | None:
-        return None if amount is None else amounts.minor(asset, amount)
+    def minor(amount: str | None, *, field: str) -> int | None:
+        return None if amount is None else amounts.minor(asset, amount, field=field)
 
     risk = body.risk
     velocity = None
@@ -40,8 +40,8 @@ def settings_of(amounts: Amounts, body: SettingsBody, *, asset: Asset) -> Campai
         velocity = Velocity(count=risk.velocity.count, window_s=risk.velocity.window_s)
     try:
         return CampaignSettings(
-            low_water=minor(body.low_water),
-            caps=Caps(**{name: minor(getattr(body.caps, name)) for name in _CAPS}),
+            low_water=minor(body.low_water, field="low_water"),
+            caps=Caps(**{name: minor(getattr(body.caps, name), field=f"caps.{name}") for name in _CAPS}),
             claim=ClaimSettings(
                 expires_s=body.claim.expires_s,
                 review_deadline_s=body.claim.review_deadline_s,
@@ -49,10 +49,10 @@ def settings_of(amounts: Amounts, body: SettingsBody, *, asset: Asset) -> Campai
             ),
             risk=RiskThresholds(
                 velocity=velocity,
-                amount=minor(risk.amount),
+                amount=minor(risk.amount, field="risk.amount"),
                 new_account_s=risk.new_account_s,
                 collusion_winners=risk.collusion_winners,
-                kyc_above=minor(risk.kyc_above),
+                kyc_above=minor(risk.kyc_above, field="risk.kyc_above"),
             ),
         )
     except InvalidRequest as error:

@@ -63,13 +63,17 @@ class WithdrawalController(Controller):
     ) -> WithdrawalAnswer:
         """Replaces the earlier settings for this asset. A due withdrawal passes the checks of every payout request."""
         known = context.amounts.asset(asset, status=404)
+
+        def minor(text: str | None, *, field: str) -> int | None:
+            return None if text is None else context.amounts.minor(known, text, field=field)
+
         command = SetWithdrawal(
             player=request.user.player,
             asset=known.code,
-            threshold=None if data.threshold is None else context.amounts.minor(known, data.threshold),
+            threshold=minor(data.threshold, field="threshold"),
             schedule=None if data.schedule is None else Schedule(data.schedule),
             hour_utc=data.hour_utc,
-            minimum=0 if data.minimum is None else context.amounts.minor(known, data.minimum),
+            minimum=minor(data.minimum, field="minimum") or 0,
             method_id=data.method_id,
         )
 

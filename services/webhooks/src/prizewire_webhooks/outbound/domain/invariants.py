@@ -6,7 +6,7 @@ from enum import StrEnum
 class Invariant(StrEnum):
     """Each is checked on its own over HTTP."""
 
-    EVERY_MATCH_HAS_ITS_DELIVERY = "every_match_has_its_delivery"
+    EVERY_EVENT_HAS_ITS_DELIVERIES = "every_event_has_its_deliveries"
     """Every event has exactly one delivery for each subscription to its type at the time of its processing, and no other."""
     DELIVERED_ONCE = "delivered_once"
     """A delivered delivery has exactly one successful attempt, any other has none."""

@@ -71,7 +71,7 @@ def _broken(machine: str, table: str, key: str) -> str:
 
 
 _QUERIES: Mapping[Invariant, Sequence[str]] = {
-    Invariant.EVERY_MATCH_HAS_ITS_DELIVERY: [_MISSING, _UNWANTED],
+    Invariant.EVERY_EVENT_HAS_ITS_DELIVERIES: [_MISSING, _UNWANTED],
     Invariant.DELIVERED_ONCE: [_NOT_ONCE],
     Invariant.DELIVERIES_ARE_VERIFIED: [_UNVERIFIED],
     Invariant.LANES_IN_ORDER: [_OVERTAKEN],
