@@ -15,6 +15,7 @@ from prizewire_contracts.decode import decode
 from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore, verify_raw
 from prizewire_devstack import acl, game_server
+from prizewire_devstack.cli.publish import where_to_look
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import GAME_SERVER, Keyring
 from prizewire_devstack.errors import DevstackError
@@ -45,6 +46,22 @@ def test_a_changed_result_breaks_the_signature(key: MessageKey) -> None:
     raw["data"]["results"][0]["player"] = "mallory"
     with pytest.raises(NotTrusted, match="signature_invalid"):
         verify_raw(topic=topics.MATCHES.name, raw=raw, public_key=key.public_key)
+
+
+def test_publish_says_how_to_follow_each_match_and_player(key: MessageKey) -> None:
+    """A match with two events has one line. Raw bytes have none."""
+    now = datetime.now(UTC)
+    documents = (
+        {"match_id": "cup-1"},
+        {"match_id": "cup-1"},
+        {"type": "prizewire.player.updated.v1", "data": {"player": "ann/1"}},
+    )
+    messages = [game_server.message(game_server.complete(one, now=now), key=key) for one in documents]
+    raw = game_server.SourceMessage(key=b"raw", value=b"{", correlation_id=None)
+    assert where_to_look([*messages, raw]) == [
+        f"Follow match cup-1 with: prizewire trace {game_server.local_correlation_id('cup-1')}",
+        "Facts of player ann/1: GET /api/players/ann%2F1",
+    ]
 
 
 def test_the_key_is_the_correlation_id_that_settlement_derives(key: MessageKey) -> None:

@@ -16,6 +16,7 @@ from prizewire_devstack.api import Api, ApiError, SilentError
 from prizewire_devstack.cli import stuck as stuck_command
 from prizewire_devstack.cli import trace as trace_command
 from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.game_server import local_correlation_id
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.tracing import services_named, trace
 
@@ -200,6 +201,28 @@ def test_a_frozen_service_does_not_hide_the_others(
     assert "rewards does not answer" in err
     with pytest.raises(DevstackError, match="None of settlement, rewards, payouts, webhooks"):
         run(monkeypatch, Lineages(frozen=SERVICES_WITH_API), *command)
+
+
+class OneMatch(Lineages):
+    """Services that know a single correlation id: that of a match of the local game server."""
+
+    def get(self, path: str) -> dict[str, Any]:
+        self.known = path.endswith(local_correlation_id("cup-1"))
+        return super().get(path)
+
+
+def test_a_match_is_found_by_its_own_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trace names the correlation id of the match."""
+    code, out, err = run(monkeypatch, OneMatch(), "trace", "cup-1")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Match cup-1 has the correlation id {local_correlation_id('cup-1')}.\n")
+
+
+def test_an_id_that_is_neither_match_nor_correlation_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says as what the id was looked for."""
+    code, out, err = run(monkeypatch, OneMatch(), "trace", "cup-2")
+    assert (code, out) == (1, "")
+    assert "knows the id cup-2, as a correlation id or as a match of the local game server" in err
 
 
 def test_one_service_that_is_asked_alone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

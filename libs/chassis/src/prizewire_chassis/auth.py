@@ -20,6 +20,15 @@ OWN_PROOF: Final[Mapping[str, Any]] = {"exclude_from_auth": True}
 _LEEWAY_S = 30
 _HS256 = "HS256"
 _KID_CHARS_MAX = 200
+_TOKEN_ERRORS: Final[Mapping[type[Exception], str]] = {
+    jwt.ExpiredSignatureError: "it has expired",
+    jwt.InvalidSignatureError: "its signature is not that of its key",
+    jwt.InvalidAudienceError: "its audience (aud) is not this service's",
+    jwt.InvalidIssuerError: "its issuer (iss) is not this service's",
+    jwt.exceptions.InvalidSubjectError: "its subject (sub) is no text",
+    jwt.DecodeError: "it cannot be read as a JWT, which has three Base64url parts with dots between ({error})",
+}
+"""Sentences for the errors of PyJWT; a subclass stands before its class."""
 
 
 class Role(StrEnum):
@@ -88,7 +97,7 @@ class TokenReader:
             roles = _roles(claims.get("roles", []))
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Problem(
-                status=401, code="token_invalid", detail=f"the token was refused: {error}"
+                status=401, code="token_invalid", detail=f"the token was refused: {_plain(error)}"
             ) from None
         except TokenKeysUnavailable:
             detail = "the public keys of access tokens cannot be fetched now; try again later"
@@ -110,6 +119,14 @@ class TokenReader:
         if not found.is_valid_at(time.time()):
             raise ValueError("its key is not valid at this time")
         return found.key, found.algorithm
+
+
+def _plain(error: Exception) -> str:
+    """What is wrong with a token, as a sentence about it."""
+    for kind, sentence in _TOKEN_ERRORS.items():
+        if isinstance(error, kind):
+            return sentence.format(error=error)
+    return str(error)
 
 
 def _roles(claim: Any) -> frozenset[Role]:

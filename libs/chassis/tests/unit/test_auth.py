@@ -109,6 +109,24 @@ async def test_a_good_token_names_its_caller(made):
 
 
 @pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (lambda: token(exp=ago(1)), "it has expired"),
+        (lambda: tampered(token()), "its signature is not that of its key"),
+        (lambda: token(aud="other"), "its audience (aud) is not this service's"),
+        (lambda: token(iss="other"), "its issuer (iss) is not this service's"),
+        (lambda: token(sub=7), "its subject (sub) is no text"),
+        (lambda: "nonsense", "it cannot be read as a JWT, which has three Base64url parts with dots between"),
+    ],
+)
+async def test_the_refusal_of_a_token_is_in_plain_words(made, sentence: str):
+    """The detail says what is wrong with the token."""
+    with pytest.raises(Problem) as problem:
+        await reader().read(made())
+    assert problem.value.detail.startswith(f"the token was refused: {sentence}")
+
+
+@pytest.mark.parametrize(
     "made",
     [
         lambda: token(exp=ago(1)),

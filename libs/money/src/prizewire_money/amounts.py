@@ -61,7 +61,9 @@ class Amount:
             raise InvalidAmount("amount_not_a_string", f"an amount is a string, not {type(text).__name__}")
         found = _NUMBER.fullmatch(text)
         if found is None:
-            raise InvalidAmount("amount_malformed", f"{text[:_DIGITS_MAX]!r} is no amount: a decimal number such as 12.50")
+            raise InvalidAmount(
+                "amount_malformed", f"{text[:_DIGITS_MAX]!r} is no amount: a decimal number such as 12.50"
+            )
         sign, whole, fraction = found[1], found[2], found[3] or ""
         if len(fraction) > asset.decimals:
             raise InvalidAmount(

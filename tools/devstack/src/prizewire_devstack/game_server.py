@@ -47,11 +47,12 @@ HEADERS: Final[list[tuple[str, str | bytes | None]]] = [("content-type", CONTENT
 
 @dataclass(frozen=True, kw_only=True)
 class SourceMessage:
-    """A message for a topic. `correlation_id` is None where the bytes name no match."""
+    """A message for a topic. `correlation_id` and `match_id` are None where the bytes name no match."""
 
     key: bytes
     value: bytes
     correlation_id: str | None
+    match_id: str | None = None
     topic: topics.Topic = topics.MATCHES
 
     @property
@@ -204,6 +205,11 @@ def _unsignable(error: NotCanonical) -> DevstackError:
     )
 
 
+def local_correlation_id(match_id: str) -> str:
+    """The correlation id that settlement derives for a match of the local game server."""
+    return str(match_correlation_id(source=SOURCE, match_id=match_id))
+
+
 def correlation_of(event: Mapping[str, Any]) -> str:
     """The correlation id of an event's match: its own, else the one that settlement derives."""
     given = event.get("correlationid")
@@ -228,7 +234,12 @@ def message(event: dict[str, Any], *, key: MessageKey | None) -> SourceMessage:
             key=str(event["subject"]).encode(), value=value, correlation_id=None, topic=topic
         )
     correlation_id = correlation_of(event)
-    return SourceMessage(key=correlation_id.encode(), value=value, correlation_id=correlation_id)
+    return SourceMessage(
+        key=correlation_id.encode(),
+        value=value,
+        correlation_id=correlation_id,
+        match_id=str(event["subject"]),
+    )
 
 
 def local_key(home: Home, principal: str = GAME_SERVER) -> MessageKey:

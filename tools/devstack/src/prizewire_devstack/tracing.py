@@ -61,6 +61,11 @@ class Lineage:
     stuck: tuple[dict[str, Any], ...]
     silent: tuple[str, ...]
 
+    @property
+    def is_known(self) -> bool:
+        """Whether a service that answered has a step or a stuck event of the correlation id."""
+        return bool(self.steps or self.stuck)
+
 
 def ask_each(services: Sequence[str], ask: Callable[[str], T], *, silent: list[str]) -> dict[str, T]:
     """Ask services concurrently; services that do not answer are added to `silent`, and the others are returned.

@@ -92,7 +92,7 @@ def _round(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
             "waits_for": None if row.missing is None else _awaited(row, assets),
         },
     }
-    summary = f"round of {row.match_id}: {detail['gross']} {row.asset} gross, {detail['net']} {row.asset} for its players"
+    summary = f"round of {row.match_id}: {detail['gross']} {row.asset} gross, {detail['net']} {row.asset} net of fees"
     yield LineageEntry(row.settled_at, SERVICE, "round", str(row.id), summary, detail)
 
 
@@ -117,7 +117,8 @@ def _awaited(row: Row[Any], assets: AssetRegistry) -> str:
 
 
 def _step(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
-    summary = f"{row.machine} {row.subject}: {row.from_state or 'new'} → {row.to_state}"
+    of_player = "" if row.claim_player is None else f" of {row.claim_player}"
+    summary = f"{row.machine} {row.subject}{of_player}: {row.from_state or 'new'} → {row.to_state}"
     if row.unfunded_gross is not None:
         summary += f", waits for {_wire(row, row.unfunded_gross, assets)} {row.asset} of its campaign"
         if stopped := _STOPPED.get(row.campaign_state):
@@ -336,8 +337,9 @@ _ROUNDS = text(
 )
 _STEPS = text(
     "SELECT t.*, w.gross AS unfunded_gross, w.asset, (SELECT c.to_state FROM transitions c WHERE c.subject = w.campaign "
-    "AND c.id < t.id ORDER BY c.id DESC LIMIT 1) AS campaign_state FROM transitions t LEFT JOIN rounds w ON w.id = t.subject "
-    "AND t.machine = 'round' AND t.to_state = 'unfunded' WHERE t.subject IN ("
+    "AND c.id < t.id ORDER BY c.id DESC LIMIT 1) AS campaign_state, m.player AS claim_player FROM transitions t "
+    "LEFT JOIN rounds w ON w.id = t.subject AND t.machine = 'round' AND t.to_state = 'unfunded' "
+    "LEFT JOIN claims m ON m.reward_id = t.subject AND t.machine = 'claim' WHERE t.subject IN ("
     "SELECT id FROM rounds WHERE correlation_id = :id UNION SELECT id FROM payouts WHERE correlation_id = :id "
     "UNION SELECT c.reward_id FROM rounds r JOIN claims c ON c.round_id = r.id WHERE r.correlation_id = :id "
     "UNION SELECT id FROM entries WHERE correlation_id = :id) "

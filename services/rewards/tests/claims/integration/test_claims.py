@@ -614,7 +614,7 @@ async def test_the_lineage_of_a_match_has_its_claims(rig: Rig) -> None:
         for step in steps
         if step.kind == "claim_state" and step.id == str(match.reward_id("ann"))
     ]
-    claim = f"claim {match.reward_id('ann')}"
+    claim = f"claim {match.reward_id('ann')} of ann"
     assert summaries == [f"{claim}: new → open", f"{claim}: open → held"]
 
 

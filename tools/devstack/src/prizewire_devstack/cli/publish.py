@@ -1,16 +1,21 @@
 """`prizewire publish`: report match results as a game server does, or facts of players as an identity source does."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
+from prizewire_contracts import topics
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
 from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.game_server import SourceMessage
 from prizewire_devstack.home import Home
+from prizewire_devstack.texts import printable
 
 
 @click.command(name="publish")
@@ -49,14 +54,24 @@ def command(  # noqa: PLR0917 - click passes options by name
         own = [one for one in messages if one.principal == principal]
         if own:
             game_server.send(login, own)
-    correlation_ids = list(dict.fromkeys(one.correlation_id for one in messages if one.correlation_id))
     if as_json:
+        correlation_ids = list(dict.fromkeys(one.correlation_id for one in messages if one.correlation_id))
         click.echo(json.dumps({"sent": len(messages), "correlation_ids": correlation_ids}))
         return
     click.echo(f"Sent {len(messages)} message{'s' if len(messages) != 1 else ''}.")
-    for correlation_id in correlation_ids:
-        click.echo(f"Follow it with: prizewire trace {correlation_id}")
+    for line in where_to_look(messages):
+        click.echo(line)
     click.echo("`prizewire stuck list` shows the events that were refused, with their reasons.")
+
+
+def where_to_look(messages: Sequence[SourceMessage]) -> list[str]:
+    """A line for each match and each player of the messages: how to see what their events did."""
+    matches = {one.correlation_id: one.match_id for one in messages if one.correlation_id}
+    players = dict.fromkeys(one.key.decode() for one in messages if one.topic is topics.PLAYERS)
+    return [
+        *(f"Follow match {printable(name or '')} with: prizewire trace {of}" for of, name in matches.items()),
+        *(f"Facts of player {printable(one)}: GET /api/players/{quote(one, safe='')}" for one in players),
+    ]
 
 
 def _local_key(home: Home, event: dict[str, Any]) -> MessageKey:
