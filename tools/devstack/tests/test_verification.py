@@ -293,6 +293,26 @@ def test_a_service_that_freezes_while_it_is_compared_is_named(
     assert found["left_out"] == list(COMPARISONS)[1:]
 
 
+def test_a_service_that_fails_while_it_is_compared_hides_nothing(
+    run: Any, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison is a breach, and the others are made."""
+    original = installation.answer
+
+    def failing(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/rewards/rounds/booked":
+            return httpx.Response(500, json={"code": "internal_error", "detail": "the service failed"})
+        return original(request)
+
+    monkeypatch.setattr(installation, "answer", failing)
+    code, said = run()
+    assert code == 1
+    assert "settlement and rewards: rounds_were_settled: not compared, since" in said
+    found = json.loads(run("--json")[1])
+    assert [one["invariant"] for one in found["checks"] if not one["ok"]] == ["rounds_were_settled"]
+    assert {one["invariant"] for one in found["checks"]} >= COMPARISONS.keys()
+
+
 def test_an_installation_that_hangs_as_a_whole_is_an_error(run: Any, installation: Installation) -> None:
     """No service has an answer."""
     installation.frozen.update(SERVICES_WITH_API)

@@ -92,6 +92,32 @@ async def test_checks_may_take_longer_than_other_transactions(urls, db, make_stu
     assert answer.json()["checks"][0] == {"name": "long", "ok": True, "breaches": [], "looked_at": None}
 
 
+async def test_a_check_that_fails_hides_no_other(db, make_stuck, spec, outbox, clock):
+    """It is a breach itself, and the checks after it are answered."""
+
+    async def reads_a_bad_row(tx):
+        raise ValueError("'weird' is not a valid AttemptState")
+
+    async def holds(tx):
+        return []
+
+    about = service_controller(
+        service="payouts", db=db, stuck=make_stuck(spec), lineage=_no_lineage,
+        checks=[Check("bad", reads_a_bad_row), Check("good", holds)],
+        audit=Audit(service="payouts", outbox=outbox, clock=clock),
+    )  # fmt: skip
+    app = build_app(service="payouts", controllers=[about], health=Health(), tokens=token_reader())
+    transport = httpx.ASGITransport(app=Documented(app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:
+        answer = await opened.get(f"{ROOT}/checks", headers=auth("operator"))
+    assert answer.status_code == 200, answer.text
+    bad, good, *_ = answer.json()["checks"]
+    assert (bad["name"], bad["ok"], good["name"], good["ok"]) == ("bad", False, "good", True)
+    assert bad["breaches"] == [
+        "the check could not be run (ValueError): a row may be unreadable; see the service's log"
+    ]
+
+
 async def test_a_replay_is_audited(client, db, processor, handler, spec, outbox):
     """The person who replayed a stuck event is in the audit chain and at the event; the list does not show it any more."""
     event = held(outbox, uuid4(), 1)

@@ -76,6 +76,7 @@ async def change_rows(rig: Rig, *statements: str) -> None:
         "topup_reversals",
         "receivables",
         "money_in",
+        "transitions",
     )
     off = [f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in tables]
     await as_owner(rig, *off, *statements)
@@ -119,6 +120,11 @@ BREAKS = [
     ),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE payouts SET state = 'failed'"),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE entries SET state = 'earned'"),
+    (
+        Invariant.TRANSITIONS_UNBROKEN,
+        "DELETE FROM transitions WHERE from_state = '' AND machine = 'campaign'",
+    ),
+    (Invariant.TRANSITIONS_UNBROKEN, "UPDATE transitions SET to_state = 'ended' WHERE to_state = 'draft'"),
     (Invariant.ONE_PAYOUT_PER_REWARD, "UPDATE rewards SET payout_ordinal = 2 WHERE player = 'ann'"),
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET line = 1 WHERE player = 'cid'"),
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET short = 1 WHERE player = 'cid'"),

@@ -23,6 +23,7 @@ ANSWER_DEADLINE_S: Final = 5.0
 """Seconds for which a service that could not answer is asked again, such as one whose database was restarted."""
 SIGNER_DEADLINE_S: Final = 40.0
 """Seconds that the signer may take to check its invariants for the first time; it does so by itself."""
+INTERNAL_ERROR: Final = 500
 SIGNER_LAST: Final = "audit.chain"
 """The last of the checks that every service has: once its gauge is set, the others are set too."""
 _SIGNER_GAUGE: Final = re.compile(
@@ -205,6 +206,9 @@ def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agree
             since = None if mark is None else mark.sound_until
             agreed = compare(comparison(api, since, now), mark=mark, now=now)
         except ApiError as error:
+            if error.status == INTERNAL_ERROR:
+                verdicts.append(_failed(services, name, error))
+                continue
             if not error.unanswered or error.service is None:
                 raise
             silent.append(error.service)
@@ -214,7 +218,7 @@ def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agree
             memory.keep(name, agreed.mark)
         verdicts.append(
             Verdict(
-                service=" and ".join(one for one in SERVICES_WITH_API if one in services),
+                service=_both(services),
                 invariant=name,
                 ok=not agreed.breaches,
                 breaches=agreed.breaches,
@@ -223,6 +227,16 @@ def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agree
             )
         )
     return _Agreements(verdicts=tuple(verdicts), left_out=tuple(left_out), distrusted=tuple(distrusted))
+
+
+def _both(services: frozenset[str]) -> str:
+    return " and ".join(one for one in SERVICES_WITH_API if one in services)
+
+
+def _failed(services: frozenset[str], name: str, error: ApiError) -> Verdict:
+    """The verdict on a comparison that a service failed to answer, as it fails on a row that it cannot read."""
+    breach = f"not compared, since {error} A row may be unreadable; see the service's log"
+    return Verdict(service=_both(services), invariant=name, ok=False, breaches=(breach,))
 
 
 def _refuse_foreign(api: Api, memory: Memory, *, silent: list[str]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.checks import Check, common_checks
-from prizewire_chassis.db import Database
+from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.cursors import cursor_key, number
 from prizewire_chassis.http.document import openapi_document
@@ -28,6 +28,7 @@ from prizewire_chassis.http.service_answers import (
     StuckEventAnswer,
     StuckEventSummary,
 )
+from prizewire_chassis.logging import get_logger
 from prizewire_chassis.problems import Problem
 from prizewire_chassis.stuck_events import (
     ID_MAX,
@@ -40,6 +41,7 @@ from prizewire_chassis.stuck_events import (
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
 
+_log = get_logger(__name__)
 _BY_NUMBER = cursor_key(number(0, ID_MAX))
 _REPLAY_STATUS = {
     "not_found": 404,
@@ -51,7 +53,24 @@ _REPLAY_STATUS = {
 }
 
 
-def service_controller(  # noqa: C901 - a list of routes, each a function
+async def _checked(db: Database, check: Check) -> CheckAnswer:
+    """The answer about one check. A check that fails, such as on a row that cannot be read, is a breach itself, so that the
+    answers about the others are still given.
+    """
+    try:
+        async with db.transaction(limited=False) as tx:
+            breaches = await check.run(tx)
+            looked_at = None if check.count is None else await check.count(tx)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        _log.exception("a check could not be run", invariant=check.name)
+        breach = f"the check could not be run ({type(error).__name__}): a row may be unreadable; see the service's log"
+        return CheckAnswer(name=check.name, ok=False, breaches=[breach], looked_at=None)
+    return CheckAnswer(name=check.name, ok=not breaches, breaches=breaches[:50], looked_at=looked_at)
+
+
+def service_controller(
     *,
     service: str,
     db: Database,
@@ -158,15 +177,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
 
         @get("/checks", guards=operator, summary="The invariants of this service, checked now")
         async def checks(self) -> ChecksAnswer:
-            found = []
-            for check in every_check:
-                async with db.transaction(limited=False) as tx:
-                    breaches = await check.run(tx)
-                    looked_at = None if check.count is None else await check.count(tx)
-                found.append(
-                    CheckAnswer(name=check.name, ok=not breaches, breaches=breaches[:50], looked_at=looked_at)
-                )
-            return ChecksAnswer(service=service, checks=found)
+            return ChecksAnswer(service=service, checks=[await _checked(db, one) for one in every_check])
 
         @get("/schema", include_in_schema=False)
         async def schema(self, request: Request[Any, Any, Any]) -> dict[str, Any]:

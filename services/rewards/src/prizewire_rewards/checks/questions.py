@@ -272,7 +272,8 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         _MACHINES,
         """
         SELECT s.id, format('%s %s is %s, its history %s', s.machine, s.id, s.state,
-                            coalesce('ends in ' || t.to_state, 'is missing'))
+                            CASE WHEN t.gaps THEN 'has a gap: a step is missing or was changed'
+                                 ELSE coalesce('ends in ' || t.to_state, 'is missing') END)
         FROM (
             SELECT 'campaign' AS machine, id, state FROM campaigns
             UNION ALL SELECT 'round', id, state FROM rounds
@@ -280,9 +281,11 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
             UNION ALL SELECT 'claim', reward_id, state FROM claims
             UNION ALL SELECT 'entry', id, state FROM entries
         ) s LEFT JOIN LATERAL (
-            SELECT to_state FROM transitions WHERE subject = s.id ORDER BY id DESC LIMIT 1
+            SELECT (array_agg(h.to_state ORDER BY h.id DESC))[1] AS to_state, bool_or(h.from_state <> h.before) AS gaps
+            FROM (SELECT id, from_state, to_state, lag(to_state, 1, '') OVER (ORDER BY id) AS before
+                  FROM transitions WHERE subject = s.id AND machine = s.machine) h
         ) t ON true
-        WHERE s.id = ANY (CAST(:ids AS uuid[])) AND t.to_state IS DISTINCT FROM s.state
+        WHERE s.id = ANY (CAST(:ids AS uuid[])) AND (t.to_state IS DISTINCT FROM s.state OR t.gaps)
         """,
     ),
 }

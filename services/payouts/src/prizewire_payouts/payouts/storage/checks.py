@@ -39,9 +39,21 @@ _PATHS = text(
     "WHERE s.before IS DISTINCT FROM s.from_state AND s.payout_id IS NOT NULL "
     "OR s.payout_id IS NULL OR (s.after IS NULL AND s.to_state <> p.state) LIMIT 100"
 )
+_ATTEMPT_PATHS = text(
+    "WITH steps AS (SELECT payout_id, attempt_no, from_state, to_state, "
+    "lag(to_state, 1, 'opened') OVER w AS before, lead(from_state) OVER w AS after "
+    "FROM attempt_transitions WINDOW w AS (PARTITION BY payout_id, attempt_no ORDER BY id)) "
+    "SELECT DISTINCT a.payout_id, a.attempt_no, a.state FROM attempts a LEFT JOIN steps s USING (payout_id, attempt_no) "
+    "WHERE s.before IS DISTINCT FROM s.from_state OR (s.after IS NULL AND s.to_state <> a.state) "
+    "OR (s.to_state IS NULL AND a.state <> 'opened') LIMIT 100"
+)
 _EDGES = text(
     "SELECT DISTINCT t.from_state, t.to_state FROM payout_transitions t "
     "LEFT JOIN payouts_state_edges e USING (from_state, to_state) WHERE e.to_state IS NULL"
+)
+_ATTEMPT_EDGES = text(
+    "SELECT DISTINCT t.from_state, t.to_state FROM attempt_transitions t "
+    "LEFT JOIN attempts_state_edges e USING (from_state, to_state) WHERE e.to_state IS NULL"
 )
 # Attempts before a renewal were made for another intent: the renewed one was issued after the payout was requested.
 _ASKED = text(
@@ -85,6 +97,16 @@ async def _histories(tx: AsyncConnection) -> list[str]:
         f"the history of payout {row[0]} does not lead to {row[1]}" for row in await tx.execute(_PATHS)
     ]
     return breaches + [f"a history holds {row[0]} → {row[1]}" for row in await tx.execute(_EDGES)]
+
+
+async def _attempt_histories(tx: AsyncConnection) -> list[str]:
+    breaches = [
+        f"the history of attempt {row.attempt_no} of payout {row.payout_id} has a gap, or does not lead to {row.state}"
+        for row in await tx.execute(_ATTEMPT_PATHS)
+    ]
+    return breaches + [
+        f"a history of an attempt holds {row[0]} → {row[1]}" for row in await tx.execute(_ATTEMPT_EDGES)
+    ]
 
 
 async def _amounts(tx: AsyncConnection) -> list[str]:
@@ -155,6 +177,8 @@ CHECKS = (
     Check("payout_attempts_open_where_they_may", _open_attempts, count=rows_of("attempts")),
     # Every history follows declared edges, from requested to the present state.
     Check("payout_histories_are_paths", _histories, count=rows_of("payout_transitions")),
+    # The same for every attempt, from opened.
+    Check("attempt_histories_are_paths", _attempt_histories, count=rows_of("attempt_transitions")),
     # A payout that the signer could have signed never ended without the signer's closure.
     Check("payout_closures_are_stored", _closures, count=rows_of("payouts")),
     # A payout's asset and amount are those of its intent, and each attempt was made for them.

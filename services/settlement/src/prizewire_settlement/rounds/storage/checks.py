@@ -97,8 +97,8 @@ async def results_whole(tx: AsyncConnection, *, until: datetime) -> list[str]:
     """Rounds that wait for a part of their result since ``until`` or longer: the game server has to send it, or an admin to decide."""
     rows = await tx.execute(
         text(
-            "SELECT format('round %s of match %s waits for parts of its result since %s', id, match_id, "
-            "waiting_since) AS breach FROM rounds WHERE waiting_since <= :until ORDER BY waiting_since LIMIT :limit"
+            "SELECT format('round %s of match %s waits since %s for parts of its result, which did not come or were refused: "
+            "`prizewire trace %s` shows its stuck events', id, match_id, waiting_since, correlation_id) AS breach FROM rounds WHERE waiting_since <= :until ORDER BY waiting_since LIMIT :limit"
         ),
         {"until": until, "limit": _BREACHES_MAX},
     )
