@@ -63,7 +63,7 @@ class Invariant(StrEnum):
     """Money from outside, from a rail or from a pool, and money that went back to its payer, agrees with its document: the
     record of a person, a top-up, a payout, a round or an entry. Every record of a person was booked."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
-    """The history of every campaign, round, payout, claim and entry ends in its present state."""
+    """The history of every campaign, round, payout, claim and entry has no gap and ends in its present state."""
     ACCOUNTS_OWNED = "accounts_owned"
     """Every account of a pool, claims, a reserve, a payout, an entry or funding belongs to a row that exists, in its
     asset."""
