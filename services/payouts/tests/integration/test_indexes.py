@@ -74,7 +74,7 @@ ROWS = {
         "ALTER TABLE stellar_payments DROP CONSTRAINT stellar_payments_payout_id_fkey; "
         "INSERT INTO stellar_payments (provider_key, payout_id, attempt_no, rail, asset, amount_minor, stroops, destination, "
         "account, memo, state, offered, rebuilds, refusals, due_at, queued_at, changed_at) SELECT gen_random_uuid(), "
-        "gen_random_uuid(), 1, 'stellar', 'USDC', 1, 1, 'x', 'x', 'memo-' || n % 500, 'queued', false, 0, 0, now(), now(), "
+        "gen_random_uuid(), 1, 'stellar', 'USDC', 1, 1, 'G' || repeat('A', 55), 'G' || repeat('A', 55), 'memo-' || n % 500, 'queued', false, 0, 0, now(), now(), "
         "now() FROM generate_series(1, 1000) n"
     ),
 }

@@ -17,6 +17,7 @@ from prizewire_chassis.inbox import ConsumerSpec, strict
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.lifecycle import Runtime
 from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import ROWS_POSTPONED
 from prizewire_chassis.settings import load_assets
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_payouts.metrics import STELLAR_CONTRADICTIONS
@@ -35,7 +36,7 @@ from prizewire_payouts.stellar.handlers.delivering import (
 )
 from prizewire_payouts.stellar.http.controller import ReviewContext, reviews_controller
 from prizewire_payouts.stellar.messages import SignerMessages
-from prizewire_payouts.stellar.storage.checks import CHECKS
+from prizewire_payouts.stellar.storage.checks import CHECKS, compared_check
 from prizewire_payouts.stellar.storage.endings import EndingStorage
 from prizewire_payouts.stellar.storage.execution import (
     Execution,
@@ -51,6 +52,7 @@ from prizewire_payouts.stellar.storage.provider import StellarProvider
 from prizewire_payouts.stellar.storage.reviews import ReviewStorage
 
 CONSUMER = "payouts.signing"
+_COMPARE = "stellar.compare"
 _log = get_logger(__name__)
 _WATCH_S_MIN = 0.02
 _WATCH_S_MAX = 0.5
@@ -151,13 +153,17 @@ def build_stellar(
         for rpc in rpcs:
             await rpc.close()
 
+    comparison = Comparison(store=EndingStorage(execution), rpcs=tuple(rpcs), covered_at=runtime.clock.now())
     results = SigningResults(execution=execution, on_closed=on_closed, on_close_refused=on_close_refused)
     return StellarParts(
         provider=StellarProvider(execution, assets=registry),
         specs=[ConsumerSpec(name=CONSUMER, topic=SIGNING_RESULTS, handler=results, version_rule=strict)],
-        jobs=_jobs(runtime, execution, rpcs, options=options, tuning=tuning),
+        jobs=[
+            *_jobs(runtime, execution, rpcs, options=options, tuning=tuning),
+            _compare_job(runtime, comparison, every=tuning.compare),
+        ],
         lineage=lineage,
-        checks=CHECKS,
+        checks=(*CHECKS, compared_check(comparison, clock=runtime.clock)),
         controller=lambda shared: reviews_controller(
             ReviewContext(
                 **shared,
@@ -254,14 +260,13 @@ def _jobs(
         job = Job(f"stellar.{step}", interval_s, run)
         execution.waker.register(step, job.wake)
         jobs.append(job)
-    return [*jobs, _compare_job(runtime, execution, rpcs, every=tuning.compare)]
+    return jobs
 
 
-def _compare_job(runtime: Runtime, execution: Execution, rpcs: list[StellarRpc], *, every: timedelta) -> Job:
-    comparison = Comparison(store=EndingStorage(execution), rpcs=rpcs)
-
+def _compare_job(runtime: Runtime, comparison: Comparison, *, every: timedelta) -> Job:
     async def compare() -> bool:
-        for found in await comparison.run(now=runtime.clock.now()):
+        now = runtime.clock.now()
+        for found in await comparison.run(now=now):
             STELLAR_CONTRADICTIONS.inc()
             _log.error(
                 "the ledger applied a transaction that ended without success",
@@ -270,6 +275,18 @@ def _compare_job(runtime: Runtime, execution: Execution, rpcs: list[StellarRpc],
                 state=str(found.ended.state),
                 ledger=found.ledger,
             )
+        resting = comparison.resting(now=now)
+        ROWS_POSTPONED.labels(_COMPARE).set(len(resting))
+        for one in resting:
+            if one.failed_at == now:
+                _log.error(
+                    "row postponed",
+                    job=_COMPARE,
+                    row=one.ended.tx_hash,
+                    reason="rpc_unavailable",
+                    failures=one.failures,
+                    until=one.until.isoformat(),
+                )
         return comparison.more
 
-    return Job("stellar.compare", every.total_seconds(), compare)
+    return Job(_COMPARE, every.total_seconds(), compare)

@@ -201,10 +201,16 @@ class EndedTransaction:
 class Endings(Protocol):
     """Transactions that ended without success, to be compared with the ledger."""
 
-    async def ended(self, *, since: int, until: int) -> list[EndedTransaction]:
-        """Those whose maxTime lies between ``since`` and ``until`` (Unix seconds, both included), oldest first, but for
-        those that the ledger is known to contradict.
+    async def ended(
+        self, *, since: int, until: int, after: tuple[int, int] | None, limit: int
+    ) -> list[EndedTransaction]:
+        """Those whose maxTime lies between ``since`` and ``until`` (Unix seconds, both included), by maxTime and id, from
+        behind ``after`` on, but for those that the ledger is known to contradict.
         """
+        ...
+
+    async def newest(self, *, since: int, until: int, limit: int) -> list[EndedTransaction]:
+        """The same, last maxTime first."""
         ...
 
     async def contradict(self, ended: EndedTransaction, *, ledger: int, now: datetime) -> bool:

@@ -100,6 +100,55 @@ async def built(make_module_world: Callable[..., World]) -> AsyncIterator[World]
     await world.close()
 
 
+_PAYMENT = (
+    "INSERT INTO stellar_payments (provider_key, payout_id, attempt_no, rail, asset, amount_minor, stroops, destination, "
+    "account, memo, state, code, offered, rebuilds, refusals, due_at, queued_at, changed_at) "
+    "SELECT gen_random_uuid(), payout_id, 3, rail, asset, amount_minor, stroops, {1}, {0}, memo, "
+    "'no_effect', 'x', false, 0, 0, due_at, queued_at, changed_at FROM stellar_payments"
+)
+_HASH, _OTHER = "repeat('0', 63)", "repeat('A', 64)"
+_SLOT = (
+    "INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at, consumed_by_hash) "
+    "SELECT gen_random_uuid(), account, {}, 'open', 0, leased_at, {} FROM stellar_attempts"
+)
+_EVIDENCE = (
+    "INSERT INTO stellar_evidence (evidence_id, attempt_id, state, outcome, tx_hash, found, reason, filed_by, filed_at) "
+    "SELECT gen_random_uuid(), attempt_id, 'filed', 'failed', {}, 'x', 'x', 'olga', leased_at FROM stellar_attempts"
+)
+FORMS: dict[str, str] = {
+    "stellar_attempts_tx_hash_form": f"UPDATE stellar_attempts SET tx_hash = {_HASH}",
+    "stellar_attempts_unsigned_xdr_form": "UPDATE stellar_attempts SET unsigned_xdr = 'AAAA='",
+    "stellar_attempts_signed_xdr_form": "UPDATE stellar_attempts SET signed_xdr = 'AAA'",
+    "stellar_attempts_result_xdr_form": "UPDATE stellar_attempts SET result_xdr = 'AAAA AAAA'",
+    "stellar_channels_account_form": "INSERT INTO stellar_channels VALUES ('G' || repeat('1', 55), 0)",
+    "stellar_channels_sequence_form": "UPDATE stellar_channels SET sequence = -1",
+    "stellar_contradictions_tx_hash_form": (
+        f"INSERT INTO stellar_contradictions SELECT {_OTHER}, attempt_id, 'dead', 1, now() FROM stellar_attempts"
+    ),
+    "stellar_evidence_tx_hash_form": _EVIDENCE.format(_OTHER),
+    "stellar_payments_account_form": _PAYMENT.format("account || 'A'", "destination"),
+    "stellar_payments_destination_form": _PAYMENT.format("account", "'M' || repeat('A', 67)"),
+    "stellar_slots_sequence_form": _SLOT.format(-1, "NULL"),
+    "stellar_slots_consumed_by_hash_form": _SLOT.format(9, _OTHER),
+}
+"""Constraint; a statement that it refuses."""
+
+
+@pytest.mark.parametrize("name", FORMS)
+async def test_what_reaches_a_node_has_its_form(leased: World, name: str) -> None:
+    """A node refuses anything else, so that no look-up of the row would ever have an answer."""
+    with pytest.raises(IntegrityError, match=f'"{name}"'):
+        await leased.rows(FORMS[name] + " RETURNING 1")
+
+
+async def test_every_form_is_tried(leased: World) -> None:
+    """Each constraint on the form of a column has a statement above."""
+    rows = await leased.rows(
+        "SELECT conname FROM pg_constraint WHERE conname LIKE 'stellar%form' AND contype = 'c'"
+    )
+    assert {row.conname for row in rows} == FORMS.keys()
+
+
 FIXED: dict[str, str] = {
     "another hash": "UPDATE stellar_attempts SET tx_hash = 'other'",
     "another end of validity": "UPDATE stellar_attempts SET max_time = max_time - 1",
@@ -119,7 +168,7 @@ async def test_a_transaction_stays_as_it_was_built(built: World, name: str) -> N
 
 
 _SET = "UPDATE stellar_attempts SET state = '{}'"
-_SIGNED = _SET.format("signed") + ", signed_xdr = 'x'"
+_SIGNED = _SET.format("signed") + ", signed_xdr = 'AAAA'"
 _SENT = (_SIGNED, _SET.format("sent") + ", sent_ledger = 1")
 _CHECKING = (_SET.format("checking"),)
 _SUCCEEDED = (*_CHECKING, _SET.format("succeeded") + ", result_ledger = 1")
@@ -151,7 +200,7 @@ _ENDED: dict[str, tuple[str, ...]] = {
         *_DEAD,
         _LEASE.format(kind="void_slot", slot="slot_id"),
         _HAND_OVER,
-        _SET.format("built") + ", tx_hash = 'x', unsigned_xdr = 'x', max_time = 1" + _VOID,
+        _SET.format("built") + ", tx_hash = repeat('0', 64), unsigned_xdr = 'AAAA', max_time = 1" + _VOID,
         _SET.format("checking") + _VOID,
         _SET.format("succeeded") + ", result_ledger = 1" + _VOID,
     ),
@@ -241,7 +290,7 @@ async def test_confirmed_evidence_ends_a_payment_of_a_success(built: World) -> N
     """The transaction that two persons found may be another one of the slot, without this payment."""
     evidence = (
         "INSERT INTO stellar_evidence (evidence_id, attempt_id, state, outcome, tx_hash, ledger, found, reason, filed_by, "
-        "filed_at) SELECT gen_random_uuid(), attempt_id, 'filed', 'succeeded', 'x', 1, 'x', 'x', 'olga', leased_at "
+        "filed_at) SELECT gen_random_uuid(), attempt_id, 'filed', 'succeeded', repeat('0', 64), 1, 'x', 'x', 'olga', leased_at "
         f"FROM stellar_attempts WHERE attempt_id = {_NEWEST}"
     )
     confirmed = "UPDATE stellar_evidence SET state = 'confirmed', decided_by = 'paul', decided_at = filed_at"
@@ -265,7 +314,7 @@ async def test_a_built_transaction_gets_no_operation(built: World, leased: World
         "WHERE NOT EXISTS (SELECT 1 FROM stellar_slots WHERE state = 'open')"
     )
     build = (
-        "UPDATE stellar_attempts SET state = 'built', tx_hash = 'x', unsigned_xdr = 'x', max_time = 1, revision = 1, "
+        "UPDATE stellar_attempts SET state = 'built', tx_hash = repeat('0', 64), unsigned_xdr = 'AAAA', max_time = 1, revision = 1, "
         "slot_id = (SELECT slot_id FROM stellar_slots WHERE state = 'open')"
     )
     with pytest.raises(IntegrityError, match="gets no operation"):

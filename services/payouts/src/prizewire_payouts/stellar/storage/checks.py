@@ -9,8 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.checks import Check, rows_of
+from prizewire_chassis.clock import Clock
 from prizewire_payouts.stellar.adapters.transactions import read_contents
 from prizewire_payouts.stellar.domain.model import STELLAR_DECIMALS, TxContents
+from prizewire_payouts.stellar.handlers.comparing import OVERDUE, Comparison
 from prizewire_payouts.stellar.storage.rows import HOLDING_STATES
 
 _PAID_ELSEWHERE = text(
@@ -148,3 +150,17 @@ CHECKS = (
     Check("stellar_no_channel_in_quarantine", _quarantine, count=rows_of("stellar_attempts")),
 )
 """An empty list of breaches means that the invariant holds."""
+
+
+def compared_check(comparison: Comparison, *, clock: Clock) -> Check:
+    """The check that the ends of transactions are compared with the ledger, by this process and in time."""
+
+    async def run(_tx: AsyncConnection) -> list[str]:
+        minutes = int(OVERDUE.total_seconds() // 60)
+        return [
+            f"transaction {one.tx_hash} ({one.attempt_id}) ended as {one.state}, and was not compared with the ledger for "
+            f"{minutes} minutes: a node does not answer, a job stands still, or too many transactions ended"
+            for one in await comparison.overdue(now=clock.now())
+        ]
+
+    return Check("stellar_ends_are_compared", run, count=rows_of("stellar_attempts"))
