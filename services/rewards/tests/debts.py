@@ -7,6 +7,9 @@ from prizewire_rewards.ledger.domain.receivables import Receivable
 from prizewire_rewards.ledger.handlers import Debt, UnitOfWork, open_receivables, undo_receivable
 from prizewire_rewards.ledger.ports import LedgerPorts
 
+ARTIFICIAL = "test"
+"""The reference of debts that have no reason."""
+
 
 async def open_receivable(
     *,

@@ -134,3 +134,11 @@ async def top_up(rig: Rig, player: str, amount: str, *, asset: str = "USDC") -> 
     await rig.feed(rig.payouts, session.completed())
     assert await rig.balance(Kind.TOPUP, player, asset) > before
     return session
+
+
+async def spent_and_disputed(rig: Rig, player: str, amount: str) -> None:
+    """The player pays an entry fee out of a top-up, and disputes the payment: a debt of ``amount`` with its reason."""
+    session = await top_up(rig, player, amount)
+    match = Match(await rig.campaign(), [])
+    await rig.feed(rig.settlements, opened(match, fee=amount), entered(match, player, version=2, fee=amount))
+    await rig.feed(rig.payouts, session.reversal("disputed", f"dp_{player}", amount))

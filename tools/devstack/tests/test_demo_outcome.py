@@ -126,7 +126,7 @@ class Services:
                 }
                 return {"items": [{**ROUND, **booked}]}
             case ["rounds", "settled"]:
-                return {"items": [{**HEAD, "digest": HASH, "state": "FINALIZED"}]}
+                return {"items": [{**HEAD, "digest": HASH, "state": "FINALIZED", "lowered": "0.00"}]}
             case ["rewards", "payouts"] | ["admin", "payouts", "known"]:
                 return {"items": self.payouts}
             case ["rounds", _]:
@@ -156,6 +156,7 @@ class Services:
                             **HEAD,
                             "digest": HASH,
                             "lines_digest": HASH,
+                            "taken_back": "0.00",
                             "state": "booked",
                             "final": True,
                             "changed_at": AT,

@@ -81,9 +81,10 @@ class Installation:
         }
         at = datetime.now(UTC) - timedelta(days=days_ago)
         own = {"state": "final", "final": True, "lines_digest": "d", "changed_at": at.isoformat()}
+        own["taken_back"] = "0.00"
         booked = {**both, **own, **changes}
         self.heads[name] = booked
-        self.settled[name] = {**both, "state": "FINALIZED"}
+        self.settled[name] = {**both, "state": "FINALIZED", "lowered": "0.00"}
 
     def pay(self, name: str, *, days_ago: float, **changes: Any) -> None:
         """A payout that was requested so long ago and is known to both; ``changes`` change it in rewards."""
@@ -535,6 +536,8 @@ def test_no_breach_is_forgotten_behind_newer_rounds(
         ({"organizer_player": "mallory"}, {}, "organizer_player differs"),
         ({"organizer_fee": "1.00"}, {}, "organizer_fee differs"),
         ({"unclaimed": "1.00"}, {}, "unclaimed differs"),
+        ({"taken_back": "10.00"}, {"lowered": "9.00"}, "its corrections took back 10.00"),
+        ({"taken_back": "10.00"}, {"lowered": "9.00", "settlement_version": 2}, "took back 10.00"),
         ({}, {"state": "SETTLED"}, "settlement has it as SETTLED"),
         ({}, {"state": "SETTLED", "settlement_version": 2}, "settlement has it as SETTLED"),
         ({"state": "voided"}, {}, "settlement has it as FINALIZED"),

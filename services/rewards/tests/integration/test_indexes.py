@@ -69,6 +69,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "fee_withdrawals_reference_once": UniqueOnly(
         "the same withdrawal of fees twice, where the second says that it repeats none"
     ),
+    "ledger_groups_debts": QUESTIONS[Invariant.RECEIVABLES_ADD_UP].breaches,
     "ledger_groups_correlation": lineage._TRANSFERS,
     # From ledger_sum_up() of the database.
     "ledger_sums_zero": "DELETE FROM ledger_sums s WHERE s.total = 0",

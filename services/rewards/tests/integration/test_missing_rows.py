@@ -13,7 +13,7 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.checks.slices import build_watches
-from services.rewards.tests.money import entered, opened, top_up
+from services.rewards.tests.money import entered, opened, spent_and_disputed, top_up
 from services.rewards.tests.rig import (
     FAKE_METHOD,
     FAKE_RAIL,
@@ -192,7 +192,7 @@ async def move_money(rig: Rig) -> dict[str, object]:
     match = Match(await rig.campaign(), [])
     await rig.feed(rig.settlements, opened(match), entered(match, "dan", version=2))
     [entry] = await rig.rows("SELECT id FROM entries")
-    await rig.owe("leo", 500)
+    await spent_and_disputed(rig, "leo", "5.00")
     async with (
         rig.client("ada", "admin", "approver") as ada,
         rig.client("boris", "admin", "approver") as boris,

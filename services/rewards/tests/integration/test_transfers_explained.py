@@ -84,16 +84,10 @@ WITH_MONEY_IN: Final = {
     "funding_withdrawn",
 }
 """Types that ``transfers_documented`` leaves to ``money_is_documented`` and to the sums of campaigns and accounts."""
-PRIZES: Final = {name for name in TransferType if name.startswith(("prize_", "claim_"))} | {
-    "platform_fee",
-    "organizer_fee",
-    "platform_fee_reversed",
-    "organizer_fee_reversed",
-}
-"""Types whose amounts are compared with the prizes by the sums of rounds and players, and of disowned rounds."""
+PRIZES: Final = {name for name in TransferType if name.startswith(("prize_", "claim_"))}
+"""Types whose amounts are compared with the prizes by the sums of rounds and players."""
 NOT_DOCUMENTED: Final = {
     *((name, "amount") for name in PRIZES),
-    ("organizer_fee", "credit"),
     ("rail_fee", "amount"),
     ("rail_fee", "asset"),
     ("rail_fee", "credit"),
@@ -178,11 +172,7 @@ async def test_each_figure_of_a_transfer_is_compared_with_its_document(owner: As
             nested = await owner.begin_nested()
             assert (await owner.execute(text(statement), {"id": one.id})).rowcount == 1
             expected = set()
-            if (
-                one.type not in WITH_MONEY_IN
-                and (one.type, change) not in NOT_DOCUMENTED
-                and change != "correlation"
-            ):
+            if one.type not in WITH_MONEY_IN and (one.type, change) not in NOT_DOCUMENTED:
                 expected.add(_DOCUMENTED)
             if one.type in LOOKED_AT and (one.type, change) not in NOT_WITH_DOCUMENT:
                 expected.add(_WITH_DOCUMENT)

@@ -15,7 +15,7 @@ from prizewire_rewards.checks.invariants import Invariant, WatchResult
 from prizewire_rewards.checks.slices import BalanceWatch, build_watches, sum_up
 from prizewire_rewards.jobs import Watch, build_ledger_jobs
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from services.rewards.tests.money import entered, opened, top_up
+from services.rewards.tests.money import entered, opened, spent_and_disputed, top_up
 from services.rewards.tests.rig import INTENTS, Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, refused
 
@@ -55,7 +55,7 @@ async def played_all(rig: Rig) -> None:
     await played(rig)
     claims = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM)
     await rig.settle(Match(claims, [("kim", "2.00")]))
-    await rig.owe("leo", 500)
+    await spent_and_disputed(rig, "leo", "5.00")
     wallets = await rig.campaign(funded=100_000)
     await rig.settle(Match(wallets, [("leo", "3.00")]))
 
@@ -100,11 +100,11 @@ BREAKS = [
     (Invariant.ENTRIES_IN_ESCROW, "UPDATE entries SET from_topup = 400, from_winnings = 100"),
     (Invariant.ENTRIES_IN_ESCROW, "UPDATE entry_rounds SET open = false, ended_as = 'earned'"),
     (Invariant.ENTRIES_IN_ESCROW, "UPDATE entries SET state = 'earned'"),
-    (Invariant.TOPUPS_ADD_UP, "UPDATE topups SET reversed = reversed + 1"),
+    (Invariant.TOPUPS_ADD_UP, "UPDATE topups SET reversed = reversed + 1 WHERE player = 'dan'"),
     (Invariant.TOPUPS_ADD_UP, "UPDATE topups SET credited = credited + 1"),
     (
         Invariant.TOPUPS_ADD_UP,
-        "UPDATE topup_reversals SET taken = taken - 1; UPDATE topups SET reversed = 499",
+        "UPDATE topup_reversals SET taken = taken - 1 WHERE kind = 'refund'; UPDATE topups SET reversed = 499",
     ),
     (Invariant.MONEY_IS_DOCUMENTED, "DELETE FROM money_in"),
     (Invariant.MONEY_IS_DOCUMENTED, "UPDATE money_in SET amount = amount + 1"),
@@ -133,6 +133,27 @@ BREAKS = [
     (Invariant.PRIZES_AS_BOOKED, "UPDATE rewards SET state = 'reversed' WHERE player = 'cid'"),
     (Invariant.CLAIMABLE_IS_OWED, "UPDATE rewards SET amount = amount + 1 WHERE player = 'kim'"),
     (Invariant.RECEIVABLES_ADD_UP, "UPDATE receivables SET recovered = recovered + 1"),
+    (
+        Invariant.RECEIVABLES_ADD_UP,
+        "UPDATE receivables SET recovered = recovered - 1, lifted = 1, restored = 0",
+    ),
+    *(
+        (Invariant.DEBTS_HAVE_REASONS, f"UPDATE receivables SET {column} = {value}")
+        for column, value in (
+            ("player", "'eve'"),
+            ("asset", "'EURC'"),
+            ("amount", "amount + 1"),
+            ("cause", "'correction/' || gen_random_uuid() || '/2'"),
+            ("cause", "'none'"),
+            ("reference", "'other'"),
+            ("correlation_id", "'other'"),
+            ("campaign", "(SELECT min(CAST(id AS text))::uuid FROM campaigns)"),
+            ("lifted", "1"),
+        )
+    ),
+    (Invariant.ROUND_MONEY, "UPDATE rounds SET platform_fee = platform_fee + 1"),
+    (Invariant.ROUND_MONEY, "UPDATE rounds SET organizer_fee = 1"),
+    (Invariant.ROUND_MONEY, "UPDATE rewards SET short = 1 WHERE player = 'kim'"),
     (Invariant.RECEIVABLES_ADD_UP, "UPDATE receivables SET written_off = 1, recovered = recovered - 1"),
     (
         Invariant.PARTS_COME,

@@ -10,7 +10,7 @@ from prizewire_rewards.payouts.domain.commands import ClosePayout, MarkPaid, Mar
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
 from prizewire_rewards.payouts.handlers.requests import request_payout
-from services.rewards.tests.debts import open_receivable
+from services.rewards.tests.debts import ARTIFICIAL, open_receivable
 from services.rewards.tests.machine.base import ASSET, GRANTED, REFUSED_PLAYER, UNSIGNED_PLAYER, Walk, rail_of
 from services.rewards.tests.machine.holdings import PEOPLE, CampaignModel, DebtModel
 
@@ -114,7 +114,7 @@ class PayoutRules(Walk):
         opened = self.run(
             lambda ports: open_receivable(
                 player=self.name(person), asset=ASSET, amount=amount, campaign=campaign, cause=uuid4().hex,
-                reference="test", correlation_id="test", ports=ports, now=now,
+                reference=ARTIFICIAL, correlation_id="test", ports=ports, now=now,
             )
         )  # fmt: skip
         self.holdings.debts[opened.id] = DebtModel(person, amount, campaign)

@@ -9,6 +9,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from prizewire_devstack.agreement import SETTLE_DOWN, Item, Listed
@@ -178,6 +179,9 @@ def _of_booked(booked: Item, settled: Item | None, *, now: datetime) -> str | No
         return f"{has}, settlement has only version {settled['settlement_version']}"
     if booked["final"] and settled["state"] not in {"FINALIZED", "VOIDED"}:
         return f"{has} as final, settlement has it as {settled['state']}"
+    if Decimal(booked["taken_back"]) > Decimal(settled["lowered"]):
+        taken, lowered = booked["taken_back"], settled["lowered"]
+        return f"{has}, its corrections took back {taken} or made it a debt, settlement lowered prizes by {lowered}"
     if settled["settlement_version"] > version:
         return None
     for name in COMPARED_HEADS:

@@ -31,11 +31,19 @@ class Invariant(StrEnum):
     """The account of claimable money is the sum of the claimable prizes with an open or held claim."""
     RECEIVABLES_ADD_UP = "receivables_add_up"
     """A player's debt in the ledger is the sum of their open receivables. The account ``clearing`` is the sum of all
-    receivables, less what was recovered, lifted or restored.
+    receivables, less what was recovered, lifted or restored. Each amount of a receivable is the sum of its own transfers.
+    """
+    DEBTS_HAVE_REASONS = "debts_have_reasons"
+    """Each debt names a correction or disownment of a round with the player's prize or organizer's fee, or the reversal of the
+    player's top-up, and has at most its amount.
     """
     PRIZES_AS_BOOKED = "prizes_as_booked"
     """The credited and pending amounts of a round's prizes are what the ledger moved to wallets for the round, less what is
     a debt because it could not be taken back. This holds for the round and for each of its players.
+    """
+    ROUND_MONEY = "round_money_adds_up"
+    """What a round took from its pool is in its reserve, with its players, in its fees, or owed. A final round's fees have left
+    once, with the amounts of the round; a round that is not final has taken none, a voided one has them back or is owed.
     """
     PARTS_COME = "parts_come"
     """No part of a settlement waits for the others longer than allowed."""

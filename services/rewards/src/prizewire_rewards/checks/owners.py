@@ -39,37 +39,39 @@ _OWNED: Final = f"""
 
 _PAYOUT: Final = f"""
     EXISTS (SELECT 1 FROM payouts p WHERE p.id = {_uuid("CASE t.credit_kind WHEN 'payout_pending' THEN c.owner ELSE d.owner END")}
-        AND p.asset = t.asset AND CASE t.type
+        AND (p.asset, p.correlation_id) = (t.asset, t.correlation_id) AND CASE t.type
             WHEN 'payout_requested' THEN t.amount = p.amount AND d.owner = coalesce(p.player, p.funding_account)
             WHEN 'payout_given_back' THEN t.amount = p.amount AND c.owner = coalesce(p.player, p.funding_account)
             WHEN 'payout_paid' THEN t.amount = p.amount - p.fee AND c.owner = p.rail
             ELSE t.amount = p.fee END)
 """
 _PAID_PAYOUT: Final = f"""
-    EXISTS (SELECT 1 FROM payouts p WHERE p.id = {_NAMED} AND CASE t.type
+    EXISTS (SELECT 1 FROM payouts p WHERE p.id = {_NAMED} AND p.correlation_id = t.correlation_id AND CASE t.type
         WHEN 'payout_returned' THEN p.asset = t.asset AND t.amount = p.returned
             AND c.owner = coalesce(p.player, p.funding_account) AND d.owner = p.rail
         ELSE d.owner = p.rail END)
 """
 _ENTRY: Final = f"""
     EXISTS (SELECT 1 FROM entries e
-        WHERE e.id = {_uuid("CASE t.type WHEN 'entry_fee_held' THEN c.owner ELSE d.owner END")} AND e.asset = t.asset
+        WHERE e.id = {_uuid("CASE t.type WHEN 'entry_fee_held' THEN c.owner ELSE d.owner END")}
+        AND (e.asset, e.correlation_id) = (t.asset, t.correlation_id)
         AND t.amount = CASE 'entry_fee_escrow:topup' WHEN t.debit_kind THEN e.from_topup
                                                      WHEN t.credit_kind THEN e.from_topup ELSE e.from_winnings END
         AND CASE t.type WHEN 'entry_fee_held' THEN d.owner = e.player
                         WHEN 'entry_fee_refunded' THEN c.owner = e.player ELSE true END)
 """
 _REVERSED_ENTRY: Final = f"""
-    EXISTS (SELECT 1 FROM entries e WHERE e.id = {_NAMED} AND e.asset = t.asset AND e.state = 'refunded'
+    EXISTS (SELECT 1 FROM entries e WHERE e.id = {_NAMED} AND e.state = 'refunded'
+        AND (e.asset, e.correlation_id) = (t.asset, t.correlation_id)
         AND c.owner = e.player
         AND t.amount = CASE t.credit_kind WHEN 'wallet:topup' THEN e.from_topup ELSE e.from_winnings END)
 """
 _FEE_WITHDRAWAL: Final = f"""
     EXISTS (SELECT 1 FROM fee_withdrawals w WHERE w.id = {_NAMED} AND w.asset = t.asset AND w.amount = t.amount
-        AND w.state = 'approved')
+        AND w.state = 'approved' AND t.correlation_id = CAST(w.id AS text))
 """
 _TOPUP: Final = f"""
-    EXISTS (SELECT 1 FROM topups u WHERE u.id = {_NAMED} AND u.asset = t.asset
+    EXISTS (SELECT 1 FROM topups u WHERE u.id = {_NAMED} AND (u.asset, u.correlation_id) = (t.asset, t.correlation_id)
         AND u.player = CASE t.type WHEN 'topup_credited' THEN c.owner ELSE d.owner END
         AND CASE WHEN t.cause = format('topup/%s', u.id) THEN t.amount = u.credited
             ELSE EXISTS (SELECT 1 FROM topup_reversals v WHERE v.topup_id = u.id AND (
@@ -79,26 +81,37 @@ _TOPUP: Final = f"""
                     AND t.cause = format('topup/%s/%s/%s/won', u.id, v.rail, v.reference)))) END)
 """
 _RECEIVABLE: Final = f"""
-    EXISTS (SELECT 1 FROM receivables r WHERE r.id = {_NAMED} AND r.asset = t.asset
+    EXISTS (SELECT 1 FROM receivables r WHERE r.id = {_NAMED} AND split_part(t.cause, '/', 1) = 'receivable'
+        AND (r.asset, r.correlation_id) = (t.asset, t.correlation_id)
         AND CASE t.type WHEN 'receivable_opened' THEN t.amount = r.amount ELSE t.amount <= r.amount END
         AND CASE t.type WHEN 'receivable_opened' THEN d.owner = r.player
                         WHEN 'receivable_recovered' THEN d.owner = r.player
-                            AND (t.credit_kind <> 'pool' OR c.owner = CAST(r.campaign AS text))
+                            AND CASE t.credit_kind WHEN 'pool' THEN c.owner = CAST(r.campaign AS text)
+                                                   ELSE r.campaign IS NULL END
                         WHEN 'receivable_restored' THEN true ELSE c.owner = r.player END)
 """
-# ``prizes_as_booked`` compares the amounts of a player's prizes with the ledger. This query checks that there is a prize.
+# ``prizes_as_booked`` compares the amounts of a player's prizes with the ledger, and ``round_money_adds_up`` those of a round.
+# This query checks that there is a prize, and that a fee goes to its owner with its amount.
+_ORGANIZER_KIND: Final = "CASE WHEN r.organizer_player IS NULL THEN 'fees' ELSE 'wallet:winnings' END"
 _ROUND: Final = f"""
-    EXISTS (SELECT 1 FROM rounds r WHERE r.id = {_NAMED} AND r.asset = t.asset
+    EXISTS (SELECT 1 FROM rounds r WHERE r.id = {_NAMED} AND split_part(t.cause, '/', 1) = 'round'
+        AND (r.asset, r.correlation_id) = (t.asset, t.correlation_id)
         AND (t.debit_kind <> 'reserved' OR d.owner = CAST(r.id AS text))
         AND (t.credit_kind <> 'reserved' OR c.owner = CAST(r.id AS text))
         AND (t.debit_kind NOT IN ('pool', 'claimable') OR d.owner = CAST(r.campaign AS text))
         AND (t.credit_kind NOT IN ('pool', 'claimable') OR c.owner = CAST(r.campaign AS text))
-        AND (t.type = 'organizer_fee'
-             OR (t.type = 'organizer_fee_reversed' AND d.owner IN (r.organizer_player, 'organizer'))
-             OR ((t.debit_kind NOT LIKE 'wallet:%'
+        AND CASE t.type
+            WHEN 'platform_fee' THEN (c.owner, t.amount) = ('platform', r.platform_fee)
+            WHEN 'platform_fee_reversed' THEN (d.owner, t.amount) = ('platform', r.platform_fee)
+            WHEN 'organizer_fee' THEN t.amount = r.organizer_fee
+                AND (t.credit_kind, c.owner) = ({_ORGANIZER_KIND}, coalesce(r.organizer_player, 'organizer'))
+            WHEN 'organizer_fee_reversed' THEN t.amount <= r.organizer_fee
+                AND (t.debit_kind, d.owner) = ({_ORGANIZER_KIND}, coalesce(r.organizer_player, 'organizer'))
+            ELSE (t.debit_kind NOT LIKE 'wallet:%'
                   OR EXISTS (SELECT 1 FROM rewards w WHERE w.round_id = r.id AND w.settled_at = r.settled_at AND w.player = d.owner))
-                 AND (t.credit_kind NOT LIKE 'wallet:%'
-                      OR EXISTS (SELECT 1 FROM rewards w WHERE w.round_id = r.id AND w.settled_at = r.settled_at AND w.player = c.owner))))
+             AND (t.credit_kind NOT LIKE 'wallet:%'
+                  OR EXISTS (SELECT 1 FROM rewards w WHERE w.round_id = r.id AND w.settled_at = r.settled_at AND w.player = c.owner))
+            END
         AND (t.type NOT IN ('claim_paid', 'claim_expired', 'claim_rejected')
              OR EXISTS (SELECT 1 FROM claims k WHERE k.reward_id = {_uuid("split_part(t.cause, '/', 4)")}
                         AND k.round_id = r.id)))

@@ -3,11 +3,13 @@
 from typing import Final, NamedTuple
 
 from prizewire_chassis.assets import amount_sql
+from prizewire_rewards.checks.debts import DEBT_QUESTIONS
 from prizewire_rewards.checks.disownments import DISOWNMENT_QUESTION
 from prizewire_rewards.checks.documents import DOCUMENT_QUESTION
 from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.checks.money import MONEY_QUESTIONS
 from prizewire_rewards.checks.owners import OWNER_QUESTIONS
+from prizewire_rewards.checks.rounds import ROUND_QUESTION
 from prizewire_rewards.prizes.storage.views import LINES_DIGEST
 
 
@@ -170,20 +172,6 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         WHERE r.id = ANY (CAST(:ids AS uuid[]))
         """,
     ),
-    # An account of receivables is checked with its player, the account ``clearing`` with all receivables.
-    Invariant.RECEIVABLES_ADD_UP: Question(
-        "accounts of debts",
-        "SELECT id, 1 AS weight FROM ledger_accounts WHERE kind IN ('receivable', 'clearing')",
-        f"""
-        SELECT b.id, format('%s of %s holds %s, its receivables make %s', b.kind, b.owner,
-                            {amount_sql("b.balance", "b.asset")}, {amount_sql("x.total", "b.asset")})
-        FROM ledger_balances b CROSS JOIN LATERAL (
-            SELECT coalesce(sum(CASE b.kind WHEN 'receivable' THEN -r.open ELSE r.open + r.written_off - r.restored END), 0) AS total
-            FROM receivables r WHERE r.asset = b.asset AND (b.kind = 'clearing' OR r.player = b.owner)
-        ) x
-        WHERE b.id = ANY (CAST(:ids AS uuid[])) AND b.kind IN ('receivable', 'clearing') AND b.balance <> x.total
-        """,
-    ),
     Invariant.CLAIMS_CONSISTENT: Question(
         "claims",
         "SELECT reward_id AS id, 1 AS weight FROM claims",
@@ -264,7 +252,10 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                OR (p.state = 'returned') <> (p.returned > 0))
         """,
     ),
-    **{name: Question(*asked) for name, asked in (MONEY_QUESTIONS | OWNER_QUESTIONS).items()},
+    Invariant.ROUND_MONEY: Question(*ROUND_QUESTION),
+    **{
+        name: Question(*asked) for name, asked in (MONEY_QUESTIONS | DEBT_QUESTIONS | OWNER_QUESTIONS).items()
+    },
     Invariant.DISOWNED_GONE: Question(*DISOWNMENT_QUESTION),
     Invariant.MONEY_IS_DOCUMENTED: Question(*DOCUMENT_QUESTION),
     Invariant.TRANSITIONS_UNBROKEN: Question(

@@ -301,8 +301,16 @@ async def changed_rounds(
     return [BookedRound(**row) for row in (await tx.execute(statement, values)).mappings()]
 
 
+# Voids and disownments have a further part in their causes.
+_TAKEN_BACK = (
+    "CAST((SELECT coalesce(sum(t.amount), 0) FROM ledger_journal t WHERE t.correlation_id = r.correlation_id "
+    "AND t.type = 'prize_reversed' AND t.cause ~ format('^round/%s/[0-9]+$', r.id)) "
+    "+ (SELECT coalesce(sum(v.amount), 0) FROM receivables v WHERE v.correlation_id = r.correlation_id "
+    "AND v.cause LIKE format('correction/%s/%%', r.id)) AS bigint)"
+)
 _ROUND = (
     "SELECT id AS round_id, settlement_version, state, final, campaign, asset, gross, platform_fee, organizer_fee, "  # noqa: S608 - our own words
     "organizer_player, unclaimed, digest, stored_at AS changed_at, CASE WHEN NOT EXISTS "
-    f"(SELECT 1 FROM round_work w WHERE w.round_id = r.id) THEN {LINES_DIGEST} END AS lines_digest FROM rounds r"
+    f"(SELECT 1 FROM round_work w WHERE w.round_id = r.id) THEN {LINES_DIGEST} END AS lines_digest, "
+    f"CASE WHEN settlement_version > 1 THEN {_TAKEN_BACK} ELSE 0 END AS taken_back FROM rounds r"
 )

@@ -142,7 +142,9 @@ class EntryTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledRound:
-    """A round with the figures of its newest settlement. ``digest`` is that of its lines, as events carry it."""
+    """A round with the figures of its newest settlement. ``digest`` is that of its lines, as events carry it. ``lowered`` is
+    the sum by which corrections lowered players' prizes, from each version to the next one.
+    """
 
     round: Round
     campaign: UUID
@@ -153,6 +155,7 @@ class SettledRound:
     organizer_player: str | None
     unclaimed: int
     digest: str
+    lowered: int
 
 
 class Queries(Protocol):

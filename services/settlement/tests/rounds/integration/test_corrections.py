@@ -83,6 +83,27 @@ async def test_a_correction_that_comes_first_waits_and_is_released_by_itself(ser
     assert await service.breaches() == {}
 
 
+async def test_what_corrections_lowered_is_summed_up(service: Service) -> None:
+    """Of each player and each version, also of a player who lost the prize and got it back."""
+    await service.create(id="slow", dispute_window_s=3_600)
+    await service.take(match_event("completed", data=SLOW))
+    lowered = []
+    for version, places in enumerate(
+        (("ann", "bob", "cyd"), ("bob", "ann", "cyd"), ("dan", "bob", "cyd"), ("ann", "bob", "cyd")), 1
+    ):
+        if version > 1:
+            data = {**SLOW, "results": results(*places), "result_version": version}
+            await service.take(match_event("corrected", data=data))
+        answer = await service.client.get(
+            "/api/rounds/settled", params={"ids": str(subject_of("m1"))}, headers=service.as_("operator")
+        )
+        [settled] = answer.json()["items"]
+        assert settled["settlement_version"] == version
+        lowered.append(settled["lowered"])
+    assert await service.stuck() == []
+    assert lowered == ["0.00", "17.00", "59.50", "102.00"]
+
+
 async def test_a_correction_waits_for_the_last_part_of_its_result(service: Service) -> None:
     """Parts pass it one by one; only the whole result makes it ready."""
     await service.create(id="slow", dispute_window_s=3_600)

@@ -87,7 +87,8 @@ class RoundSums:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedRound:
     """The present head of a booked round, and the time of its last change. ``digest`` is the one that settlement sent,
-    ``lines_digest`` is computed from the prizes, None while work on them is left.
+    ``lines_digest`` is computed from the prizes, None while work on them is left. ``taken_back`` is what corrections took from
+    players or made a debt.
     """
 
     round_id: UUID
@@ -103,6 +104,7 @@ class BookedRound:
     unclaimed: int
     digest: str
     lines_digest: str | None
+    taken_back: int
     changed_at: datetime
 
 

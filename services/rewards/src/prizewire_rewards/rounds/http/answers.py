@@ -68,6 +68,10 @@ class BookedRoundAnswer(AnswerModel):
             examples=["4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"],
         ),
     ]
+    taken_back: Annotated[
+        Money,
+        Field(description="What corrections took from players or made a debt.", examples=["0.00"]),
+    ]
     changed_at: Annotated[Moment, Field(description="The time of its booking or its last change.")]
 
 

@@ -173,6 +173,7 @@ def _booked(amounts: Amounts, found: BookedRound) -> BookedRoundAnswer:
         unclaimed=wire(found.unclaimed),
         digest=found.digest,
         lines_digest=found.lines_digest,
+        taken_back=wire(found.taken_back),
         changed_at=found.changed_at,
     )
 

@@ -86,6 +86,10 @@ class SettledAnswer(AnswerModel):
             examples=["4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"],
         ),
     ]
+    lowered: Annotated[
+        AmountText,
+        Field(description="The sum by which corrections lowered players' prizes.", examples=["0.00"]),
+    ]
 
 
 def settled_answer(settled: SettledRound) -> SettledAnswer:
@@ -106,6 +110,7 @@ def settled_answer(settled: SettledRound) -> SettledAnswer:
         organizer_player=settled.organizer_player,
         unclaimed=wire(settled.unclaimed),
         digest=settled.digest,
+        lowered=wire(settled.lowered),
     )
 
 

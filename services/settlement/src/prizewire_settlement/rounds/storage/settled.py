@@ -32,6 +32,7 @@ async def settled_rounds(
             organizer_player=row.settled_organizer_player,
             unclaimed=row.settled_unclaimed,
             digest=digests[row.id],
+            lowered=int(row.lowered),
         )
         for row in rows
     ]
@@ -59,11 +60,18 @@ async def _digests(tx: AsyncConnection, assets: dict[UUID, Asset]) -> dict[UUID,
 
 
 # The SQL below is put together from literals of this package; every value is bound.
+# The next version of a player's line is compared with it; a line without a next version was removed.
+_LOWERED = (
+    "(SELECT coalesce(sum(CASE x.later WHEN x.version + 1 THEN greatest(x.amount - x.next_amount, 0) ELSE x.amount END), 0) FROM ("
+    "SELECT version, amount, lead(version) OVER w AS later, lead(amount) OVER w AS next_amount FROM settlement_lines "
+    "WHERE round_id = d.id WINDOW w AS (PARTITION BY player ORDER BY version)) x WHERE x.version < d.settlement_version)"
+)
 _SETTLED = text(
     f"SELECT {', '.join(f'd.{name}' for name in ROUND_COLUMNS.split(', '))}, "  # noqa: S608 - see above
     "s.campaign AS settled_campaign, s.asset AS settled_asset, s.gross AS settled_gross, "
     "s.platform_fee AS settled_platform_fee, s.organizer_fee AS settled_organizer_fee, "
-    "s.organizer_player AS settled_organizer_player, s.unclaimed AS settled_unclaimed "
+    "s.organizer_player AS settled_organizer_player, s.unclaimed AS settled_unclaimed, "
+    f"CASE WHEN d.settlement_version > 1 THEN {_LOWERED} ELSE 0 END AS lowered "
     "FROM rounds d JOIN settlements s ON s.round_id = d.id AND s.version = d.settlement_version "
     "WHERE d.id = ANY(CAST(:ids AS uuid[])) ORDER BY d.id"
 )
