@@ -49,6 +49,7 @@ from prizewire_payouts.payouts.storage.checks import attempts_check
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.payouts.storage.queries import PayoutQueries
 from prizewire_payouts.rails.ports import Rail
+from prizewire_payouts.stellar.storage.unasked import signed_unasked
 from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from prizewire_rail_fake import FakeProvider, Journal
 from services.payouts.tests.fakes import ScriptedProvider
@@ -143,7 +144,13 @@ class Rig:
         self.outbox = Outbox(service="payouts", key=make_key("payouts"), clock=self.clock)
         self.audit = Audit(service="payouts", outbox=self.outbox, clock=self.clock)
         self.vault = DetailsVault(key_hex=hashlib.sha256(b"test method key").hexdigest())
-        self.unit_of_work = partial(UnitOfWork, assets=ASSETS, outbox=self.outbox, mac=self.vault.row_mac)
+        self.unit_of_work = partial(
+            UnitOfWork,
+            assets=ASSETS,
+            outbox=self.outbox,
+            mac=self.vault.row_mac,
+            signed_unasked=signed_unasked,
+        )
         self.journal = Journal()
         self.fake = FakeProvider(name="fake", assets=frozenset({"EURC"}), journal=self.journal)
         self.chain = ScriptedProvider()

@@ -1,13 +1,15 @@
 """Builds payouts out of its parts: the only reader of its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 from litestar import Controller
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import read_assets
 from prizewire_chassis.http import Lineage
@@ -71,8 +73,16 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         for worker in workers:
             worker.wake()
 
+    async def signed_unasked(tx: AsyncConnection, payout_ids: Sequence[UUID]) -> Collection[UUID]:
+        return await chain.signed_unasked(tx, payout_ids)
+
     unit_of_work = partial(
-        UnitOfWork, assets=assets, outbox=runtime.outbox, mac=vault.row_mac, wake_workers=wake
+        UnitOfWork,
+        assets=assets,
+        outbox=runtime.outbox,
+        mac=vault.row_mac,
+        wake_workers=wake,
+        signed_unasked=signed_unasked,
     )
     reports = ExecutionReports(unit_of_work=unit_of_work, schedule=times, clock=runtime.clock)
     chain = _Chain(runtime, settings, reports)
@@ -160,6 +170,12 @@ class _Chain:
     @property
     def lineages(self) -> list[Lineage]:
         return [] if self._parts is None else [self._parts.lineage]
+
+    async def signed_unasked(self, tx: AsyncConnection, payout_ids: Sequence[UUID]) -> Collection[UUID]:
+        if self._parts is None:
+            return ()
+        found: Collection[UUID] = await self._parts.signed_unasked(tx, payout_ids)
+        return found
 
     def controllers(self, shared: Mapping[str, Any]) -> list[type[Controller]]:
         return [] if self._parts is None else [self._parts.controller(shared)]

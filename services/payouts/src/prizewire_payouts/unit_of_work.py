@@ -1,16 +1,27 @@
 """One transaction of payouts."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.outbox import Outbox
 from prizewire_money import AssetRegistry
 
+SignedUnasked = Callable[[AsyncConnection, Sequence[UUID]], Awaitable[Collection[UUID]]]
+"""(transaction, payout ids): those for which the signer signed a transaction that payouts did not ask for, unless it is proved
+to have had no effect.
+"""
+
 
 def _no_workers() -> None:
     """There are no workers to wake."""
+
+
+async def _none_signed(_tx: AsyncConnection, _payout_ids: Sequence[UUID]) -> Collection[UUID]:
+    """No rail that the signer serves is configured."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,7 @@ class UnitOfWork:
     outbox: Outbox = field(kw_only=True)
     mac: Callable[[bytes], bytes] = field(kw_only=True)
     wake_workers: Callable[[], None] = field(default=_no_workers, kw_only=True)
+    signed_unasked: SignedUnasked = field(default=_none_signed, kw_only=True)
 
 
 UnitOfWorkFactory = Callable[[AsyncConnection], UnitOfWork]

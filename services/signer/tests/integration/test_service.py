@@ -179,6 +179,9 @@ async def test_process_signs_what_comes_over_kafka(
             found[type(event)] = event
     assert found[SigningCompletedEvent].data.tx_hash == tx_hash
     assert len(found[SigningCompletedEvent].data.signatures) == 2
+    asked = decode(topic=SIGNING_REQUESTS, value=messages[0].value, trust=trust).event.data
+    assert found[SigningCompletedEvent].data.payout_ids == [item.payout_id for item in asked.items]
+    assert found[SigningCompletedEvent].data.max_time == asked.max_time
     assert found[ClosedEvent].correlationid == "match-2"
     assert 'prizewire_signer_signatures_total{kind="payment"} 1.0' in read(f"{base}/metrics")
     assert status(f"{base}/api/services/signer/checks") == 404

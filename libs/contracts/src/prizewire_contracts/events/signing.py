@@ -89,7 +89,10 @@ class DecoratedSignature(Data):
 
 
 class SigningCompleted(Data):
-    """Signed. ``counter`` rises by one with each signed answer of the signer and is its watermark."""
+    """Signed. ``counter`` rises by one with each signed answer of the signer and is its watermark. ``payout_ids`` are the
+    payouts that the transaction pays, in the order of its operations, and ``max_time`` (Unix seconds) is when it can no longer
+    be applied; both are None in events of older signers.
+    """
 
     request_id: UUID
     slot: SlotRef
@@ -97,6 +100,8 @@ class SigningCompleted(Data):
     tx_hash: Digest
     signatures: Annotated[list[DecoratedSignature], Field(min_length=1, max_length=20)]
     counter: Annotated[int, Field(ge=1)]
+    payout_ids: Annotated[list[UUID], Field(max_length=100)] | None = None
+    max_time: Annotated[int, Field(ge=1)] | None = None
 
 
 class ItemRefusal(Data):

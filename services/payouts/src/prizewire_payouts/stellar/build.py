@@ -34,6 +34,7 @@ from prizewire_payouts.stellar.handlers.delivering import (
     resolve_checking,
     send_signed,
 )
+from prizewire_payouts.stellar.handlers.unasked import UnaskedLookUps
 from prizewire_payouts.stellar.http.controller import ReviewContext, reviews_controller
 from prizewire_payouts.stellar.messages import SignerMessages
 from prizewire_payouts.stellar.storage.checks import CHECKS, compared_check
@@ -50,6 +51,8 @@ from prizewire_payouts.stellar.storage.lineage import lineage
 from prizewire_payouts.stellar.storage.outcomes import OutcomeStorage
 from prizewire_payouts.stellar.storage.provider import StellarProvider
 from prizewire_payouts.stellar.storage.reviews import ReviewStorage
+from prizewire_payouts.stellar.storage.unasked import UNASKED_CHECK, UnaskedStorage, signed_unasked
+from prizewire_payouts.unit_of_work import SignedUnasked
 
 CONSUMER = "payouts.signing"
 _COMPARE = "stellar.compare"
@@ -113,7 +116,7 @@ class Tuning:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StellarParts:
     """The parts of the rail: provider, consumer, jobs, lineage, checks, the reviews with the nodes that are asked for them,
-    and what is closed at the end.
+    which payouts the signer signed for unasked, and what is closed at the end.
     """
 
     provider: StellarProvider
@@ -122,6 +125,7 @@ class StellarParts:
     lineage: Lineage
     checks: tuple[Check, ...]
     controller: Callable[[Mapping[str, Any]], type[Controller]]
+    signed_unasked: SignedUnasked
     close: Callable[[], Awaitable[None]]
     execution: Execution = field(repr=False)
 
@@ -161,9 +165,11 @@ def build_stellar(
         jobs=[
             *_jobs(runtime, execution, rpcs, options=options, tuning=tuning),
             _compare_job(runtime, comparison, every=tuning.compare),
+            _unasked_job(runtime, execution, rpcs, every=tuning.compare),
         ],
         lineage=lineage,
-        checks=(*CHECKS, compared_check(comparison, clock=runtime.clock)),
+        checks=(*CHECKS, compared_check(comparison, clock=runtime.clock), UNASKED_CHECK),
+        signed_unasked=signed_unasked,
         controller=lambda shared: reviews_controller(
             ReviewContext(
                 **shared,
@@ -290,3 +296,19 @@ def _compare_job(runtime: Runtime, comparison: Comparison, *, every: timedelta) 
         return comparison.more
 
     return Job(_COMPARE, every.total_seconds(), compare)
+
+
+def _unasked_job(runtime: Runtime, execution: Execution, rpcs: list[StellarRpc], *, every: timedelta) -> Job:
+    look_ups = UnaskedLookUps(store=UnaskedStorage(execution), rpcs=tuple(rpcs))
+
+    async def run() -> bool:
+        for found, ledger in await look_ups.run(now=runtime.clock.now()):
+            _log.error(
+                "the ledger applied a transaction that payouts did not ask for",
+                tx_hash=found.tx_hash,
+                payouts=[str(one) for one in found.payout_ids],
+                ledger=ledger,
+            )
+        return look_ups.more
+
+    return Job("stellar.unasked", every.total_seconds(), run)

@@ -43,6 +43,7 @@ from prizewire_payouts.stellar.storage.rows import (
     move,
 )
 from prizewire_payouts.stellar.storage.slots import continue_slot, slot_use
+from prizewire_payouts.stellar.storage.unasked import keep_unasked
 
 REFUSALS_MAX = 20
 """Refusals of whole requests that a payment may get (over more than ten minutes) before its attempt ends."""
@@ -111,7 +112,7 @@ class SigningResults:
         event = incoming.event
         now = self.execution.clock.now()
         if isinstance(event, SigningCompletedEvent):
-            return await self._completed(tx, event.data, cause=event.id, now=now)
+            return await self._completed(tx, event, now=now)
         if isinstance(event, SigningRefusedEvent):
             return await self._refused(tx, event.data, cause=event.id, now=now)
         if isinstance(event, MessagesRefusedEvent):
@@ -123,10 +124,12 @@ class SigningResults:
         return None
 
     async def _completed(
-        self, tx: AsyncConnection, data: SigningCompleted, *, cause: str, now: datetime
+        self, tx: AsyncConnection, event: SigningCompletedEvent, *, now: datetime
     ) -> Refusal | None:
+        data, cause = event.data, event.id
         row = await self._attempt(tx, data)
         if row is None:
+            await keep_unasked(tx, event)
             _without_effect(tx, "completed", slot=str(data.slot.slot_id), tx_hash=data.tx_hash)
             return None
         if row.signed_xdr is not None:

@@ -218,6 +218,28 @@ class Endings(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class UnaskedTransaction:
+    """A transaction that the signer signed and payouts did not ask for. ``max_time`` and ``signed_at`` are Unix seconds."""
+
+    tx_hash: str
+    payout_ids: tuple[UUID, ...]
+    max_time: int | None
+    signed_at: int
+
+
+class Unasked(Protocol):
+    """Transactions that payouts did not ask for, to be looked up on the ledger."""
+
+    async def open(self, *, after: str, limit: int) -> list[UnaskedTransaction]:
+        """Those whose outcome is not known, by hash, from behind ``after`` on."""
+        ...
+
+    async def end(self, one: UnaskedTransaction, *, ledger: int | None, now: datetime) -> None:
+        """Store that ``ledger`` applied it, or, where that is None, that it can have no effect."""
+        ...
+
+
 class Reviews(Protocol):
     """Transactions that wait for two persons, inside one transaction of the caller."""
 

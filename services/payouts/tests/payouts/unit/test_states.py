@@ -4,7 +4,6 @@ from itertools import product
 
 import pytest
 
-from prizewire_payouts.payouts.domain.change import check_attempt_edge, check_payout_edge
 from prizewire_payouts.payouts.domain.states import (
     ATTEMPT_EDGES,
     ATTEMPT_OPEN,
@@ -14,6 +13,8 @@ from prizewire_payouts.payouts.domain.states import (
     AttemptState,
     IllegalTransition,
     PayoutState,
+    check_attempt_edge,
+    check_payout_edge,
 )
 
 

@@ -227,7 +227,9 @@ class Signer:
             payouts = [item.payout_id for item in request.items]
             self.bound.update(dict.fromkeys(payouts, request.slot.slot_id))
             self.digests.setdefault(request.slot.slot_id, {})[request.tx_hash] = payouts
-            data = SigningCompleted(signatures=self._sign(request), **common)
+            data = SigningCompleted(
+                signatures=self._sign(request), payout_ids=payouts, max_time=request.max_time, **common
+            )
         return encode(
             model,
             data,

@@ -10,7 +10,8 @@ from prizewire_chassis.db import Database
 from prizewire_payouts.stellar.storage.reviews import ReviewStorage
 from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, World
 
-_AMOUNTS, _PAYMENTS, _SLOTS, _ENDS, _OVERDUE, _QUARANTINE = (
+_ASKED, _AMOUNTS, _PAYMENTS, _SLOTS, _ENDS, _OVERDUE, _QUARANTINE = (
+    "stellar_answers_were_asked",
     "stellar_amounts_as_asked",
     "stellar_payments_match_transactions",
     "stellar_payout_on_one_open_slot",
@@ -76,6 +77,12 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "INSERT INTO stellar_contradictions SELECT tx_hash, attempt_id, 'failed', 7, now() FROM stellar_attempts",
         ),
         {_ENDS: "ended as failed, and ledger 7 applied it"},
+    ),
+    "a signature that payouts did not ask for": (
+        (
+            "INSERT INTO stellar_unasked SELECT tx_hash, slot_id, account, '{}', NULL, 'x', now() FROM stellar_attempts",
+        ),
+        {_ASKED: "somebody else uses payouts' key"},
     ),
     "a payment that waits in a transaction that has ended": (
         (

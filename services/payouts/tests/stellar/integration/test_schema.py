@@ -128,6 +128,9 @@ FORMS: dict[str, str] = {
     "stellar_evidence_tx_hash_form": _EVIDENCE.format(_OTHER),
     "stellar_payments_account_form": _PAYMENT.format("account || 'A'", "destination"),
     "stellar_payments_destination_form": _PAYMENT.format("account", "'M' || repeat('A', 67)"),
+    "stellar_unasked_tx_hash_form": (
+        f"INSERT INTO stellar_unasked SELECT {_OTHER}, gen_random_uuid(), account, '{{}}', 1, 'x', now() FROM stellar_attempts"
+    ),
     "stellar_slots_sequence_form": _SLOT.format(-1, "NULL"),
     "stellar_slots_consumed_by_hash_form": _SLOT.format(9, _OTHER),
 }

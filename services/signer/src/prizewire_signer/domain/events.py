@@ -11,13 +11,15 @@ from prizewire_signer.errors import Code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """Signed. ``cause`` is the id of the request's event, as in every answer."""
+    """Signed. ``cause`` is the id of the request's event, as in every answer. ``max_time`` is Unix seconds."""
 
     request_id: UUID
     slot: Slot
     revision: int
     tx_hash: str
     signatures: Sequence[Signature]
+    payout_ids: Sequence[UUID]
+    max_time: int
     cause: str
 
 

@@ -150,6 +150,8 @@ async def finish(
         revision=request.revision,
         tx_hash=order.tx_hash.hex(),
         signatures=stored.signatures,
+        payout_ids=request.payout_ids,
+        max_time=request.max_time,
         cause=order.cause,
     )
     await unit_of_work.answers.give([completed], now=now)

@@ -144,6 +144,8 @@ def _contract(
                     for one in answer.signatures
                 ],
                 counter=counter,
+                payout_ids=list(answer.payout_ids),
+                max_time=answer.max_time,
             )
         case events.Refused():
             return SigningRefusedEvent, SigningRefused(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from prizewire_payouts.payouts.domain.model import (
@@ -13,22 +13,21 @@ from prizewire_payouts.payouts.domain.model import (
     Transition,
 )
 from prizewire_payouts.payouts.domain.states import (
-    ATTEMPT_EDGES,
     CLOSING,
     FINAL,
     NO_ATTEMPT_OPEN,
-    PAYOUT_EDGES,
     AttemptState,
     CancelRefused,
     CloseRequested,
     Ended,
     Held,
-    IllegalTransition,
     Paid,
     PayoutEvent,
     PayoutState,
     Submitted,
     Unknown,
+    check_attempt_edge,
+    check_payout_edge,
     final_of,
 )
 
@@ -38,7 +37,8 @@ class Change:
     """A payout as it will be saved. Each transition is checked against the table of edges when it is taken.
 
     ``attempt`` is the one on which the outcome depends. ``others_unproved`` says that another attempt is not proved to be
-    without effect, ``last_attempt_no`` is the highest number of all.
+    without effect, ``last_attempt_no`` is the highest number of all. ``signed_unasked`` says that the signer signed a transaction
+    for it that payouts did not ask for, and that is not proved to be without effect.
     """
 
     payout: Payout
@@ -48,6 +48,7 @@ class Change:
     attempt_confirmed: bool = False
     others_unproved: bool = False
     last_attempt_no: int = 0
+    signed_unasked: bool = False
     transitions: list[Transition] = field(default_factory=list)
     attempt_transitions: list[AttemptTransition] = field(default_factory=list)
     events: list[PendingEvent] = field(default_factory=list)
@@ -128,32 +129,10 @@ class Change:
         self.touched = True
 
 
-def check_payout_edge(*, old: PayoutState, new: PayoutState) -> str:
-    """The reason that allows this step.
-
-    Raises:
-        IllegalTransition: the table has no such edge.
-    """
-    try:
-        return PAYOUT_EDGES[old, new]
-    except KeyError:
-        raise IllegalTransition(machine="payout", old=old, new=new) from None
-
-
-def check_attempt_edge(*, old: AttemptState, new: AttemptState) -> str:
-    """The reason that allows this step.
-
-    Raises:
-        IllegalTransition: the table has no such edge.
-    """
-    try:
-        return ATTEMPT_EDGES[old, new]
-    except KeyError:
-        raise IllegalTransition(machine="attempt", old=old, new=new) from None
-
-
 INTENT_EXPIRED = "intent_expired"
 """The reason of ``payout.held`` on which rewards renews the intent."""
+UNASKED_PAUSE = timedelta(minutes=1)
+"""How long a payout waits before it is looked at again, while ``signed_unasked`` holds."""
 ATTEMPT_UNPROVED = "attempt_unproved"
 """The code of ``payout.unknown`` while a rail is asked about an attempt that is not proved to be without effect."""
 _ATTEMPT_OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN})
@@ -266,7 +245,8 @@ def close(
 ) -> None:
     """Begin to end a payout that had no effect: through the signer where it could have signed, else at once.
 
-    Where an attempt is not proved to be without effect, the payout first waits for its rail's proof.
+    Where an attempt is not proved to be without effect, the payout first waits for its rail's proof. While the signer's
+    signature for a transaction that payouts did not ask for may have paid it, it is unknown.
 
     Raises:
         IllegalTransition: the payout may not be closed from its present state.
@@ -287,6 +267,8 @@ def close(
     )
     if not change.payout.needs_closure:
         finish_closing(change=change, closure=None, cause=cause, actor=actor, now=now)
+    elif change.signed_unasked:
+        reopen(change=change, cause=cause, now=now, due_at=now + UNASKED_PAUSE)
     elif change.payout.closure is not None:
         # a tombstone is permanent: one that arrived before the payout closed again is still valid
         finish_closing(change=change, closure=change.payout.closure, cause=cause, actor=actor, now=now)
@@ -413,7 +395,7 @@ def emit_paid(*, change: Change, cause: str) -> None:
 
 
 def reopen(*, change: Change, cause: str, now: datetime, due_at: datetime) -> None:
-    """The signer refused to close, since it may have signed: the payout is ``unknown`` until its slot is proved. It
+    """The signer may have signed, so that the payout is not closed yet: it is ``unknown`` until its slot is proved. It
     remembers the end that it was closing to.
     """
     payout = change.payout

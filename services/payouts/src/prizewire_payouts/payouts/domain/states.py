@@ -147,6 +147,30 @@ class IllegalTransition(PayoutError):
         self.new = new
 
 
+def check_payout_edge(*, old: PayoutState, new: PayoutState) -> str:
+    """The reason that allows this step.
+
+    Raises:
+        IllegalTransition: the table has no such edge.
+    """
+    try:
+        return PAYOUT_EDGES[old, new]
+    except KeyError:
+        raise IllegalTransition(machine="payout", old=old, new=new) from None
+
+
+def check_attempt_edge(*, old: AttemptState, new: AttemptState) -> str:
+    """The reason that allows this step.
+
+    Raises:
+        IllegalTransition: the table has no such edge.
+    """
+    try:
+        return ATTEMPT_EDGES[old, new]
+    except KeyError:
+        raise IllegalTransition(machine="attempt", old=old, new=new) from None
+
+
 NOT_ARRIVED_YET = (
     ": if it was requested a moment ago, its request has not arrived here yet; ask again in a few seconds"
 )

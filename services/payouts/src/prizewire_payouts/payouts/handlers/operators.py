@@ -5,6 +5,7 @@ from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_payouts.payouts.domain.change import (
+    UNASKED_PAUSE,
     Change,
     emit_paid,
     ended,
@@ -95,14 +96,17 @@ async def apply_closure(
 ) -> bool:
     """The signer will never sign for this payout again. ``closure`` is its signed event, whole.
 
-    A tombstone is permanent: one that arrives while the payout is not closing is kept until it closes. False where there
-    is no such payout.
+    A tombstone is permanent: one that arrives while the payout is not closing, or may have been paid by a transaction that
+    payouts did not ask for, is kept until it closes. False where there is no such payout.
     """
     change = (await payouts.lock([payout_id])).get(payout_id)
     if change is None:
         return False
     payout = change.payout
-    if payout.state in CLOSING:
+    if payout.state in CLOSING and change.signed_unasked:
+        change.set(closure=closure)
+        reopen(change=change, cause=cause, now=now, due_at=now + UNASKED_PAUSE)
+    elif payout.state in CLOSING:
         finish_closing(change=change, closure=closure, cause=cause, actor="signer", now=now)
     elif payout.closure is None and payout.state not in FINAL:
         change.set(closure=closure)

@@ -14,6 +14,7 @@ from prizewire_money import Amount
 from prizewire_payouts.methods.domain import Method, MethodState
 from prizewire_payouts.methods.ports import Methods, Vault
 from prizewire_payouts.payouts.domain.change import (
+    UNASKED_PAUSE,
     Change,
     await_proof,
     begin_attempt,
@@ -42,7 +43,8 @@ async def open_attempts(
     """Open an attempt for up to ``limit`` due payouts of ``rail``. Returns the calls to make once this transaction has
     committed.
 
-    A payout whose intent has expired is held. One with an attempt that is not proved to be without effect waits for that
+    A payout whose intent has expired is held. One that may have been paid by a transaction that payouts did not ask for waits until
+    that is proved to be without effect. One with an attempt that is not proved to be without effect waits for that
     proof, so that it is not paid twice. A payout is failed whose method is removed or differs, whose rail cannot
     carry it, or whose intent rewards did not sign.
     """
@@ -54,6 +56,9 @@ async def open_attempts(
     instructions: list[PayoutInstruction] = []
     for change in changes:
         payout = change.payout
+        if change.signed_unasked:
+            change.set(due_at=now + UNASKED_PAUSE)
+            continue
         if change.unproved:
             await_proof(change=change, code=PayoutCode.ATTEMPT_UNPROVED, cause=cause, actor=cause, now=now)
             continue

@@ -131,6 +131,11 @@ class PayoutStorage:
                 attempts[row.payout_id].append(attempt_from(row, mac))
             for change in changes:
                 _attach(change, attempts[change.payout.payout_id])
+        signed = [change.payout.payout_id for change in changes if change.payout.needs_closure]
+        if signed:
+            unasked = await self._unit_of_work.signed_unasked(self._tx, signed)
+            for change in changes:
+                change.signed_unasked = change.payout.payout_id in unasked
         self._changes += changes
         return changes
 

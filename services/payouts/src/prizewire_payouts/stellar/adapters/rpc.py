@@ -106,13 +106,19 @@ class StellarRpc:
             answer = await self._server.get_transaction(tx_hash)
             latest = LedgerMoment(answer.latest_ledger, answer.latest_ledger_close_time)
             if answer.status is GetTransactionStatus.NOT_FOUND:
-                return LookUp(status=LookUpStatus.NOT_FOUND, latest=latest, oldest=answer.oldest_ledger)
+                return LookUp(
+                    status=LookUpStatus.NOT_FOUND,
+                    latest=latest,
+                    oldest=answer.oldest_ledger,
+                    oldest_time=answer.oldest_ledger_close_time,
+                )
             if answer.ledger is None or answer.result_xdr is None:
                 raise ValueError("a transaction that was found has a ledger and a result")
             return LookUp(
                 status=LookUpStatus(answer.status.value),
                 latest=latest,
                 oldest=answer.oldest_ledger,
+                oldest_time=answer.oldest_ledger_close_time,
                 ledger=answer.ledger,
                 closed_at=None if answer.create_at is None else datetime.fromtimestamp(answer.create_at, UTC),
                 result_xdr=answer.result_xdr,

@@ -220,8 +220,8 @@ class TxContents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
-    """A transaction looked up by its hash. ``oldest`` is the first ledger that the answering node remembers;
-    ``contents`` is what it holds, where the node gave its envelope.
+    """A transaction looked up by its hash. ``oldest`` is the first ledger that the answering node remembers, closed at
+    ``oldest_time`` (Unix seconds) where the node says that; ``contents`` is what it holds, where the node gave its envelope.
     """
 
     status: LookUpStatus
@@ -232,6 +232,7 @@ class LookUp:
     result_xdr: str | None = field(default=None, repr=False)
     result: TxResult | None = None
     contents: TxContents | None = field(default=None, repr=False)
+    oldest_time: int | None = None
 
 
 STELLAR_DECIMALS = 7

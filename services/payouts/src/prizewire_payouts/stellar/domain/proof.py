@@ -94,3 +94,24 @@ def _consumed_by_whom(reports: Sequence[NodeReport], *, sequence: int, since: in
                 Verdict.REVIEW, "the slot is consumed, and the nodes' memory does not reach back to the send"
             )
     return Finding(Verdict.REVIEW, "the slot is consumed, and the ledger knows none of its digests")
+
+
+MEMORY_MARGIN_S = 60
+"""How much older than a signature the memory of a node must be, in seconds: the clocks of signer and ledger differ."""
+
+
+def judge_unasked(*, max_time: int | None, signed_at: int, look_ups: Sequence[LookUp]) -> Finding:
+    """Judge a transaction that payouts did not build, from what each node says of its hash; ``signed_at`` is Unix seconds.
+
+    One node is enough for what was applied. That it can have no effect needs every node: past ``max_time``, and with a memory
+    that reaches back before the signature.
+    """
+    for index, look_up in enumerate(look_ups):
+        outcome = applied(look_up, consumed=False)
+        if outcome is not None:
+            return Finding(outcome, f"the ledger {look_up.ledger} holds it", index)
+    if max_time is None or any(one.latest.close_time <= max_time for one in look_ups):
+        return Finding(Verdict.WAIT, "maxTime is not known, or has not passed at every node")
+    if any(one.oldest_time is None or one.oldest_time > signed_at - MEMORY_MARGIN_S for one in look_ups):
+        return Finding(Verdict.WAIT, "a node's memory does not reach back to the signature")
+    return Finding(Verdict.DEAD, "no node has it, and its maxTime has passed")
