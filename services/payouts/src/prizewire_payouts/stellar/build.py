@@ -157,7 +157,7 @@ def build_stellar(
         for rpc in rpcs:
             await rpc.close()
 
-    comparison = Comparison(store=EndingStorage(execution), rpcs=tuple(rpcs), covered_at=runtime.clock.now())
+    comparison = Comparison(store=EndingStorage(execution), rpcs=tuple(rpcs))
     results = SigningResults(execution=execution, on_closed=on_closed, on_close_refused=on_close_refused)
     return StellarParts(
         provider=StellarProvider(execution, assets=registry),

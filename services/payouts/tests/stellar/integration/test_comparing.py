@@ -58,7 +58,7 @@ class Later:
 
 def comparison(world: World, *nodes: Any) -> Comparison:
     rpcs: Sequence[ChainRpc] = nodes
-    return Comparison(store=EndingStorage(world.execution), rpcs=rpcs, covered_at=world.clock.now())
+    return Comparison(store=EndingStorage(world.execution), rpcs=rpcs)
 
 
 async def run(one: Comparison, world: World, *, later: timedelta = timedelta()) -> int:
@@ -277,14 +277,21 @@ async def test_a_full_memory_of_postponed_rows_is_no_whole_round(
     await invent(world, REFUSED, first=1, last=5, shift=0)
     node = Later(world.rpc, refused=REFUSED)
     one = comparison(world, node)
-    began = one.covered_at
     await run(one, world)
-    assert (len(one.postponed), one.covered_at) == (3, began)
+    assert (len(one.postponed), one.covered_at) == (3, world.clock.now())
     assert len(await contradicted(world)) == 1
     await run(one, world)
     assert len(node.asked) == 6 + 2
     named = await overdue(one, world, later=timedelta(seconds=LATER_S))
     assert len(named) == 5
+
+
+async def test_a_process_without_the_job_names_nothing(world: World) -> None:
+    """It does not know what the other processes compared."""
+    await applied(world)
+    await end_as_dead(world)
+    one = comparison(world, Later(world.rpc))
+    assert await overdue(one, world, later=timedelta(seconds=LATER_S)) == []
 
 
 async def test_what_is_not_compared_is_a_breach(world: World) -> None:

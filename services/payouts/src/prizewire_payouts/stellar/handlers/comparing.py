@@ -61,8 +61,8 @@ class Comparison:
 
     store: Endings
     rpcs: Sequence[ChainRpc]
-    covered_at: datetime
-    """When the last whole round began; at first when the process started."""
+    covered_at: datetime | None = None
+    """When the last whole round began; at first the time of the first run. None in a process without the job."""
     compared: dict[str, int] = field(default_factory=dict)
     """maxTime by hash."""
     postponed: dict[str, Postponed] = field(default_factory=dict)
@@ -75,6 +75,7 @@ class Comparison:
     async def run(self, *, now: datetime) -> list[Contradiction]:
         """Compare what has ended since the last run; returns the contradictions that no process had found before."""
         self.more = False
+        self.covered_at = self.covered_at or now
         moment = await self._moment()
         if moment is None:
             return []
@@ -104,7 +105,11 @@ class Comparison:
         return found
 
     async def overdue(self, *, now: datetime) -> list[EndedTransaction]:
-        """Transactions that could be compared for longer than ``OVERDUE``, and were not; at most ``NAMED_MAX``."""
+        """Transactions that could be compared for longer than ``OVERDUE``, and were not; at most ``NAMED_MAX``. None in a process
+        without the job.
+        """
+        if self.covered_at is None:
+            return []
         since = now - OVERDUE
         if self.covered_at > since:
             return [one.ended for one in self.postponed.values() if one.first_at < since][:NAMED_MAX]
