@@ -319,7 +319,7 @@ def signing_context(*, of_rules: Rules | None = None, lease_s: int = 10) -> Sign
     )
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """The process died here."""
 
 

@@ -98,7 +98,7 @@ class Batches:
                     if results:
                         break  # the caller must get what is committed
                     raise
-                self._postpone(one.key, error)
+                self.postpone(one.key, error)
             else:
                 results.append(result)
                 if one.key is None:
@@ -128,7 +128,8 @@ class Batches:
         ROWS_POSTPONED.labels(self._job).set(len(without))
         return Batch(without=without, alone=alone)
 
-    def _postpone(self, key: Any, error: Exception) -> None:
+    def postpone(self, key: Any, error: Exception) -> None:
+        """Leave a row out that was claimed, and whose work failed after its claim was committed."""
         known = self._postponed.get(key)
         failures = 1 if known is None else known.failures + 1
         until = self._clock.now() + min(POSTPONED_MAX, POSTPONED_FIRST * 2 ** min(failures - 1, 10))

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database
+from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_signer.errors import BackendError, BindingRace
@@ -30,13 +31,16 @@ from prizewire_signer.ports import Backend, QueueState, UnitOfWork
 RACES_MAX = 5
 """How often a decision is repeated in a row because another signer bound a payout in between."""
 SIGNING_INTERVAL_S = 0.5
+SIGNING_JOB = "signer.sign"
 CHECK_INTERVAL_S = 15.0
 REFUSALS_INTERVAL_S = 15.0
 _log = get_logger(__name__)
 
 
 class SigningWorker:
-    """Processes one request after the other, from decision to answer."""
+    """Processes one request after the other, from decision to answer. One that cannot be read or handled is postponed, so that
+    the requests behind it go on at once.
+    """
 
     def __init__(
         self,
@@ -52,26 +56,38 @@ class SigningWorker:
         self._unit_of_work = unit_of_work
         self._context = context
         self._backend = backend
+        self._claims = Batches(SIGNING_JOB, db=db, clock=clock)
 
     async def run_once(self) -> bool:
         """One request; False when nothing is due.
 
         Raises:
             BackendError: a recorded digest could not be signed now; it is tried again after its lease.
+            Exception: the database is not available.
         """
-        async with self._db.transaction() as tx:
-            claimed = await self._unit_of_work(tx).signing.claim(
+
+        async def claim(tx: AsyncConnection) -> int | None:
+            return await self._unit_of_work(tx).signing.claim(
                 now=self._clock.now(), lease_s=self._context.lease_s
             )
-        if claimed is None:
-            return False
-        decision = await self._decide(claimed.work_id)
+
+        claimed = [work_id for work_id in await self._claims.run(claim) if work_id is not None]
+        for work_id in claimed:
+            try:
+                await self._process(work_id)
+            except Exception as error:
+                if isinstance(error, BackendError) or is_transient(error):
+                    raise
+                self._claims.postpone(work_id, error)
+        return bool(claimed)
+
+    async def _process(self, work_id: int) -> None:
+        decision = await self._decide(work_id)
         if decision.outcome is Outcome.REFUSED and decision.findings is not None:
             REFUSALS.labels(decision.findings.first).inc()
             _log.warning("refused", code=decision.findings.first)
         if decision.order is not None:
             await self._sign(decision.order)
-        return True
 
     async def _decide(self, work_id: int) -> Decision:
         """The decision and its record, committed before a key is used."""
@@ -114,7 +130,7 @@ class SigningWorker:
 
 def signing_job(worker: SigningWorker) -> Job:
     """The worker as a job."""
-    return Job("signer.sign", SIGNING_INTERVAL_S, worker.run_once)
+    return Job(SIGNING_JOB, SIGNING_INTERVAL_S, worker.run_once)
 
 
 def check_job(

@@ -75,8 +75,9 @@ class RecordedDigest:
 class SigningStore(Protocol):
     """The signer's records inside one transaction of a worker."""
 
-    async def claim(self, *, now: datetime, lease_s: int) -> Work | None:
-        """Lease the oldest request that is due, skipping those that other workers lease.
+    async def claim(self, *, now: datetime, lease_s: int) -> int | None:
+        """Lease the oldest request that is due, skipping those that other workers lease or that this one has postponed;
+        returns its id and reads nothing else of it.
 
         Committed by itself: a request with an unexpected failure then comes again only after its lease, and does not
         block the others.
@@ -114,6 +115,22 @@ class SigningStore(Protocol):
 
         Raises:
             BindingRace: a row that ``facts`` did not find exists now.
+        """
+        ...
+
+    async def count(
+        self,
+        *,
+        request: SigningRequest,
+        facts: Facts,
+        amounts: Mapping[UUID, Amount],
+        limits: Mapping[str, AssetLimits],
+        now: datetime,
+    ) -> None:
+        """Count the payouts into the day's limits that are not counted for this slot today.
+
+        Raises:
+            BindingRace: a limit was used up since ``facts``.
         """
         ...
 

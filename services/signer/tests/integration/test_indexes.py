@@ -11,6 +11,7 @@ from prizewire_signer.storage import checks, closing, refusals, signing
 
 QUERIES: dict[str, Statement | UniqueOnly] = {
     "digests_slot_id": signing._DIGEST_COUNT,
+    "digest_payouts_payout_id": signing._PAYOUTS,
     "limit_counts_day": checks._DAYS,
     "answers_closed": checks._CLOSINGS,
     "payouts_closed_on": checks._DAYS,

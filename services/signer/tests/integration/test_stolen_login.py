@@ -7,7 +7,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from services.signer.tests.fakes import CHANNELS, NOW, SEQUENCE, intent, payment_of, request, transaction
+from services.signer.tests.fakes import (
+    CHANNELS,
+    NOW,
+    NOW_S,
+    SEQUENCE,
+    intent,
+    payment_of,
+    request,
+    transaction,
+)
 from services.signer.tests.integration.conftest import Signer
 
 STOLEN = transaction([payment_of(intent(1), amount="9999.00")], sequence=SEQUENCE + 7)
@@ -47,9 +56,9 @@ async def record(signer: Signer, *, payload: bytes | None = None, paid: bool = F
         await tx.execute(
             text(
                 "INSERT INTO digests (tx_hash, slot_id, revision, work_id, kind, max_time, fee, fee_cap, approval, recorded_at) "
-                "VALUES (:hash, :slot, 1, :work, 'payment', 1, 1, 1, CAST('{\"items\": []}' AS jsonb), :now)"
+                "VALUES (:hash, :slot, 1, :work, 'payment', :max_time, 1, 1, CAST('{\"items\": []}' AS jsonb), :now)"
             ),
-            {"hash": STOLEN.hash(), "slot": slot, "work": work_id, "now": NOW},
+            {"hash": STOLEN.hash(), "slot": slot, "work": work_id, "max_time": NOW_S + 300, "now": NOW},
         )
         if paid:
             await tx.execute(

@@ -13,6 +13,7 @@ from prizewire_signer.domain.invariants import (
     closings_answered,
     limits_kept,
     one_live_slot,
+    requests_answered,
     signatures_approved,
 )
 
@@ -77,5 +78,12 @@ def test_watermark_beside_its_answers() -> None:
 
 def test_every_invariant_has_its_name() -> None:
     """The names under which breaches are reported."""
-    functions = (one_live_slot, signatures_approved, limits_kept, closings_answered, answers_counted)
+    functions = (
+        one_live_slot,
+        signatures_approved,
+        limits_kept,
+        closings_answered,
+        answers_counted,
+        requests_answered,
+    )
     assert tuple(function.__name__ for function in functions) == CHECK_NAMES

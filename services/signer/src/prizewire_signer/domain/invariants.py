@@ -2,11 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from prizewire_money import Asset
 
-CHECK_NAMES = ("one_live_slot", "signatures_approved", "limits_kept", "closings_answered", "answers_counted")
+CHECK_NAMES = (
+    "one_live_slot",
+    "signatures_approved",
+    "limits_kept",
+    "closings_answered",
+    "answers_counted",
+    "requests_answered",
+)
+ANSWER_WITHIN_S = 900
+"""A request whose answer takes longer is a breach, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +117,13 @@ def answers_counted(*, watermark: int, answers: int, highest: int, back: Iterabl
     if not watermark == answers == highest:
         breaches.append(f"the watermark is {watermark}, with {answers} answers up to counter {highest}")
     return breaches
+
+
+def requests_answered(rows: Iterable[tuple[int, str, datetime]]) -> list[str]:
+    """Every request gets its answer. ``rows`` are those that wait for longer than ``ANSWER_WITHIN_S``: number, slot and since
+    when. A request that cannot be read or handled stays among them until a person ends it.
+    """
+    return [
+        f"request {number} of slot {slot} waits since {since:%Y-%m-%dT%H:%M:%SZ}"
+        for number, slot, since in rows
+    ]

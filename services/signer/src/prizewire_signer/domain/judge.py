@@ -26,7 +26,8 @@ class SlotFacts:
 class PayoutFacts:
     """A known payout. ``terms`` is None where it was tombstoned before any signing request. ``free_at`` is set where its
     slot is closed without paying it, and a digest that pays it may still be applied until then. ``counted``: the present
-    day's limit includes it already for the slot that it is bound to. ``asset`` and ``minor`` are what was recorded for it.
+    day's limit includes it already for the slot that it is bound to. ``asset`` and ``minor`` are what was recorded for it. ``slots_elsewhere`` is the number of other
+    slots with a digest that pays it.
     """
 
     state: PayoutState
@@ -35,16 +36,20 @@ class PayoutFacts:
     terms: bytes | None
     free_at: datetime | None = None
     counted: bool = False
+    slots_elsewhere: int = 0
     asset: str | None = None
     minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestFacts:
-    """A digest that is recorded already: its slot, its kind and its payouts in the order of operations."""
+    """A digest that is recorded already: its slot, its kind, its maxTime (Unix seconds) and its payouts in the order of
+    operations.
+    """
 
     slot_id: UUID
     kind: str
+    max_time: int
     payout_ids: tuple[UUID, ...]
 
 
@@ -89,16 +94,25 @@ def is_repeat(*, request: SigningRequest, tx_hash: bytes, digest: DigestFacts | 
         and tx_hash.hex() == request.tx_hash
         and digest.slot_id == request.slot.slot_id
         and digest.kind == request.kind
+        and digest.max_time == request.max_time
         and digest.payout_ids == request.payout_ids
     )
 
 
 def judge(
-    *, request: SigningRequest, amounts: Mapping[UUID, Amount], facts: Facts, policy: Policy
+    *,
+    request: SigningRequest,
+    amounts: Mapping[UUID, Amount],
+    facts: Facts,
+    policy: Policy,
+    recorded: bool = False,
 ) -> Findings:
-    """Compare a request that ``examine`` found clean with what was signed before."""
+    """Compare a request that ``examine`` found clean with what was signed before. Where its digest is ``recorded`` already,
+    its slot may be full or closed since.
+    """
     findings = Findings(amounts=dict(amounts))
-    findings.general.extend(_slot_faults(request, facts.slot, policy))
+    if not recorded:
+        findings.general.extend(_slot_faults(request, facts.slot, policy))
     day, again = dict(facts.day_used), dict(facts.again_used)
     for item in request.items:
         known = facts.payouts.get(item.payout_id)
@@ -139,7 +153,8 @@ def _binding_fault(
         return Code.PAYOUT_PAID
     if known.state is PayoutState.BOUND and known.slot_id != request.slot.slot_id:
         return Code.PAYOUT_BOUND_ELSEWHERE if known.free_at is None else Code.PAYOUT_WAITS
-    if known.state is PayoutState.FREE and known.slots_used >= policy.slots_per_payout_max:
+    used = known.slots_used if known.state is PayoutState.FREE else 0
+    if max(used, known.slots_elsewhere) >= policy.slots_per_payout_max:
         return Code.SLOTS_OVER_CAP
     return None
 
@@ -147,24 +162,25 @@ def _binding_fault(
 def _reserve(
     amount: Amount, known: PayoutFacts | None, day: dict[str, int], again: dict[str, int], policy: Policy
 ) -> Code | None:
-    """Count a payout into the limits: once for each slot and day, since of one slot's digests at most one is applied."""
-    if known is not None and known.counted:
-        return None
+    """Count a payout into the limits: once for each slot and day, since of one slot's digests at most one is applied. One
+    that is counted already must be within the limits too: the database may have been made to count more than they allow.
+    """
     code, limits = amount.asset.code, policy.limits[amount.asset.code]
-    total, repeated = day.get(code, 0) + amount.minor, again.get(code, 0)
-    if is_again(known):
-        repeated += amount.minor
+    minor = 0 if known is not None and known.counted else amount.minor
+    total, repeated = day.get(code, 0) + minor, again.get(code, 0)
     if total > limits.day_minor_max:
         return Code.DAY_OVER_LIMIT
-    if repeated > limits.again_minor_max:
-        return Code.AGAIN_OVER_LIMIT
+    if is_again(known):
+        repeated += minor
+        if repeated > limits.again_minor_max:
+            return Code.AGAIN_OVER_LIMIT
     day[code], again[code] = total, repeated
     return None
 
 
 def is_again(known: PayoutFacts | None) -> bool:
     """Whether this payout was signed before on another slot, which payouts reported closed without paying it."""
-    return known is not None and known.state is PayoutState.FREE
+    return known is not None and (known.state is PayoutState.FREE or known.slots_elsewhere > 0)
 
 
 def closable(

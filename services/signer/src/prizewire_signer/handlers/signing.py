@@ -179,13 +179,35 @@ async def _bind(case: _Case, transaction: Transaction, amounts: Mapping[UUID, Am
     return judged
 
 
+async def _count(case: _Case, amounts: Mapping[UUID, Amount]) -> Findings:
+    """Compare a recorded request with the records once more and, without a fault, count it into the present day's limits."""
+    policy = case.context.rules.policy
+    codes = sorted({amount.asset.code for amount in amounts.values()})
+    facts = await case.unit_of_work.signing.facts(
+        work=case.work, request=case.request, assets=codes, now=case.now
+    )
+    judged = judge(request=case.request, amounts=amounts, facts=facts, policy=policy, recorded=True)
+    if judged.clean:
+        await case.unit_of_work.signing.count(
+            request=case.request,
+            facts=facts,
+            amounts=amounts,
+            limits={code: policy.limits[code] for code in codes},
+            now=case.now,
+        )
+    return judged
+
+
 async def _repeat(case: _Case, transaction: Transaction) -> Decision:
-    """Bytes that were recorded before. Signatures that exist are given again. Else the request is examined again, but for its
-    times: no signature of it was published yet.
+    """Bytes that were recorded before. Signatures that exist are given again. Else the request is examined and judged again,
+    but for its times and its slot: no signature of it was published yet. The day's limits count each use of a key, also where
+    only the database says that the digest was recorded.
     """
     known = await case.unit_of_work.signing.recorded(transaction.tx_hash)
     if not known.signatures:
         findings = examine(request=case.request, transaction=transaction, rules=case.context.rules, now=None)
+        if findings.clean:
+            findings = await _count(case, findings.amounts)
         if not findings.clean:
             return await _refuse(case, findings)
     return await _recorded(case, transaction.tx_hash)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_money import Asset
 from prizewire_signer.domain.invariants import (
+    ANSWER_WITHIN_S,
     Closing,
     DayUse,
     LiveDigest,
@@ -16,6 +17,7 @@ from prizewire_signer.domain.invariants import (
     closings_answered,
     limits_kept,
     one_live_slot,
+    requests_answered,
     signatures_approved,
 )
 from prizewire_signer.domain.model import AssetLimits
@@ -56,6 +58,7 @@ async def breaches_of(
     ]
     counters = (await tx.execute(_COUNTERS)).one()
     back = (await tx.execute(_BACK)).scalars().all()
+    waiting = await tx.execute(_WAITING, {"before": now - timedelta(seconds=ANSWER_WITHIN_S)})
     return {
         "one_live_slot": one_live_slot(live),
         "signatures_approved": signatures_approved(signed),
@@ -64,6 +67,7 @@ async def breaches_of(
         "answers_counted": answers_counted(
             watermark=counters.watermark, answers=counters.answers, highest=counters.highest, back=back
         ),
+        "requests_answered": requests_answered((row.id, row.subject, row.received_at) for row in waiting),
     }
 
 
@@ -105,7 +109,7 @@ _SIGNED = text(
     "OR count(p.payout_id) <> max(jsonb_array_length(d.approval -> 'items'))"
 )
 _DAYS = text(
-    "WITH counted AS (SELECT scope, day, asset, sum(amount_minor) AS counted FROM ("
+    "WITH counted AS (SELECT scope, day, asset, sum(greatest(amount_minor, 0)) AS counted FROM ("
     "SELECT 'day' AS scope, day, asset, amount_minor FROM limit_counts UNION ALL "
     "SELECT 'again', day, asset, amount_minor FROM limit_counts WHERE again UNION ALL "
     "SELECT 'again', closed_on, asset, amount_minor FROM payouts WHERE closed_on IS NOT NULL) c GROUP BY scope, day, asset), "
@@ -130,6 +134,10 @@ _BACK = text(
 _COUNTERS = text(
     "SELECT (SELECT counter FROM watermark) AS watermark, count(*) AS answers, coalesce(max(counter), 0) AS highest "
     "FROM answers"
+)
+_WAITING = text(
+    "SELECT id, subject, received_at FROM signing_work WHERE state IN ('queued', 'recorded') AND received_at < :before "
+    "ORDER BY id LIMIT 100"
 )
 _QUEUE = text(
     "SELECT count(*) AS waiting, min(received_at) AS oldest FROM signing_work WHERE state IN ('queued', 'recorded')"

@@ -22,9 +22,16 @@ def day_of(now: datetime) -> date:
 async def use_of(
     tx: AsyncConnection, scopes: Sequence[str], assets: Sequence[str], *, day: date
 ) -> Mapping[tuple[str, str], int]:
-    """What is used by scope and asset, locked until the transaction ends; a limit that was not used has no row."""
-    rows = await tx.execute(_USE, {"scopes": list(scopes), "assets": list(assets), "day": day})
-    return {(row.scope, row.asset): row.used_minor for row in rows}
+    """What is used by scope and asset, locked until the transaction ends; a limit that was not used is left out.
+
+    It is at least the sum of what was counted: a count that was written into the database without a use takes its room too.
+    """
+    values = {"scopes": list(scopes), "assets": list(assets), "day": day}
+    used = {(row.scope, row.asset): int(row.used_minor) for row in await tx.execute(_USE, values)}
+    for row in await tx.execute(_COUNTED, values):
+        key = (row.scope, row.asset)
+        used[key] = max(used.get(key, 0), int(row.counted))
+    return used
 
 
 async def begin_use(tx: AsyncConnection, scope: str, ceilings: Mapping[str, int], *, day: date) -> None:
@@ -65,6 +72,13 @@ async def add_use(tx: AsyncConnection, scope: str, used: Mapping[str, int], *, d
 _USE = text(
     "SELECT scope, asset, used_minor FROM limit_use WHERE scope = ANY(CAST(:scopes AS text[])) AND key = '' "
     "AND window_start = :day AND asset = ANY(CAST(:assets AS text[])) ORDER BY scope, asset FOR UPDATE"
+)
+_COUNTED = text(
+    "SELECT scope, asset, sum(greatest(amount_minor, 0)) AS counted FROM ("
+    "SELECT s.scope, c.asset, c.amount_minor FROM limit_counts c CROSS JOIN (VALUES ('again'), ('day')) s(scope) "
+    "WHERE c.day = :day AND c.asset = ANY(CAST(:assets AS text[])) AND (c.again OR s.scope = 'day') UNION ALL "
+    "SELECT 'again', asset, amount_minor FROM payouts WHERE closed_on = :day AND asset = ANY(CAST(:assets AS text[]))) c "
+    "WHERE scope = ANY(CAST(:scopes AS text[])) GROUP BY scope, asset"
 )
 _RESERVE = text(
     "INSERT INTO limit_use (scope, key, window_start, asset, used_minor, ceiling_minor) "

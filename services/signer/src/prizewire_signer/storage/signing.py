@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.batches import batch_of
 from prizewire_money import Amount
 from prizewire_signer.domain.commands import SigningRequest
 from prizewire_signer.domain.judge import DigestFacts, Facts, PayoutFacts, SlotFacts, uncounted, unseen
@@ -32,13 +33,15 @@ class SqlSigningStore:
     def __init__(self, tx: AsyncConnection) -> None:
         self._tx = tx
 
-    async def claim(self, *, now: datetime, lease_s: int) -> Work | None:
-        """Lease the oldest request that is due, skipping those that other workers lease."""
-        row = (await self._tx.execute(_CLAIM, {"now": now})).one_or_none()
-        if row is None:
-            return None
-        await self._tx.execute(_LEASE, {"id": row.id, "until": now + timedelta(seconds=lease_s)})
-        return _work(row)
+    async def claim(self, *, now: datetime, lease_s: int) -> int | None:
+        """Lease the oldest request that is due, skipping those that other workers lease or that this one has postponed;
+        returns its id and reads nothing else of it.
+        """
+        batch = batch_of(self._tx)
+        batch.limit(1)
+        for work_id in await batch.claim(self._tx, _CLAIM, {"now": now, "without": batch.without}):
+            await self._tx.execute(_LEASE, {"id": work_id, "until": now + timedelta(seconds=lease_s)})
+        return None if batch.key is None else int(batch.key)
 
     async def digest(self, tx_hash: bytes) -> DigestFacts | None:
         """A digest recorded before."""
@@ -48,6 +51,7 @@ class SqlSigningStore:
         return DigestFacts(
             slot_id=rows[0].slot_id,
             kind=rows[0].kind,
+            max_time=rows[0].max_time,
             payout_ids=tuple(row.payout_id for row in rows if row.payout_id is not None),
         )
 
@@ -85,6 +89,7 @@ class SqlSigningStore:
                     terms=None if row.terms is None else bytes(row.terms),
                     free_at=row.free_at,
                     counted=row.counted,
+                    slots_elsewhere=row.elsewhere,
                     asset=row.asset,
                     minor=row.amount_minor,
                 )
@@ -114,12 +119,53 @@ class SqlSigningStore:
             await self._expect(1, _SLOT_INSERT, asdict(request.slot))
         fresh = sorted(unseen(request, facts))
         await self._bind(request, facts, amounts, fresh, now)
-        await self._reserve(request, facts, amounts, limits, now)
+        await self.count(request=request, facts=facts, amounts=amounts, limits=limits, now=now)
         await self._expect(1, _DIGEST_INSERT, _digest_row(work, request, transaction, now))
         await self._tx.execute(
             _DIGEST_PAYOUTS_INSERT, {"hash": transaction.tx_hash, "ids": list(request.payout_ids)}
         )
         await self._remember(work, request, facts, now)
+
+    async def count(
+        self,
+        *,
+        request: SigningRequest,
+        facts: Facts,
+        amounts: Mapping[UUID, Amount],
+        limits: Mapping[str, AssetLimits],
+        now: datetime,
+    ) -> None:
+        """Count the payouts into the day's limits that are not counted for this slot today.
+
+        Raises:
+            BindingRace: a limit was used up since ``facts``.
+        """
+        counted = sorted(uncounted(request, facts))
+        if not counted:
+            return
+        await self._raise_use(
+            SCOPE_AGAIN,
+            [amounts[payout_id] for payout_id, again in counted if again],
+            {code: limit.again_minor_max for code, limit in limits.items()},
+            now,
+        )
+        await self._raise_use(
+            SCOPE_DAY,
+            [amounts[payout_id] for payout_id, _ in counted],
+            {code: limit.day_minor_max for code, limit in limits.items()},
+            now,
+        )
+        await self._tx.execute(
+            _COUNTS_INSERT,
+            {
+                "slot": request.slot.slot_id,
+                "day": day_of(now),
+                "ids": [payout_id for payout_id, _ in counted],
+                "agains": [again for _, again in counted],
+                "assets": [amounts[payout_id].asset.code for payout_id, _ in counted],
+                "amounts": [amounts[payout_id].minor for payout_id, _ in counted],
+            },
+        )
 
     async def advance(
         self, *, work: Work, state: WorkState, tx_hash: bytes | None, ready_at: datetime, now: datetime
@@ -183,41 +229,6 @@ class SqlSigningStore:
         free = _in_state(facts, PayoutState.FREE)
         if free:
             await self._expect(len(free), _PAYOUTS_REBIND, {"slot": slot_id, "ids": sorted(free)})
-
-    async def _reserve(
-        self,
-        request: SigningRequest,
-        facts: Facts,
-        amounts: Mapping[UUID, Amount],
-        limits: Mapping[str, AssetLimits],
-        now: datetime,
-    ) -> None:
-        counted = sorted(uncounted(request, facts))
-        if not counted:
-            return
-        await self._raise_use(
-            SCOPE_AGAIN,
-            [amounts[payout_id] for payout_id, again in counted if again],
-            {code: limit.again_minor_max for code, limit in limits.items()},
-            now,
-        )
-        await self._raise_use(
-            SCOPE_DAY,
-            [amounts[payout_id] for payout_id, _ in counted],
-            {code: limit.day_minor_max for code, limit in limits.items()},
-            now,
-        )
-        await self._tx.execute(
-            _COUNTS_INSERT,
-            {
-                "slot": request.slot.slot_id,
-                "day": day_of(now),
-                "ids": [payout_id for payout_id, _ in counted],
-                "agains": [again for _, again in counted],
-                "assets": [amounts[payout_id].asset.code for payout_id, _ in counted],
-                "amounts": [amounts[payout_id].minor for payout_id, _ in counted],
-            },
-        )
 
     async def _raise_use(
         self, scope: str, amounts: Sequence[Amount], ceilings: Mapping[str, int], now: datetime
@@ -297,8 +308,8 @@ def _digest_row(
 
 _WORK_COLUMNS = "id, event_id, subject, payload, event_time, received_at, state, tx_hash"
 _CLAIM = text(
-    f"SELECT {_WORK_COLUMNS} FROM signing_work WHERE state IN ('queued', 'recorded') AND ready_at <= :now "  # noqa: S608 - a constant
-    "ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"
+    "SELECT id FROM signing_work WHERE state IN ('queued', 'recorded') AND ready_at <= :now "
+    "AND NOT (id = ANY(CAST(:without AS bigint[]))) ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"
 )
 _LOCK = text(
     f"SELECT {_WORK_COLUMNS} FROM signing_work WHERE id = :id AND state IN ('queued', 'recorded') FOR UPDATE"  # noqa: S608 - a constant
@@ -309,7 +320,7 @@ _ADVANCE = text(
     "WHERE id = :id"
 )
 _DIGEST = text(
-    "SELECT d.slot_id, d.kind, p.payout_id FROM digests d LEFT JOIN digest_payouts p USING (tx_hash) "
+    "SELECT d.slot_id, d.kind, d.max_time, p.payout_id FROM digests d LEFT JOIN digest_payouts p USING (tx_hash) "
     "WHERE d.tx_hash = :hash ORDER BY p.op"
 )
 _SLOT = text("SELECT state FROM slots WHERE slot_id = :slot FOR UPDATE")
@@ -317,10 +328,14 @@ _DIGEST_COUNT = text(
     "SELECT count(*) FILTER (WHERE kind <> :voiding) AS digests, count(*) FILTER (WHERE kind = :voiding) AS voids "
     "FROM digests WHERE slot_id = :slot"
 )
+# A count of a payout that was signed on another slot counts only as such.
 _PAYOUTS = text(
-    "SELECT p.payout_id, p.state, p.slot_id, p.slots_used, p.terms, p.asset, p.amount_minor, p.free_at, EXISTS (SELECT 1 FROM limit_counts c "
-    "WHERE c.payout_id = p.payout_id AND c.slot_id = :slot AND c.slot_id = p.slot_id AND c.day = :day) AS counted "
-    "FROM payouts p WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE OF p"
+    "SELECT p.payout_id, p.state, p.slot_id, p.slots_used, p.terms, p.asset, p.amount_minor, p.free_at, e.elsewhere, "
+    "EXISTS (SELECT 1 FROM limit_counts c WHERE c.payout_id = p.payout_id AND c.slot_id = :slot AND c.slot_id = p.slot_id "
+    "AND c.day = :day AND (c.again OR e.elsewhere = 0)) AS counted "
+    "FROM payouts p CROSS JOIN LATERAL (SELECT count(DISTINCT d.slot_id) AS elsewhere FROM digest_payouts i "
+    "JOIN digests d USING (tx_hash) WHERE i.payout_id = p.payout_id AND d.slot_id <> :slot) e "
+    "WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE OF p"
 )
 _SLOT_INSERT = text(
     "INSERT INTO slots (slot_id, chain, account, sequence, state) "
