@@ -598,7 +598,7 @@ def test_a_later_settlement_is_on_its_way(api: Api, installation: Installation) 
 @pytest.mark.parametrize(
     ("asked", "taken", "invariants", "said"),
     [
-        ({"state": "requested"}, None, ["payouts_are_known"], "payouts does not know it"),
+        ({"state": "requested"}, None, ["payouts_are_known"], "look on the ledger whether it was paid"),
         (None, {}, ["payouts_were_asked_for"], "rewards never asked for it"),
         ({"pay_amount": "3.00"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "pay_amount differs"),
         ({"player": "bob"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "player differs"),

@@ -216,7 +216,7 @@ def _of_requested(requested: Item, known: Item | None, *, now: datetime) -> str 
     if known is None:
         if datetime.fromisoformat(requested["requested_at"]) > now - PAYOUT_GRACE:
             return None
-        return f"{has}, payouts does not know it"
+        return f"{has}, payouts does not know it: look on the ledger whether it was paid"
     if (name := _other_terms(requested, known)) is not None:
         return f"{has}, payouts says otherwise ({name} differs)"
     ended = requested["state"] in CLOSED
