@@ -14,8 +14,10 @@ depends_on = None
 BOUNDS = {
     "payouts": (
         "payouts_amount",
-        "CASE WHEN terms IS NULL THEN asset IS NULL AND amount_minor IS NULL AND counted_on IS NULL "
-        "ELSE asset IS NOT NULL AND amount_minor IS NOT NULL AND amount_minor > 0 AND counted_on IS NOT NULL END",
+        (
+            "CASE WHEN terms IS NULL THEN asset IS NULL AND amount_minor IS NULL AND counted_on IS NULL "
+            "ELSE asset IS NOT NULL AND amount_minor IS NOT NULL AND amount_minor > 0 AND counted_on IS NOT NULL END"
+        ),
     ),
     "limit_counts": ("limit_counts_amount", "amount_minor > 0"),
     "digests": ("digests_amounts", "fee >= 0 AND fee_cap >= 0"),

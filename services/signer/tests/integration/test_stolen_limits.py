@@ -75,9 +75,11 @@ def count_row(slot: SlotRef, label: int) -> str:
 
 def digest_rows(data: SigningRequested, label: int, *, max_time: int) -> list[str]:
     return [
-        "INSERT INTO digests (tx_hash, slot_id, revision, work_id, kind, max_time, fee, fee_cap, approval, recorded_at) "
-        f"SELECT '\\x{data.tx_hash}', '{data.slot.slot_id}', 1, id, 'payment', {max_time}, 1, 1, '{{}}', received_at "
-        "FROM signing_work",
+        (
+            "INSERT INTO digests (tx_hash, slot_id, revision, work_id, kind, max_time, fee, fee_cap, approval, recorded_at) "
+            f"SELECT '\\x{data.tx_hash}', '{data.slot.slot_id}', 1, id, 'payment', {max_time}, 1, 1, '{{}}', received_at "
+            "FROM signing_work"
+        ),
         f"INSERT INTO digest_payouts (tx_hash, op, payout_id) VALUES ('\\x{data.tx_hash}', 0, '{payout_id(label)}')",
     ]
 
@@ -107,14 +109,18 @@ async def broken(signer: Signer) -> list[str]:
     ("statement", "constraint"),
     [
         (
-            "INSERT INTO payouts (payout_id, state, slots_used, asset, amount_minor, counted_on) "
-            f"VALUES ('{payout_id(1)}', 'tombstoned', 0, 'USDC', -9000, '{TODAY}')",
+            (
+                "INSERT INTO payouts (payout_id, state, slots_used, asset, amount_minor, counted_on) "
+                f"VALUES ('{payout_id(1)}', 'tombstoned', 0, 'USDC', -9000, '{TODAY}')"
+            ),
             "payouts_amount",
         ),
         *(
             (
-                "INSERT INTO payouts (payout_id, state, slots_used, terms, asset, amount_minor, counted_on, closed_on) "
-                f"VALUES ('{payout_id(1)}', 'tombstoned', 1, 'x', 'USDC', {amount}, '{TODAY}', '{TODAY}')",
+                (
+                    "INSERT INTO payouts (payout_id, state, slots_used, terms, asset, amount_minor, counted_on, closed_on) "
+                    f"VALUES ('{payout_id(1)}', 'tombstoned', 1, 'x', 'USDC', {amount}, '{TODAY}', '{TODAY}')"
+                ),
                 "payouts_amount",
             )
             for amount in ("-9000", "0", "NULL")
