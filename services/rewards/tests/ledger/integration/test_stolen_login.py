@@ -17,7 +17,7 @@ from services.rewards.tests.rounds.integration.test_disownments import disown
 from services.rewards.tests.rounds.integration.test_settled_lines import booked
 from services.rewards.tests.sql import insert, open_account
 
-MALLORY, VICTOR = (Account(Kind.WINNINGS, player, "USDC") for player in ("mallory", "victor"))
+MALLORY, VICTOR, CLUB = (Account(Kind.WINNINGS, player, "USDC") for player in ("mallory", "victor", "club"))
 DEBT, CLEARING = (
     Account(Kind.RECEIVABLE, "victor", "USDC"),
     Account(Kind.CLEARING, "receivables", "USDC"),
@@ -48,6 +48,10 @@ async def won(rig: Rig, **fees: str) -> Match:
 async def grant(tx: AsyncConnection, match: Match, amount: int) -> None:
     """Move an amount from the pool to the round's reserve."""
     await insert(tx, "prize_reserved", pool_of(match), reserve_of(match), amount, **of_round(match))
+    await count_as_granted(tx, match, amount)
+
+
+async def count_as_granted(tx: AsyncConnection, match: Match, amount: int) -> None:
     await tx.exec_driver_sql(
         f"UPDATE campaigns SET granted = granted + {amount} WHERE id = '{match.campaign}'"
     )
@@ -67,7 +71,7 @@ async def broken(rig: Rig) -> set[str]:
     [
         ("organizer_fee", MALLORY, 200, {Invariant.ROUND_MONEY, Invariant.TRANSFERS_DOCUMENTED}),
         ("organizer_fee", MALLORY, 9_000, {Invariant.ROUND_MONEY, Invariant.TRANSFERS_DOCUMENTED}),
-        ("organizer_fee", Account(Kind.WINNINGS, "club", "USDC"), 200, {Invariant.ROUND_MONEY}),
+        ("organizer_fee", CLUB, 200, {Invariant.ROUND_MONEY}),
         ("platform_fee", PLATFORM, 300, {Invariant.ROUND_MONEY}),
     ],
     ids=["another organizer", "another amount", "the organizer's fee again", "the platform's fee again"],
@@ -81,6 +85,35 @@ async def test_a_fee_out_of_the_pool_is_a_breach(
         await grant(tx, match, amount)
         await insert(tx, type_, reserve_of(match), to, amount, **of_round(match))
     assert await broken(rig) == found
+
+
+@pytest.mark.parametrize("type_", ["organizer_fee", "platform_fee"])
+@pytest.mark.parametrize("state", ["booking", "voided", "disowned", "reserved"])
+async def test_a_fee_of_a_round_that_is_not_final_is_a_breach(rig: Rig, state: str, type_: str) -> None:
+    """With the round's amount and to its owner: twice while it is booked, once where it has none."""
+    await won(rig)
+    match = Match(
+        await rig.campaign(funded=100_000),
+        [("victor", "100.00"), ("mallory", "1.00")],
+        platform="3.00",
+        organizer="2.00",
+        organizer_player="club",
+        final=state == "disowned",
+        lines_per_part=1 if state == "booking" else None,
+    )
+    await rig.settle(match)
+    if state == "voided":
+        await rig.feed(rig.settlements, match.voided(at=2))
+    if state == "disowned":
+        await disown(rig, match)
+    assert await rig.breaches() == []
+    to, amount = (PLATFORM, 300) if type_ == "platform_fee" else (CLUB, 200)
+    times = 2 if state == "booking" else 1
+    async with rig.db.transaction() as tx:
+        for _ in range(times):
+            await grant(tx, match, amount)
+            await insert(tx, type_, reserve_of(match), to, amount, **of_round(match))
+    assert Invariant.ROUND_MONEY in await broken(rig)
 
 
 @pytest.mark.parametrize("type_", ["prize_unclaimed", "prize_released"])
@@ -156,69 +189,101 @@ async def open_debt(
     return of_debt
 
 
-REASONS = {
-    "none": ("round_corrected", "r-x", True, {Invariant.DEBTS_HAVE_REASONS}),
-    "a top-up that does not exist": (
-        f"topup/{uuid4()}/stripe/dp",
-        "dp",
-        False,
-        {Invariant.DEBTS_HAVE_REASONS},
-    ),
-    "a correction that does not exist": (
-        "correction/{round}/2",
-        "{round}",
-        True,
-        {Invariant.DEBTS_HAVE_REASONS, Invariant.PRIZES_AS_BOOKED, Invariant.ROUND_MONEY},
-    ),
-    "a correction of a player whose prize stayed": (
-        "correction/{corrected}/2",
+_REASON, _SUMS = (
+    {Invariant.DEBTS_HAVE_REASONS},
+    {Invariant.PRIZES_AS_BOOKED, Invariant.ROUND_MONEY},
+)
+REASONS: dict[str, tuple[str, str, int, set[Invariant]]] = {
+    "none": ("round_corrected", "r-x", 400, _REASON),
+    "a correction that does not exist": ("correction/{round}/2", "{round}", 400, _REASON | _SUMS),
+    "a version that the round does not have": (
+        "correction/{corrected}/3",
         "{corrected}",
-        True,
-        {Invariant.PRIZES_AS_BOOKED, Invariant.ROUND_MONEY},
+        400,
+        _REASON | _SUMS,
     ),
-    "a disownment that does not exist": (
-        "disownment/{round}",
-        "{round}",
-        True,
-        {Invariant.DEBTS_HAVE_REASONS, Invariant.PRIZES_AS_BOOKED, Invariant.ROUND_MONEY},
-    ),
+    "a correction of a player whose prize stayed": ("correction/{corrected}/2", "{corrected}", 400, _SUMS),
+    "a correction of players alone": ("correction/{strangers}/2", "{strangers}", 400, _REASON | _SUMS),
+    "a correction under another reference": ("correction/{corrected}/2", "r-x", 400, _REASON),
+    "more than a round pays": ("correction/{corrected}/2", "{corrected}", 1_401, _REASON | _SUMS),
+    "a disownment that does not exist": ("disownment/{round}", "{round}", 400, _REASON | _SUMS),
+    "a disownment that took the prize back": ("disownment/{disowned}", "{disowned}", 500, _SUMS),
+    "a disownment under another reference": ("disownment/{disowned}", "r-x", 400, _REASON),
+    "more than the disowned prize": ("disownment/{disowned}", "{disowned}", 501, _REASON | _SUMS),
     "an organizer's fee of another": (
         "disownment/{disowned}/organizer-fee",
         "{disowned}/organizer-fee",
-        True,
-        {Invariant.DEBTS_HAVE_REASONS, Invariant.DISOWNED_GONE, Invariant.ROUND_MONEY},
+        400,
+        _REASON | {Invariant.DISOWNED_GONE, Invariant.ROUND_MONEY},
     ),
+    "a part of a disownment that does not exist": ("disownment/{disowned}/x", "r-x", 400, _REASON),
 }
+"""The cause, reference and amount of an invented debt of a campaign, and the invariants that report it."""
 
 
 @pytest.mark.parametrize("name", REASONS)
 async def test_a_debt_without_a_reason_is_a_breach(rig: Rig, name: str) -> None:
-    """A player who owes nothing loses winnings to a pool or to the outside: row, account and clearing agree."""
-    cause, reference, owed_to_campaign, found = REASONS[name]
+    """A player who owes nothing loses winnings to a pool: row, account and clearing agree."""
+    cause, reference, amount, found = REASONS[name]
     match = await won(rig)
     corrected, disowned = (Match(match.campaign, [("victor", "5.00"), ("ann", "9.00")]) for _ in range(2))
-    await rig.settle(corrected, disowned)
-    await rig.feed(rig.settlements, *corrected.corrected([("victor", "5.00"), ("bob", "9.00")], at=2))
+    strangers = Match(match.campaign, [("cid", "5.00"), ("ann", "9.00")])
+    rounds = {"round": match, "corrected": corrected, "disowned": disowned, "strangers": strangers}
+    await rig.settle(corrected, disowned, strangers)
+    for changed in (corrected, strangers):
+        await rig.feed(rig.settlements, *changed.corrected([changed.lines[0], ("bob", "9.00")], at=2))
     await disown(rig, disowned)
     assert await rig.breaches() == []
-    ids = {"round": match.round_id, "corrected": corrected.round_id, "disowned": disowned.round_id}
-    of = next(
-        (one for one in (match, corrected, disowned) if f"{one.round_id}" in cause.format(**ids)), match
-    )
+    ids = {key: one.round_id for key, one in rounds.items()}
+    of = next((one for key, one in rounds.items() if key in cause.split("{")[-1]), match)
     async with rig.db.transaction() as tx:
+        await tx.exec_driver_sql(
+            "INSERT INTO corrections (round_id, settlement_version, asset, lines_total, unclaimed, reason, cause, "
+            f"correlation_id, at) VALUES ('{corrected.round_id}', 3, 'USDC', 2, 0, 'x', 'x', 'x', now())"
+        )
         await add_debt(
             tx,
-            amount=400,
-            campaign=match.campaign if owed_to_campaign else None,
+            amount=amount,
+            campaign=match.campaign,
             cause=cause.format(**ids),
             reference=reference.format(**ids),
             correlation=of.correlation_id,
         )
-        if owed_to_campaign:
-            await tx.exec_driver_sql(
-                f"UPDATE campaigns SET granted = granted - 400 WHERE id = '{match.campaign}'"
-            )
+        await count_as_granted(tx, match, -amount)
     assert await broken(rig) == found
+
+
+async def test_a_debt_is_owed_to_the_campaign_of_its_round(rig: Rig) -> None:
+    """A genuine correction is no reason for a debt to an attacker's campaign."""
+    match, other = await won(rig), await rig.campaign(funded=10_000)
+    await rig.settle(Match(other, [("ann", "50.00")]))
+    await rig.feed(rig.settlements, *match.corrected([("victor", "100.00"), ("bob", "1.00")], at=2))
+    async with rig.db.transaction() as tx:
+        await add_debt(
+            tx,
+            amount=400,
+            campaign=other,
+            cause=f"correction/{match.round_id}/2",
+            reference=str(match.round_id),
+            correlation=match.correlation_id,
+        )
+        await tx.exec_driver_sql(f"UPDATE campaigns SET granted = granted - 400 WHERE id = '{other}'")
+    assert await broken(rig) == {Invariant.DEBTS_HAVE_REASONS}
+
+
+async def test_a_debt_of_a_top_up_that_does_not_exist_is_a_breach(rig: Rig) -> None:
+    """Its money goes outside."""
+    await won(rig)
+    async with rig.db.transaction() as tx:
+        await add_debt(
+            tx,
+            amount=400,
+            campaign=None,
+            cause=f"topup/{uuid4()}/stripe/dp",
+            reference="dp",
+            correlation="x",
+        )
+    assert await broken(rig) == {Invariant.DEBTS_HAVE_REASONS}
 
 
 async def test_a_debt_that_pays_another_players_fee_is_a_breach(rig: Rig) -> None:
