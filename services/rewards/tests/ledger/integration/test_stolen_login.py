@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from services.rewards.tests.money import top_up
+from services.rewards.tests.money import spent_and_disputed
 from services.rewards.tests.rig import Match, Rig
 from services.rewards.tests.rounds.integration.test_disownments import disown
 from services.rewards.tests.rounds.integration.test_settled_lines import booked
@@ -207,6 +207,7 @@ REASONS: dict[str, tuple[str, str, int, set[Invariant]]] = {
     "a correction under another reference": ("correction/{corrected}/2", "r-x", 400, _REASON),
     "more than a round pays": ("correction/{corrected}/2", "{corrected}", 1_401, _REASON | _SUMS),
     "a disownment that does not exist": ("disownment/{round}", "{round}", 400, _REASON | _SUMS),
+    "a disownment of a round that was voided": ("disownment/{voided}", "{voided}", 400, _REASON | _SUMS),
     "a disownment that took the prize back": ("disownment/{disowned}", "{disowned}", 500, _SUMS),
     "a disownment under another reference": ("disownment/{disowned}", "r-x", 400, _REASON),
     "more than the disowned prize": ("disownment/{disowned}", "{disowned}", 501, _REASON | _SUMS),
@@ -226,10 +227,19 @@ async def test_a_debt_without_a_reason_is_a_breach(rig: Rig, name: str) -> None:
     """A player who owes nothing loses winnings to a pool: row, account and clearing agree."""
     cause, reference, amount, found = REASONS[name]
     match = await won(rig)
-    corrected, disowned = (Match(match.campaign, [("victor", "5.00"), ("ann", "9.00")]) for _ in range(2))
+    lines = [("victor", "5.00"), ("ann", "9.00")]
+    corrected, voided = Match(match.campaign, lines), Match(match.campaign, lines, final=False)
+    disowned = Match(match.campaign, lines, organizer="5.00", organizer_player="club")
     strangers = Match(match.campaign, [("cid", "5.00"), ("ann", "9.00")])
-    rounds = {"round": match, "corrected": corrected, "disowned": disowned, "strangers": strangers}
-    await rig.settle(corrected, disowned, strangers)
+    rounds = {
+        "round": match,
+        "corrected": corrected,
+        "disowned": disowned,
+        "strangers": strangers,
+        "voided": voided,
+    }
+    await rig.settle(*(one for one in rounds.values() if one is not match))
+    await rig.feed(rig.settlements, voided.voided(at=2))
     for changed in (corrected, strangers):
         await rig.feed(rig.settlements, *changed.corrected([changed.lines[0], ("bob", "9.00")], at=2))
     await disown(rig, disowned)
@@ -323,7 +333,8 @@ async def test_each_debt_is_compared_with_its_own_transfers(rig: Rig) -> None:
     assert len(found) == 2
 
 
-async def test_a_round_that_was_finalized_by_sql_with_the_attackers_fee_is_a_breach(rig: Rig) -> None:
+@pytest.mark.parametrize("fee_to", ["the attacker", "the pool"])
+async def test_a_round_that_was_finalized_by_sql_without_its_fees_is_a_breach(rig: Rig, fee_to: str) -> None:
     """At the end of the dispute window settlement finalizes the round too: its state alone shows nothing."""
     match = await won(rig)
     early = Match(
@@ -338,7 +349,13 @@ async def test_a_round_that_was_finalized_by_sql_with_the_attackers_fee_is_a_bre
     pending = Account(Kind.PENDING, "victor", "USDC")
     async with rig.db.transaction() as tx:
         await insert(tx, "prize_matured", pending, VICTOR, 500, **of_round(early, "/final"))
-        await insert(tx, "organizer_fee", reserve_of(early), MALLORY, 500, **of_round(early, "/final"))
+        if fee_to == "the attacker":
+            await insert(tx, "organizer_fee", reserve_of(early), MALLORY, 500, **of_round(early, "/final"))
+        else:
+            await insert(
+                tx, "prize_released", reserve_of(early), pool_of(early), 500, **of_round(early, "/final")
+            )
+            await count_as_granted(tx, early, -500)
         for statement in (
             f"UPDATE rewards SET state = 'credited', transfer_id = gen_random_uuid() WHERE round_id = '{early.round_id}'",
             (
@@ -353,7 +370,8 @@ async def test_a_round_that_was_finalized_by_sql_with_the_attackers_fee_is_a_bre
             await tx.exec_driver_sql(statement)
     await rig.feed(rig.settlements, early.finalized())
     assert await rig.stuck() == []
-    assert await broken(rig) == {Invariant.ROUND_MONEY, Invariant.TRANSFERS_DOCUMENTED}
+    wrong_fee = {Invariant.TRANSFERS_DOCUMENTED} if fee_to == "the attacker" else set()
+    assert await broken(rig) == {Invariant.ROUND_MONEY, *wrong_fee}
 
 
 @pytest.mark.parametrize("change", ["cause", "correlation"])
@@ -371,19 +389,29 @@ async def test_transfers_belong_to_the_sums_of_their_document(rig: Rig, change: 
 async def test_the_debt_of_a_reversal_is_that_of_its_top_up(rig: Rig) -> None:
     """A reversal names its debt; a second debt for it is a breach."""
     await won(rig)
-    session = await top_up(rig, "victor", "4.00")
-    await rig.feed(rig.payouts, session.reversal("disputed", "dp", "4.00"))
+    await spent_and_disputed(rig, "victor", "4.00")
     assert await rig.breaches() == []
+    [debt] = await rig.rows("SELECT cause, reference, correlation_id AS correlation FROM receivables")
     async with rig.db.transaction() as tx:
-        await add_debt(
-            tx,
-            amount=400,
-            campaign=None,
-            cause=f"topup/{session.id}/stripe/dp",
-            reference="dp",
-            correlation=str(session.id),
-        )
+        await add_debt(tx, amount=400, campaign=None, **debt)
     assert await broken(rig) == {Invariant.DEBTS_HAVE_REASONS}
+
+
+@pytest.mark.parametrize("cause", ["receivable", "other"])
+async def test_money_of_a_debt_goes_to_its_pool_under_its_cause(rig: Rig, cause: str) -> None:
+    """A campaign's debt is not recovered to the outside, and no sum would find transfers under another word."""
+    match = await won(rig)
+    debt = await rig.owe("victor", 100, campaign=match.campaign)
+    of_debt = {"cause": f"{cause}/{debt.id}/2", "correlation": debt.correlation_id}
+    async with rig.db.transaction() as tx:
+        await open_account(tx, OUTSIDE)
+        if cause == "receivable":
+            await insert(tx, "receivable_recovered", VICTOR, OUTSIDE, 100, **of_debt)
+        await insert(tx, "receivable_settled", CLEARING, DEBT, 100, **of_debt)
+        column = "recovered" if cause == "receivable" else "lifted"
+        await tx.exec_driver_sql(f"UPDATE receivables SET {column} = 100 WHERE id = '{debt.id}'")
+    sums = set() if cause == "receivable" else {Invariant.RECEIVABLES_ADD_UP}
+    assert await broken(rig) == {Invariant.TRANSFERS_DOCUMENTED, *sums}
 
 
 async def test_a_prize_that_is_credited_and_owed_is_more_than_corrections_took(rig: Rig) -> None:
