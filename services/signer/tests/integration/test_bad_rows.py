@@ -83,3 +83,7 @@ async def test_a_request_that_cannot_be_answered_does_not_stop_the_others(signer
     signer.clock.advance(POSTPONED_FIRST)
     await run(signer, worker)
     assert len(signer.backend.signed) == 2 * used
+    # its lease is over before its time has come
+    signer.clock.advance(POSTPONED_FIRST)
+    await run(signer, worker)
+    assert len(signer.backend.signed) == 2 * used
