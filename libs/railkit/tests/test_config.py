@@ -1,5 +1,6 @@
 """A rail's options are read strictly, and its secrets only by reference."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,22 @@ def test_a_secret_comes_by_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     with pytest.raises(RailMisconfigured, match=r"give \{file: PATH\}"):
         options(key={"env": "RAIL_KEY"}).secret("key")
     file.chmod(0o640)
+    with pytest.raises(RailMisconfigured, match="chmod 600"):
+        options(key={"file": str(file)}).secret("key")
+
+
+@pytest.mark.parametrize(("mode", "allowed"), [(0o440, True), (0o444, False), (0o460, False)])
+def test_the_group_reads_a_secret_of_another_owner(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int, allowed: bool
+) -> None:
+    """A secret as Kubernetes mounts it, owned by root and read by the process's group, is taken; one that others read is not."""
+    file = tmp_path / "key"
+    file.write_text("whisper")
+    file.chmod(mode)
+    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+    if allowed:
+        assert options(key={"file": str(file)}).secret("key").reveal() == "whisper"
+        return
     with pytest.raises(RailMisconfigured, match="chmod 600"):
         options(key={"file": str(file)}).secret("key")
 

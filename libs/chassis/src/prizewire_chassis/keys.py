@@ -1,5 +1,7 @@
 """Message keys and trusted producers, read from mounted files."""
 
+import os
+import stat
 from pathlib import Path
 
 from prizewire_contracts.trust import MessageKey, TrustStore
@@ -13,15 +15,25 @@ def read_secret(path: Path) -> str:
     """The text of a secret file, stripped.
 
     Raises:
-        UnsafeKeyFile: the file is missing, or its mode lets group or others read it.
+        UnsafeKeyFile: the file cannot be read, or its mode gives others more than ``is_private`` allows.
     """
     try:
-        mode = path.stat().st_mode
+        found, text = path.stat(), path.read_text()
     except OSError as error:
         raise UnsafeKeyFile(f"the key file {path.name} cannot be read: {error.strerror}") from None
-    if mode & 0o077:
+    if not is_private(found, user=os.geteuid()):
         raise UnsafeKeyFile(f"the key file {path.name} is readable by others: run chmod 600 on it")
-    return path.read_text().strip()
+    return text.strip()
+
+
+def is_private(file: os.stat_result, *, user: int) -> bool:
+    """Say whether nobody but ``user`` and the owner of a file may read it.
+
+    Where another user owns the file, its group may read it too: so Kubernetes gives secrets to a process that is not root
+    (``fsGroup``). PostgreSQL has this rule for its key files (documentation, "Secure TCP/IP Connections with SSL").
+    """
+    allowed = stat.S_IRWXU if file.st_uid == user else stat.S_IRWXU | stat.S_IRGRP
+    return not stat.S_IMODE(file.st_mode) & ~allowed & (stat.S_IRWXG | stat.S_IRWXO)
 
 
 def read_secret_of(variable: str, path: Path) -> str:

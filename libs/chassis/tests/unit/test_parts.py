@@ -1,6 +1,7 @@
 """Small parts: which errors pass by themselves, jobs that back off, health, paging, key files."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import asyncpg
@@ -14,7 +15,7 @@ from prizewire_chassis.health import Health
 from prizewire_chassis.http import Problem, page_limit
 from prizewire_chassis.http.paging import decode_cursor, encode_cursor
 from prizewire_chassis.jobs import Job, JobRunner
-from prizewire_chassis.keys import UnsafeKeyFile, load_message_key
+from prizewire_chassis.keys import UnsafeKeyFile, is_private, load_message_key
 from prizewire_chassis.lifecycle import http_config
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_devstack.waiting import eventually
@@ -132,6 +133,27 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path):
     assert load_message_key(key).keyid == "x"
     with pytest.raises(UnsafeKeyFile, match="cannot be read"):
         load_message_key(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "private"),
+    [
+        ("me", 0o600, True),
+        ("me", 0o400, True),
+        ("me", 0o640, False),
+        ("me", 0o604, False),
+        ("root", 0o440, True),
+        ("root", 0o640, True),
+        ("root", 0o444, False),
+        ("root", 0o460, False),
+        ("root", 0o441, False),
+    ],
+)
+def test_the_group_reads_a_secret_only_of_another_owner(owner: str, mode: int, private: bool):
+    """A secret as Kubernetes mounts it, owned by root and read by the group of the process, is private; nothing wider is."""
+    owners = {"me": 10001, "root": 0}
+    file = os.stat_result((mode | 0o100000, 1, 1, 1, owners[owner], 10001, 9, 0, 0, 0))
+    assert is_private(file, user=10001) is private
 
 
 def test_idle_connections_outlive_those_of_a_proxy():

@@ -1,6 +1,7 @@
 """Every Kafka topic: its name, who may write it, which event types it carries."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, get_args
 
@@ -18,7 +19,8 @@ from prizewire_contracts.events.signing import SigningRequestEvent, SigningResul
 @dataclass(frozen=True)
 class Topic:
     """A topic. ``producers`` are service names, ``game-server`` or ``identity``, ``consumers`` the services that read it today;
-    ``partitions`` are fixed for life, since the key decides the partition and so the order.
+    ``partitions`` are fixed for life, since the key decides the partition and so the order. ``retention`` is how long Kafka keeps
+    a message at least.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Topic:
     consumers: frozenset[str]
     union: Any
     partitions: int = 4
+    retention: timedelta = timedelta(days=30)
 
     @cached_property
     def models(self) -> dict[str, type[Envelope]]:
@@ -63,6 +66,7 @@ AUDIT = Topic(
     frozenset({"settlement", "rewards", "payouts", "webhooks", "signer"}),
     frozenset(),
     AuditRecordedEvent,
+    retention=timedelta(days=366),
 )
 
 TOPICS: tuple[Topic, ...] = (
