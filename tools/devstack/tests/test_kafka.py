@@ -11,6 +11,11 @@ import yaml
 from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
 
 from prizewire_contracts import topics
 from prizewire_devstack import acl
@@ -20,6 +25,7 @@ from prizewire_devstack.components.kafka.acls import ANY_ACL
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import choose
+from prizewire_devstack.topic_settings import topic_settings
 
 DEADLINE_S = 20.0
 
@@ -162,6 +168,31 @@ async def test_a_service_administers_nothing_at_the_broker(kafka_server: KafkaSe
     seen = Producer(kafka_server.login("signer").librdkafka()).list_topics(timeout=DEADLINE_S).topics
     mine = next(grant for grant in acl.GRANTS if grant.principal == "signer")
     assert {name for name in seen if name.startswith("prizewire.")} == {*mine.readable, *mine.writes}
+
+
+async def test_the_operator_sees_rights_and_settings_and_changes_none(kafka_server: KafkaServer) -> None:
+    """The operator's login reads ACLs, topics and their settings, which it compares with the tables, and grants nothing."""
+    operator = AdminClient(kafka_server.login("operator").librdkafka())
+    assert operator.describe_acls(ANY_ACL).result(DEADLINE_S)
+    seen = operator.list_topics(timeout=DEADLINE_S).topics
+    assert acl.TOPICS.items() <= {name: len(topic.partitions) for name, topic in seen.items()}.items()
+    resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in topics.TOPICS]
+    found = {
+        resource.name: {name: entry.value for name, entry in future.result(DEADLINE_S).items()}
+        for resource, future in operator.describe_configs(resources).items()
+    }
+    wanted = {topic.name: topic_settings(topic, replicas=1) for topic in topics.TOPICS}
+    assert {name: {key: found[name][key] for key in own} for name, own in wanted.items()} == wanted
+    refused = await administer(kafka_server.port, **login_at(kafka_server, "operator", "SCRAM-SHA-512"))
+    assert aiokafka.errors.ClusterAuthorizationFailedError.errno in refused
+    assert not granted_to_attacker(kafka_server)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_a_write_outlives_the_loss_of_a_copy(replicas: int) -> None:
+    """A topic with several copies confirms a write once all but one have it, so that one may be lost or restarted."""
+    settings = topic_settings(topics.PAYOUTS, replicas=replicas)
+    assert int(settings["min.insync.replicas"]) == max(1, replicas - 1)
 
 
 def test_passwords_of_kafka_are_private(kafka_server: KafkaServer, keyring: Keyring) -> None:

@@ -35,7 +35,8 @@ The broker's listener does not know it.
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """The rights of one principal; `groups` says whether it may join groups named `<principal>.…`.
+    """The rights of one principal; `groups` says whether it may join groups named `<principal>.…`, `describes` whether it may see
+    all topics, settings and ACLs, which `prizewire doctor` compares with these tables.
 
     `sources` are the sources of what it writes; one that ends in a slash stands for all that begin with it.
     """
@@ -45,6 +46,7 @@ class Grant:
     writes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     groups: bool = True
+    describes: bool = False
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ GRANTS: Final = (
     ),
     Grant(principal="game-server", writes=(_MATCHES,), sources=("/game-servers/",), groups=False),
     Grant(principal="identity", writes=(_PLAYERS,), sources=(IDENTITY_SOURCE,), groups=False),
-    Grant(principal="operator", reads=tuple(TOPICS)),
+    Grant(principal="operator", reads=tuple(TOPICS), describes=True),
 )
 
 PRINCIPALS: Final = (ADMIN, *(grant.principal for grant in GRANTS))

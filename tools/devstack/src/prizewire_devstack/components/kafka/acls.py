@@ -14,6 +14,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 
 from prizewire_devstack import acl
 
+CLUSTER: Final = "kafka-cluster"
+"""The only resource of the type CLUSTER, which librdkafka calls BROKER (Kafka documentation, "Authorization and ACLs")."""
+EVERY: Final = "*"
+
 Acl = tuple[str, ResourceType, str, ResourcePatternType, AclOperation]
 
 _ANYTHING: Final[Any] = None
@@ -42,6 +46,12 @@ def grants_to_acls(grants: Iterable[acl.Grant]) -> set[Acl]:
             rules.add(
                 (principal, ResourceType.GROUP, prefix, ResourcePatternType.PREFIXED, AclOperation.READ)
             )
+        if grant.describes:
+            rules |= {
+                (principal, resource, name, ResourcePatternType.LITERAL, operation)
+                for resource, name in ((ResourceType.BROKER, CLUSTER), (ResourceType.TOPIC, EVERY))
+                for operation in (AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)
+            }
     return rules
 
 

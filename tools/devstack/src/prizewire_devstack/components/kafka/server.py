@@ -13,6 +13,9 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AclOperation,
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     OffsetSpec,
     ResourcePatternType,
     ResourceType,
@@ -22,6 +25,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 from confluent_kafka.cimpl import NewTopic
 
+from prizewire_contracts.topics import TOPICS
 from prizewire_devstack import acl
 from prizewire_devstack.components.kafka.acls import ANY_ACL, Acl, binding, grants_to_acls
 from prizewire_devstack.components.kafka.login import MECHANISM, SCRAM_ITERATIONS, KafkaLogin, scram_salted
@@ -29,6 +33,7 @@ from prizewire_devstack.components.kafka.properties import JVM_OPTIONS, server_p
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.home import write_private
 from prizewire_devstack.ports import LOOPBACK
+from prizewire_devstack.topic_settings import topic_settings
 
 NAME: Final = "kafka"
 START_DEADLINE_S: Final = 90.0
@@ -129,13 +134,15 @@ class KafkaServer:
         return self._admin
 
     def provision(self) -> None:
-        """Create credentials, topics and ACLs as the tables list them; existing ones are not changed.
+        """Create credentials, topics and ACLs as the tables list them. Existing topics get the settings of the table; nothing else
+        that exists is changed.
 
         Raises:
             KafkaException: the broker refused.
         """
         self._set_credentials()
         self.create_topics(acl.TOPICS)
+        self._set_topic_settings()
         self._set_acls()
 
     def create_topics(self, partitions: Mapping[str, int]) -> None:
@@ -214,6 +221,21 @@ class KafkaServer:
             return all(future.exception(ADMIN_TIMEOUT_S) is None for future in futures.values())
 
         self._supervisor.wait_until(NAME, known, deadline_s=ADMIN_TIMEOUT_S)
+
+    def _set_topic_settings(self) -> None:
+        """Give every topic its settings; settings that it has already are no change."""
+        changes = [
+            ConfigResource(
+                ResourceType.TOPIC,
+                topic.name,
+                incremental_configs=[
+                    ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                    for name, value in topic_settings(topic, replicas=1).items()
+                ],
+            )
+            for topic in TOPICS
+        ]
+        _wait(self.admin.incremental_alter_configs(changes).values())
 
     def _set_acls(self) -> None:
         self.allow(grants_to_acls(acl.GRANTS))
