@@ -1,13 +1,17 @@
 """``python -m prizewire_signer serve | migrate | settings``."""
 
 import sys
-from pathlib import Path
 
-from prizewire_chassis.lifecycle import main
+from prizewire_chassis.lifecycle import main, migrations_of
 from prizewire_signer.app import build
 from prizewire_signer.settings import SignerSettings
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
-
 if __name__ == "__main__":
-    sys.exit(main(service="signer", settings=SignerSettings, build=build, migrations=MIGRATIONS))
+    sys.exit(
+        main(
+            service="signer",
+            settings=SignerSettings,
+            build=build,
+            migrations=migrations_of("prizewire_signer"),
+        )
+    )

@@ -2,7 +2,16 @@
 
 import sys
 
-from prizewire_webhooks.app import run
+from prizewire_chassis.lifecycle import main, migrations_of
+from prizewire_webhooks.app import build
+from prizewire_webhooks.settings import WebhooksSettings
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(
+        main(
+            service="webhooks",
+            settings=WebhooksSettings,
+            build=build,
+            migrations=migrations_of("prizewire_webhooks"),
+        )
+    )

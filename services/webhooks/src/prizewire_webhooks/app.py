@@ -1,13 +1,12 @@
 """The composition root: builds everything from the settings, and is the only reader of them."""
 
 from functools import partial
-from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.keys import read_secret
-from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime, main
+from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_webhooks.inbound.adapters import RailsFileMalformed, RailVerifier, load_rails
 from prizewire_webhooks.inbound.http import provider_controller
 from prizewire_webhooks.inbound.messages import provider_event
@@ -24,8 +23,6 @@ from prizewire_webhooks.outbound.messages import EventVerifier
 from prizewire_webhooks.outbound.storage import open_unit_of_work
 from prizewire_webhooks.outbound.storage.checks import breaches_of
 from prizewire_webhooks.settings import WebhooksSettings
-
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 async def build(runtime: Runtime) -> Built:
@@ -116,14 +113,3 @@ def _rails(settings: WebhooksSettings) -> dict[str, RailVerifier]:
         return load_rails(settings.rails_file, environment=settings.prizewire_environment)
     except RailsFileMalformed as error:
         raise ConfigurationError(str(error)) from None
-
-
-def run(arguments: list[str] | None = None) -> int:
-    """The command line; answers the exit code."""
-    return main(
-        service="webhooks",
-        settings=WebhooksSettings,
-        build=build,
-        migrations=MIGRATIONS,
-        arguments=arguments,
-    )

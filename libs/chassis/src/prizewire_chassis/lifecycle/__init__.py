@@ -1,6 +1,6 @@
 """One process of a service: its commands, its runtime, and its shutdown."""
 
-from prizewire_chassis.lifecycle.command import main
+from prizewire_chassis.lifecycle.command import main, migrations_of
 from prizewire_chassis.lifecycle.process import HTTP_KEEP_ALIVE_S, ROLES, http_config, serve
 from prizewire_chassis.lifecycle.runtime import (
     Built,
@@ -19,6 +19,7 @@ __all__ = [
     "check_database",
     "http_config",
     "main",
+    "migrations_of",
     "open_runtime",
     "serve",
 ]

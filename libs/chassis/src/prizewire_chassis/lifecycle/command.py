@@ -5,6 +5,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.resources import files
 from pathlib import Path
 
 import uvloop
@@ -23,6 +24,18 @@ from prizewire_chassis.lifecycle.runtime import (
 from prizewire_chassis.lifecycle.waiting import unless_stopped, wait_for_database
 from prizewire_chassis.logging import configure
 from prizewire_chassis.settings import ConfigurationError, ServiceSettings
+
+
+def migrations_of(package: str) -> Path:
+    """The directory of a service's migrations: inside its package where it is installed as a wheel, else beside ``src``.
+
+    Raises:
+        ModuleNotFoundError: there is no such package.
+    """
+    root = files(package)
+    assert isinstance(root, Path), "a service is installed as files"
+    inside = root / "migrations"
+    return inside if inside.is_dir() else root.parents[1] / "migrations"
 
 
 def main(

@@ -10,9 +10,10 @@ from prizewire_chassis.lifecycle import command
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS
 from prizewire_rail_fake import FakeVerifier
-from prizewire_webhooks.app import run
+from prizewire_webhooks.app import build
 from prizewire_webhooks.inbound import adapters as verifiers
 from prizewire_webhooks.inbound.adapters import RailsFileMalformed, load_rails
+from prizewire_webhooks.settings import WebhooksSettings
 from services.webhooks.tests.conftest import KEY_HEX
 from services.webhooks.tests.fakes import HmacVerifier
 
@@ -22,6 +23,16 @@ def installed(monkeypatch):
     """A verifier for the type gift_card, as an installed package would offer it."""
     point = EntryPoint("gift_card", "services.webhooks.tests.fakes:build_verifier", VERIFIER_ENTRY_POINTS)
     monkeypatch.setattr(verifiers, "entry_points", lambda group: [point])
+
+
+def run(arguments):
+    return command.main(
+        service="webhooks",
+        settings=WebhooksSettings,
+        build=build,
+        migrations=command.migrations_of("prizewire_webhooks"),
+        arguments=arguments,
+    )
 
 
 def write(tmp_path, text, *, mode=0o600):
