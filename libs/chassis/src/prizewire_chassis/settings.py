@@ -26,10 +26,10 @@ class NotMigrated(Exception):
     """The database exists, but its migrations were not run. The message is a sentence for the operator."""
 
 
-class ServiceSettings(BaseSettings):
-    """Common settings; a field's name in capitals is its environment variable. Secrets have no default.
+class MigrationSettings(BaseSettings):
+    """What `migrate` reads: a migration needs the database only, so it is given no key and no password of Kafka.
 
-    A secret ``NAME`` may be read
+    A field's name in capitals is its environment variable. Secrets have no default. A secret ``NAME`` may be read
     from a file of mode 0600 that ``NAME_FILE`` names. A key must be read from a file.
     """
 
@@ -40,37 +40,7 @@ class ServiceSettings(BaseSettings):
     )
     database_url: SecretStr = Field(description="The service's database under its runtime role.")
     database_migration_url: SecretStr | None = Field(None, description="The same database under its owner.")
-    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list.")
-    kafka_security_protocol: str = Field("SASL_PLAINTEXT", description="SASL_PLAINTEXT or SASL_SSL.")
-    kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", description="The only mechanism served.")
-    kafka_sasl_username: str = Field("", description="The service's Kafka principal.")
-    kafka_sasl_password: SecretStr = Field(description="The principal's password.")
-    kafka_ca_file: Path | None = Field(None, description="Certificate authority for SASL_SSL.")
-    http_host: str = Field("127.0.0.1", description="Address to bind.")
-    http_port: int = Field(8080, description="Port to bind.")
-    http_header_timeout_s: int = Field(
-        15, ge=1, description="Seconds in which a request's line and headers must arrive."
-    )
-    http_body_timeout_s: int = Field(30, ge=1, description="Seconds in which a request's body must arrive.")
-    http_connections_max: int = Field(1000, ge=1, description="Open connections of one process.")
-    http_rate_per_minute: int = Field(6000, ge=1, description="Requests of one caller, by one process.")
-    http_anonymous_rate_per_minute: int = Field(
-        600, ge=1, description="Requests without a token from one address, by one process."
-    )
-    http_bad_tokens_per_minute: int = Field(
-        30, ge=1, description="Refused tokens from one address, before all are refused for the minute."
-    )
-    http_trusted_proxies: str = Field(
-        "127.0.0.1,::1",
-        description="Comma-separated addresses or networks whose X-Forwarded-For names the client.",
-    )
-    http_cors_origins: str = Field(
-        "", description="Comma-separated origins whose browser pages may call; none where empty."
-    )
-    message_key_file: Path = Field(description="This service's Ed25519 message key (mode 0600).")
-    trust_file: Path = Field(description="trust.json: the pinned public keys of all services.")
     assets_file: Path = Field(Path("assets.yaml"), description="assets.yaml: code, decimals, redeemable.")
-    checks_interval_s: int = Field(300, ge=1, description="Seconds between two runs of a service's checks.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @classmethod
@@ -107,6 +77,41 @@ class ServiceSettings(BaseSettings):
                 raise UnsafeKeyFile(f"{variable} and {variable}_FILE are both set: leave one of them out")
             found[name] = read_secret_of(f"{variable}_FILE", Path(file))
         return found
+
+
+class ServiceSettings(MigrationSettings):
+    """Common settings of a running service."""
+
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list.")
+    kafka_security_protocol: str = Field("SASL_PLAINTEXT", description="SASL_PLAINTEXT or SASL_SSL.")
+    kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", description="The only mechanism served.")
+    kafka_sasl_username: str = Field("", description="The service's Kafka principal.")
+    kafka_sasl_password: SecretStr = Field(description="The principal's password.")
+    kafka_ca_file: Path | None = Field(None, description="Certificate authority for SASL_SSL.")
+    http_host: str = Field("127.0.0.1", description="Address to bind.")
+    http_port: int = Field(8080, description="Port to bind.")
+    http_header_timeout_s: int = Field(
+        15, ge=1, description="Seconds in which a request's line and headers must arrive."
+    )
+    http_body_timeout_s: int = Field(30, ge=1, description="Seconds in which a request's body must arrive.")
+    http_connections_max: int = Field(1000, ge=1, description="Open connections of one process.")
+    http_rate_per_minute: int = Field(6000, ge=1, description="Requests of one caller, by one process.")
+    http_anonymous_rate_per_minute: int = Field(
+        600, ge=1, description="Requests without a token from one address, by one process."
+    )
+    http_bad_tokens_per_minute: int = Field(
+        30, ge=1, description="Refused tokens from one address, before all are refused for the minute."
+    )
+    http_trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="Comma-separated addresses or networks whose X-Forwarded-For names the client.",
+    )
+    http_cors_origins: str = Field(
+        "", description="Comma-separated origins whose browser pages may call; none where empty."
+    )
+    message_key_file: Path = Field(description="This service's Ed25519 message key (mode 0600).")
+    trust_file: Path = Field(description="trust.json: the pinned public keys of all services.")
+    checks_interval_s: int = Field(300, ge=1, description="Seconds between two runs of a service's checks.")
 
 
 def _not_in_environment(variable: str) -> str:

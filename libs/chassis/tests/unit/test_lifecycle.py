@@ -69,6 +69,19 @@ def test_a_missing_key_is_reported(capsys):
     assert "the key file key cannot be read" in capsys.readouterr().err
 
 
+def test_a_migration_needs_the_database_only(environment, capsys):
+    """A migration is given no key and no password of Kafka: it does not ask for them."""
+    for name in ("KAFKA_SASL_PASSWORD", "MESSAGE_KEY_FILE", "TRUST_FILE"):
+        environment.delenv(name)
+    assert run("migrate") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "test: set DATABASE_MIGRATION_URL to the database under its owner's role"
+    ]
+    environment.delenv("DATABASE_URL")
+    assert run("migrate") == 2
+    assert "DATABASE_URL" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("environment")
 def test_migrations_need_their_own_url(capsys):
     """The service's own role must not be the one that owns the tables."""

@@ -23,7 +23,7 @@ from prizewire_chassis.lifecycle.runtime import (
 )
 from prizewire_chassis.lifecycle.waiting import unless_stopped, wait_for_database
 from prizewire_chassis.logging import configure
-from prizewire_chassis.settings import ConfigurationError, ServiceSettings
+from prizewire_chassis.settings import ConfigurationError, MigrationSettings, ServiceSettings
 
 
 def migrations_of(package: str) -> Path:
@@ -59,20 +59,21 @@ def main(
     if options.command == "settings":
         sys.stdout.write(json.dumps(_describe(settings), indent=1) + "\n")
         return 0
+    kind = MigrationSettings if options.command == "migrate" else settings
     try:
-        found = settings()
+        found = kind()
     except UnsafeKeyFile as error:
         _complain(f"{service}: {error}")
         return 2
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
             field = "_".join(str(part) for part in item["loc"])
-            name = field.upper() + "_FILE" * settings.secrets().get(field, False)
+            name = field.upper() + "_FILE" * kind.secrets().get(field, False)
             _complain(f"{service}: the setting {name} is wrong: {item['msg']}")
         return 2
     configure(service=service, level=found.log_level)
     try:
-        if options.command == "migrate":
+        if not isinstance(found, ServiceSettings):
             return _migrate(service, found, migrations)
         roles = frozenset(options.roles.split(","))
         if not roles <= ROLES:
@@ -100,7 +101,7 @@ async def _serve(
         await serve(runtime, await build(runtime), roles=roles)
 
 
-def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
+def _migrate(service: str, settings: MigrationSettings, migrations: Path) -> int:
     from prizewire_chassis.db.migrate import migrate  # noqa: PLC0415 - Alembic is not loaded while serving
 
     if settings.database_migration_url is None:
