@@ -94,6 +94,12 @@ class ServiceSettings(MigrationSettings):
         15, ge=1, description="Seconds in which a request's line and headers must arrive."
     )
     http_body_timeout_s: int = Field(30, ge=1, description="Seconds in which a request's body must arrive.")
+    http_drain_s: float = Field(
+        5.0,
+        ge=0,
+        le=60,
+        description="Seconds for which HTTP requests are answered after SIGTERM, while readiness is refused.",
+    )
     http_connections_max: int = Field(1000, ge=1, description="Open connections of one process.")
     http_rate_per_minute: int = Field(6000, ge=1, description="Requests of one caller, by one process.")
     http_anonymous_rate_per_minute: int = Field(

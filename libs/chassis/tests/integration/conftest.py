@@ -166,6 +166,7 @@ def settings(db, kafka_server, keyring, tmp_path: Path) -> ApiSettings:
         kafka_sasl_username=login.username,
         kafka_sasl_password=login.password,
         http_port=choose(taken=set()),
+        http_drain_s=0,
         checks_interval_s=1,
         message_key_file=seed_file,
         trust_file=trust,

@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from litestar import get
+from litestar import get, post
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
@@ -275,6 +275,37 @@ async def test_events_of_the_last_run_of_a_job_are_sent(settings, db, kafka_serv
         await eventually(lambda: runtime.health.stopping, deadline_s=10)
         stopping.set()
         await ending
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 1
+        assert (await tx.execute(text("SELECT count(*) FROM outbox_waiting"))).scalar_one() == 0
+
+
+async def test_requests_are_answered_while_other_replicas_take_the_partitions(settings, db, handler):
+    """At a stop consumers and jobs end at once. HTTP goes on for HTTP_DRAIN_S, and the relay publishes what it commits."""
+    settings = settings.model_copy(update={"http_drain_s": 60.0})
+    spec = ConsumerSpec(f"rewards.test-{uuid4().hex[:8]}", PAYOUTS, handler, strict)
+    async with open_runtime(settings, service="rewards") as runtime:
+
+        @post("/api/done", guards=[require(Role.PLAYER)], status_code=200)
+        async def done() -> None:
+            async with runtime.db.transaction() as tx:
+                await runtime.audit.record(tx, actor="op", action="x.done", target="t")
+
+        built = Built(controllers=[done], specs=[spec])
+        process = _Process(runtime, built, frozenset({"http", "consumers", "relay", "jobs"}))
+        await process.start()
+        (subscriber,) = process.broker.subscribers
+        assert subscriber.running
+        stopping = asyncio.create_task(process.stop())
+        await eventually(lambda: not subscriber.running, deadline_s=30)
+        await eventually(lambda: all(task.done() for task in process.jobs._tasks), deadline_s=30)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
+            assert (await client.get("/health/ready")).json()["failing"] == {"service": "stopping"}
+            answer = await client.post("/api/done", headers=auth("player"))
+            assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        assert not stopping.done()
+        process.server.should_exit = True
+        await stopping
     async with db.transaction() as tx:
         assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 1
         assert (await tx.execute(text("SELECT count(*) FROM outbox_waiting"))).scalar_one() == 0

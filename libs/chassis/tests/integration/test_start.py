@@ -84,6 +84,7 @@ class Place:
             "MESSAGE_KEY_FILE": str(self.directory / "key.json"),
             "TRUST_FILE": str(self.directory / "trust.json"),
             "HTTP_PORT": str(self.port),
+            "HTTP_DRAIN_S": "0",
             "ASSETS_FILE": str(self.directory / "assets.yaml"),
         }
         with self.log(arguments[0]).open("wb") as log:

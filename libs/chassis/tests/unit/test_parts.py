@@ -159,4 +159,4 @@ def test_the_group_reads_a_secret_only_of_another_owner(owner: str, mode: int, p
 def test_idle_connections_outlive_those_of_a_proxy():
     """A proxy that keeps connections for ten minutes never finds one that the service is just closing."""
     settings = ServiceSettings.model_construct(http_host="127.0.0.1", http_port=0)
-    assert http_config(Litestar(), settings).timeout_keep_alive > 600
+    assert http_config(Litestar(), settings, Health()).timeout_keep_alive > 600

@@ -54,7 +54,11 @@ async def serving(
         body_s=body_s,
     )
     limited = limited_protocol(
-        header_s=header_s, body_s=body_s, connections_max=connections_max, answer_s=0.05
+        header_s=header_s,
+        body_s=body_s,
+        connections_max=connections_max,
+        draining=lambda: False,
+        answer_s=0.05,
     )
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, http=limited, lifespan="off", log_config=None, timeout_keep_alive=600

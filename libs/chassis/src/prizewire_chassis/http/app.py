@@ -1,5 +1,6 @@
 """The Litestar application of a service."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -176,11 +177,21 @@ class _Observed:
         with structlog.contextvars.bound_contextvars(request_id=request_id_of(scope)):
             try:
                 await self._app(scope, receive, observe)
+            except asyncio.CancelledError:
+                # The process stops, and the request has not ended in time.
+                detail = "the service stops now, and did not finish the request; send the same request again"
+                raise _unavailable(detail) from None
             finally:
                 route = str(scope.get("path_template") or "unmatched")
                 method = str(scope.get("method"))
                 HTTP_REQUESTS.labels(method, route, str(status)).inc()
                 HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - started)
+
+
+def _unavailable(detail: str) -> Problem:
+    return Problem(
+        status=503, code="unavailable", detail=detail, headers={"retry-after": str(UNAVAILABLE_RETRY_S)}
+    )
 
 
 def _render(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
@@ -230,8 +241,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[d
     if is_transient(error):
         _log.warning("request failed by a transient error", path=request.url.path, error=repr(error))
         detail = "the service cannot reach its database now; send the same request again"
-        headers = {"retry-after": str(UNAVAILABLE_RETRY_S)}
-        return _render(request, Problem(status=503, code="unavailable", detail=detail, headers=headers))
+        return _render(request, _unavailable(detail))
     if state.startswith(_DATA_EXCEPTION):
         _log.warning("the database refuses a value of the request", path=request.url.path, sqlstate=state)
         detail = (

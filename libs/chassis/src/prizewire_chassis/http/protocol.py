@@ -3,12 +3,16 @@
 uvicorn bounds only how long an idle connection is kept. Here a connection that begins a request has ``header_s``
 seconds for its line and headers and ``body_s`` more for its body; a body that an answer no longer waits for counts as
 well. A target of more than ``TARGET_BYTES_MAX`` bytes is refused with 414, a request line and headers of more than
-``HEAD_BYTES_MAX`` with 431, whatever the path. Beyond ``connections_max`` connections the one that has been idle longest is closed, and where none is idle the
-new one is refused with 503.
+``HEAD_BYTES_MAX`` with 431, whatever the path. Beyond ``connections_max`` connections the one that has been idle longest is
+closed, and where none is idle the new one is refused with 503.
+
+While the service drains, each answer has ``Connection: close``. At the shutdown idle connections are closed, and a request
+that has begun to arrive is still answered.
 """
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import h11
@@ -28,6 +32,9 @@ _LINGER_S: Final = 5.0
 """How long a refused connection stays open at most, in seconds, for a client that still sends. If it were closed before the
 client has sent all, TCP would reset it, and the client might never see the answer (RFC 9112, 9.6).
 """
+_FIRST_REQUEST_S: Final = 1.0
+"""How long a new connection may take to begin its first request, in seconds, once the listener is closed."""
+_CLOSE: Final = (b"connection", b"close")
 
 
 class _Refused(h11.RemoteProtocolError):
@@ -56,8 +63,21 @@ class _LimitedConnection(h11.Connection):
     any size that arrives in one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, draining: Callable[[], bool]) -> None:
         super().__init__(h11.SERVER, HEAD_BYTES_MAX)
+        self._draining = draining
+
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        """The bytes of an event that ``send`` joins. While the service drains, an answer to a request that has arrived whole closes its connection,
+        so that clients and proxies use another one. A client that still sends might not see such an answer.
+        """
+        if type(event) is h11.Response and self.their_state is not h11.SEND_BODY and self._draining():
+            headers = list(event.headers.raw_items())
+            if _CLOSE not in headers:
+                event = h11.Response(
+                    status_code=event.status_code, headers=[*headers, _CLOSE], reason=event.reason
+                )
+        return super().send_with_data_passthrough(event)
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next event.
@@ -92,10 +112,12 @@ class _LimitedProtocol(H11Protocol):
     body_s: float
     connections_max: int
     answer_s: float
+    draining: Callable[[], bool]
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self.conn = _LimitedConnection()
+        self.conn = _LimitedConnection(self.draining)
+        self._ending = False
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
         self._waiting_for: object = None
@@ -133,6 +155,17 @@ class _LimitedProtocol(H11Protocol):
         if not self.transport.is_closing():
             self._watch()
 
+    def shutdown(self) -> None:
+        """Close the connection if it is idle, else after the answer to its request, of which a part may have arrived. One
+        without any request is closed after ``_FIRST_REQUEST_S``.
+        """
+        self._ending = True
+        if self.idle_since is not None:
+            self.timeout_keep_alive_handler()
+        elif self._waiting_for == "headers" and not self.conn.trailing_data[0]:
+            self._stop()
+            self._deadline = self.loop.call_later(_FIRST_REQUEST_S, self.timeout_keep_alive_handler)
+
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that is not HTTP or too long, with problem details."""
         error = sys.exception()
@@ -154,6 +187,8 @@ class _LimitedProtocol(H11Protocol):
             self._stop()
             if reading is h11.IDLE and self.cycle is not None and self.cycle.response_complete:
                 self.idle_since = self.loop.time()
+                if self._ending:
+                    self.timeout_keep_alive_handler()
 
     def _expect(self, what: object, within_s: float) -> None:
         if self._waiting_for is what and self._deadline is not None:
@@ -200,7 +235,7 @@ class _LimitedProtocol(H11Protocol):
             headers = [
                 (b"content-type", b"application/problem+json"),
                 (b"content-length", str(len(body)).encode()),
-                (b"connection", b"close"),
+                _CLOSE,
             ]
             answer: list[h11.Event] = [
                 h11.Response(status_code=status, headers=headers),
@@ -230,9 +265,16 @@ class _LimitedProtocol(H11Protocol):
 
 
 def limited_protocol(
-    *, header_s: float, body_s: float, connections_max: int, answer_s: float = _ANSWER_S
+    *,
+    header_s: float,
+    body_s: float,
+    connections_max: int,
+    draining: Callable[[], bool],
+    answer_s: float = _ANSWER_S,
 ) -> type[H11Protocol]:
-    """The protocol with these limits. ``answer_s``: how much later than ``body_s`` a slow body is ended."""
+    """The protocol with these limits. ``draining``: whether the service stops, so that each answer closes its connection.
+    ``answer_s``: how much later than ``body_s`` a slow body is ended.
+    """
     return type(
         "LimitedProtocol",
         (_LimitedProtocol,),
@@ -241,5 +283,6 @@ def limited_protocol(
             "body_s": body_s,
             "connections_max": connections_max,
             "answer_s": answer_s,
+            "draining": staticmethod(draining),
         },
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from socket import socket
 
 import uvicorn
 from aiokafka import AIOKafkaProducer
@@ -16,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 
 from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.checks import checks_job, common_checks
+from prizewire_chassis.health import Health
 from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.limits import Limits
 from prizewire_chassis.http.protocol import limited_protocol
@@ -36,6 +38,10 @@ HTTP_KEEP_ALIVE_S = 650
 """An idle connection must outlive the idle time of every proxy in front (nginx and AWS 60 s, Caddy 120 s, Google
 600 s): else a proxy may reuse one that is just being closed, and answers 502 to a POST that it cannot repeat.
 """
+HTTP_FINISH_S = 30
+"""How long requests may still run after the listener was closed, in seconds; then they are cancelled."""
+_ARRIVED_S = 0.05
+"""The time in which requests that had arrived when the listener closed are read, in seconds."""
 _COLLECT_AFTER = 50_000
 """Allocations less releases of containers between two collections; a batch of 500 events holds about as many."""
 _log = get_logger(__name__)
@@ -49,9 +55,18 @@ class _Server(uvicorn.Server):
         """Install no signal handlers."""
         yield
 
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Close the listener, read what has arrived on open connections, close the idle ones, and wait for the others."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_ARRIVED_S)
+        await super().shutdown(sockets)
 
-def http_config(app: Litestar, settings: ServiceSettings) -> uvicorn.Config:
-    """How a service's HTTP interface is served: HTTP/1.1 behind a proxy, lifespan and logging left to the service."""
+
+def http_config(app: Litestar, settings: ServiceSettings, health: Health) -> uvicorn.Config:
+    """How a service's HTTP interface is served: HTTP/1.1 behind a proxy, lifespan and logging left to the service. While
+    ``health`` is stopping, each answer closes its connection.
+    """
     return uvicorn.Config(
         app,
         host=settings.http_host,
@@ -60,12 +75,13 @@ def http_config(app: Litestar, settings: ServiceSettings) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         timeout_keep_alive=HTTP_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=HTTP_FINISH_S,
         server_header=False,
         http=limited_protocol(
             header_s=settings.http_header_timeout_s,
             body_s=settings.http_body_timeout_s,
             connections_max=settings.http_connections_max,
+            draining=lambda: health.stopping,
         ),
         forwarded_allow_ips=settings.http_trusted_proxies,
     )
@@ -157,26 +173,49 @@ class _Process:
             body_s=settings.http_body_timeout_s,
             cors_origins=[origin for one in settings.http_cors_origins.split(",") if (origin := one.strip())],
         )
-        self.server = _Server(http_config(app, settings))
+        self.server = _Server(http_config(app, settings, runtime.health))
         self.serving = asyncio.create_task(self.server.serve(), name="http")
 
     async def stop(self) -> None:
-        """Stop consuming, finish running work, publish committed events, then close."""
+        """Stop in an order in which nothing that was accepted is lost.
+
+        Readiness ends. At once consumers and jobs finish their running work, so that another replica takes their partitions,
+        and HTTP goes on for ``HTTP_DRAIN_S``. Then the relay publishes what was committed, and the rest is closed.
+
+        Raises:
+            Exception: the first of the parts that did not end in order; the others have ended.
+        """
         self.runtime.health.stopping = True
         self.runtime.processor.stop()
-        if self.broker is not None:
-            await asyncio.gather(*(offsets.commit() for offsets in self.offsets))
-            await self.broker.stop()
-        if self.jobs is not None:
-            await self.jobs.stop()
-        if self.server is not None and self.serving is not None:
-            self.server.should_exit = True
-            await self.serving
+        ends = await asyncio.gather(
+            self._end_consumers(), self._end_jobs(), self._end_http(), return_exceptions=True
+        )
         if self.relay is not None:
             await self.relay.stop()
         if self.producer is not None:
             await self.producer.stop()
         await self.built.close()
+        for error in ends:
+            if error is not None:
+                raise error
+
+    async def _end_consumers(self) -> None:
+        if self.broker is not None:
+            await asyncio.gather(*(offsets.commit() for offsets in self.offsets))
+            await self.broker.stop()
+
+    async def _end_jobs(self) -> None:
+        if self.jobs is not None:
+            await self.jobs.stop()
+
+    async def _end_http(self) -> None:
+        if self.server is None or self.serving is None:
+            return
+        if self.runtime.health.started:
+            # Until the load balancer knows that this process is not ready, it sends requests.
+            await asyncio.wait({self.serving}, timeout=self.runtime.settings.http_drain_s)
+        self.server.should_exit = True
+        await self.serving
 
 
 async def serve(runtime: Runtime, built: Built, *, roles: frozenset[str] = ROLES) -> None:

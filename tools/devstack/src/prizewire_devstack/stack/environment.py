@@ -125,6 +125,8 @@ def common_environment(
         "LOG_LEVEL": around.log_level,
         "HTTP_HOST": LOOPBACK,
         "HTTP_PORT": str(http_port),
+        # no other replica takes the requests of a single process
+        "HTTP_DRAIN_S": "0",
         "MESSAGE_KEY_FILE": str(around.keyring.message_key_file(service)),
         "TRUST_FILE": str(around.keyring.trust_file),
         "ASSETS_FILE": str(around.assets_file),
