@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,8 +30,8 @@ class NotMigrated(Exception):
 class MigrationSettings(BaseSettings):
     """What `migrate` reads: a migration needs the database only, so it is given no key and no password of Kafka.
 
-    A field's name in capitals is its environment variable. Secrets have no default. A secret ``NAME`` may be read
-    from a file of mode 0600 that ``NAME_FILE`` names. A key must be read from a file.
+    A field's name in capitals is its environment variable. Secrets have no default. A setting ``NAME`` may be read
+    from a file that ``NAME_FILE`` names, a secret from a file of mode 0600. A key must be read from a file.
     """
 
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
@@ -76,7 +77,25 @@ class MigrationSettings(BaseSettings):
             if found.get(name):
                 raise UnsafeKeyFile(f"{variable} and {variable}_FILE are both set: leave one of them out")
             found[name] = read_secret_of(f"{variable}_FILE", Path(file))
-        return found
+        return found | cls._read_others(given)
+
+    @classmethod
+    def _read_others(cls, given: Mapping[str, str]) -> dict[str, str]:
+        """The settings that are no secrets and are given by files."""
+        read: dict[str, str] = {}
+        for name in cls.model_fields.keys() - cls.secrets().keys():
+            variable = name.upper()
+            if variable.endswith("_FILE") or (file := given.get(f"{variable}_FILE")) is None:
+                continue
+            if variable in given:
+                raise UnsafeKeyFile(f"{variable} and {variable}_FILE are both set: leave one of them out")
+            try:
+                read[name] = Path(file).read_text().strip()
+            except OSError as error:
+                raise UnsafeKeyFile(
+                    f"{variable}_FILE names {file}, which cannot be read ({error.strerror}): set it to the path of the file"
+                ) from None
+        return read
 
 
 class ServiceSettings(MigrationSettings):

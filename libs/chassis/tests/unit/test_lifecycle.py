@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field, SecretStr
 
+from prizewire_chassis.keys import UnsafeKeyFile
 from prizewire_chassis.lifecycle import Built, Runtime, command, main
 from prizewire_chassis.settings import BY_FILE_ONLY, ServiceSettings, load_assets
 
@@ -140,6 +141,21 @@ def test_a_secret_may_come_by_a_file(environment, tmp_path):
     environment.delenv("DATABASE_URL")
     environment.setenv("DATABASE_URL_FILE", secret_file(tmp_path, "postgresql://by.file/x"))
     assert ServiceSettings().database_url.get_secret_value() == "postgresql://by.file/x"
+
+
+def test_any_setting_may_come_by_a_file(environment, tmp_path):
+    """Addresses of accounts are made at the first start, after the definitions of containers were written."""
+    file = tmp_path / "host"
+    file.write_text("0.0.0.0\n")
+    environment.setenv("HTTP_HOST_FILE", str(file))
+    assert ServiceSettings().http_host == "0.0.0.0"  # noqa: S104 - only read here
+    environment.setenv("HTTP_HOST", "127.0.0.1")
+    with pytest.raises(UnsafeKeyFile, match="HTTP_HOST and HTTP_HOST_FILE are both set"):
+        ServiceSettings()
+    environment.delenv("HTTP_HOST")
+    environment.setenv("HTTP_HOST_FILE", str(tmp_path / "absent"))
+    with pytest.raises(UnsafeKeyFile, match=r"HTTP_HOST_FILE names .*absent, which cannot be read"):
+        ServiceSettings()
 
 
 def start(kind: type[ServiceSettings]) -> int:
