@@ -11,7 +11,7 @@ import httpx
 
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.errors import DevstackError
-from prizewire_devstack.home import Home
+from prizewire_devstack.home import HOME_VARIABLE, Home, Installation
 from prizewire_devstack.routes import service_for
 
 URL_VARIABLE: Final = "PRIZEWIRE_URL"
@@ -25,6 +25,8 @@ ASK_ALIVE_EVERY_S: Final = 5.0
 """Seconds between two such requests while a service works on a long request."""
 PAGE_LIMIT: Final = 200
 SUBJECT: Final = "prizewire-command"
+ROLES: Final = ("operator", "admin")
+"""The roles of the command's own tokens."""
 
 
 NO_ANSWER: Final = frozenset({502, 503, 504})
@@ -280,8 +282,18 @@ class Api:
             ) from error
 
 
-def remote() -> tuple[str, str] | None:
-    """Address and token of another installation, where the environment names one; None means the local stack.
+def installation() -> tuple[Home, Installation] | None:
+    """The state directory that PRIZEWIRE_HOME names with the installation that it has the keys of; None where its stack is local."""
+    if not os.environ.get(HOME_VARIABLE):
+        return None
+    home = Home.default()
+    found = home.installation()
+    return None if found is None else (home, found)
+
+
+def remote(*, roles: tuple[str, ...] = ROLES) -> tuple[str, str] | None:
+    """Address and token of another installation, where the environment or the state directory names one; None means the local
+    stack. A token that the state directory's key signs has `roles`.
 
     Raises:
         DevstackError: it names only one of the two, so the installation is not certain.
@@ -295,17 +307,20 @@ def remote() -> tuple[str, str] | None:
             f"{given} is set and {missing} is not: set both to reach another installation, or neither for the "
             "local stack."
         )
+    if (found := installation()) is not None:
+        home, place = found
+        return place.gateway, Keyring(home=home).token(*roles, subject=SUBJECT)
     return None
 
 
-def connect(*, roles: tuple[str, ...] = ("operator", "admin"), timeout_s: float = TIMEOUT_S) -> Api:
+def connect(*, roles: tuple[str, ...] = ROLES, timeout_s: float = TIMEOUT_S) -> Api:
     """Reach the installation that PRIZEWIRE_URL and PRIZEWIRE_TOKEN name, else the local stack.
 
     Raises:
         NotRunningError: the variables are not set, and there is no local stack.
         DevstackError: only one of the two variables is set.
     """
-    if (named := remote()) is not None:
+    if (named := remote(roles=roles)) is not None:
         return Api(base_url=named[0], token=named[1], advice=REMOTE_ADVICE, timeout_s=timeout_s)
     home = Home.default()
     run = home.running()

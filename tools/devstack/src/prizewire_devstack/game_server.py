@@ -269,6 +269,12 @@ def login(home: Home, principal: str = GAME_SERVER) -> KafkaLogin:
     if not missing:
         servers, username, password = given.values()
         return KafkaLogin(bootstrap_servers=servers, username=username, password=password)
+    if (place := home.installation()) is not None and len(missing) == len(given):
+        return KafkaLogin(
+            bootstrap_servers=place.kafka,
+            username=principal,
+            password=Keyring(home=home).kafka_passwords()[principal],
+        )
     if len(missing) < len(given) or remote() is not None:
         raise DevstackError(
             f"The variables name another installation, but not its broker: set {' and '.join(missing)} too, or unset "

@@ -21,6 +21,8 @@ OWNER_ONLY_UMASK = 0o077
 """Files of a command and its children are readable by their owner only: state, logs and databases hold keys and personal
 details.
 """
+INSTALLATION_NAME = "installation.json"
+"""A file of a state directory whose services run elsewhere, as in containers."""
 GENERATION = "4"
 """The version of the stored state. It rises with each change after which older state cannot be used, such as a change of
 a service's first migration; after the first release there is none.
@@ -96,6 +98,14 @@ class RunRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Installation:
+    """The addresses of services that run elsewhere: the gateway's URL, and Kafka as `host:port`."""
+
+    gateway: str
+    kafka: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Home:
     """A state directory; the stack's data, logs, keys and credentials all lie in it."""
 
@@ -140,6 +150,13 @@ class Home:
     def run_file(self) -> Path:
         """Present while the stack runs, and after it was killed."""
         return self.root / "run.json"
+
+    def installation(self) -> Installation | None:
+        """The installation that this directory has the keys of, where its services run elsewhere."""
+        try:
+            return Installation(**json.loads((self.root / INSTALLATION_NAME).read_text()))
+        except FileNotFoundError:
+            return None
 
     @property
     def ports_file(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from prizewire_devstack import declarations
-from prizewire_devstack.api import advising, connect, remote
+from prizewire_devstack.api import advising, connect, installation, remote
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import Home
 from prizewire_devstack.texts import printable
@@ -23,7 +23,8 @@ def command(file: Path, as_json: bool) -> None:
     """Create and change campaigns and competitions as FILE declares them; applying it again changes nothing."""
     document = declarations.load(file)
     with connect() as api, advising(AGAIN):
-        local_key = Keyring(home=Home.default()).game_server_key() if remote() is None else None
+        has_key = remote() is None or installation() is not None
+        local_key = Keyring(home=Home.default()).game_server_key() if has_key else None
         changes = declarations.apply(
             api, document, local_key=local_key, report=_ignore if as_json else _print
         )

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "stuck": "prizewire_devstack.cli.stuck",
     "verify": "prizewire_devstack.cli.verify",
     "token": "prizewire_devstack.cli.token",
+    "provision": "prizewire_devstack.cli.provision",
     "env": "prizewire_devstack.cli.env",
     "env-example": "prizewire_devstack.cli.env_example",
     "bench": "prizewire_devstack.cli.bench",

@@ -100,10 +100,16 @@ def _error_routes(route: Route) -> Iterator[dict[str, Any]]:
 
 
 def configuration(
-    *, port: int, service_ports: Mapping[str, int], routes: Iterable[Route] = ROUTES
+    *,
+    port: int,
+    service_ports: Mapping[str, int],
+    routes: Iterable[Route] = ROUTES,
+    listen: str = LOOPBACK,
+    hosts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Caddy's JSON configuration: the routes in their order, then 404; 502 where a service cannot be reached, and 504 where
-    it does not answer within the time of its route.
+    it does not answer within the time of its route. The gateway listens at the address `listen`; `hosts` has the hosts of
+    services that are not on this machine.
 
     No administration endpoint, no certificates, nothing stored outside the state directory.
     """
@@ -131,9 +137,13 @@ def configuration(
         "terminal": True,
     }
     table = tuple(routes)
-    proxied = [_caddy_route(route, f"{LOOPBACK}:{service_ports[route.service]}") for route in table]
+    at = hosts or {}
+    proxied = [
+        _caddy_route(route, f"{at.get(route.service, LOOPBACK)}:{service_ports[route.service]}")
+        for route in table
+    ]
     server = {
-        "listen": [f"{LOOPBACK}:{port}"],
+        "listen": [f"{listen}:{port}"],
         "automatic_https": {"disable": True},
         "protocols": ["h1"],
         "read_header_timeout": READ_HEADER_TIMEOUT,

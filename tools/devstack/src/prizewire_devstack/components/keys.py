@@ -121,6 +121,16 @@ class Keyring:
         return self.home.keys / "credentials.json"
 
     @property
+    def kafka_cluster_id_file(self) -> Path:
+        """The id of the Kafka cluster of containers."""
+        return self.home.keys / "kafka-cluster-id"
+
+    @property
+    def grafana_password_file(self) -> Path:
+        """The password of Grafana's administrator."""
+        return self.home.keys / "grafana-admin.password"
+
+    @property
     def stellar_file(self) -> Path:
         """The issuer's and the treasury's secret keys."""
         return self.home.keys / "stellar.json"
@@ -155,6 +165,17 @@ class Keyring:
             self.channel_secrets_file,
             lambda: json.dumps([_chain_secret() for _ in range(CHANNELS)], indent=1),
         )
+
+    def ensure_grafana_password(self) -> None:
+        """Make the password of Grafana's administrator, if there is none."""
+        self._ensure(self.grafana_password_file, lambda: secrets.token_urlsafe(SECRET_BYTES))
+
+    def kafka_cluster_id(self) -> str:
+        """The id of the Kafka cluster of containers, made once."""
+        from prizewire_devstack.components.kafka.login import new_cluster_id
+
+        self._ensure(self.kafka_cluster_id_file, new_cluster_id)
+        return self.kafka_cluster_id_file.read_text().strip()
 
     def token(self, *roles: str, subject: str, valid: timedelta = tokens.VALID_DEFAULT) -> str:
         """An access token for `subject` with `roles`, valid from now on."""

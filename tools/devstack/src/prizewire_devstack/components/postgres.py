@@ -112,11 +112,16 @@ def service_urls(
     name = database or service
 
     def url(role: str, password: str) -> str:
-        return f"postgresql://{role}:{quote(password)}@{LOOPBACK}:{port}/{name}"
+        return database_url(f"{LOOPBACK}:{port}", role=role, password=password, database=name)
 
     return DatabaseUrls(
         name=name, runtime=url(service, passwords.runtime), migration=url(owner_of(service), passwords.owner)
     )
+
+
+def database_url(address: str, *, role: str, password: str, database: str) -> str:
+    """The URL of a database at `host:port` under a role."""
+    return f"postgresql://{role}:{quote(password)}@{address}/{database}"
 
 
 _ROLE_SQL: Final = """
@@ -168,6 +173,14 @@ def _database_sql(service: str, database: str) -> str:
 
 def _privileges_sql(service: str) -> str:
     return _PRIVILEGES_SQL.format(service=service, owner=owner_of(service))
+
+
+def service_scripts(service: str, *, passwords: RolePasswords) -> tuple[str, str]:
+    """Two scripts as psql runs them, for the database `postgres` and for the service's: they create its two roles and its database
+    where they are missing, and set passwords, limits and rights.
+    """
+    server = _MAINTENANCE_SQL + _roles_sql(service, passwords, limited=True) + _database_sql(service, service)
+    return server, _privileges_sql(service)
 
 
 class PostgresServer:

@@ -42,11 +42,17 @@ def assets(keys: StellarKeys) -> tuple[Asset, ...]:
     return tuple(Asset(code, keys.issuer.public_key) for code in CODES)
 
 
-class StellarChain:
-    """A client of the sandbox's RPC; works with any Stellar RPC with a friendbot."""
+def stellar_assets(keys: StellarKeys) -> str:
+    """The tokens and XLM, as the setting STELLAR_ASSETS lists them."""
+    return ",".join((*(f"{one.code}:{one.issuer}" for one in assets(keys)), "XLM"))
 
-    def __init__(self, *, url: str, passphrase: str = PASSPHRASE) -> None:
+
+class StellarChain:
+    """A client of the sandbox's RPC; works with any Stellar RPC with a friendbot, which is `URL/friendbot` by default."""
+
+    def __init__(self, *, url: str, passphrase: str = PASSPHRASE, friendbot: str | None = None) -> None:
         self.url = url
+        self._friendbot = friendbot or f"{url}/friendbot"
         self.passphrase = passphrase
         self._server = SorobanServer(url)
 
@@ -74,7 +80,7 @@ class StellarChain:
         Raises:
             StartError: the friendbot refused, or the account did not appear.
         """
-        answer = httpx.get(f"{self.url}/friendbot", params={"addr": address}, timeout=30, trust_env=False)
+        answer = httpx.get(self._friendbot, params={"addr": address}, timeout=30, trust_env=False)
         if answer.is_error and not self.exists(address):
             raise StartError(f"The sandbox's friendbot refused to fund an account: {answer.text[:300]}")
         deadline = time.monotonic() + TRANSACTION_DEADLINE_S

@@ -12,7 +12,7 @@ from prizewire_devstack.components.kafka import KafkaLogin
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.postgres import DatabaseUrls, service_urls
 from prizewire_devstack.components.processes import base_environment
-from prizewire_devstack.components.stellar import PASSPHRASE, assets
+from prizewire_devstack.components.stellar import PASSPHRASE, stellar_assets
 from prizewire_devstack.home import Home
 from prizewire_devstack.ports import LOOPBACK
 
@@ -51,11 +51,6 @@ class Surroundings:
     log_level: str
 
 
-def _stellar_assets(around: Surroundings) -> str:
-    tokens_issued = assets(around.keyring.stellar())
-    return ",".join((*(f"{one.code}:{one.issuer}" for one in tokens_issued), "XLM"))
-
-
 def _for_rewards(around: Surroundings) -> dict[str, str]:
     return {
         "STELLAR_NETWORK_PASSPHRASE": PASSPHRASE,
@@ -71,7 +66,7 @@ def _for_payouts(around: Surroundings) -> dict[str, str]:
         "STELLAR_NETWORK_PASSPHRASE": PASSPHRASE,
         "PAYOUT_SOURCE_ACCOUNT": keys.treasury.public_key,
         "STELLAR_CHANNEL_ACCOUNTS": ",".join(channel.public_key for channel in keys.channels),
-        "STELLAR_ASSETS": _stellar_assets(around),
+        "STELLAR_ASSETS": stellar_assets(keys),
         "PAYOUTS_LIVE_EXECUTION": "true",
         "PAYOUTS_AUTO_APPROVE_UP_TO": AUTO_APPROVE_UP_TO,
         "PAYOUTS_AUTO_APPROVE_PER_DAY": AUTO_APPROVE_PER_DAY,
@@ -89,7 +84,7 @@ def _for_signer(around: Surroundings) -> dict[str, str]:
         "PAYOUT_SOURCE_ACCOUNT": keys.treasury.public_key,
         **around.keyring.by_file("signer", "PAYOUT_HOT_SIGNER_SECRET", keys.treasury.secret),
         "CHANNEL_SIGNER_SECRETS_FILE": str(around.keyring.channel_secrets_file),
-        "STELLAR_ASSETS": _stellar_assets(around),
+        "STELLAR_ASSETS": stellar_assets(keys),
         "SIGNER_ALLOW_HOT_KEY": "true",
     }
 

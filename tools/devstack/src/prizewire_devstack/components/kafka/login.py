@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,11 +56,21 @@ class KafkaLogin:
         }
 
 
-def scram_salted(password: str) -> tuple[str, str]:
-    """Salt a password as SCRAM-SHA-512 does (RFC 5802), so that the password is not on a command line.
+def new_cluster_id() -> str:
+    """An id for a new Kafka cluster."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
-    Returns salt and salted password, both in base 64.
+
+def scram_argument(name: str, password: str) -> str:
+    """What `--add-scram` of kafka-storage.sh takes for one login, with the salted password, so that the password is not on a
+    command line.
     """
+    salt, salted = _salted(password)
+    return f"{MECHANISM}=[name={name},iterations={SCRAM_ITERATIONS},salt={salt},saltedpassword={salted}]"
+
+
+def _salted(password: str) -> tuple[str, str]:
+    """Salt a password as SCRAM-SHA-512 does (RFC 5802). Returns salt and salted password, both in base 64."""
     salt = secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, SCRAM_ITERATIONS)
     return base64.b64encode(salt).decode(), base64.b64encode(salted).decode()

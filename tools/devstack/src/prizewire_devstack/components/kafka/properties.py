@@ -18,9 +18,18 @@ JVM_OPTIONS: Final = (
 
 
 def server_properties(
-    *, port: int, controller_port: int, log_dir: Path, admin_password: str, controller_password: str
+    *,
+    port: int,
+    controller_port: int,
+    log_dir: Path,
+    admin_password: str,
+    controller_password: str,
+    host: str = LOOPBACK,
+    listen: str = LOOPBACK,
 ) -> str:
-    """The content of ``server.properties``; it holds both passwords, so its file is private."""
+    """The content of ``server.properties``; it holds both passwords, so its file is private. Clients reach the broker at `host`;
+    it listens at the address `listen`, and its controller on the loopback interface only.
+    """
     jaas = (
         "org.apache.kafka.common.security.scram.ScramLoginModule required "
         f'username="{acl.ADMIN}" password="{admin_password}";'
@@ -35,8 +44,8 @@ def server_properties(
         "process.roles": "broker,controller",
         "node.id": "1",
         "log.dirs": str(log_dir),
-        "listeners": f"CLIENT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"CLIENT://{LOOPBACK}:{port}",
+        "listeners": f"CLIENT://{listen}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"CLIENT://{host}:{port}",
         "listener.security.protocol.map": f"CLIENT:{PROTOCOL},CONTROLLER:{PROTOCOL}",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{controller_port}",

@@ -1,44 +1,35 @@
 """The broker as a process, with the credentials, topics and ACLs that its admin creates."""
 
-import base64
-import contextlib
 import shutil
-import uuid
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AclOperation,
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
     OffsetSpec,
     ResourcePatternType,
     ResourceType,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
 )
-from confluent_kafka.cimpl import NewTopic
 
-from prizewire_contracts.topics import TOPICS
 from prizewire_devstack import acl
-from prizewire_devstack.components.kafka.acls import ANY_ACL, Acl, binding, grants_to_acls
-from prizewire_devstack.components.kafka.login import MECHANISM, SCRAM_ITERATIONS, KafkaLogin, scram_salted
+from prizewire_devstack.components.kafka.acls import Acl
+from prizewire_devstack.components.kafka.administration import (
+    ADMIN_TIMEOUT_S,
+    KafkaAdministration,
+    wait_for,
+)
+from prizewire_devstack.components.kafka.login import KafkaLogin, new_cluster_id, scram_argument
 from prizewire_devstack.components.kafka.properties import JVM_OPTIONS, server_properties
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.home import write_private
 from prizewire_devstack.ports import LOOPBACK
-from prizewire_devstack.topic_settings import topic_settings
 
 NAME: Final = "kafka"
 START_DEADLINE_S: Final = 90.0
 FORMAT_TIMEOUT_S: Final = 60.0
-ADMIN_TIMEOUT_S: Final = 30.0
 
 
 class KafkaServer:
@@ -64,7 +55,7 @@ class KafkaServer:
         self._supervisor = supervisor
         self._log_file = log_file
         self._java_options = java_options
-        self._admin: AdminClient | None = None
+        self._administration: KafkaAdministration | None = None
 
     def login(self, principal: str) -> KafkaLogin:
         """The login of `principal`.
@@ -107,11 +98,7 @@ class KafkaServer:
 
     def is_ready(self) -> bool:
         """Say whether the broker answers the admin now."""
-        try:
-            self.admin.list_topics(timeout=1)
-        except KafkaException:
-            return False
-        return True
+        return self.administration.is_ready()
 
     def stop(self) -> None:
         """Stop the broker cleanly."""
@@ -128,10 +115,20 @@ class KafkaServer:
 
     @property
     def admin(self) -> AdminClient:
-        """An admin client, one for each server."""
-        if self._admin is None:
-            self._admin = AdminClient(self.login(acl.ADMIN).librdkafka())
-        return self._admin
+        """The client of the administrator."""
+        return self.administration.client
+
+    @property
+    def administration(self) -> KafkaAdministration:
+        """The administrator of this broker, one for each server."""
+        if self._administration is None:
+            self._administration = KafkaAdministration(
+                self.login(acl.ADMIN),
+                wait_until=lambda condition, deadline_s: self._supervisor.wait_until(
+                    NAME, condition, deadline_s=deadline_s
+                ),
+            )
+        return self._administration
 
     def provision(self) -> None:
         """Create credentials, topics and ACLs as the tables list them. Existing topics get the settings of the table; nothing else
@@ -140,10 +137,7 @@ class KafkaServer:
         Raises:
             KafkaException: the broker refused.
         """
-        self._set_credentials()
-        self.create_topics(acl.TOPICS)
-        self._set_topic_settings()
-        self._set_acls()
+        self.administration.provision(self._passwords)
 
     def create_topics(self, partitions: Mapping[str, int]) -> None:
         """Create the topics that are missing.
@@ -151,24 +145,11 @@ class KafkaServer:
         Raises:
             KafkaException: the broker refused.
         """
-        missing = partitions.keys() - self.admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics.keys()
-        if not missing:
-            return
-        _wait(
-            self.admin.create_topics(
-                [NewTopic(name, partitions[name], 1) for name in sorted(missing)]
-            ).values()
-        )
-        wanted = set(missing)
-
-        def known() -> bool:
-            return wanted <= self.admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics.keys()
-
-        self._supervisor.wait_until(NAME, known, deadline_s=ADMIN_TIMEOUT_S)
+        self.administration.create_topics(partitions)
 
     def delete_topics(self, names: Iterable[str]) -> None:
         """Delete topics that exist."""
-        _wait(self.admin.delete_topics(sorted(names), operation_timeout=ADMIN_TIMEOUT_S).values())
+        wait_for(self.admin.delete_topics(sorted(names), operation_timeout=ADMIN_TIMEOUT_S).values())
 
     def purge(self, topics: Iterable[str] = tuple(acl.TOPICS)) -> None:
         """Delete every message of the topics; offsets are not reset."""
@@ -184,18 +165,11 @@ class KafkaServer:
             TopicPartition(one.topic, one.partition, end.result(ADMIN_TIMEOUT_S).offset)
             for one, end in ends.items()
         ]
-        _wait(self.admin.delete_records(to_delete).values())
+        wait_for(self.admin.delete_records(to_delete).values())
 
     def allow(self, rules: Iterable[Acl]) -> None:
-        """Create ACLs, and wait until the broker enforces them: it learns them from the controller's log."""
-        wanted = [binding(rule) for rule in rules]
-        _wait(self.admin.create_acls(wanted).values())
-
-        def enforced() -> bool:
-            known = self.admin.describe_acls(ANY_ACL).result(ADMIN_TIMEOUT_S)
-            return set(wanted) <= set(known)
-
-        self._supervisor.wait_until(NAME, enforced, deadline_s=ADMIN_TIMEOUT_S)
+        """Create ACLs, and wait until the broker enforces them."""
+        self.administration.allow(rules)
 
     def allow_everybody(self, topic_prefix: str) -> None:
         """Let every principal read and write topics with this prefix: throwaway topics of tests."""
@@ -205,54 +179,17 @@ class KafkaServer:
             for operation in (AclOperation.READ, AclOperation.WRITE)
         )
 
-    def _set_credentials(self) -> None:
-        changes: list[Any] = [
-            UserScramCredentialUpsertion(
-                name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS), password.encode()
-            )
-            for name, password in self._passwords.items()
-            if name != acl.ADMIN
-        ]
-        _wait(self.admin.alter_user_scram_credentials(changes).values())
-        names = sorted(self._passwords)
-
-        def known() -> bool:
-            futures: Any = self.admin.describe_user_scram_credentials(names)
-            return all(future.exception(ADMIN_TIMEOUT_S) is None for future in futures.values())
-
-        self._supervisor.wait_until(NAME, known, deadline_s=ADMIN_TIMEOUT_S)
-
-    def _set_topic_settings(self) -> None:
-        """Give every topic its settings; settings that it has already are no change."""
-        changes = [
-            ConfigResource(
-                ResourceType.TOPIC,
-                topic.name,
-                incremental_configs=[
-                    ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-                    for name, value in topic_settings(topic, replicas=1).items()
-                ],
-            )
-            for topic in TOPICS
-        ]
-        _wait(self.admin.incremental_alter_configs(changes).values())
-
-    def _set_acls(self) -> None:
-        self.allow(grants_to_acls(acl.GRANTS))
-
     def _format(self, classpath: str, properties: Path) -> None:
         shutil.rmtree(self.data_dir / "log", ignore_errors=True)
-        salt, salted = scram_salted(self._passwords[acl.ADMIN])
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         self._supervisor.run_to_end(
             self._spec(
                 "kafka-format",
                 classpath,
                 *("kafka.tools.StorageTool", "format", "--standalone"),
                 # one argument: an id may begin with a hyphen
-                *(f"--cluster-id={cluster_id}", "--config", str(properties)),
+                *(f"--cluster-id={new_cluster_id()}", "--config", str(properties)),
                 "--add-scram",
-                f"{MECHANISM}=[name={acl.ADMIN},iterations={SCRAM_ITERATIONS},salt={salt},saltedpassword={salted}]",
+                scram_argument(acl.ADMIN, self._passwords[acl.ADMIN]),
             ),
             timeout_s=FORMAT_TIMEOUT_S,
         )
@@ -267,18 +204,3 @@ class KafkaServer:
             log_file=self._log_file,
             directory=self.data_dir,
         )
-
-
-def _wait(futures: Iterable[Future[Any]]) -> None:
-    for future in futures:
-        with _ignoring(KafkaError.TOPIC_ALREADY_EXISTS):
-            future.result(ADMIN_TIMEOUT_S)
-
-
-@contextlib.contextmanager
-def _ignoring(code: int) -> Any:
-    try:
-        yield
-    except KafkaException as error:
-        if error.args[0].code() != code:
-            raise

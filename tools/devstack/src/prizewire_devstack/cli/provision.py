@@ -1,0 +1,113 @@
+"""`prizewire provision`: what an installation without Kubernetes needs before its services start."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from prizewire_devstack.provision.chain import provision_chain
+from prizewire_devstack.provision.databases import provision_databases
+from prizewire_devstack.provision.keys import provision_keys
+from prizewire_devstack.provision.readers import SECRETS_PATH, Addresses
+from prizewire_devstack.provision.topics import provision_topics
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group(name="provision")
+def command() -> None:
+    """Make keys, databases, topics and the accounts of a local chain, for services that run in containers.
+
+    Each command may be repeated: what is there stays. docs/deploy.md says what each of them is for.
+    """
+
+
+_KEYS_HELP: Final = """Make every key and password that is missing, and write each process's own files.
+
+\b
+keys/            all keys; only the user that runs this command may read them
+secrets/READER/  the secrets of one process, mode 0400; as root, they belong to its user
+public/          public configuration
+state/PART/      folders for what a process stores
+"""
+
+
+@command.command(help=_KEYS_HELP)
+@click.option("--directory", required=True, type=_FOLDER, help="Where the folders are written.")
+@click.option("--postgres", required=True, metavar="HOST:PORT", help="Where services reach PostgreSQL.")
+@click.option("--kafka", required=True, metavar="HOST:PORT", help="Where services reach Kafka.")
+@click.option(
+    "--gateway", required=True, metavar="URL", help="Where tools and the fake rail reach the gateway."
+)
+@click.option(
+    "--kafka-data", default="/var/lib/kafka/data/log", show_default=True, help="Kafka's data folder."
+)
+@click.option("--kafka-controller-port", default=9093, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--assets", type=click.Path(path_type=Path, dir_okay=False), help="The file assets.yaml, to be copied."
+)
+@click.option(
+    "--only", multiple=True, metavar="READER", help="Write this reader's files only; may be repeated."
+)
+def keys(  # noqa: PLR0917 - click passes options by name
+    directory: Path,
+    postgres: str,
+    kafka: str,
+    gateway: str,
+    kafka_data: str,
+    kafka_controller_port: int,
+    assets: Path | None,
+    only: tuple[str, ...],
+) -> None:
+    """Make the keys that are missing, and write each process's files."""
+    addresses = Addresses(
+        postgres=postgres,
+        kafka=kafka,
+        gateway=gateway,
+        kafka_data=kafka_data,
+        controller_port=kafka_controller_port,
+    )
+    written = provision_keys(
+        directory=directory, addresses=addresses, assets=assets, only=only, now=datetime.now(UTC)
+    )
+    click.echo(f"Wrote the files of {', '.join(written)}.")
+
+
+@command.command()
+@click.option(
+    "--secrets",
+    default=SECRETS_PATH,
+    show_default=True,
+    type=_FOLDER,
+    help="Has superuser_url and role_passwords.",
+)
+def databases(secrets: Path) -> None:
+    """Create each service's two roles and its database, and set passwords and rights."""
+    made = asyncio.run(provision_databases(secrets=secrets))
+    click.echo(f"The databases {', '.join(made)} are there.")
+
+
+@command.command()
+@click.option("--secrets", default=SECRETS_PATH, show_default=True, type=_FOLDER, help="Has kafka_passwords.")
+@click.option("--kafka", required=True, metavar="HOST:PORT", help="Where to reach Kafka.")
+@click.option(
+    "--replicas", default=1, show_default=True, type=click.IntRange(1, 9), help="Copies of each partition."
+)
+def topics(secrets: Path, kafka: str, replicas: int) -> None:
+    """Set each principal's password, create the topics with their settings, and the ACLs."""
+    made = provision_topics(secrets=secrets, kafka=kafka, replicas=replicas)
+    click.echo(f"{len(made)} topics are there, with their settings, principals and ACLs.")
+
+
+@command.command()
+@click.option(
+    "--secrets", default=SECRETS_PATH, show_default=True, type=_FOLDER, help="Has the chain's keys."
+)
+@click.option("--rpc", required=True, metavar="URL", help="The Stellar RPC of a local network.")
+@click.option("--friendbot", metavar="URL", help="What pays for new accounts.  [default: RPC/friendbot]")
+def chain(secrets: Path, rpc: str, friendbot: str | None) -> None:
+    """Create issuer, treasury and channel accounts on a local network, with a friendbot."""
+    treasury = provision_chain(secrets=secrets, rpc=rpc, friendbot=friendbot)
+    click.echo(f"The treasury {treasury} has its tokens.")

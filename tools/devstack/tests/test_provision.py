@@ -1,0 +1,283 @@
+"""`prizewire provision`: keys for each reader, and databases, topics and accounts on real servers, as often as one likes."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import yaml
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from prizewire_contracts.topics import MATCHES
+from prizewire_devstack.api import installation, remote
+from prizewire_devstack.cli.main import group
+from prizewire_devstack.components import stellar
+from prizewire_devstack.components.kafka import KafkaServer
+from prizewire_devstack.components.kafka.acls import ANY_ACL
+from prizewire_devstack.components.keys import GAME_SERVER, Keyring
+from prizewire_devstack.components.postgres import PostgresServer, RolePasswords
+from prizewire_devstack.components.processes import Supervisor
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.game_server import local_key, login
+from prizewire_devstack.home import HOME_VARIABLE, Home
+from prizewire_devstack.ports import choose
+from prizewire_devstack.provision.chain import provision_chain
+from prizewire_devstack.provision.databases import provision_databases
+from prizewire_devstack.provision.readers import GRAFANA, OURS, STATES
+from prizewire_devstack.provision.topics import provision_topics
+from prizewire_devstack.routes import SERVICES
+
+PLACES = ("--postgres", "db:5432", "--kafka", "kafka:9092", "--gateway", "http://gateway:8080")
+OWN = {
+    "settlement": set(),
+    "rewards": {"player_hash_key"},
+    "payouts": {"method_encryption_key", "fake_webhook_secret"},
+    "webhooks": {"webhook_encryption_key", "fake_webhook_secret"},
+    "signer": {"channel_signer_secrets", "payout_hot_signer_secret"},
+}
+
+
+def provision(*arguments: str) -> None:
+    assert group.main(("provision", *arguments), standalone_mode=False) is None
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of one installation."""
+    directory = tmp_path_factory.mktemp("made")
+    (directory / "assets.yaml").write_text("assets: {}\n")
+    provision("keys", "--directory", str(directory), *PLACES, "--assets", str(directory / "assets.yaml"))
+    return directory
+
+
+def content(directory: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(directory)): file.read_text() for file in directory.rglob("*") if file.is_file()
+    }
+
+
+def test_each_process_has_its_own_secrets_only(made: Path) -> None:
+    """A service gets its key, its password, its runtime URL and its own keys; no value is in two services' folders but the secret of
+    the fake rail, which signs and verifies webhooks.
+    """
+    shared: dict[str, list[str]] = {}
+    for service in SERVICES:
+        found = content(made / "secrets" / service)
+        assert found.keys() == {"database_url", "kafka_sasl_password", "message_key"} | OWN[service]
+        assert found["database_url"].startswith(f"postgresql://{service}:")
+        for name, text in found.items():
+            shared.setdefault(text, []).append(f"{service}/{name}")
+    assert [names for names in shared.values() if len(names) > 1] == [
+        ["payouts/fake_webhook_secret", "webhooks/fake_webhook_secret"]
+    ]
+
+
+def test_owners_and_administrators_have_folders_of_their_own(made: Path) -> None:
+    """No service finds the owner's URL, a superuser's password or the key that signs tokens."""
+    for service in SERVICES:
+        found = content(made / "secrets" / f"{service}-migrate")
+        assert found.keys() == {"database_url", "database_migration_url"}
+        assert found["database_migration_url"].startswith(f"postgresql://{service}_owner:")
+    everywhere = content(made / "secrets")
+    tokens = [name for name, text in everywhere.items() if "PRIVATE KEY" in text]
+    assert tokens == ["tools/keys/token-signing.pem"]
+    superuser = everywhere["postgres/superuser_password"].strip()
+    assert sorted(name for name, text in everywhere.items() if superuser in text) == [
+        "databases/superuser_url",
+        "postgres/superuser_password",
+    ]
+
+
+def test_only_its_reader_may_read_a_secret(made: Path) -> None:
+    """Each file of secrets has mode 0400, and belongs to the user of its process where root wrote it."""
+    files = [file for file in (made / "secrets").rglob("*") if file.is_file()]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o400}
+    assert stat.S_IMODE((made / "keys").stat().st_mode) == 0o700
+    if os.geteuid() == 0:
+        owners = {file.relative_to(made).parts[1]: file.stat().st_uid for file in files}
+        others = {"kafka": 1000, "postgres": 999, GRAFANA: 472}
+        assert owners == {name: others.get(name, OURS) for name in owners}
+        assert {name: (made / "state" / name).stat().st_uid for name in STATES} == STATES
+
+
+def test_public_files_name_places_inside_a_container(made: Path) -> None:
+    """What every process may read: trust, tokens' public keys, rails, addresses of accounts, the gateway's configuration."""
+    found = content(made / "public")
+    assert {"trust.json", "jwks.json", "player-sources.yaml", "assets.yaml"} <= found.keys()
+    [_, fake] = yaml.safe_load(found["rails.yaml"])["rails"]
+    assert fake["webhook"] == {"secret_files": ["/run/secrets/prizewire/fake_webhook_secret"]}
+    stellar_keys = Keyring(home=Home(root=made / "keys")).stellar()
+    assert found["payout_source_account"].strip() == stellar_keys.treasury.public_key
+    [server] = json.loads(found["caddy.json"])["apps"]["http"]["servers"].values()
+    assert server["listen"] == [":8080"]
+    assert '"settlement:8080"' in found["caddy.json"]
+    assert "127.0.0.1" not in found["caddy.json"]
+    assert not [name for name, text in found.items() if "private" in text.lower()]
+
+
+def test_keys_are_made_once(made: Path) -> None:
+    """Repeated, the command changes no file, and removes what a reader no longer has."""
+    before = {name: text for name, text in content(made).items() if name != "secrets/kafka/scram"}
+    stale = made / "secrets" / "rewards" / "former_key"
+    stale.write_text("unused")
+    provision("keys", "--directory", str(made), *PLACES, "--assets", str(made / "assets.yaml"))
+    after = {name: text for name, text in content(made).items() if name != "secrets/kafka/scram"}
+    assert after == before
+
+
+def test_one_reader_can_be_written_alone(tmp_path: Path) -> None:
+    """Monitoring beside other services gets its password without any other key; a misspelt reader is refused."""
+    provision("keys", "--directory", str(tmp_path), *PLACES, "--only", GRAFANA)
+    assert content(tmp_path).keys() == {"keys/keys/grafana-admin.password", "secrets/grafana/admin_password"}
+    with pytest.raises(DevstackError, match="no reader grafna"):
+        provision("keys", "--directory", str(tmp_path), *PLACES, "--only", "grafna")
+
+
+def test_the_command_reaches_services_that_run_elsewhere(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the folder of the tools as its state directory, `prizewire` makes its own tokens, and sends as a game server."""
+    monkeypatch.setenv(HOME_VARIABLE, str(made / "secrets" / "tools"))
+    named = remote()
+    assert named is not None
+    assert named[0] == "http://gateway:8080"
+    assert named[1].count(".") == 2
+    found = installation()
+    assert found is not None
+    home, _ = found
+    sender = login(home, GAME_SERVER)
+    assert (sender.bootstrap_servers, sender.username) == ("kafka:9092", GAME_SERVER)
+    assert local_key(home).keyid == "game-server-1"
+
+
+@pytest.fixture
+def roles(postgres_server: PostgresServer) -> Iterator[dict[str, RolePasswords]]:
+    """Two services that only this test has: the session's own roles stay as they are."""
+    found = {f"provisioned_{n}": RolePasswords(runtime=f"run{n}", owner=f"own{n}") for n in (1, 2)}
+    yield found
+    for name in found:
+        postgres_server.run_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')
+        postgres_server.run_sql(f'DROP ROLE IF EXISTS "{name}"; DROP ROLE IF EXISTS "{name}_owner";')
+
+
+async def test_databases_and_roles_are_created_once(
+    postgres_server: PostgresServer, roles: Mapping[str, RolePasswords], tmp_path: Path
+) -> None:
+    """Each runtime role reads and writes what its owner creates, creates nothing, and enters no other database. Repeated with
+    another password, the new one holds.
+    """
+    (tmp_path / "superuser_url").write_text(postgres_server.superuser_url() + "\n")
+    (tmp_path / "role_passwords").write_text(json.dumps({name: asdict(own) for name, own in roles.items()}))
+    assert await provision_databases(secrets=tmp_path) == list(roles)
+    await provision_databases(secrets=tmp_path)
+    first, second = roles
+    urls = postgres_server.urls(first, passwords=roles[first])
+    owner, runtime = await asyncpg.connect(urls.migration), await asyncpg.connect(urls.runtime)
+    await owner.execute("CREATE TABLE rounds (id int)")
+    await runtime.execute("INSERT INTO rounds VALUES (1)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("CREATE TABLE more (id int)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(postgres_server.urls(first, passwords=roles[first], database=second).runtime)
+    await owner.close()
+    await runtime.close()
+    changed = {name: {"runtime": "changed", "owner": own.owner} for name, own in roles.items()}
+    (tmp_path / "role_passwords").write_text(json.dumps(changed))
+    await provision_databases(secrets=tmp_path)
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(urls.runtime)
+
+
+async def test_a_refused_superuser_is_one_sentence(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """A wrong password is reported at once, a server that does not answer after a while."""
+    (tmp_path / "role_passwords").write_text("{}")
+    (tmp_path / "superuser_url").write_text(
+        postgres_server.superuser_url().replace("postgres:", "postgres:x")
+    )
+    with pytest.raises(DevstackError, match="refused the superuser"):
+        await provision_databases(secrets=tmp_path)
+    (tmp_path / "superuser_url").write_text(
+        f"postgresql://postgres:x@127.0.0.1:{choose(taken=set())}/postgres"
+    )
+    with pytest.raises(DevstackError, match="did not answer"):
+        await provision_databases(secrets=tmp_path, wait_s=0.1)
+
+
+def test_topics_settings_and_rights_are_as_the_tables_say(
+    kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Another retention and a missing ACL are as in the tables again."""
+    admin = kafka_server.admin
+    (tmp_path / "kafka_passwords").write_text(json.dumps(keyring.kafka_passwords()))
+    rules = set(admin.describe_acls(ANY_ACL).result(30))
+    anything: Any = None
+    reads = AclBindingFilter(
+        ResourceType.TOPIC,
+        MATCHES.name,
+        ResourcePatternType.LITERAL,
+        "User:settlement",
+        anything,
+        AclOperation.READ,
+        AclPermissionType.ALLOW,
+    )
+    for future in admin.delete_acls([reads]).values():
+        assert len(future.result(30)) == 1
+    resource = ConfigResource(
+        ResourceType.TOPIC,
+        MATCHES.name,
+        incremental_configs=[
+            ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+        ],
+    )
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+    place = f"127.0.0.1:{kafka_server.port}"
+    provision_topics(secrets=tmp_path, kafka=place, replicas=1)
+    assert set(admin.describe_acls(ANY_ACL).result(30)) == rules
+    asked = ConfigResource(ResourceType.TOPIC, MATCHES.name)
+    [found] = admin.describe_configs([asked]).values()
+    assert found.result(30)["retention.ms"].value == str(int(MATCHES.retention.total_seconds() * 1000))
+
+
+def test_a_broker_that_refuses_is_one_sentence(kafka_server: KafkaServer, tmp_path: Path) -> None:
+    """A wrong password of the administrator ends after the wait, with the address."""
+    (tmp_path / "kafka_passwords").write_text(json.dumps({"admin": "wrong"}))
+    place = f"127.0.0.1:{kafka_server.port}"
+    with pytest.raises(DevstackError, match=f"{place} did not accept the administrator"):
+        provision_topics(secrets=tmp_path, kafka=place, replicas=1, wait_s=1.5)
+
+
+def test_accounts_are_created_once_on_the_chain(made: Path, tmp_path: Path) -> None:
+    """Issuer, treasury and channels come from their keys alone; repeated, no transaction is made."""
+    supervisor = Supervisor()
+    try:
+        chain = stellar.start(
+            directory=tmp_path / "stellar",
+            port=choose(taken=set()),
+            supervisor=supervisor,
+            log_file=tmp_path / "stellar.log",
+        )
+        secrets = made / "secrets" / "chain"
+        treasury = provision_chain(secrets=secrets, rpc=chain.url, friendbot=None)
+        keys = Keyring(home=Home(root=secrets)).stellar()
+        [token, _] = stellar.assets(keys)
+        held = chain.balance(treasury, token)
+        assert held > 0
+        assert provision_chain(secrets=secrets, rpc=chain.url, friendbot=f"{chain.url}/friendbot") == treasury
+        assert chain.balance(treasury, token) == held
+    finally:
+        supervisor.stop_all()
+    with pytest.raises(DevstackError, match="was not healthy"):
+        provision_chain(secrets=secrets, rpc=chain.url, friendbot=None, wait_s=0.1)
