@@ -9,13 +9,13 @@ ifeq ($(origin PYTHON),undefined)
 PYTHON := $(shell if $(BIN)/python -c 'import pip' 2>/dev/null; then echo $(BIN)/python; else echo python3; fi)
 endif
 MEMBERS := $(sort $(wildcard libs/*/pyproject.toml rails/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml))
-CODE := $(wildcard libs rails services tools tests bench scripts conftest.py)
-TYPED := $(wildcard libs/*/src rails/*/src services/*/src tools/*/src bench scripts)
+CODE := $(wildcard libs rails services tools tests bench scripts deploy conftest.py)
+TYPED := $(wildcard libs/*/src rails/*/src services/*/src tools/*/src bench scripts deploy/images)
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.members
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults-full check lint format lock bench schemas clean python
+.PHONY: help demo test faults-full check lint format lock bench schemas images clean python
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -62,9 +62,12 @@ schemas: $(READY) ## write all generated files: JSON Schemas, .env.example
 	@$(BIN)/python -m prizewire_contracts.schemas
 	@$(BIN)/prizewire env-example > .env.example.new && mv .env.example.new .env.example
 
+images: python ## build the images of all parts (PARTS=signer BASE=… ENGINE=buildah choose)
+	@$(PYTHON) -m scripts.images
+
 clean: ## remove the virtual environment and caches (the stack's state in .prizewire stays)
 	@rm -rf $(VENV) __pycache__ .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@find $(wildcard libs rails services tools tests bench scripts) -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(wildcard libs rails services tools tests bench scripts deploy) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(LOCKED): requirements.lock requirements-bootstrap.lock scripts/bootstrap.py
 	@$(MAKE) --no-print-directory python

@@ -2,7 +2,7 @@
 
 `bootstrap.py lock` makes .venv, puts uv into it and installs requirements.lock (every file checked by hash).
 `bootstrap.py members` installs the repository's own packages into it, editable.
-`bootstrap.py relock` writes the lock files from the members' pyproject files.
+`bootstrap.py relock` writes the lock files, those of the images too, from the members' pyproject files.
 
 Each failure that a person can solve ends with one sentence that says how.
 """
@@ -20,9 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
+IMAGES = ROOT / "deploy" / "images"
 GROUPS = ("libs", "rails", "services", "tools")
 FREE_BYTES_MIN = 1_500_000_000
 """The environment takes about 0.8 GB, the package cache as much again at its worst."""
+
+SUBSET = ("--constraint", "requirements.lock", "--no-annotate")
+"""A lock of an image has the versions of requirements.lock."""
 
 
 class Failure(Exception):
@@ -135,31 +139,29 @@ def install_members() -> None:
 
 
 def relock() -> None:
-    """Write requirements.lock and requirements-bootstrap.lock; versions already there are kept where they fit."""
-    own = [f"prizewire-{_name(member)}" for member in members()]
-    compiler: list[str | Path] = [
-        UV,
-        "pip",
-        "compile",
-        "--quiet",
-        "--universal",
-        "--generate-hashes",
-        "--no-header",
-    ]
-    compiler += ["--python-version", "3.11", *sys.argv[2:]]
+    """Write all locks: the repository's, uv's own, and one for each image. Versions already there are kept where they fit."""
+    import tomllib  # noqa: PLC0415 - Python 3.11 has it; an older one must be able to say that it is too old
+
     sources = [str((member / "pyproject.toml").relative_to(ROOT)) for member in members()]
-    excluded = [part for name in own for part in ("--no-emit-package", name)]
-    for inputs, target in (
-        (["requirements-bootstrap.in"], "requirements-bootstrap.lock"),
-        ([*sources, "requirements-dev.in", *excluded], "requirements.lock"),
-    ):
-        # the compiled text is printed too, which is not needed
-        command = [str(part) for part in (*compiler, *inputs, "-o", target)]
-        if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            raise Failure(
-                f"{target} could not be written: the lines above say which requirement has no solution."
-            )
-        say(f"{target} written")
+    _compile(["requirements-bootstrap.in"], "requirements-bootstrap.lock", *sys.argv[2:])
+    _compile([*sources, "requirements-dev.in"], "requirements.lock", "--all-extras", *sys.argv[2:])
+    for part, folders in tomllib.loads((IMAGES / "parts.toml").read_text()).items():
+        roots = [str(path.relative_to(ROOT)) for name in folders for path in sorted(ROOT.glob(name))]
+        _compile([f"{root}/pyproject.toml" for root in roots], f"deploy/images/locks/{part}.lock", *SUBSET)
+    _compile(["deploy/images/build.in"], "deploy/images/locks/build.lock", *SUBSET)
+
+
+def _compile(inputs: list[str], target: str, *options: str) -> None:
+    """Write one lock, with hashes and without the repository's own packages."""
+    excluded = [part for member in members() for part in ("--no-emit-package", f"prizewire-{_name(member)}")]
+    command: list[str | Path] = [UV, "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
+    command += ["--no-header", "--python-version", "3.11", *excluded, *options, *inputs, "-o", target]
+    # the compiled text is printed too, which is not needed
+    if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+        raise Failure(
+            f"{target} could not be written: the lines above say which requirement has no solution."
+        )
+    say(f"{target} written")
 
 
 def _name(member: Path) -> str:

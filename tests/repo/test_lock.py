@@ -1,13 +1,14 @@
 """The lock: hashed, free of addresses, and in step with what the members ask for."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.repo.house import Repository
+from tests.repo.house import Member, Repository
 
 LOCKS = ("requirements.lock", "requirements-bootstrap.lock")
 
@@ -20,6 +21,16 @@ def entries(lock: Path) -> dict[str, list[str]]:
     ):
         found.setdefault(canonicalize_name(name), []).append(version)
     return found
+
+
+def dependencies(member: Member) -> list[str]:
+    """What a member asks for beside other members, its extras included."""
+    project = member.pyproject["project"]
+    found = [
+        *project["dependencies"],
+        *chain.from_iterable(project.get("optional-dependencies", {}).values()),
+    ]
+    return [text for text in found if not text.startswith("prizewire-")]
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -46,12 +57,7 @@ def test_lock_names_no_registry_and_no_member(repository: Repository, name: str)
 def test_lock_has_what_the_members_ask_for(repository: Repository) -> None:
     """Every dependency of every member and of development is in the lock in a version that fits; else: make lock."""
     locked = entries(repository.root / "requirements.lock")
-    wanted = [
-        Requirement(text)
-        for member in repository.members
-        for text in member.pyproject["project"]["dependencies"]
-        if not text.startswith("prizewire-")
-    ]
+    wanted = [Requirement(text) for member in repository.members for text in dependencies(member)]
     wanted += [
         Requirement(line)
         for line in (repository.root / "requirements-dev.in").read_text().splitlines()
@@ -74,7 +80,7 @@ def test_members_state_lower_bounds(repository: Repository) -> None:
     loose = [
         f"{member.name}: {text}"
         for member in repository.members
-        for text in member.pyproject["project"]["dependencies"]
-        if not text.startswith("prizewire-") and not re.search(r">=[0-9][^,<]*(;.*)?$", text)
+        for text in dependencies(member)
+        if not re.search(r">=[0-9][^,<]*(;.*)?$", text)
     ]
     assert loose == []

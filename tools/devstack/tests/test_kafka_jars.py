@@ -1,12 +1,14 @@
 """Kafka's jars: pinned by hash, and a failed download says what to do."""
 
+import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-from prizewire_devstack.components import kafka_jars
-from prizewire_devstack.errors import DownloadError
+from prizewire_devstack.components import gateway, kafka_jars, postgres
+from prizewire_devstack.errors import DownloadError, StartError
 from prizewire_devstack.ports import LOOPBACK, choose
 
 
@@ -41,3 +43,14 @@ def test_the_lock_pins_every_jar() -> None:
     jars = kafka_jars.locked_jars()
     assert all(len(jar.sha256) == 64 for jar in jars)
     assert {jar.version for jar in jars if jar.group == "org.apache.kafka"} == {kafka_jars.KAFKA[2]}
+
+
+def test_missing_programs_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where only the image's packages are installed, each program of the local stack is named with the extra to install."""
+    monkeypatch.setitem(sys.modules, "jgo.maven", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for look in (kafka_jars.classpath, postgres.binaries, gateway.caddy):
+        with pytest.raises(StartError, match=r"is not installed.*prizewire-devstack\[local\]"):
+            look()

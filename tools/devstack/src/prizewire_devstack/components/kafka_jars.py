@@ -13,14 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import requests
-from jgo.maven import Artifact, MavenContext
-from jgo.parse import Coordinate
 
+from prizewire_devstack.components.local import missing
 from prizewire_devstack.errors import DiskFullError, DownloadError
+
+if TYPE_CHECKING:
+    from jgo.maven import Artifact, MavenContext
 
 KAFKA: Final = ("org.apache.kafka", "kafka_2.13", "4.3.0")
 LOG_BINDING: Final = ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4")
@@ -70,11 +72,26 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _artifact(context: MavenContext, jar: Jar) -> Artifact:
+def _context() -> "MavenContext":
+    """A client of the Maven repository.
+
+    Raises:
+        StartError: jgo is not installed.
+    """
+    try:
+        from jgo.maven import MavenContext  # noqa: PLC0415 - images leave it out
+    except ModuleNotFoundError:
+        raise missing("Kafka's downloader jgo") from None
+    directory = cache_directory() / "maven"
+    directory.mkdir(parents=True, exist_ok=True)
+    return MavenContext(repo_cache=directory, timeout=DOWNLOAD_TIMEOUT_S)
+
+
+def _artifact(context: "MavenContext", jar: Jar) -> "Artifact":
     return context.project(jar.group, jar.name).at_version(jar.version).artifact("", "jar")
 
 
-def _fetch(context: MavenContext, jar: Jar) -> Path:
+def _fetch(context: "MavenContext", jar: Jar) -> Path:
     """Return the checked jar, downloading it where it is missing or damaged.
 
     Raises:
@@ -116,13 +133,12 @@ def classpath(*, progress: Progress | None = None) -> str:
     Raises:
         DownloadError: a jar could not be fetched.
         DiskFullError: the disk is full.
+        StartError: jgo is not installed.
     """
-    directory = cache_directory() / "maven"
-    directory.mkdir(parents=True, exist_ok=True)
+    context = _context()
     jars = locked_jars()
-    context = MavenContext(repo_cache=directory, timeout=DOWNLOAD_TIMEOUT_S)
     paths: list[Path] = []
-    with (directory / ".lock").open("a") as lock:
+    with (cache_directory() / "maven" / ".lock").open("a") as lock:
         # Two commands that start at once must not write the same jar.
         fcntl.flock(lock, fcntl.LOCK_EX)
         pool = ThreadPoolExecutor(PARALLEL_DOWNLOADS)
@@ -139,7 +155,9 @@ def classpath(*, progress: Progress | None = None) -> str:
 
 def resolve_lock() -> str:
     """Resolve Kafka's dependencies and return the text of a new lock, for an upgrade."""
-    context = MavenContext(repo_cache=cache_directory() / "maven", timeout=DOWNLOAD_TIMEOUT_S)
+    from jgo.parse import Coordinate  # noqa: PLC0415 - images leave it out
+
+    context = _context()
     group, name, version = KAFKA
     direct, transitive = context.resolver.resolve(
         [context.create_dependency(Coordinate(group, name, version, scope="compile"))]

