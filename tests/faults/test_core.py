@@ -94,7 +94,7 @@ def test_a_frozen_process_that_wakes_up_does_nothing_twice(full_stack: Stack) ->
     eventually_sync(lambda: crowd.credited() > 0, deadline_s=DEADLINE_S, poll_s=0.01)
     frozen = psutil.Process(stack.supervisor.pid("rewards"))
     frozen.send_signal(signal.SIGSTOP)
-    twin = stack.start_twin("rewards")
+    twin = stack.add_replica("rewards")
     try:
         crowd.publish(*(crowd.result(*crowd.match(number)) for number in numbers[300:]))
         total = len(numbers) * len(PRIZES)

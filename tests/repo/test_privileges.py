@@ -14,8 +14,9 @@ from prizewire_chassis.db.database import CONNECTIONS_MAX
 from prizewire_chassis.db.privileges import CHASSIS, FILE, Rights, read_privileges
 from prizewire_devstack.components.postgres import (
     OWNER_CONNECTIONS_MAX,
-    RUNTIME_CONNECTIONS_MAX,
-    SETTINGS,
+    PROCESS_CONNECTIONS_MAX,
+    connections_max,
+    runtime_connections_max,
 )
 from tests.repo.house import Repository
 
@@ -77,9 +78,13 @@ def test_tables_of_migrations_are_in_the_table_of_privileges(repository: Reposit
     assert missing == [], f"say in services/{service}/migrations/{FILE} what the service may do with them"
 
 
-def test_no_role_can_take_all_connections() -> None:
-    """The pools of a service fit into its role's limit, and the roles of all services into the server."""
+@pytest.mark.parametrize("replicas", [1, 2, 5])
+def test_no_role_can_take_all_connections(replicas: int) -> None:
+    """The pools of all processes of a service, and of one that starts beside them, fit into its role's limit; the roles of all
+    services fit into the server.
+    """
     reserved = 3  # PostgreSQL keeps these for superusers (superuser_reserved_connections)
-    assert CONNECTIONS_MAX < RUNTIME_CONNECTIONS_MAX
-    every = len(SERVICES) * (RUNTIME_CONNECTIONS_MAX + OWNER_CONNECTIONS_MAX)
-    assert every <= int(SETTINGS["max_connections"]) - reserved
+    assert PROCESS_CONNECTIONS_MAX == CONNECTIONS_MAX
+    assert runtime_connections_max(replicas) > (replicas + 1) * CONNECTIONS_MAX
+    every = len(SERVICES) * (runtime_connections_max(replicas) + OWNER_CONNECTIONS_MAX)
+    assert every <= connections_max(replicas) - reserved

@@ -7,10 +7,10 @@ import pytest
 
 from prizewire_devstack.components.postgres import (
     OWNER_CONNECTIONS_MAX,
-    RUNTIME_CONNECTIONS_MAX,
     DatabaseUrls,
     PostgresServer,
     RolePasswords,
+    runtime_connections_max,
 )
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.fresh_databases import Databases
@@ -130,7 +130,7 @@ async def test_committed_rows_survive_a_kill_and_a_stop(tmp_path: Path) -> None:
         server.start()
         urls = server.ensure_service("settlement", passwords=PASSWORDS)
         assert server.run_sql("SHOW fsync") == "on"
-        await _holds_at_most(urls.runtime, RUNTIME_CONNECTIONS_MAX)
+        await _holds_at_most(urls.runtime, runtime_connections_max(1))
         await _holds_at_most(urls.migration, OWNER_CONNECTIONS_MAX)
         await execute(urls.migration, "CREATE TABLE rounds (id int)")
         await execute(urls.runtime, "INSERT INTO rounds VALUES (1)")

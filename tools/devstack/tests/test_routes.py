@@ -25,6 +25,7 @@ from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import LOOPBACK, choose
 from prizewire_devstack.routes import ROUTES, SERVICES, SERVICES_WITH_API, service_for
 from prizewire_devstack.verification import CHECKS_WITHIN_S
+from prizewire_devstack.waiting import eventually_sync
 
 EXAMPLES = [
     ("GET", "/api/competitions", "settlement"),
@@ -119,7 +120,7 @@ def gateway_url(upstreams: dict[str, int], tmp_path_factory: pytest.TempPathFact
     gateway.start(
         directory=directory,
         port=port,
-        service_ports=upstreams,
+        service_ports={name: [found] for name, found in upstreams.items()},
         supervisor=supervisor,
         log_file=directory / "gateway.log",
     )
@@ -159,7 +160,7 @@ def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
     gateway.start(
         directory=tmp_path,
         port=port,
-        service_ports={name: choose(taken=taken) for name in SERVICES},
+        service_ports={name: [choose(taken=taken)] for name in SERVICES},
         supervisor=supervisor,
         log_file=tmp_path / "gateway.log",
     )
@@ -196,7 +197,9 @@ def test_a_service_that_is_frozen_is_named(tmp_path: Path) -> None:
     beside = ThreadingHTTPServer((LOOPBACK, 0), _NamesItself)
     Thread(target=beside.serve_forever, daemon=True).start()
     with socket.create_server((LOOPBACK, 0)) as frozen:
-        service_ports = dict.fromkeys(SERVICES, frozen.getsockname()[1]) | {"payouts": beside.server_port}
+        service_ports = dict.fromkeys(SERVICES, (frozen.getsockname()[1],)) | {
+            "payouts": [beside.server_port]
+        }
         gateway.start(
             directory=tmp_path,
             port=port,
@@ -262,7 +265,7 @@ def test_a_large_body_gets_the_answer_of_its_service(tmp_path: Path) -> None:
         gateway.start(
             directory=tmp_path,
             port=port,
-            service_ports=dict.fromkeys(SERVICES, service),
+            service_ports=dict.fromkeys(SERVICES, (service,)),
             supervisor=supervisor,
             log_file=tmp_path / "gateway.log",
         )
@@ -290,7 +293,7 @@ def test_a_request_that_is_too_long_gets_the_answer_of_its_service(tmp_path: Pat
         gateway.start(
             directory=tmp_path,
             port=port,
-            service_ports=dict.fromkeys(SERVICES, service),
+            service_ports=dict.fromkeys(SERVICES, (service,)),
             supervisor=supervisor,
             log_file=tmp_path / "gateway.log",
         )
@@ -305,3 +308,109 @@ def test_a_request_that_is_too_long_gets_the_answer_of_its_service(tmp_path: Pat
                 assert long.headers["Content-Type"] == "application/problem+json"
         finally:
             supervisor.stop_all()
+
+
+class _Replica(BaseHTTPRequestHandler):
+    """A replica that records its requests: ready or not, and it may close connections without an answer."""
+
+    protocol_version = "HTTP/1.1"
+    server: "_Replicas"
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        health = self.path == gateway.READY_PATH
+        if not health:
+            self.server.seen.append((self.command, body))
+        if self.server.hangs_up and not health:
+            self.close_connection = True
+            return
+        self.send_response(200 if self.server.ready or not health else 503)
+        self.send_header("Content-Length", "0")
+        if health:
+            # or a request might use the connection of a health check after the listener was closed
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    do_GET = do_POST = _answer  # noqa: N815 - the names that the base class looks for
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        pass
+
+
+class _Replicas(ThreadingHTTPServer):
+    ready = True
+    hangs_up = False
+
+    def __init__(self, port: int) -> None:
+        super().__init__((LOOPBACK, port), _Replica)
+        self.seen: list[tuple[str, bytes]] = []
+        Thread(target=self.serve_forever, daemon=True).start()
+
+
+@contextmanager
+def _two_replicas(directory: Path) -> Iterator[tuple[httpx.Client, _Replicas, _Replicas]]:
+    supervisor, port = Supervisor(), choose(taken=set())
+    replicas = (_Replicas(0), _Replicas(0))
+    gateway.start(
+        directory=directory,
+        port=port,
+        service_ports=dict.fromkeys(SERVICES, tuple(one.server_port for one in replicas)),
+        supervisor=supervisor,
+        log_file=directory / "gateway.log",
+    )
+    try:
+        with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
+            yield client, *replicas
+    finally:
+        supervisor.stop_all()
+        for one in replicas:
+            one.shutdown()
+            one.server_close()
+
+
+def test_requests_are_divided_among_replicas_that_are_ready(tmp_path: Path) -> None:
+    """A replica that is not ready gets none, until it is ready again."""
+    with _two_replicas(tmp_path) as (client, first, second):
+
+        def used() -> set[int]:
+            first.seen.clear()
+            second.seen.clear()
+            for _ in range(4):
+                assert client.post("/api/wallet", content=b"x").status_code == 200
+            return {number for number, one in enumerate((first, second)) if one.seen}
+
+        assert used() == {0, 1}
+        first.ready = False
+        eventually_sync(lambda: used() == {1}, deadline_s=60)
+        first.ready = True
+        eventually_sync(lambda: used() == {0, 1}, deadline_s=60)
+
+
+def test_a_replica_that_takes_no_connection_costs_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that was not sent goes to another replica with its body, also before the next health check."""
+    monkeypatch.setitem(gateway._BALANCED["health_checks"]["active"], "interval", "1h")
+    with _two_replicas(tmp_path) as (client, first, second):
+        first.shutdown()
+        first.server_close()
+        bodies = [f"body {number}".encode() for number in range(8)]
+        assert [client.post("/api/wallet", content=body).status_code for body in bodies] == [200] * len(
+            bodies
+        )
+        assert second.seen == [("POST", body) for body in bodies]
+
+
+def test_a_post_that_was_sent_is_not_sent_to_another_replica(tmp_path: Path) -> None:
+    """Its replica may have applied it: the client learns that the outcome is unknown."""
+    with _two_replicas(tmp_path) as (client, first, second):
+        for hangs_up, status in (
+            (False, 200),
+            (True, 502),
+        ):  # the second time over connections that were used before
+            first.hangs_up = second.hangs_up = hangs_up
+            for body in (b"one", b"", b"two", b""):
+                first.seen.clear()
+                second.seen.clear()
+                assert client.post("/api/wallet", content=body).status_code == status
+                assert first.seen + second.seen == [("POST", body)]

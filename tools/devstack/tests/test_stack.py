@@ -95,9 +95,9 @@ def test_a_part_that_ends_while_it_starts_cancels_the_start(
     }
     real = Stack._spec
 
-    def spec(stack: Stack, service: str, command: str) -> ProcessSpec:
+    def spec(stack: Stack, service: str, command: str, *, part: str | None = None) -> ProcessSpec:
         argv = (sys.executable, "-c", code.get((service, command), ""))
-        return replace(real(stack, service, command), argv=argv)
+        return replace(real(stack, service, command, part=part), argv=argv)
 
     monkeypatch.setattr(Stack, "_spec", spec)
     monkeypatch.setattr(running, "_processors", lambda: 2)

@@ -269,7 +269,7 @@ def limited_protocol(
     header_s: float,
     body_s: float,
     connections_max: int,
-    draining: Callable[[], bool],
+    draining: Callable[[], bool] = lambda: False,
     answer_s: float = _ANSWER_S,
 ) -> type[H11Protocol]:
     """The protocol with these limits. ``draining``: whether the service stops, so that each answer closes its connection.

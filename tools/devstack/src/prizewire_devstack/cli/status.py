@@ -12,7 +12,7 @@ from rich.table import Table
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.components import gateway
 from prizewire_devstack.home import Home, ProcessRecord, RunRecord, is_alive
-from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack.replicas import service_of
 
 LEFT_OUT: Final = "left out"
 """A service that `up --without` left out, and that is not run by hand now."""
@@ -22,8 +22,11 @@ FROZEN: Final = "frozen"
 """A process that a signal stopped (SIGSTOP); SIGCONT continues it."""
 ANSWER_WITHIN_S: Final = 5.0
 READY_PATH: Final = "/health/ready"
-ASKED: Final = frozenset({*SERVICES, gateway.NAME})
-"""The parts with a readiness endpoint of their own."""
+
+
+def is_asked(part: str) -> bool:
+    """Whether a part has a readiness endpoint of its own: each process of a service, and the gateway."""
+    return part == gateway.NAME or service_of(part) is not None
 
 
 def memory_bytes(pid: int) -> int | None:
@@ -41,7 +44,7 @@ def parts(run: RunRecord) -> list[dict[str, Any]]:
         asked = {
             name: pool.submit(_http_state, f"{run.urls[name]}{READY_PATH}")
             for name in (*run.processes, *run.left_out)
-            if name in ASKED
+            if is_asked(name)
         }
         states = {name: future.result() for name, future in asked.items()}
     found = []

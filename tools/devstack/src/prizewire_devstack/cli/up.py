@@ -24,6 +24,7 @@ from prizewire_devstack.stack.control import Requests
 from prizewire_devstack.stack.keeping import Keeper
 
 WATCH_INTERVAL_S: Final = 1.0
+REPLICAS_MAX: Final = 9
 
 
 class _Terminated(KeyboardInterrupt):
@@ -53,6 +54,7 @@ def running_stack(
     log_level: str = "INFO",
     without: tuple[str, ...] = (),
     settings: Mapping[str, Mapping[str, str]] | None = None,
+    replicas: int = 1,
 ) -> Iterator[Stack]:
     """Start the stack with its progress on `console`; stop it when the block is left."""
     reporter = LiveReporter(console)
@@ -65,6 +67,7 @@ def running_stack(
             fixed_ports=fixed_ports or {},
             log_level=log_level,
             extra_environment=settings or {},
+            replicas=replicas,
         ),
         reporter=reporter,
     )
@@ -88,6 +91,13 @@ def running_stack(
     type=click.Choice(SERVICES),
     help="Leave a service out, to run it by hand; may be given several times.",
 )
+@click.option(
+    "--replicas",
+    type=click.IntRange(1, REPLICAS_MAX),
+    default=1,
+    show_default=True,
+    help="Processes of each service. The gateway sends requests to those that are ready.",
+)
 @click.option("--verbose", is_flag=True, help="Let the services log every detail.")
 @click.option(
     "--set",
@@ -107,6 +117,7 @@ def command(  # noqa: PLR0917 - click passes options by name
     gateway_port: int | None,
     as_json: bool,
     without: tuple[str, ...],
+    replicas: int,
     verbose: bool,
     assignments: tuple[str, ...],
     settings_file: Path | None,
@@ -127,6 +138,7 @@ def command(  # noqa: PLR0917 - click passes options by name
             log_level="DEBUG" if verbose else "INFO",
             without=tuple(dict.fromkeys(without)),
             settings=settings,
+            replicas=replicas,
         ) as stack,
     ):
         if as_json:

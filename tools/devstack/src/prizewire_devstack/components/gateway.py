@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,28 @@ HELP: Final = (
     "GET /api/services/SERVICE/openapi.json lists the paths of a service, one of "
     f"{', '.join(SERVICES_WITH_API)}."
 )
+_PROXY: Final = "proxy"
+"""Caddy's variable with the proxy that serves a path."""
+HEALTH_INTERVAL: Final = "250ms"
+RETRY_FOR: Final = "5s"
+"""How long the gateway looks for a replica that takes a request."""
+_BALANCED: Final = {
+    # Caddy sends a request to another replica only where the first took no connection, or for a GET.
+    "load_balancing": {
+        "selection_policy": {"policy": "round_robin"},
+        "try_duration": RETRY_FOR,
+        "try_interval": "50ms",
+    },
+    "health_checks": {
+        "active": {
+            "uri": READY_PATH,
+            "interval": HEALTH_INTERVAL,
+            "timeout": "1s",
+            "expect_status": int(HTTPStatus.OK),
+        }
+    },
+}
+"""How requests are divided among the replicas of a service. A replica that is not ready gets none."""
 READ_TIMEOUT: Final = "60s"
 """Seconds to stop: as long as a service has, and more for the requests that the gateway forwards."""
 DIAL_TIMEOUT: Final = "5s"
@@ -72,15 +94,34 @@ def _match(route: Route) -> dict[str, Any]:
     return {"path": [route.prefix, f"{route.prefix}/*"]}
 
 
-def _caddy_route(route: Route, upstream: str) -> dict[str, Any]:
-    transport = {
-        "protocol": "http",
-        "dial_timeout": DIAL_TIMEOUT,
-        "write_timeout": WRITE_TIMEOUT,
-        "response_header_timeout": f"{route.answer_within_s * 1000:.0f}ms",
+def _choosing_route(route: Route) -> dict[str, Any]:
+    """Store the proxy that serves a path. Of the routes of a group only the first that matches is run."""
+    return {
+        "match": [_match(route)],
+        "group": "services",
+        "handle": [{"handler": "vars", _PROXY: _proxy_of(route)}],
     }
-    proxy = {"handler": "reverse_proxy", "upstreams": [{"dial": upstream}], "transport": transport}
-    return {"match": [_match(route)], "handle": [proxy], "terminal": True}
+
+
+def _proxy_of(route: Route) -> str:
+    return f"{route.service} {route.answer_within_s:g}"
+
+
+def _proxy_route(route: Route, upstreams: Sequence[str]) -> dict[str, Any]:
+    """One reverse proxy for all routes of a service with the same time limit: each proxy checks its upstreams by itself."""
+    proxy = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": upstream} for upstream in upstreams],
+        "transport": {
+            "protocol": "http",
+            "dial_timeout": DIAL_TIMEOUT,
+            "write_timeout": WRITE_TIMEOUT,
+            "response_header_timeout": f"{route.answer_within_s * 1000:.0f}ms",
+        },
+        **(_BALANCED if len(upstreams) > 1 else {}),
+    }
+    chosen = {"vars": {f"{{http.vars.{_PROXY}}}": [_proxy_of(route)]}}
+    return {"match": [chosen], "handle": [proxy], "terminal": True}
 
 
 def _error_routes(route: Route) -> Iterator[dict[str, Any]]:
@@ -102,14 +143,14 @@ def _error_routes(route: Route) -> Iterator[dict[str, Any]]:
 def configuration(
     *,
     port: int,
-    service_ports: Mapping[str, int],
+    service_ports: Mapping[str, Sequence[int]],
     routes: Iterable[Route] = ROUTES,
     listen: str = LOOPBACK,
     hosts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Caddy's JSON configuration: the routes in their order, then 404; 502 where a service cannot be reached, and 504 where
-    it does not answer within the time of its route. The gateway listens at the address `listen`; `hosts` has the hosts of
-    services that are not on this machine.
+    it does not answer within the time of its route. The gateway listens at the address `listen`. `service_ports` has the
+    ports of each service's replicas, `hosts` the hosts of services that are not on this machine.
 
     No administration endpoint, no certificates, nothing stored outside the state directory.
     """
@@ -138,10 +179,13 @@ def configuration(
     }
     table = tuple(routes)
     at = hosts or {}
-    proxied = [
-        _caddy_route(route, f"{at.get(route.service, LOOPBACK)}:{service_ports[route.service]}")
+    proxies = {
+        _proxy_of(route): _proxy_route(
+            route, [f"{at.get(route.service, LOOPBACK)}:{number}" for number in service_ports[route.service]]
+        )
         for route in table
-    ]
+    }
+    proxied = [*(_choosing_route(route) for route in table), *proxies.values()]
     server = {
         "listen": [f"{listen}:{port}"],
         "automatic_https": {"disable": True},
@@ -178,7 +222,7 @@ def start(
     *,
     directory: Path,
     port: int,
-    service_ports: Mapping[str, int],
+    service_ports: Mapping[str, Sequence[int]],
     supervisor: Supervisor,
     log_file: Path,
     routes: Iterable[Route] = ROUTES,

@@ -27,6 +27,7 @@ from prizewire_devstack.components.processes import ProcessSpec, Supervisor, bas
 from prizewire_devstack.errors import DevstackError, StartError
 from prizewire_devstack.home import write_private
 from prizewire_devstack.ports import LOOPBACK
+from prizewire_devstack.routes import SERVICES
 
 SUPERUSER: Final = "postgres"
 NAME: Final = "postgres"
@@ -37,7 +38,6 @@ SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "shared_buffers": "64MB",
-    "max_connections": "120",
     "max_wal_size": "1GB",
     "jit": "off",
     # No worker processes for asynchronous reads: they would use memory on a small machine.
@@ -49,13 +49,12 @@ SETTINGS: Final[Mapping[str, str]] = {
     "log_lock_waits": "on",
     "log_min_duration_statement": "1000",
 }
-RUNTIME_CONNECTIONS_MAX: Final = 20
-"""The most connections of a runtime role: those of one process's pools (`CONNECTIONS_MAX` in the chassis) and two more.
-The sum over all roles is below `max_connections`, so no service can use up the connections of another one. A service
-that runs as several processes needs a larger limit.
-"""
+PROCESS_CONNECTIONS_MAX: Final = 18
+"""The most connections of one process of a service: those of its pools (`CONNECTIONS_MAX` in the chassis)."""
 OWNER_CONNECTIONS_MAX: Final = 3
 """The most connections of an owner: migrations use one."""
+SUPERUSER_CONNECTIONS: Final = 5
+"""Connections that are left for superusers; PostgreSQL keeps 3 of them."""
 THROWAWAY_SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -159,8 +158,8 @@ ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA public
 """
 
 
-def _roles_sql(service: str, passwords: RolePasswords, *, limited: bool) -> str:
-    runtime, owner = (RUNTIME_CONNECTIONS_MAX, OWNER_CONNECTIONS_MAX) if limited else (-1, -1)
+def _roles_sql(service: str, passwords: RolePasswords, *, limited_to: int | None) -> str:
+    runtime, owner = (-1, -1) if limited_to is None else (limited_to, OWNER_CONNECTIONS_MAX)
     return _ROLE_SQL.format(role=service, password=passwords.runtime, connections=runtime) + _ROLE_SQL.format(
         role=owner_of(service), password=passwords.owner, connections=owner
     )
@@ -174,11 +173,27 @@ def _privileges_sql(service: str) -> str:
     return _PRIVILEGES_SQL.format(service=service, owner=owner_of(service))
 
 
+def runtime_connections_max(replicas: int) -> int:
+    """The limit of connections of a runtime role: those of all processes of its service and of one more, since a new process may
+    start before an old one ends; and two for a person.
+    """
+    return (replicas + 1) * PROCESS_CONNECTIONS_MAX + 2
+
+
+def connections_max(replicas: int) -> int:
+    """The limit of the server: more than the sum over all roles, so no service can use up the connections of another one."""
+    return len(SERVICES) * (runtime_connections_max(replicas) + OWNER_CONNECTIONS_MAX) + SUPERUSER_CONNECTIONS
+
+
 def service_scripts(service: str, *, passwords: RolePasswords) -> tuple[str, str]:
     """Two scripts as psql runs them, for the database `postgres` and for the service's: they create its two roles and its database
     where they are missing, and set passwords, limits and rights.
     """
-    server = _MAINTENANCE_SQL + _roles_sql(service, passwords, limited=True) + _database_sql(service, service)
+    server = (
+        _MAINTENANCE_SQL
+        + _roles_sql(service, passwords, limited_to=runtime_connections_max(1))
+        + _database_sql(service, service)
+    )
     return server, _privileges_sql(service)
 
 
@@ -195,15 +210,22 @@ class PostgresServer:
         log_file: Path,
         settings: Mapping[str, str] | None = None,
         limited: bool = True,
+        replicas: int = 1,
     ) -> None:
-        """`limited`: each role has a limit of connections. Tests share roles among databases, and have no limit."""
-        self._limited = limited
+        """`limited`: each role has a limit of connections, for so many `replicas` of each service. Tests share roles among
+        databases, and have no limit.
+        """
+        self._limited_to = runtime_connections_max(replicas) if limited else None
         self.data_dir = data_dir
         self.port = port
         self._superuser_password = superuser_password
         self._supervisor = supervisor
         self._log_file = log_file
-        self._settings = {**SETTINGS, **(settings or {})}
+        self._settings = {
+            **SETTINGS,
+            "max_connections": str(connections_max(replicas)),
+            **(settings or {}),
+        }
 
     def initialize(self) -> None:
         """Create the data directory if there is none; after an interrupted attempt it is created again.
@@ -327,7 +349,7 @@ class PostgresServer:
     ) -> DatabaseUrls:
         """Create a service's roles and its database if they are missing."""
         name = database or service
-        roles = _roles_sql(service, passwords, limited=self._limited)
+        roles = _roles_sql(service, passwords, limited_to=self._limited_to)
         self.run_sql(_MAINTENANCE_SQL + roles + _database_sql(service, name))
         self.run_sql(_privileges_sql(service), database=name)
         return self.urls(service, passwords=passwords, database=name)

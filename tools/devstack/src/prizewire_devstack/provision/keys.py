@@ -94,7 +94,7 @@ def _public(keyring: Keyring, addresses: Addresses) -> dict[str, str]:
     stellar = keyring.stellar()
     caddy = gateway.configuration(
         port=SERVICE_PORT,
-        service_ports=dict.fromkeys(SERVICES_WITH_API, SERVICE_PORT),
+        service_ports=dict.fromkeys(SERVICES_WITH_API, (SERVICE_PORT,)),
         listen="",
         hosts={service: service for service in SERVICES_WITH_API},
     )

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from prizewire_devstack import disk
 from prizewire_devstack.components import gateway, kafka_jars, stellar
@@ -28,9 +28,11 @@ from prizewire_devstack.components.processes import (
 )
 from prizewire_devstack.errors import DevstackError, DiskFullError, StartError
 from prizewire_devstack.home import OWNER_ONLY_UMASK, Home, RunRecord, record_of, repository_root
-from prizewire_devstack.ports import LOOPBACK, assign
+from prizewire_devstack.ports import LOOPBACK, assign, choose
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack.environment import local_environment, rails
+from prizewire_devstack.stack.replicas import DRAIN_S, part_of, replica_parts, service_of
+from prizewire_devstack.stack.reporting import Reporter, SilentReporter
 
 PORT_NAMES: Final = ("postgres", "kafka", "kafka-controller", "stellar", "gateway", *SERVICES)
 MIGRATE_TIMEOUT_S: Final = 120.0
@@ -40,36 +42,10 @@ SERVERS: Final = frozenset({"postgres", "kafka", "stellar"})
 NEEDS_CHAIN: Final = frozenset({"payouts", "signer"})
 
 
-class Reporter(Protocol):
-    """Reports the progress of each part."""
-
-    def progress(self, part: str, message: str) -> None:
-        """`part` is now at `message`."""
-
-    def ready(self, part: str, seconds: float) -> None:
-        """`part` became ready after so many seconds."""
-
-    def failed(self, error: DevstackError) -> None:
-        """A part failed while it started; the parts that started are now stopped, which takes a while."""
-
-
-class SilentReporter:
-    """Says nothing."""
-
-    def progress(self, part: str, message: str) -> None:
-        """Ignore it."""
-
-    def ready(self, part: str, seconds: float) -> None:
-        """Ignore it."""
-
-    def failed(self, error: DevstackError) -> None:
-        """Ignore it."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
     """How to start. `services` are run; `left_out` get a database and a port only, and are run
-    by hand. `extra_environment` overrides settings by service.
+    by hand. `extra_environment` overrides settings by service. `replicas` is the number of processes of each service.
     """
 
     fresh: bool = False
@@ -78,6 +54,7 @@ class StackOptions:
     fixed_ports: Mapping[str, int] = field(default_factory=dict)
     log_level: str = "INFO"
     extra_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    replicas: int = 1
 
 
 class Stack:
@@ -127,9 +104,9 @@ class Stack:
         """The gateway: one origin for every path."""
         return f"http://{LOOPBACK}:{self.ports['gateway']}"
 
-    def service_url(self, service: str) -> str:
-        """A service's own HTTP port: health and metrics."""
-        return f"http://{LOOPBACK}:{self.ports[service]}"
+    def service_url(self, part: str) -> str:
+        """The HTTP port of a process of a service: health and metrics."""
+        return f"http://{LOOPBACK}:{self.ports[part]}"
 
     def database(self, service: str) -> DatabaseUrls:
         """The URLs of a service's database."""
@@ -171,19 +148,18 @@ class Stack:
         self._publish(ready=True)
         self.wait_ready(service)
 
-    def start_twin(self, service: str) -> str:
-        """Start a second process of a service, which only consumes and relays; returns its name as a part."""
-        spec = self._spec(service, "serve")
-        name = f"{service}-twin"
-        self.supervisor.start(
-            replace(
-                spec,
-                name=name,
-                argv=(*spec.argv, "--roles", "consumers,relay"),
-                log_file=self.home.logs / f"{name}.log",
-            )
-        )
-        return name
+    def add_replica(self, service: str) -> str:
+        """Start one more process of a service, and do not wait until it is ready. Returns its name as a part. The gateway sends it
+        no requests.
+        """
+        number = 2
+        while self.supervisor.is_running(part_of(service, number)):
+            number += 1
+        part = part_of(service, number)
+        self.ports[part] = choose(taken=set(self.ports.values()))
+        self.supervisor.start(self._spec(service, "serve", part=part))
+        self._publish(ready=True)
+        return part
 
     def wait_ready(self, part: str, *, deadline_s: float = READY_DEADLINE_S) -> None:
         """Wait until a part is ready.
@@ -217,7 +193,9 @@ class Stack:
             raise DiskFullError(f"{disk.low(self.home.root)}: free some space and start again.")
         self.keyring.ensure(now=datetime.now(UTC))
         self.ports = assign(
-            PORT_NAMES, remembered=self.home.remembered_ports(), fixed=self.options.fixed_ports
+            (*PORT_NAMES, *replica_parts(self.options.services, self.options.replicas)),
+            remembered=self.home.remembered_ports(),
+            fixed=self.options.fixed_ports,
         )
         self.home.remember_ports(self.ports)
         self.home.rails_file.write_text(
@@ -233,6 +211,7 @@ class Stack:
             superuser_password=self.keyring.superuser_password(),
             supervisor=self.supervisor,
             log_file=self.home.logs / "postgres.log",
+            replicas=self.options.replicas,
         )
         self.kafka = KafkaServer(
             data_dir=self.home.root / "kafka",
@@ -311,7 +290,10 @@ class Stack:
         gateway.start(
             directory=self.home.root / "gateway",
             port=self.ports["gateway"],
-            service_ports={service: self.ports[service] for service in SERVICES},
+            service_ports={
+                service: tuple(port for part, port in self.ports.items() if service_of(part) == service)
+                for service in SERVICES
+            },
             supervisor=self.supervisor,
             log_file=self.home.logs / "gateway.log",
         )
@@ -330,8 +312,9 @@ class Stack:
             parts["stellar"].result()
         began = time.monotonic()
         self._progress(service, "starting")
-        self.supervisor.start(self._spec(service, "serve"))
-        self.wait_ready(service)
+        for part in (service, *replica_parts((service,), self.options.replicas)):
+            self.supervisor.start(self._spec(service, "serve", part=part))
+            self.wait_ready(part)
         self._reporter.ready(service, time.monotonic() - began)
 
     def _migrate(self, service: str) -> None:
@@ -344,7 +327,9 @@ class Stack:
         marker.parent.mkdir(exist_ok=True)
         marker.write_text(digest)
 
-    def _spec(self, service: str, command: str) -> ProcessSpec:
+    def _spec(self, service: str, command: str, *, part: str | None = None) -> ProcessSpec:
+        """How to run a command of a service; `part` is the name of its process if it is not the service's."""
+        name = (part or service) if command == "serve" else f"{service}-{command}"
         environment = local_environment(
             service,
             home=self.home,
@@ -354,18 +339,22 @@ class Stack:
             migrate=command == "migrate",
         )
         return ProcessSpec(
-            name=service if command == "serve" else f"{service}-{command}",
+            name=name,
             argv=(sys.executable, "-m", f"prizewire_{service}", command),
-            environment={**environment, **self.options.extra_environment.get(service, {})},
-            log_file=self.home.logs / f"{service}.log",
+            environment={
+                **environment,
+                "HTTP_PORT": str(self.ports[part or service]),
+                **({"HTTP_DRAIN_S": str(DRAIN_S)} if self.options.replicas > 1 else {}),
+                **self.options.extra_environment.get(service, {}),
+            },
+            log_file=self.home.logs / f"{part or service}.log",
             directory=self.home.root,
         )
 
     def _publish(self, *, ready: bool) -> None:
         urls = {"gateway": self.url, "stellar": self.chain.url}
-        urls |= {
-            service: self.service_url(service) for service in (*self.options.services, *self.options.left_out)
-        }
+        known = (*self.options.services, *self.options.left_out)
+        urls |= {part: self.service_url(part) for part in self.ports if service_of(part) in known}
         urls["kafka"] = f"{LOOPBACK}:{self.ports['kafka']}"
         self.home.write_run(
             RunRecord(
