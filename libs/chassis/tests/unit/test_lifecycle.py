@@ -99,6 +99,17 @@ def test_settings_are_listed_without_their_values(capsys):
     assert "hush" not in said
 
 
+def test_settings_are_checked_without_starting(environment, capsys):
+    """Right variables are no output and 0; a wrong one is named, without its value, and 2."""
+    assert run("settings", "--check") == 0
+    assert capsys.readouterr() == ("", "")
+    environment.setenv("HTTP_PORT", "hush-hush")
+    assert run("settings", "--check") == 2
+    said = capsys.readouterr().err
+    assert "HTTP_PORT" in said
+    assert "hush" not in said
+
+
 @pytest.mark.usefixtures("environment")
 def test_settings_do_not_show_secrets():
     """A repr, as a log or a traceback would write it, hides every secret."""

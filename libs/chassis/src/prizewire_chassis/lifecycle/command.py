@@ -54,9 +54,14 @@ def main(
         "--roles", default=",".join(sorted(ROLES)), help="comma-separated subset of the roles"
     )
     commands.add_parser("migrate", help="upgrade the database to the newest revision, as its owner")
-    commands.add_parser("settings", help="print every environment variable as JSON")
+    describing = commands.add_parser("settings", help="print every environment variable as JSON")
+    describing.add_argument(
+        "--check",
+        action="store_true",
+        help="print what is wrong with the variables that are set, and nothing else",
+    )
     options = parser.parse_args(arguments)
-    if options.command == "settings":
+    if options.command == "settings" and not options.check:
         sys.stdout.write(json.dumps(_describe(settings), indent=1) + "\n")
         return 0
     kind = MigrationSettings if options.command == "migrate" else settings
@@ -71,6 +76,8 @@ def main(
             name = field.upper() + "_FILE" * kind.secrets().get(field, False)
             _complain(f"{service}: the setting {name} is wrong: {item['msg']}")
         return 2
+    if options.command == "settings":
+        return 0
     configure(service=service, level=found.log_level)
     try:
         if not isinstance(found, ServiceSettings):

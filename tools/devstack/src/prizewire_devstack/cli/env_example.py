@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, Final
 
 import click
@@ -25,8 +26,9 @@ Row = Mapping[str, Any]
 """A service's description of one variable: name, required, default, description."""
 
 
+@cache
 def settings_of(service: str) -> list[dict[str, Any]]:
-    """The settings of a service, as its command `settings` lists them.
+    """The settings of a service, as its command `settings` lists them. The command is run once.
 
     Raises:
         DevstackError: the command failed.

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "status": "prizewire_devstack.cli.status",
     "stuck": "prizewire_devstack.cli.stuck",
     "verify": "prizewire_devstack.cli.verify",
+    "doctor": "prizewire_devstack.cli.doctor",
     "token": "prizewire_devstack.cli.token",
     "provision": "prizewire_devstack.cli.provision",
     "env": "prizewire_devstack.cli.env",

@@ -1,0 +1,109 @@
+"""The configuration that is checked: each service's settings and public files, without the content of any secret."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+import yaml
+
+from prizewire_devstack.doctor.findings import Profile
+from prizewire_devstack.routes import SERVICES
+
+FILE: Final = "_FILE"
+TRUE: Final = frozenset({"true", "1", "yes", "on", "t", "y"})
+"""The texts that settings take for true, in any case (pydantic documentation, "Booleans")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A setting that a service has: whether it must be given, whether it is a secret, and its default."""
+
+    name: str
+    required: bool
+    secret: bool
+    default: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceConfiguration:
+    """What one service is given. `files` are public files by the path that a setting names."""
+
+    service: str
+    environment: Mapping[str, str]
+    settings: Mapping[str, Setting]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def knows(self, name: str) -> bool:
+        """Say whether the service has this setting."""
+        return name in self.settings
+
+    def value(self, name: str) -> str:
+        """The value of a setting, its default where it is not set, or an empty text. A public file may hold it (`NAME_FILE`)."""
+        given = self.environment.get(name, "")
+        if not given and (path := self.environment.get(f"{name}{FILE}")):
+            given = self.files.get(path, "").strip()
+        if given or name not in self.settings:
+            return given
+        return self.settings[name].default or ""
+
+    def is_true(self, name: str) -> bool:
+        """Say whether a switch is on."""
+        return self.value(name).lower() in TRUE
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The parts of a comma list."""
+        return tuple(part.strip() for part in self.value(name).split(",") if part.strip())
+
+    def text(self, name: str) -> str | None:
+        """The content of the public file that a setting names; None if none is named or it was not found."""
+        return self.files.get(self.value(name))
+
+    def document(self, name: str) -> Any:
+        """The same as YAML or JSON; None also for a file that is neither."""
+        text = self.text(name)
+        if text is None:
+            return None
+        for read in (json.loads, yaml.safe_load):
+            with suppress(ValueError, yaml.YAMLError):
+                return read(text)
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """All services' configurations, and the Kubernetes objects where there are any."""
+
+    services: Mapping[str, ServiceConfiguration]
+    objects: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What the rules look at: a configuration, the profile that it is for, and the time now (UTC)."""
+
+    configuration: Configuration
+    profile: Profile
+    now: datetime
+
+    @property
+    def live(self) -> bool:
+        """Say whether real money is moved."""
+        return self.profile is Profile.PRODUCTION
+
+    @cached_property
+    def services(self) -> tuple[ServiceConfiguration, ...]:
+        """The services that are configured, in the order in which a prize passes them."""
+        found = self.configuration.services
+        return tuple(found[name] for name in SERVICES if name in found)
+
+    def get(self, service: str) -> ServiceConfiguration | None:
+        """The configuration of a service."""
+        return self.configuration.services.get(service)
+
+    def having(self, name: str) -> tuple[ServiceConfiguration, ...]:
+        """The services that have a setting of this name."""
+        return tuple(one for one in self.services if one.knows(name))

@@ -1,0 +1,135 @@
+"""A configuration in which nothing has to be changed, as a folder of settings and public files."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+from stellar_sdk import Keypair, Network
+
+from prizewire_devstack.components.keys import USES
+from prizewire_devstack.doctor.findings import Profile
+from prizewire_devstack.home import repository_root
+from prizewire_devstack.routes import SERVICES, SERVICES_WITH_API
+
+PUBLIC: Final = "/etc/prizewire"
+SECRETS: Final = "/run/secrets/prizewire"
+NETWORKS: Final = {
+    Profile.STAGING: Network.TESTNET_NETWORK_PASSPHRASE,
+    Profile.PRODUCTION: Network.PUBLIC_NETWORK_PASSPHRASE,
+}
+ISSUER: Final = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
+"""The issuer of USDC on the public network (Circle, "USDC on Stellar")."""
+
+Environments = dict[str, dict[str, str]]
+Files = dict[str, str]
+
+
+def key_entry(service: str, *, now: datetime) -> dict[str, Any]:
+    """A key of a service as `trust.json` has it, half a year old."""
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+    return {
+        "service": service,
+        "uses": list(USES[service]),
+        "keyid": f"{service}-2026",
+        "public_key": public,
+        "not_before": (now - timedelta(days=180)).isoformat(),
+        "not_after": (now + timedelta(days=300)).isoformat(),
+    }
+
+
+def public_files(*, now: datetime) -> Files:
+    """The public files, by their names."""
+    token_key: dict[str, Any] = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate().public_key(), as_dict=True)
+    limits = {"payout_max": "5000", "day_max": "50000"}
+    rules = {code: {"daily_limit": "5000"} for code in ("EURC", "USDC", "XLM")}
+    return {
+        "assets.yaml": (repository_root() / "assets.yaml").read_text(),
+        "trust.json": json.dumps({"keys": [key_entry(service, now=now) for service in USES]}),
+        "jwks.json": json.dumps({"keys": [{**token_key, "kid": "2026", "alg": "EdDSA"}]}),
+        "rails.yaml": yaml.safe_dump({"rails": [{"name": "stellar", "type": "stellar"}]}),
+        "signer-policy.yaml": yaml.safe_dump({"assets": {"USDC": limits, "XLM": limits}}),
+        "payout-rules.yaml": yaml.safe_dump({"players": rules}),
+        "kafka-ca.crt": "the authority of the brokers' certificates",
+    }
+
+
+def environments(profile: Profile) -> Environments:
+    """The settings of each service."""
+    treasury = Keypair.random().public_key
+    chain = {
+        "STELLAR_NETWORK_PASSPHRASE": NETWORKS[profile],
+        "PAYOUT_SOURCE_ACCOUNT": treasury,
+        "STELLAR_ASSETS": f"USDC:{ISSUER},XLM",
+    }
+    rails = {"RAILS_FILE": f"{PUBLIC}/rails.yaml"}
+    own: Mapping[str, dict[str, str]] = {
+        "settlement": {},
+        "rewards": {
+            "STELLAR_NETWORK_PASSPHRASE": NETWORKS[profile],
+            "PLAYER_HASH_KEY_FILE": f"{SECRETS}/player_hash_key",
+            "PAYOUT_RULES_FILE": f"{PUBLIC}/payout-rules.yaml",
+        },
+        "payouts": {
+            **chain,
+            **rails,
+            "METHOD_ENCRYPTION_KEY_FILE": f"{SECRETS}/method_encryption_key",
+            "PAYOUTS_LIVE_EXECUTION": "true",
+            "PAYOUTS_AUTO_APPROVE_UP_TO": "USDC=100,XLM=500",
+            "PAYOUTS_AUTO_APPROVE_PER_DAY": "USDC=10000,XLM=50000",
+            "PAYOUTS_TWO_APPROVERS_ABOVE": "EURC=1000,USDC=1000,XLM=5000",
+            "STELLAR_CHANNEL_ACCOUNTS": ",".join(Keypair.random().public_key for _ in range(2)),
+            "SOROBAN_RPC_URL": "https://rpc.first.invalid,https://rpc.second.invalid",
+            "PAYMENT_PROVIDER": "stripe",
+        },
+        "webhooks": {**rails, "WEBHOOK_ENCRYPTION_KEY_FILE": f"{SECRETS}/webhook_encryption_key"},
+        "signer": {
+            **chain,
+            "PAYOUT_HOT_SIGNER_SECRET_FILE": f"{SECRETS}/payout_hot_signer_secret",
+            "CHANNEL_SIGNER_SECRETS_FILE": f"{SECRETS}/channel_signer_secrets",
+            "SIGNER_ALLOW_HOT_KEY": "true",
+            "SIGNER_POLICY_FILE": f"{PUBLIC}/signer-policy.yaml",
+        },
+    }
+    return {service: {**_common(service, profile), **own[service]} for service in SERVICES}
+
+
+def _common(service: str, profile: Profile) -> dict[str, str]:
+    access = {
+        "JWT_JWKS_FILE": f"{PUBLIC}/jwks.json",
+        "JWT_ISSUER": "https://identity.prizes.invalid",
+        "HTTP_TRUSTED_PROXIES": "10.20.0.0/16",
+    }
+    return {
+        "PRIZEWIRE_ENVIRONMENT": str(profile),
+        "DATABASE_URL_FILE": f"{SECRETS}/database_url",
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka.prizes.invalid:9093",
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_CA_FILE": f"{PUBLIC}/kafka-ca.crt",
+        "KAFKA_SASL_USERNAME": service,
+        "KAFKA_SASL_PASSWORD_FILE": f"{SECRETS}/kafka_sasl_password",
+        "MESSAGE_KEY_FILE": f"{SECRETS}/message_key",
+        "TRUST_FILE": f"{PUBLIC}/trust.json",
+        "ASSETS_FILE": f"{PUBLIC}/assets.yaml",
+        **(access if service in SERVICES_WITH_API else {}),
+    }
+
+
+def write(folder: Path, environment_of: Environments, files: Files) -> Path:
+    """Write a configuration as `prizewire doctor --folder` reads it."""
+    folder.mkdir(exist_ok=True)
+    for service, environment in environment_of.items():
+        lines = [f"{name}={value}\n" for name, value in environment.items()]
+        (folder / f"{service}.env").write_text("".join(lines))
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def now() -> datetime:
+    """The time by which keys are made and judged."""
+    return datetime.now(UTC)
