@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 from prizewire_devstack.cli import status
-from prizewire_devstack.cli.env_example import settings_of
 from prizewire_devstack.cli.status import LEFT_OUT, parts
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.processes import PASSED_ON
 from prizewire_devstack.home import HOME_VARIABLE, Home, RunRecord, record_of, repository_root
 from prizewire_devstack.ports import LOOPBACK
 from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.service_settings import settings_of
 from prizewire_devstack.stack.environment import local_environment
 from prizewire_devstack.stack.running import PORT_NAMES
 from prizewire_devstack.waiting import eventually_sync

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from prizewire_devstack.cli.env_example import render, settings_of
+from prizewire_devstack.cli.env_example import render
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.service_settings import settings_of
 
 
 def row(name: str, *, default: str | None, about: str = "") -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-from prizewire_devstack.cli.env_example import settings_of
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_text
 from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.service_settings import settings_of
 
 
 def chosen_settings(

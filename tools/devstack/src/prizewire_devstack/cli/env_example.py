@@ -1,18 +1,14 @@
 """`prizewire env-example`: every environment variable of every service, from the settings themselves."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, Final
 
 import click
 
-from prizewire_devstack.components.processes import base_environment
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.service_settings import settings_of
 
 EVERY: Final = "every service"
 SEVERAL: Final = "several services, each as described here"
@@ -24,26 +20,6 @@ HEADER: Final = """\
 
 Row = Mapping[str, Any]
 """A service's description of one variable: name, required, default, description."""
-
-
-@cache
-def settings_of(service: str) -> list[dict[str, Any]]:
-    """The settings of a service, as its command `settings` lists them. The command is run once.
-
-    Raises:
-        DevstackError: the command failed.
-    """
-    done = subprocess.run(  # noqa: S603 - our own module, without a shell
-        (sys.executable, "-m", f"prizewire_{service}", "settings"),
-        env=base_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise DevstackError(f"`python -m prizewire_{service} settings` failed: {done.stderr.strip()[-300:]}")
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
-    return rows
 
 
 def render(rows_of: Mapping[str, Sequence[Row]]) -> str:

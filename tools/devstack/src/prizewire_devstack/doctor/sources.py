@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 
-from prizewire_devstack.cli.env_example import settings_of
 from prizewire_devstack.components.processes import base_environment
 from prizewire_devstack.doctor.configuration import Configuration, ServiceConfiguration, Setting
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_text
 from prizewire_devstack.home import Home
 from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.service_settings import settings_of
 from prizewire_devstack.stack.environment import local_environment
 
 NAME_LABEL = "app.kubernetes.io/name"
