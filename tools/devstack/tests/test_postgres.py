@@ -10,6 +10,8 @@ from prizewire_devstack.components.postgres import (
     DatabaseUrls,
     PostgresServer,
     RolePasswords,
+    bootstrap_sql,
+    owner_of,
     runtime_connections_max,
 )
 from prizewire_devstack.components.processes import Supervisor
@@ -19,6 +21,14 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
 
 PASSWORDS = RolePasswords(runtime="runtime-password", owner="owner-password")
+RIGHTS = """
+SELECT 'database', datacl::text FROM pg_database WHERE datname = current_database()
+UNION ALL SELECT 'schema', pg_get_userbyid(nspowner) || ' ' || nspacl::text FROM pg_namespace WHERE nspname = 'public'
+UNION ALL SELECT 'default ' || defaclobjtype::text, pg_get_userbyid(defaclrole) || ' ' || defaclacl::text FROM pg_default_acl
+UNION ALL SELECT 'role', concat_ws(' ', rolname, rolsuper, rolcreatedb, rolcreaterole, rolinherit, rolbypassrls)
+  FROM pg_roles WHERE rolname LIKE '{service}%'
+ORDER BY 1, 2
+"""
 
 
 async def execute(url: str, sql: str) -> list[asyncpg.Record]:
@@ -155,3 +165,25 @@ async def _holds_at_most(url: str, most: int) -> None:
     finally:
         for connection in held:
             await connection.close()
+
+
+def _rights(server: PostgresServer, service: str) -> str:
+    return server.run_sql(RIGHTS.format(service=service), database=service).replace(service, "SERVICE")
+
+
+def test_a_cluster_gives_the_rights_of_the_local_stack(postgres_server: PostgresServer) -> None:
+    """An operator makes owner and database, and runs the statements of the manifest: the rights are the same as here."""
+    by_operator, by_stack = "spare_cluster", "spare_stack"
+    try:
+        postgres_server.ensure_service(by_stack, passwords=PASSWORDS)
+        sql = bootstrap_sql(by_operator)
+        owner = owner_of(by_operator)
+        postgres_server.run_sql(f"CREATE ROLE {owner} LOGIN;" + ";".join(sql.server))
+        postgres_server.run_sql(f"CREATE DATABASE {by_operator} OWNER {owner} TEMPLATE template0")
+        postgres_server.run_sql(";".join(sql.database), database=by_operator)
+        assert _rights(postgres_server, by_operator) == _rights(postgres_server, by_stack)
+        assert "SERVICE_owner" in _rights(postgres_server, by_stack)
+    finally:
+        for name in (by_operator, by_stack):
+            postgres_server.run_sql(f"DROP DATABASE IF EXISTS {name}")
+            postgres_server.run_sql(f"DROP ROLE IF EXISTS {name}; DROP ROLE IF EXISTS {owner_of(name)}")

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "provision": "prizewire_devstack.cli.provision",
     "env": "prizewire_devstack.cli.env",
     "env-example": "prizewire_devstack.cli.env_example",
+    "manifests": "prizewire_devstack.cli.manifests",
     "bench": "prizewire_devstack.cli.bench",
 }
 

@@ -137,6 +137,8 @@ REVOKE ALL ON DATABASE template1 FROM PUBLIC;
 _DATABASE_SQL: Final = """
 SELECT 'CREATE DATABASE "{database}" OWNER "{owner}" TEMPLATE template0'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{database}') \\gexec
+"""
+_CONNECT_SQL: Final = """
 REVOKE ALL ON DATABASE "{database}" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "{database}" TO "{service}";
 """
@@ -158,6 +160,32 @@ ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA public
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class BootstrapSql:
+    """The statements that give a new server its rights: in the database `postgres`, and in the service's own."""
+
+    server: tuple[str, ...]
+    database: tuple[str, ...]
+
+
+def bootstrap_sql(service: str) -> BootstrapSql:
+    """The rights of a service's database on a server that an operator made, as `PostgresServer.ensure_service` gives them.
+
+    The database and its owner exist before the second part. The runtime role gets its password and its limit of connections
+    from the operator.
+    """
+    names = {"service": service, "owner": owner_of(service), "database": service}
+    role = f'CREATE ROLE "{service}" NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE'
+    return BootstrapSql(
+        server=(role, *_statements(_MAINTENANCE_SQL)),
+        database=_statements((_CONNECT_SQL + _PRIVILEGES_SQL).format(**names)),
+    )
+
+
+def _statements(sql: str) -> tuple[str, ...]:
+    return tuple(" ".join(one.split()) for one in sql.split(";") if one.strip())
+
+
 def _roles_sql(service: str, passwords: RolePasswords, *, limited_to: int | None) -> str:
     runtime, owner = (-1, -1) if limited_to is None else (limited_to, OWNER_CONNECTIONS_MAX)
     return _ROLE_SQL.format(role=service, password=passwords.runtime, connections=runtime) + _ROLE_SQL.format(
@@ -166,7 +194,7 @@ def _roles_sql(service: str, passwords: RolePasswords, *, limited_to: int | None
 
 
 def _database_sql(service: str, database: str) -> str:
-    return _DATABASE_SQL.format(service=service, owner=owner_of(service), database=database)
+    return (_DATABASE_SQL + _CONNECT_SQL).format(service=service, owner=owner_of(service), database=database)
 
 
 def _privileges_sql(service: str) -> str:

@@ -1,0 +1,172 @@
+"""The manifests are what the code says: rendered, valid, and equal to the tables that the local stack uses too."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceType
+
+from prizewire_chassis.kafka import BATCH_RECORDS_MAX
+from prizewire_contracts.topics import TOPICS
+from prizewire_contracts.trust import TrustStore
+from prizewire_devstack.acl import GRANTS
+from prizewire_devstack.components.kafka.acls import Acl, grants_to_acls
+from prizewire_devstack.components.postgres import bootstrap_sql, owner_of
+from prizewire_devstack.manifests.files import GENERATED, text_of
+from prizewire_devstack.manifests.names import CONSUMERS, SECRETS
+from prizewire_devstack.manifests.services import LAG_OF_REPLICA
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.topic_settings import topic_settings
+from prizewire_money import AssetRegistry
+from prizewire_payouts.rails.adapters import read_rails
+from prizewire_rewards.payouts.adapters import load_payout_rules
+from prizewire_rewards.players.adapters import load_player_sources
+from prizewire_signer.adapters.policy_file import load_policy
+from prizewire_webhooks.inbound.adapters import load_rails
+from tests.deploy.policies.registry import World
+from tests.deploy.rendering import DEPLOY, OVERLAYS, ROOT
+from tests.deploy.validation import findings
+
+TYPES = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "cluster": ResourceType.BROKER}
+PATTERNS = {"literal": ResourcePatternType.LITERAL, "prefix": ResourcePatternType.PREFIXED}
+OPERATIONS = {
+    "Read": AclOperation.READ,
+    "Write": AclOperation.WRITE,
+    "Describe": AclOperation.DESCRIBE,
+    "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
+}
+
+
+def test_every_manifest_is_valid(world: World) -> None:
+    """Everything that an overlay applies has a schema and fits it."""
+    assert [finding for one in world.manifests for finding in findings(one)] == []
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_manifest_is_up_to_date(name: str) -> None:
+    """A table was changed without `make schemas`, or a generated file by hand."""
+    assert (DEPLOY / name).read_text() == text_of(GENERATED[name]())
+
+
+def test_the_tables_name_every_service() -> None:
+    """A new service gets its manifests."""
+    members = {path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml")}
+    assert members == set(SERVICES) == set(CONSUMERS) == set(SECRETS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_table_has_every_consumer_group(service: str) -> None:
+    """Lag is measured for each group of the service: for each name of a consumer in its code."""
+    source = ROOT / "services" / service / "src"
+    names = set()
+    for path in source.rglob("*.py"):
+        text = path.read_text()
+        if "ConsumerSpec(" in text:
+            names |= set(re.findall(rf'"({service}\.[a-z-]+)"', text))
+    assert names == set(CONSUMERS[service])
+
+
+def test_numbers_are_those_of_the_chassis() -> None:
+    """The manifests repeat a number of the chassis, which their package does not import: the messages of one batch."""
+    assert LAG_OF_REPLICA == BATCH_RECORDS_MAX
+
+
+def test_topics_are_those_of_the_contracts(world: World) -> None:
+    """Partitions, retention and copies of each topic, and no topic more."""
+    replicas = 1 if world.overlay == "dev" else 3
+    found = {one["metadata"]["name"]: one["spec"] for one in world.of("KafkaTopic")}
+    assert found == {
+        topic.name: {
+            "partitions": topic.partitions,
+            "replicas": replicas,
+            "config": topic_settings(topic, replicas=replicas),
+        }
+        for topic in TOPICS
+    }
+
+
+def _rules(user: dict[str, Any]) -> set[Acl]:
+    principal = f"User:{user['metadata']['name']}"
+    return {
+        (
+            principal,
+            TYPES[entry["resource"]["type"]],
+            entry["resource"].get("name", "kafka-cluster"),
+            PATTERNS[entry["resource"].get("patternType", "literal")],
+            OPERATIONS[operation],
+        )
+        for entry in user["spec"]["authorization"]["acls"]
+        for operation in entry["operations"]
+    }
+
+
+def test_users_have_the_rights_of_the_local_stack(world: World) -> None:
+    """Each principal logs in with SCRAM and has exactly the rights that the local stack creates."""
+    users = world.of("KafkaUser")
+    assert {rule for user in users for rule in _rules(user)} == grants_to_acls(GRANTS)
+    assert {user["metadata"]["name"] for user in users} == {grant.principal for grant in GRANTS}
+    assert {user["spec"]["authentication"]["type"] for user in users} == {"scram-sha-512"}
+    assert {entry.get("host") for user in users for entry in user["spec"]["authorization"]["acls"]} == {"*"}
+
+
+def test_databases_have_the_roles_of_the_local_stack(world: World) -> None:
+    """An owner that migrates, a runtime role without rights of its own, and the same statements."""
+    clusters = {one["metadata"]["name"]: one["spec"] for one in world.of("Cluster")}
+    assert set(clusters) == set(SERVICES)
+    for name, spec in clusters.items():
+        initdb = spec["bootstrap"]["initdb"]
+        sql = bootstrap_sql(name)
+        assert (initdb["database"], initdb["owner"]) == (name, owner_of(name))
+        assert tuple(initdb["postInitSQL"]) == sql.server
+        assert tuple(initdb["postInitApplicationSQL"]) == sql.database
+        roles = {role["name"]: role for role in spec["managed"]["roles"]}
+        assert set(roles) == {name, owner_of(name)}
+        assert not any(
+            role[right] for role in roles.values() for right in ("superuser", "createdb", "createrole")
+        )
+        assert spec["enableSuperuserAccess"] is False
+
+
+def test_the_signer_reads_secrets_by_a_role_of_its_own(world: World) -> None:
+    """Each namespace has its own role in the store of secrets."""
+    roles = [
+        one["spec"]["provider"]["vault"]["auth"]["kubernetes"]["role"] for one in world.of("SecretStore")
+    ]
+    assert sorted(roles) == sorted(one["metadata"]["namespace"] for one in world.of("SecretStore"))
+    assert len(set(roles)) == 4
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_public_files_can_be_read(overlay: str) -> None:
+    """The public files of an overlay are read by the code that services read them with."""
+    public = DEPLOY / "k8s/overlays" / overlay / "public"
+    TrustStore.from_json((public / "trust.json").read_text())
+    assets = AssetRegistry.from_mapping(yaml.safe_load((ROOT / "assets.yaml").read_text())["assets"])
+    assert read_rails(public / "rails.yaml")
+    load_rails(public / "rails.yaml", environment="development" if overlay == "dev" else overlay)
+    load_payout_rules(public / "payout-rules.yaml", assets=assets)
+    load_player_sources(public / "player-sources.yaml")
+    load_policy(public / "signer-policy.yaml", assets=assets, chain_assets=dict.fromkeys(assets))
+
+
+def test_assets_are_those_of_the_repository() -> None:
+    """The copy that manifests use is the file at the root."""
+    assert (DEPLOY / "k8s/assets/assets.yaml").read_text() == (ROOT / "assets.yaml").read_text()
+
+
+def test_images_have_the_version_of_the_repository(world: World) -> None:
+    """An overlay names the release that the repository is."""
+    version = re.search(
+        r'^version = "(.+)"', (ROOT / "tools/devstack/pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert version is not None
+    tags = {container["image"].partition(":")[2] for pod in world.workloads for container in pod.containers}
+    assert tags == {version[1]}
+
+
+def test_third_party_images_are_used_and_pinned(world: World) -> None:
+    """Each listed image has a version and a purpose."""
+    listed = yaml.safe_load((DEPLOY / "images/third-party.yaml").read_text())["images"]
+    assert all(one["for"] and re.search(r":[^:/]*\d", one["image"]) for one in listed)
+    assert {one["spec"]["imageName"] for one in world.of("Cluster")} <= {one["image"] for one in listed}
