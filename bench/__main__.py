@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from bench import decimals, history, latency, ledger, match_to_wallet
+from bench import decimals, history, latency, ledger, match_to_wallet, resources
 
-PARTS = ("wallet", "ledger", "latency", "history", "decimals")
+PARTS = ("wallet", "ledger", "latency", "history", "decimals", "resources")
 
 
 class Row(NamedTuple):
@@ -170,12 +170,36 @@ def _decimals(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[R
     ]
 
 
+def _resources(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
+    found = resources.measure(count=options.matches, demonstrations=options.runs)
+    command = f"prizewire bench resources --matches {options.matches} --runs {options.runs}"
+    return [found], [
+        Row(
+            f"memory of {name} in MiB, and processors in the mean (highest)",
+            f"{_use(phases['matches'])} under matches, {_use(phases['demonstration'])} in the demonstration",
+            f"{_use(phases['rest'])} at rest",
+            max(one["memory_mib"] for one in phases.values()) / phases["rest"]["memory_mib"],
+            "",
+            True,
+            command,
+        )
+        for name, phases in found["services"].items()
+    ]
+
+
+def _use(figures: dict[str, float]) -> str:
+    return (
+        f"{figures['memory_mib']:.0f} MiB, {figures['processor_mean']:.2f} ({figures['processor_max']:.2f})"
+    )
+
+
 MEASURES: dict[str, Callable[[argparse.Namespace], tuple[list[dict[str, Any]], list[Row]]]] = {
     "wallet": _wallet,
     "ledger": _ledger,
     "latency": _latency,
     "history": _history,
     "decimals": _decimals,
+    "resources": _resources,
 }
 
 

@@ -170,3 +170,45 @@ def test_third_party_images_are_used_and_pinned(world: World) -> None:
     listed = yaml.safe_load((DEPLOY / "images/third-party.yaml").read_text())["images"]
     assert all(one["for"] and re.search(r":[^:/]*\d", one["image"]) for one in listed)
     assert {one["spec"]["imageName"] for one in world.of("Cluster")} <= {one["image"] for one in listed}
+
+
+def test_the_documented_secrets_are_those_that_are_read(worlds: dict[str, World]) -> None:
+    """docs/deploy.md lists each key of the store with its properties, and the roles that read it."""
+    read: dict[str, tuple[set[str], set[str]]] = {}
+    for world in worlds.values():
+        for one in world.of("ExternalSecret"):
+            for item in one["spec"]["data"]:
+                properties, roles = read.setdefault(item["remoteRef"]["key"], (set(), set()))
+                properties.add(item["remoteRef"]["property"])
+                roles.add(one["metadata"]["namespace"])
+    text = (ROOT / "docs/deploy.md").read_text()
+    rows = re.findall(
+        r"^\| `((?:services|kafka|postgres|backup)/[^`]+)` \| (.+) \| (.+) \|$", text, re.MULTILINE
+    )
+    said = {
+        key: (set(re.findall("`(.+?)`", names)), set(re.findall("`(.+?)`", roles)))
+        for key, names, roles in rows
+    }
+    assert said == read
+
+
+def test_the_documented_versions_are_those_of_the_schemas() -> None:
+    """An operator installs the versions that the manifests were validated for."""
+    documented = (ROOT / "docs/deploy.md").read_text()
+    schemas = (DEPLOY / "schemas/README.md").read_text()
+    for name, part in (
+        ("cert-manager", "cert-manager/cert-manager"),
+        ("External Secrets", "external-secrets/external-secrets"),
+        ("CloudNativePG", "cloudnative-pg/cloudnative-pg"),
+        ("KEDA", "kedacore/keda"),
+        ("Prometheus operator", "prometheus-operator/prometheus-operator"),
+    ):
+        version = re.search(rf"^.*{part}.*\| (\d+\.\d+)\.\d+ \|$", schemas, re.MULTILINE)
+        assert version is not None
+        assert f"| {name} | {version[1]} |" in documented
+
+
+def test_labels_of_access_are_documented(world: World) -> None:
+    """Each access that a policy names is given to a namespace by a command of the documentation."""
+    used = set(re.findall(r"'prizewire/access': '([a-z-]+)'", str(world.of("NetworkPolicy", "Kafka"))))
+    assert used == set(re.findall(r"prizewire/access=([a-z-]+)", (ROOT / "docs/deploy.md").read_text()))

@@ -223,6 +223,7 @@ SPOILT: list[tuple[str, str, Spoil]] = [
     ("connections_fit", "production", put(DATABASE, "spec|managed|roles|0|connectionLimit", 20)),
     ("databases_are_kept", "production", drop("ScheduledBackup prizewire-postgres/rewards")),
     ("databases_are_kept", "dev", drop(DATABASE, "spec|plugins")),
+    ("databases_are_kept", "dev", drop(DATABASE, "spec|postgresql|pg_hba")),
     ("databases_are_kept", "dev", drop(DATABASE, "spec|bootstrap|initdb|dataChecksums")),
     ("databases_are_kept", "dev", drop("ObjectStore prizewire-signer/backup", "spec|retentionPolicy")),
     (
@@ -323,6 +324,20 @@ SPOILT: list[tuple[str, str, Spoil]] = [
         "no_wide_rules",
         "production",
         put("NetworkPolicy prizewire/metrics", "spec|ingress|0|from|0|namespaceSelector", {}),
+    ),
+    (
+        "no_wide_rules",
+        "production",
+        more(
+            "NetworkPolicy prizewire/metrics",
+            "spec|ingress|0|from",
+            {"namespaceSelector": {"matchLabels": {"team": "payments"}}},
+        ),
+    ),
+    (
+        "no_wide_rules",
+        "production",
+        more("NetworkPolicy prizewire/metrics", "spec|ingress|0|from", {"ipBlock": {"cidr": "10.0.0.0/8"}}),
     ),
     (
         "listener_is_not_open",

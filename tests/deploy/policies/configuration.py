@@ -210,6 +210,8 @@ def databases_are_kept(world: World) -> Iterator[str]:
         spec = cluster["spec"]
         if spec["bootstrap"]["initdb"].get("dataChecksums") is not True:
             yield f"Cluster {name} has no checksums"
+        if "hostnossl all all all reject" not in spec["postgresql"].get("pg_hba", ()):
+            yield f"Cluster {name} takes connections without encryption"
         stores = [
             one["parameters"]["barmanObjectName"] for one in spec.get("plugins", ()) if one["isWALArchiver"]
         ]

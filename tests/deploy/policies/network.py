@@ -15,6 +15,12 @@ PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "1
 DNS_PORT = 53
 DNS = {"matchLabels": {NAMESPACE_NAME: "kube-system"}}
 
+KNOWN = [
+    *({"matchLabels": {NAMESPACE_NAME: name}} for name in (*OUR_NAMESPACES, "kube-system")),
+    *({"matchLabels": {ACCESS: purpose}} for purpose in PURPOSES),
+]
+"""The namespaces that a rule may name."""
+
 Way = tuple[str, str, int]
 """From whom, to whom, on which port."""
 
@@ -208,14 +214,17 @@ def _private(pod: Pod, block: dict[str, Any]) -> Iterator[str]:
 
 
 def no_wide_rules(world: World) -> Iterator[str]:
-    """A rule names its peers and its ports."""
+    """A rule names its ports and its peers: pods here, namespaces that are known, addresses only to go to."""
     for policy in world.of("NetworkPolicy"):
         for direction, peers in (("ingress", "from"), ("egress", "to")):
             for rule in policy["spec"].get(direction, ()):
                 if not rule.get(peers) or -1 in _ports(rule):
                     yield f"{policy['metadata']['name']}: a rule of {direction} is for everybody or every port"
-                if any(peer.get("namespaceSelector") == {} for peer in rule.get(peers, ())):
-                    yield f"{policy['metadata']['name']}: a rule of {direction} is for every namespace"
+                for peer in rule.get(peers, ()):
+                    if peer.get("namespaceSelector", KNOWN[0]) not in KNOWN:
+                        yield f"{policy['metadata']['name']}: a rule of {direction} is for other namespaces"
+                    if "ipBlock" in peer and direction == "ingress":
+                        yield f"{policy['metadata']['name']}: addresses are let in"
 
 
 def listener_is_not_open(world: World) -> Iterator[str]:

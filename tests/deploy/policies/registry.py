@@ -9,5 +9,3 @@ from tests.deploy.policies.world import Policy, World
 POLICIES: dict[str, Policy] = {
     policy.__name__: policy for policy in (*WORKLOADS, *CONFIGURATION, *NETWORK, *REFERENCES)
 }
-
-__all__ = ["POLICIES", "Policy", "World"]
