@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.policies.registry import World
+from tests.deploy.policies.world import World
 from tests.deploy.rendering import OVERLAYS, render_all
 from tests.repo.house import Repository
 

@@ -24,7 +24,7 @@ from prizewire_rewards.payouts.adapters import load_payout_rules
 from prizewire_rewards.players.adapters import load_player_sources
 from prizewire_signer.adapters.policy_file import load_policy
 from prizewire_webhooks.inbound.adapters import load_rails
-from tests.deploy.policies.registry import World
+from tests.deploy.policies.world import World
 from tests.deploy.rendering import DEPLOY, OVERLAYS, ROOT
 from tests.deploy.validation import findings
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.policies.registry import POLICIES, World
+from tests.deploy.policies.registry import POLICIES
+from tests.deploy.policies.world import World
 from tests.deploy.rendering import Manifest
 
 Spoil = Callable[[list[Manifest]], None]
