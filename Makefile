@@ -36,7 +36,7 @@ faults-full: $(READY) ## the large tests: a million rows, thousands of matches, 
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m large $(ARGS)
 
 check: lint ## what to run before you hand in work: lint, then the tests that need no server
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto -q -m "not postgres and not kafka and not stack and not processes" $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto -q -m "not postgres and not kafka and not stack and not images and not processes" $(ARGS)
 
 lint: $(READY) ## formatting, ruff, mypy --strict, import layers, dependencies of each member
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet $(CODE) || { echo "prizewire: run make format"; exit 1; }

