@@ -1,6 +1,7 @@
 """The manifests are what the code says: rendered, valid, and equal to the tables that the local stack uses too."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ from prizewire_contracts.trust import TrustStore
 from prizewire_devstack.acl import GRANTS
 from prizewire_devstack.components.kafka.acls import Acl, grants_to_acls
 from prizewire_devstack.components.postgres import bootstrap_sql, owner_of
+from prizewire_devstack.doctor.configuration import Subject
+from prizewire_devstack.doctor.findings import Profile
+from prizewire_devstack.doctor.rules import RULES
+from prizewire_devstack.doctor.sources import from_objects
 from prizewire_devstack.manifests.files import GENERATED, text_of
 from prizewire_devstack.manifests.names import CONSUMERS, SECRETS
 from prizewire_devstack.manifests.services import LAG_OF_REPLICA
@@ -212,3 +217,24 @@ def test_labels_of_access_are_documented(world: World) -> None:
     """Each access that a policy names is given to a namespace by a command of the documentation."""
     used = set(re.findall(r"'prizewire/access': '([a-z-]+)'", str(world.of("NetworkPolicy", "Kafka"))))
     assert used == set(re.findall(r"prizewire/access=([a-z-]+)", (ROOT / "docs/deploy.md").read_text()))
+
+
+TO_BE_FILLED_IN = {"placeholder", "accounts", "trust", "token_keys"}
+"""What the doctor finds in an overlay whose accounts and keys nobody has written yet."""
+WAITS_FOR_KMS = {"setting_missing", "hot_key"}
+"""What it finds in production before the signer's key management system is configured."""
+
+
+@pytest.mark.parametrize("profile", [Profile.STAGING, Profile.PRODUCTION])
+def test_the_doctor_finds_only_what_an_operator_must_fill_in(
+    worlds: dict[str, World], profile: Profile
+) -> None:
+    """The overlays are sound but for what differs from installation to installation."""
+    text = yaml.dump_all(worlds[profile.value].manifests, Dumper=yaml.CSafeDumper)
+    configuration = from_objects(text, name=profile.value)
+    subject = Subject(configuration=configuration, profile=profile, now=datetime.now(UTC))
+    found = [finding for rule in RULES for finding in rule(subject)]
+    allowed = TO_BE_FILLED_IN | (WAITS_FOR_KMS if profile is Profile.PRODUCTION else set())
+    assert [one.sentence for one in found if one.code not in allowed] == []
+    assert {one.place for one in found if one.code in WAITS_FOR_KMS} <= {"signer"}
+    assert found, "the placeholders are not found"

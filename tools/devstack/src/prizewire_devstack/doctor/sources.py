@@ -195,11 +195,12 @@ def _of_pod(pod: Mapping[str, Any], *, namespace: str, maps: _Maps) -> tuple[dic
 
 
 def _texts(volume: Mapping[str, Any], *, namespace: str, maps: _Maps) -> dict[str, str]:
-    """The public files of a volume, by their names in it."""
+    """The public files of a volume, by their names in it. One that a Secret brings, as a certificate, has no text here."""
     sources: Sequence[Mapping[str, Any]] = volume.get("projected", {}).get("sources", (volume,))
     found: dict[str, str] = {}
     for source in sources:
         if "configMap" not in source:
+            found |= {item["path"]: "" for item in source.get("secret", {}).get("items", ())}
             continue
         data = maps.get((namespace, source["configMap"]["name"]), {})
         items = source["configMap"].get("items")
