@@ -16,7 +16,7 @@ from prizewire_money import AssetRegistry
 
 BY_FILE_ONLY: Final[JsonDict] = {"by_file_only": True}
 """``json_schema_extra`` of a secret that is a key: child processes and crash reports can read the environment."""
-_OF_KEYS = re.compile(r"(key|secret|secrets)_file")
+_OF_KEYS = re.compile(r"(key|secret|secrets|token)_file")
 
 
 class ConfigurationError(Exception):

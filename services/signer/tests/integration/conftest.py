@@ -1,10 +1,12 @@
 """A whole signer over a real PostgreSQL: batches in, answers out, without Kafka in between."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import hvac
 import pytest
 from sqlalchemy import text
 
@@ -26,12 +28,20 @@ from prizewire_contracts.events.signing import (
     SlotClosedEvent,
 )
 from prizewire_contracts.topics import SIGNING_REQUESTS, SIGNING_RESULTS
+from prizewire_devstack.components.kafka import KafkaServer
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.components.postgres import DatabaseUrls
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, answers_ok, base_environment
+from prizewire_devstack.home import repository_root
+from prizewire_devstack.ports import LOOPBACK, choose
+from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_signer.app import unit_of_work_over
 from prizewire_signer.consumers import Intake
 from prizewire_signer.handlers.signing import SigningContext
 from prizewire_signer.jobs import SigningWorker
 from prizewire_signer.storage.checks import breaches_of
+from services.signer.tests import openbao
 from services.signer.tests.fakes import NETWORK, NOW, FakeBackend, signing_context
 
 MODELS: dict[type, type[Envelope]] = {
@@ -175,3 +185,59 @@ async def threatened(make_module_database: DatabaseFactory) -> AsyncIterator[Sig
     db = Database(urls.runtime, application_name="signer-test", pool_size=4)
     yield Signer(db)
     await db.close()
+
+
+@pytest.fixture(scope="module")
+def bao(devstack_supervisor: Supervisor, devstack_directory: Path) -> Iterator[openbao.Bao]:
+    """OpenBao from its wheel, in memory, with an Ed25519 key for the treasury and for each channel."""
+    port = choose(taken=set())
+    url = f"http://{LOOPBACK}:{port}"
+    token = "root-of-this-test"
+    devstack_supervisor.start(
+        ProcessSpec(
+            name="openbao",
+            argv=(
+                str(openbao.BINARY),
+                "server",
+                "-dev",
+                "-dev-no-store-token",
+                f"-dev-listen-address={LOOPBACK}:{port}",
+            ),
+            environment={**base_environment(), "BAO_DEV_ROOT_TOKEN_ID": token},
+            log_file=devstack_directory / "logs" / "openbao.log",
+            directory=devstack_directory,
+        )
+    )
+    devstack_supervisor.wait_until(
+        "openbao", lambda: answers_ok(f"{url}/v1/sys/health"), deadline_s=openbao.START_DEADLINE_S
+    )
+    root = hvac.Client(url, token=token)
+    root.sys.enable_secrets_engine("transit", path=openbao.MOUNT)
+    for name in openbao.NAMES:
+        root.secrets.transit.create_key(name, key_type="ed25519", mount_point=openbao.MOUNT)
+    root.secrets.transit.create_key("rsa", key_type="rsa-2048", mount_point=openbao.MOUNT)
+    yield openbao.Bao(url, root)
+    devstack_supervisor.stop("openbao")
+
+
+@pytest.fixture
+def environment(
+    make_database: DatabaseFactory,
+    kafka_server: KafkaServer,
+    keyring: Keyring,
+    devstack_directory: Path,
+) -> dict[str, str]:
+    urls: DatabaseUrls = make_database("signer", migrated=True)
+    return serve_environment(
+        "signer",
+        around=Surroundings(
+            keyring=keyring,
+            assets_file=repository_root() / "assets.yaml",
+            rails_file=devstack_directory / "unused.yaml",
+            stellar_url="http://127.0.0.1:1",
+            log_level="INFO",
+        ),
+        database=urls,
+        kafka=kafka_server.login("signer"),
+        http_port=choose(taken=set()),
+    )

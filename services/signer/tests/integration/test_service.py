@@ -26,39 +26,12 @@ from prizewire_contracts.ids import slot_id
 from prizewire_contracts.topics import SIGNING_REQUESTS, SIGNING_RESULTS
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
-from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor
 from prizewire_devstack.components.stellar import PASSPHRASE, assets
 from prizewire_devstack.home import repository_root
-from prizewire_devstack.ports import choose
-from prizewire_devstack.stack.environment import Surroundings, serve_environment
-from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
 from prizewire_signer.settings import SignerSettings
 from services.signer.tests import fakes
-
-
-@pytest.fixture
-def environment(
-    make_database: DatabaseFactory,
-    kafka_server: KafkaServer,
-    keyring: Keyring,
-    devstack_directory: Path,
-) -> dict[str, str]:
-    urls: DatabaseUrls = make_database("signer", migrated=True)
-    return serve_environment(
-        "signer",
-        around=Surroundings(
-            keyring=keyring,
-            assets_file=repository_root() / "assets.yaml",
-            rails_file=devstack_directory / "unused.yaml",
-            stellar_url="http://127.0.0.1:1",
-            log_level="INFO",
-        ),
-        database=urls,
-        kafka=kafka_server.login("signer"),
-        http_port=choose(taken=set()),
-    )
 
 
 @pytest.fixture
@@ -199,6 +172,8 @@ async def test_process_signs_what_comes_over_kafka(
         ("PAYOUT_SOURCE_ACCOUNT", fakes.ATTACKER.public_key, "PAYOUT_SOURCE_ACCOUNT"),
         ("STELLAR_ASSETS", "USDC", "STELLAR_ASSETS"),
         ("SIGNER_POLICY_FILE", "none.yaml", "none.yaml"),
+        ("PAYOUT_HOT_SIGNER_SECRET_FILE", "", "SIGNER_BACKEND=hot_key needs PAYOUT_HOT_SIGNER_SECRET_FILE"),
+        ("SIGNER_BACKEND", "openbao", "OPENBAO_KEYS names no key"),
         (
             "STELLAR_NETWORK_PASSPHRASE",
             "Public Global Stellar Network ; September 2015",

@@ -1,4 +1,4 @@
-"""Key backends: one conformance suite, and the switches of the hot key."""
+"""Key backends in memory: the conformance suite, and the switches of the hot key."""
 
 import pytest
 
@@ -6,33 +6,33 @@ from prizewire_signer.adapters.backends import verify
 from prizewire_signer.adapters.backends.hot_key import HotKeysRefused, open_hot_keys
 from prizewire_signer.errors import BackendCode, BackendError
 from prizewire_signer.ports import Backend
+from services.signer.tests.conformance import HASH, BackendConformance
 from services.signer.tests.fakes import CHANNELS, NETWORK, TREASURY, FakeBackend, hot_keys
 
 PUBLIC = "Public Global Stellar Network ; September 2015"
-HASH = bytes(range(32))
 
 
-@pytest.fixture(params=[hot_keys, FakeBackend], ids=["hot_key", "fake"])
-def backend(request: pytest.FixtureRequest) -> Backend:
-    made: Backend = request.param()
-    return made
+class TestHotKeys(BackendConformance):
+    """Keys in memory."""
+
+    @pytest.fixture
+    def backend(self) -> Backend:
+        return hot_keys()
+
+    def test_names_each_key(self, backend: Backend) -> None:
+        """The treasury and all channels."""
+        assert backend.public_keys() == {
+            TREASURY.raw_public_key(),
+            *(channel.raw_public_key() for channel in CHANNELS),
+        }
 
 
-async def test_signatures_verify_and_repeat(backend: Backend) -> None:
-    """Every key that a backend names signs, verifiably, and the same bytes give the same signature."""
-    keys = backend.public_keys()
-    assert keys == {TREASURY.raw_public_key(), *(channel.raw_public_key() for channel in CHANNELS)}
-    for key in keys:
-        signature = await backend.sign(key, HASH)
-        assert verify(key, HASH, signature)
-        assert signature == await backend.sign(key, HASH)
+class TestFakeBackend(BackendConformance):
+    """The stand-in of other tests."""
 
-
-async def test_unknown_key_has_a_stable_code(backend: Backend) -> None:
-    """An unknown key is an error that a retry cannot solve."""
-    with pytest.raises(BackendError) as caught:
-        await backend.sign(bytes(32), HASH)
-    assert (caught.value.code, caught.value.retryable) == (BackendCode.KEY_UNKNOWN, False)
+    @pytest.fixture
+    def backend(self) -> Backend:
+        return FakeBackend()
 
 
 def test_some_failures_are_transient() -> None:
