@@ -183,7 +183,7 @@ async def test_each_failure_has_its_code(
 async def test_a_key_that_cannot_sign_for_stellar_does_not_start(
     bao: Bao, server: TransitServer, names: str, sentence: str
 ) -> None:
-    """A key of another type, and a version that does not exist, are told at the start."""
+    """A key of another type, and a version that does not exist, stop the start with a sentence."""
     write_private(server.token_file, bao.root.token)
     with pytest.raises(KeysMalformed, match=sentence):
         await open_transit(server, parse_keys(names))
@@ -255,7 +255,7 @@ async def test_the_start_waits_for_the_server_of_the_keys(
 async def test_an_incomplete_configuration_does_not_start(
     environment: dict[str, str], changes: dict[str, str], sentence: str
 ) -> None:
-    """A missing setting, and an address without encryption outside development, are told in a sentence."""
+    """A missing setting, and an address without encryption outside development, stop the start with a sentence."""
     async with open_runtime(settings_of(environment, **changes), service="signer") as runtime:
         with pytest.raises(ConfigurationError, match=sentence):
             await build(runtime)

@@ -25,6 +25,21 @@ NETWORKS: Final = {
 ISSUER: Final = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 """The issuer of USDC on the public network (Circle, "USDC on Stellar")."""
 
+_KEYS: Final = {
+    Profile.STAGING: {
+        "PAYOUT_HOT_SIGNER_SECRET_FILE": f"{SECRETS}/payout_hot_signer_secret",
+        "CHANNEL_SIGNER_SECRETS_FILE": f"{SECRETS}/channel_signer_secrets",
+        "SIGNER_ALLOW_HOT_KEY": "true",
+    },
+    Profile.PRODUCTION: {
+        "SIGNER_BACKEND": "openbao",
+        "OPENBAO_URL": "https://keys.prizes.invalid:8200",
+        "OPENBAO_KEYS": "treasury,channel-1,channel-2",
+        "OPENBAO_TOKEN_FILE": f"{SECRETS}/openbao_token",
+    },
+}
+"""Where the signer's keys are: staging may have them in memory."""
+
 Environments = dict[str, dict[str, str]]
 Files = dict[str, str]
 
@@ -87,13 +102,7 @@ def environments(profile: Profile) -> Environments:
             "PAYMENT_PROVIDER": "stripe",
         },
         "webhooks": {**rails, "WEBHOOK_ENCRYPTION_KEY_FILE": f"{SECRETS}/webhook_encryption_key"},
-        "signer": {
-            **chain,
-            "PAYOUT_HOT_SIGNER_SECRET_FILE": f"{SECRETS}/payout_hot_signer_secret",
-            "CHANNEL_SIGNER_SECRETS_FILE": f"{SECRETS}/channel_signer_secrets",
-            "SIGNER_ALLOW_HOT_KEY": "true",
-            "SIGNER_POLICY_FILE": f"{PUBLIC}/signer-policy.yaml",
-        },
+        "signer": {**chain, **_KEYS[profile], "SIGNER_POLICY_FILE": f"{PUBLIC}/signer-policy.yaml"},
     }
     return {service: {**_common(service, profile), **own[service]} for service in SERVICES}
 

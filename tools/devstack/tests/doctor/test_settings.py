@@ -88,9 +88,12 @@ def judged(
     ]
 
 
-def test_nothing_is_found_in_a_sound_configuration(settings: dict[str, dict[str, Setting]]) -> None:
-    """A configuration for staging in which nothing has to be changed has no finding."""
-    assert judged(made(Profile.STAGING), settings, by_services=False) == []
+@pytest.mark.parametrize("profile", Profile)
+def test_nothing_is_found_in_a_sound_configuration(
+    settings: dict[str, dict[str, Setting]], profile: Profile
+) -> None:
+    """A configuration in which nothing has to be changed has no finding."""
+    assert judged(made(profile), settings, by_services=False) == []
 
 
 def age_of(days: int) -> Callable[[Any], None]:
@@ -301,7 +304,11 @@ SPOILERS: list[tuple[str, str, Callable[[Spoilt], object]]] = [
     ),
 ]
 LIVE_SPOILERS: list[tuple[str, str, Callable[[Spoilt], object]]] = [
-    ("hot_key", "in memory", lambda one: None),
+    ("hot_key", "in memory", lambda one: one.environments["signer"].pop("SIGNER_BACKEND")),
+    ("hot_key", "in memory", lambda one: one.set("signer", SIGNER_ALLOW_HOT_KEY="true")),
+    ("key_server", "https", lambda one: one.set("signer", OPENBAO_URL="http://keys.prizes.invalid")),
+    ("key_server", "OPENBAO_TOKEN_FILE", lambda one: one.environments["signer"].pop("OPENBAO_TOKEN_FILE")),
+    ("key_server", "2 accounts", lambda one: one.set("signer", OPENBAO_KEYS="treasury")),
     ("log_level", "DEBUG", lambda one: one.set("signer", LOG_LEVEL="DEBUG")),
     (
         "network",
@@ -388,20 +395,22 @@ def test_every_code_has_its_heading() -> None:
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     """A sound folder ends with 0; a spoilt one with 1, the sentence, its link, and the sum."""
     folder = sound.write(
-        tmp_path / "configuration", sound.environments(Profile.STAGING), sound.public_files(now=sound.now())
+        tmp_path / "configuration",
+        sound.environments(Profile.PRODUCTION),
+        sound.public_files(now=sound.now()),
     )
-    arguments = ["--profile", "staging", "--folder", str(folder), "--only", "configuration"]
+    arguments = ["--profile", "production", "--folder", str(folder), "--only", "configuration"]
     done = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert (done.return_value, done.output) == (
         0,
-        "Ready for staging: no error, 0 warnings. Checked: configuration.\n",
+        "Ready for production: no error, 0 warnings. Checked: configuration.\n",
     )
     (folder / "rails.yaml").write_text("rails: [{name: free, type: fake}]")
     done = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert done.return_value == 1
     assert "The rail free is a stand-in, which says paid and pays nobody: take it out." in done.output
     assert "docs/go-live.md#fake_rail" in done.output
-    assert "Not ready for staging: 2 errors, 0 warnings. Checked: configuration." in done.output
+    assert "Not ready for production: 2 errors, 0 warnings. Checked: configuration." in done.output
 
 
 def test_the_findings_can_be_read_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,7 @@ CODES: Final = {
     "network": _ERROR,
     "live_execution": _ERROR,
     "hot_key": _ERROR,
+    "key_server": _ERROR,
     "accounts": _ERROR,
     "chain_settings_differ": _ERROR,
     "gas_limit": _ERROR,

@@ -21,6 +21,7 @@ SHARED: Final = (
 """Settings that must be the same in several services."""
 HOT_KEY: Final = "hot_key"
 """The value of SIGNER_BACKEND for keys in the signer's memory, which is its default."""
+OPENBAO: Final = "openbao"
 
 
 def has_stellar(payouts: ServiceConfiguration | None) -> bool:
@@ -90,7 +91,7 @@ def _hot_key(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             code="hot_key",
             place="signer",
-            sentence="The signer holds the treasury's key in memory: name a KMS in SIGNER_BACKEND, and unset "
+            sentence="The signer holds the treasury's key in memory: set SIGNER_BACKEND to openbao, and unset "
             "SIGNER_ALLOW_HOT_KEY.",
         )
     if signer.is_true("SIGNER_ALLOW_HOT_KEY_ON_PUBLIC"):
@@ -99,6 +100,29 @@ def _hot_key(subject: Subject) -> Iterator[Finding]:
             place="signer",
             sentence="SIGNER_ALLOW_HOT_KEY_ON_PUBLIC is true: unset it, since a key in memory would move real money.",
         )
+
+
+def _key_server(subject: Subject) -> Iterator[Finding]:
+    signer, payouts = subject.get("signer"), subject.get("payouts")
+    if signer is None or signer.value("SIGNER_BACKEND") != OPENBAO:
+        return
+    if urlsplit(signer.value("OPENBAO_URL")).scheme != "https":
+        yield _of_key_server(
+            "OPENBAO_URL does not begin with https://: the signer's token would cross the network in clear text."
+        )
+    if not signer.value("OPENBAO_TOKEN_FILE"):
+        yield _of_key_server("OPENBAO_TOKEN_FILE is not set: name the file with the signer's token.")
+    channels = () if payouts is None else payouts.values("STELLAR_CHANNEL_ACCOUNTS")
+    keys = signer.values("OPENBAO_KEYS")
+    if len(keys) < len(channels) + 1:
+        yield _of_key_server(
+            f"OPENBAO_KEYS names {len(keys)} keys, and payouts has the treasury and {len(channels)} accounts as channels: name "
+            "a key for each."
+        )
+
+
+def _of_key_server(sentence: str) -> Finding:
+    return Finding(code="key_server", place="signer", sentence=sentence)
 
 
 def _accounts(subject: Subject) -> Iterator[Finding]:
@@ -170,4 +194,4 @@ def _servers(subject: Subject) -> Iterator[Finding]:
         )
 
 
-RULES: Final = (_network, _differences, _live_execution, _hot_key, _accounts, _gas, _servers)
+RULES: Final = (_network, _differences, _live_execution, _hot_key, _key_server, _accounts, _gas, _servers)
