@@ -182,7 +182,7 @@ class Scene:
 
     def payouts(self) -> dict[str, dict[str, Any]]:
         """Payouts of this scene's players by id, from payouts."""
-        own = set(self.addresses)
+        own = {player.id for player in self.players}
         with self.api() as api:
             return {
                 str(one["payout_id"]): one for one in api.items("/api/admin/payouts") if one["player"] in own
@@ -190,7 +190,7 @@ class Scene:
 
     def rewards(self) -> list[dict[str, Any]]:
         """The rewards of this scene's players, from rewards."""
-        own = set(self.addresses)
+        own = {player.id for player in self.players}
         with self.api() as api:
             return [one for one in api.items("/api/rewards") if one["player"] in own]
 

@@ -152,7 +152,7 @@ async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
         ):
             breaches.append(f"audit record {row.sequence} breaks the chain")
         previous, expected = row.hash, row.sequence + 1
-    if expected <= SEQUENCE_MAX and await _published(tx, service=service, sequence=expected):
+    if expected <= SEQUENCE_MAX and await _missing(tx, service=service, sequence=expected):
         breaches.append(
             f"audit record {expected} is missing at the end of the chain, although it was published"
         )
@@ -182,8 +182,19 @@ def _hash_of(row: Row[Any], *, service: str) -> str | None:
 
 async def _published(tx: AsyncConnection, *, service: str, sequence: int) -> bool:
     """Whether the outbox holds the event of a record."""
-    identifier = event_id(source=source_of(service), subject=service, version=sequence, kind=_KIND)
-    return (await tx.execute(_EVENT, {"id": str(identifier)})).one_or_none() is not None
+    return (await tx.execute(_EVENT, {"id": _event_of(service, sequence)})).one_or_none() is not None
+
+
+async def _missing(tx: AsyncConnection, *, service: str, sequence: int) -> bool:
+    """Whether the outbox holds the event of a record that the table has not. One statement sees both, since the record may have
+    been written after the chain was read.
+    """
+    found = await tx.execute(_EVENT_ALONE, {"id": _event_of(service, sequence), "sequence": sequence})
+    return found.one_or_none() is not None
+
+
+def _event_of(service: str, sequence: int) -> str:
+    return str(event_id(source=source_of(service), subject=service, version=sequence, kind=_KIND))
 
 
 def _json(value: Mapping[str, Any]) -> str:
@@ -199,6 +210,9 @@ _CHAIN = text(
 )
 _KIND: str = AuditRecordedEvent.model_fields["type"].default
 _EVENT = text("SELECT 1 FROM outbox WHERE event_id = :id")
+_EVENT_ALONE = text(
+    "SELECT 1 FROM outbox WHERE event_id = :id AND NOT EXISTS (SELECT FROM audit_log WHERE sequence = :sequence)"
+)
 _APPEND = text(
     "INSERT INTO audit_log (sequence, at, actor, action, target, reason, detail, correlation_id, prev_hash, hash) "
     "VALUES (:sequence, :at, :actor, :action, :target, :reason, CAST(:detail AS jsonb), :correlation_id, "

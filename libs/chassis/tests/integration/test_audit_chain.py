@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from libs.chassis.tests.integration.conftest import START
+from prizewire_chassis import audit as audit_module
 from prizewire_chassis.audit import GENESIS, SEQUENCE_MAX, Audit, verify_chain
 from prizewire_chassis.db import Database
 from prizewire_chassis.db.schema import create_chassis_schema_v5
@@ -270,4 +271,17 @@ async def test_a_chain_that_was_ended_is_migrated_and_can_be_repaired(db, owner,
         await tx.execute(text("DELETE FROM audit_log WHERE sequence = :number"), {"number": number})
         await tx.execute(text("ALTER TABLE audit_log ENABLE TRIGGER audit_log_append_only"))
     await recorded(db, audit)
+    assert await breaches(db) == []
+
+
+async def test_a_record_that_another_process_writes_during_the_check_is_no_breach(db, audit, monkeypatch):
+    """It was committed with its event after the chain was read, and before the outbox is asked."""
+    await three_records(db, audit)
+    ask = audit_module._missing
+
+    async def after_another(*args: Any, **named: Any) -> bool:
+        await recorded(db, audit)
+        return await ask(*args, **named)
+
+    monkeypatch.setattr(audit_module, "_missing", after_another)
     assert await breaches(db) == []

@@ -312,8 +312,10 @@ class Stack:
             parts["stellar"].result()
         began = time.monotonic()
         self._progress(service, "starting")
-        for part in (service, *replica_parts((service,), self.options.replicas)):
+        parts_of = (service, *replica_parts((service,), self.options.replicas))
+        for part in parts_of:
             self.supervisor.start(self._spec(service, "serve", part=part))
+        for part in parts_of:
             self.wait_ready(part)
         self._reporter.ready(service, time.monotonic() - began)
 
