@@ -55,6 +55,10 @@ def mirror() -> str:
     Raises:
         NoBase: apt has no such source.
     """
+    if shutil.which("apt-get") is None:
+        raise NoBase(
+            "this machine has no apt, whose mirror the base would come from: name a base with BASE=…"
+        )
     done = subprocess.run(
         [
             "apt-get",

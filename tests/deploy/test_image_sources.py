@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from scripts import images
+from scripts import debian_base, images
 from tests.repo.house import Member, Repository
 
 FOLDER = Path("deploy/images")
@@ -160,6 +160,20 @@ def test_missing_engine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(images.Failure, match="apt-get install buildah debootstrap"):
         images.choose_engine(None)
+
+
+def test_missing_mirror_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where apt is missing, or has no source of the base's Debian, the sentence says to name a base."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(debian_base.NoBase, match=r"no apt.*BASE="):
+        debian_base.mirror()
+    program = tmp_path / "apt-get"
+    program.write_text("#!/bin/sh\necho mirror.test/debian sid main\necho mirror.test/debian bookworm main\n")
+    program.chmod(0o755)
+    assert debian_base.mirror() == "mirror.test/debian"
+    program.write_text("#!/bin/sh\necho mirror.test/debian sid main\n")
+    with pytest.raises(debian_base.NoBase, match=r"no source of Debian bookworm.*BASE="):
+        debian_base.mirror()
 
 
 def test_parts_are_chosen_by_name() -> None:
