@@ -159,7 +159,7 @@ SPOILT: list[tuple[str, str, Spoil]] = [
     (
         "required_settings",
         "staging",
-        drop("ConfigMap prizewire-signer/signer-", "data|PAYOUT_HOT_SIGNER_SECRET_FILE"),
+        drop("ConfigMap prizewire-signer/signer-", "data|PAYOUT_SOURCE_ACCOUNT"),
     ),
     (
         "files_are_mounted",
@@ -194,6 +194,11 @@ SPOILT: list[tuple[str, str, Spoil]] = [
         "no_hot_key_in_production",
         "production",
         put("ConfigMap prizewire-signer/signer-", "data|SIGNER_ALLOW_HOT_KEY", "true"),
+    ),
+    (
+        "no_hot_key_in_production",
+        "production",
+        drop("ConfigMap prizewire-signer/signer-", "data|SIGNER_BACKEND"),
     ),
     (
         "no_hot_key_in_production",

@@ -22,8 +22,8 @@ SECRETS_AT = "/run/secrets/prizewire/"
 FILES_AT = "/etc/prizewire/"
 OF_OTHERS = frozenset({"PGSSLROOTCERT"})
 """Variables that libraries read, and no setting describes."""
-WAITS_FOR_KMS = frozenset({"PAYOUT_HOT_SIGNER_SECRET", "CHANNEL_SIGNER_SECRETS"})
-"""Keys in memory: production has none. Its signer starts once a backend of a key management system is configured."""
+IN_MEMORY = frozenset({"payout_hot_signer_secret", "channel_signer_secrets"})
+"""The secret files of keys in memory: production has none."""
 PUBLIC_NETWORK = "Public Global Stellar Network ; September 2015"
 POSTGRES_RESERVES = 3 + 2
 """Connections that PostgreSQL keeps for superusers, and those of the operator and its metrics."""
@@ -121,8 +121,6 @@ def required_settings(world: World) -> Iterator[str]:
     for pod in world.services:
         given = {name.removesuffix("_FILE") for name, value in world.environment_of(pod).items() if value}
         missing = {name for name, required in described(_service(pod)).items() if required} - given
-        if world.overlay == "production" and _service(pod) == "signer":
-            missing -= WAITS_FOR_KMS
         for name in sorted(missing):
             yield f"{pod.name}: {name} is not set"
 
@@ -165,9 +163,11 @@ def no_hot_key_in_production(world: World) -> Iterator[str]:
         for name in ("SIGNER_ALLOW_HOT_KEY", "SIGNER_ALLOW_HOT_KEY_ON_PUBLIC", "PAYOUTS_SIGN_WITH_HOT_KEY"):
             if name in environment:
                 yield f"{pod.name}: {name} is set in production"
+        if _service(pod) == "signer" and environment.get("SIGNER_BACKEND", "hot_key") == "hot_key":
+            yield f"{pod.name}: SIGNER_BACKEND names no key server in production"
     for secret in world.of("ExternalSecret"):
         template = secret["spec"]["target"].get("template", {}).get("data", {})
-        for name in sorted({one.lower() for one in WAITS_FOR_KMS} & set(template)):
+        for name in sorted(IN_MEMORY & set(template)):
             yield f"{secret['metadata']['name']}: {name} is given in production"
 
 

@@ -410,7 +410,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     assert done.return_value == 1
     assert "The rail free is a stand-in, which says paid and pays nobody: take it out." in done.output
     assert "docs/go-live.md#fake_rail" in done.output
-    assert "Not ready for production: 2 errors, 0 warnings. Checked: configuration." in done.output
+    assert "Not ready for production: 1 errors, 0 warnings. Checked: configuration." in done.output
 
 
 def test_the_findings_can_be_read_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """`prizewire doctor`: check a configuration before it goes live."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,8 @@ from prizewire_devstack.texts import printable
 OPERATOR: Final = "operator"
 """The Kafka principal that sees settings and rights, and changes none."""
 CONFIGURATION, KAFKA, DATABASES = "configuration", "kafka", "databases"
+PLACES_WIDTH: Final = 24
+"""Columns for the places of a finding; longer lists are folded."""
 AREAS: Final = (CONFIGURATION, KAFKA, DATABASES)
 
 
@@ -153,6 +155,17 @@ def _databases(given: tuple[str, ...], *, archived: bool) -> Iterator[Finding]:
         yield from judge_database(service, facts, privileges=privileges_of(service), archived=archived)
 
 
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, those with the same sentence as one that names all places."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in findings:
+        places.setdefault((one.code, one.sentence), []).append(one.place)
+    return [
+        Finding(code=code, place=", ".join(dict.fromkeys(found)), sentence=sentence)
+        for (code, sentence), found in places.items()
+    ]
+
+
 def report(findings: list[Finding], *, profile: str, areas: tuple[str, ...], as_json: bool) -> None:
     """Print a line for each finding, errors first, and the sum; or all as JSON."""
     if as_json:
@@ -161,17 +174,18 @@ def report(findings: list[Finding], *, profile: str, areas: tuple[str, ...], as_
     console = make_console()
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(max_width=PLACES_WIDTH)
     table.add_column(overflow="fold")
-    for one in sorted(findings, key=lambda found: found.severity is not Severity.ERROR):
+    lines = merged(findings)
+    for one in sorted(lines, key=lambda found: found.severity is not Severity.ERROR):
         style = "bold red" if one.severity is Severity.ERROR else "yellow"
         table.add_row(f"[{style}]{one.severity}[/]", one.place, f"{printable(one.sentence)}\n{one.link}")
-    if findings:
+    if lines:
         console.print(table)
-    errors = sum(one.severity is Severity.ERROR for one in findings)
+    errors = sum(one.severity is Severity.ERROR for one in lines)
     checked = ", ".join(areas)
     if errors:
-        sum_line = f"Not ready for {profile}: {errors} errors, {len(findings) - errors} warnings"
+        sum_line = f"Not ready for {profile}: {errors} errors, {len(lines) - errors} warnings"
     else:
-        sum_line = f"Ready for {profile}: no error, {len(findings)} warnings"
+        sum_line = f"Ready for {profile}: no error, {len(lines)} warnings"
     console.print(f"{sum_line}. Checked: {checked}.", highlight=False, soft_wrap=True)
