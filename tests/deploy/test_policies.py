@@ -162,6 +162,16 @@ SPOILT: list[tuple[str, str, Spoil]] = [
         drop("ConfigMap prizewire-signer/signer-", "data|PAYOUT_SOURCE_ACCOUNT"),
     ),
     (
+        "required_settings",
+        "staging",
+        drop("ConfigMap prizewire-signer/signer-", "data|PAYOUT_HOT_SIGNER_SECRET_FILE"),
+    ),
+    (
+        "required_settings",
+        "production",
+        drop("ConfigMap prizewire-signer/signer-", "data|OPENBAO_TOKEN_FILE"),
+    ),
+    (
         "files_are_mounted",
         "production",
         put("ConfigMap prizewire/payouts-", "data|RAILS_FILE", "/etc/rails.yaml"),

@@ -24,6 +24,11 @@ OF_OTHERS = frozenset({"PGSSLROOTCERT"})
 """Variables that libraries read, and no setting describes."""
 IN_MEMORY = frozenset({"payout_hot_signer_secret", "channel_signer_secrets"})
 """The secret files of keys in memory: production has none."""
+KEYS_OF_BACKEND = {
+    "hot_key": {*(name.upper() for name in IN_MEMORY), "SIGNER_ALLOW_HOT_KEY"},
+    "openbao": {"OPENBAO_URL", "OPENBAO_KEYS", "OPENBAO_TOKEN"},
+}
+"""What the signer needs for each kind of keys, beside what it always needs."""
 PUBLIC_NETWORK = "Public Global Stellar Network ; September 2015"
 POSTGRES_RESERVES = 3 + 2
 """Connections that PostgreSQL keeps for superusers, and those of the operator and its metrics."""
@@ -121,6 +126,8 @@ def required_settings(world: World) -> Iterator[str]:
     for pod in world.services:
         given = {name.removesuffix("_FILE") for name, value in world.environment_of(pod).items() if value}
         missing = {name for name, required in described(_service(pod)).items() if required} - given
+        if _service(pod) == "signer":
+            missing |= KEYS_OF_BACKEND[world.environment_of(pod).get("SIGNER_BACKEND", "hot_key")] - given
         for name in sorted(missing):
             yield f"{pod.name}: {name} is not set"
 
