@@ -31,7 +31,7 @@ from prizewire_devstack.components.kafka.acls import ANY_ACL
 from prizewire_devstack.components.keys import GAME_SERVER, Keyring
 from prizewire_devstack.components.postgres import PostgresServer, RolePasswords
 from prizewire_devstack.components.processes import Supervisor
-from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.errors import DevstackError, NotRunningError
 from prizewire_devstack.game_server import local_key, login
 from prizewire_devstack.home import HOME_VARIABLE, Home
 from prizewire_devstack.ports import choose
@@ -132,11 +132,14 @@ def test_public_files_name_places_inside_a_container(made: Path) -> None:
 def test_keys_are_made_once(made: Path) -> None:
     """Repeated, the command changes no file, and removes what a reader no longer has."""
     before = {name: text for name, text in content(made).items() if name != "secrets/kafka/scram"}
+    key = made / "secrets/tools/keys/game-server.message.json"
+    modified = key.stat().st_mtime
     stale = made / "secrets" / "rewards" / "former_key"
     stale.write_text("unused")
     provision("keys", "--directory", str(made), *PLACES, "--assets", str(made / "assets.yaml"))
     after = {name: text for name, text in content(made).items() if name != "secrets/kafka/scram"}
     assert after == before
+    assert key.stat().st_mtime == modified, "a competition's key would begin to be valid at another time"
 
 
 def test_one_reader_can_be_written_alone(tmp_path: Path) -> None:
@@ -160,6 +163,8 @@ def test_the_command_reaches_services_that_run_elsewhere(made: Path, monkeypatch
     sender = login(home, GAME_SERVER)
     assert (sender.bootstrap_servers, sender.username) == ("kafka:9092", GAME_SERVER)
     assert local_key(home).keyid == "game-server-1"
+    with pytest.raises(NotRunningError, match="docker compose ps"):
+        home.running()
 
 
 @pytest.fixture

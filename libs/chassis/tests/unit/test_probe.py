@@ -7,14 +7,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from prizewire_chassis.probe import live
+from prizewire_chassis.probe import live, ready
 
 
 class Answering(BaseHTTPRequestHandler):
     """Answers with the status of its server, at one path only."""
 
     def do_GET(self):
-        self.send_response(self.server.status if self.path == "/health/live" else 404)
+        self.send_response(self.server.status if self.path == self.server.path else 404)
         self.end_headers()
 
     def log_message(self, *arguments):
@@ -24,7 +24,7 @@ class Answering(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with HTTPServer(("127.0.0.1", 0), Answering) as made:
-        made.status = 200
+        made.status, made.path = 200, "/health/live"
         thread = threading.Thread(target=made.serve_forever, args=(0.01,))
         thread.start()
         yield made
@@ -37,6 +37,20 @@ def test_a_service_that_answers_is_live(server):
     environment = {"HTTP_PORT": str(server.server_port)}
     assert live(environment)
     server.status = 500
+    assert not live(environment)
+
+
+def test_readiness_is_asked_at_a_path_of_its_own(server):
+    """A service that is live and not ready gets no requests: the two questions have two answers."""
+    environment = {"HTTP_PORT": str(server.server_port)}
+    assert live(environment)
+    assert not ready(environment)
+    done = subprocess.run(
+        (sys.executable, "-m", "prizewire_chassis.probe", "ready"), env=environment, check=False
+    )
+    assert done.returncode == 1
+    server.path = "/health/ready"
+    assert ready(environment)
     assert not live(environment)
 
 

@@ -268,6 +268,10 @@ class Home:
         Raises:
             NotRunningError: no stack runs, or it is still starting.
         """
+        if self.installation() is not None:
+            raise NotRunningError(
+                "The services of this state directory run elsewhere: ask what runs them, such as `docker compose ps`."
+            )
         record = self.read_run()
         if record is None or not is_alive(record.supervisor):
             raise NotRunningError("The stack is not running: start it with `prizewire up` and try again.")
