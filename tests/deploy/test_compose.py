@@ -11,6 +11,7 @@ import yaml
 
 from prizewire_devstack.cli.main import group
 from prizewire_devstack.components.kafka.properties import server_properties
+from prizewire_devstack.provision.readers import STATES
 from prizewire_devstack.routes import SERVICES
 from tests.deploy import compose_rules as rules
 from tests.deploy.compose import (
@@ -78,6 +79,12 @@ def test_every_file_of_a_setting_is_written_for_its_container(written: Mapping[s
         in found
     )
     assert any(sentence.startswith("signer: MESSAGE_KEY_FILE") for sentence in found)
+
+
+def test_every_folder_that_keys_writes_is_a_volume(written: Mapping[str, set[str]]) -> None:
+    """The root file system of its container is read-only: a folder that is no mount could not be created there."""
+    mounted = {mount.source for mount in mounts(read_once(SYSTEM)["services"]["keys"]) if not mount.read_only}
+    assert mounted == {*written, "keys", *(f"state-{name}" for name in STATES)}
 
 
 def test_nothing_is_written_that_nobody_reads(written: Mapping[str, set[str]]) -> None:

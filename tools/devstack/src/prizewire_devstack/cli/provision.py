@@ -49,7 +49,10 @@ state/PART/      folders for what a process stores
     "--assets", type=click.Path(path_type=Path, dir_okay=False), help="The file assets.yaml, to be copied."
 )
 @click.option(
-    "--only", multiple=True, metavar="READER", help="Write this reader's files only; may be repeated."
+    "--only",
+    multiple=True,
+    metavar="READER",
+    help="Write this reader's files only, such as those of grafana; may be repeated.",
 )
 def keys(  # noqa: PLR0917 - click passes options by name
     directory: Path,

@@ -50,7 +50,7 @@ def provision_keys(
 ) -> list[str]:
     """Make the keys that are missing, and write every reader's files again; returns the names of the readers.
 
-    `only` names the readers to write, where it is not empty. `assets` is the file assets.yaml, to be copied.
+    `only` names the readers to write, where it is not empty; Grafana is only written where it is named. `assets` is the file assets.yaml, to be copied.
 
     Raises:
         DevstackError: there is no such reader, or the directory cannot be written.
@@ -63,7 +63,7 @@ def provision_keys(
         found = {one.name: one for one in readers(keyring, addresses)}
     else:
         found = {}
-    if not only or GRAFANA in only:
+    if GRAFANA in only:
         keyring.ensure_grafana_password()
         found[GRAFANA] = grafana(keyring)
     if unknown := set(only) - found.keys():
