@@ -26,8 +26,8 @@ class SlotFacts:
 class PayoutFacts:
     """A known payout. ``terms`` is None where it was tombstoned before any signing request. ``free_at`` is set where its
     slot is closed without paying it, and a digest that pays it may still be applied until then. ``counted``: the present
-    day's limit includes it already for the slot that it is bound to. ``asset`` and ``minor`` are what was recorded for it. ``slots_elsewhere`` is the number of other
-    slots with a digest that pays it.
+    day's limit includes it already for the slot that it is bound to. ``asset`` and ``minor`` are what was recorded for it.
+    ``slots_elsewhere`` is the number of other slots with a digest that pays it.
     """
 
     state: PayoutState
