@@ -4,9 +4,11 @@ A test is marked by what it uses: a fixture that starts a part marks the test (`
 """
 
 import json
+import logging
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +18,8 @@ import pytest
 import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from prizewire_chassis.repeats import SummingHandler
 
 pytest.register_assert_rewrite(
     "services.payouts.tests.stellar.unit.conformance", "prizewire_railkit.conformance"
@@ -40,6 +44,19 @@ _configure_logging = structlog.configure
 
 def _configure_uncached(**options: Any) -> None:
     _configure_logging(**{**options, "cache_logger_on_first_use": False})
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """End the log of a service that the test ran in this process. Its lines would later be written among those of other tests."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in root.handlers[:]:
+        if isinstance(handler, SummingHandler):
+            root.removeHandler(handler)
+            handler.close()
+            root.setLevel(level)
 
 
 def pytest_xdist_auto_num_workers() -> int:

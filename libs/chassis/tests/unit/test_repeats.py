@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -140,15 +140,12 @@ def test_a_sum_comes_without_another_line() -> None:
 
 
 @pytest.fixture
-def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Logging as a service has it, into a text; afterwards as it was."""
-    out, root = io.StringIO(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def configured(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Logging as a service has it, into a text."""
+    out = io.StringIO()
     monkeypatch.setattr(sys, "stderr", out)
     configure(service="test", level="INFO")
-    yield out
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return out
 
 
 def test_a_service_writes_sums_as_json(configured: io.StringIO) -> None:
