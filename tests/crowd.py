@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from tests.scene import PRIZES, Scene
 
 CORE = ("settlement", "rewards")
@@ -51,7 +51,7 @@ class Crowd(Scene):
         )
 
 
-def books(stack: Stack) -> dict[str, int]:
+def books(stack: RunningStack) -> dict[str, int]:
     """The number of rows of the core's tables: a change is an effect."""
     tables = {
         "settlement": ("rounds", "settlements", "settlement_lines", "round_transitions", "outbox"),
@@ -64,7 +64,7 @@ def books(stack: Stack) -> dict[str, int]:
     }
 
 
-def stuck(stack: Stack) -> dict[str, int]:
+def stuck(stack: RunningStack) -> dict[str, int]:
     """The number of stuck events of each service of the core."""
     return {
         service: int(

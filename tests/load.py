@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpx
 
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.waiting import eventually_sync
 from prizewire_rail_fake import signed_webhook
 from prizewire_rail_fake.journal import Entry
@@ -34,7 +34,7 @@ PAYOUT: Final = "1.00"
 class Client:
     """One client of the gateway. It stores each answer with another status than the expected one as an error."""
 
-    def __init__(self, stack: Stack, errors: list[str], *roles: str, subject: str = "") -> None:
+    def __init__(self, stack: RunningStack, errors: list[str], *roles: str, subject: str = "") -> None:
         self._errors = errors
         token = {"authorization": f"Bearer {stack.token(*roles, subject=subject)}"} if roles else {}
         self._http = httpx.Client(base_url=stack.url, headers=token, trust_env=False, timeout=90)
@@ -62,7 +62,7 @@ class Client:
 class Load:
     """Prizes of three scenes: paid directly over rails, kept in wallets and paid on request, and claimed."""
 
-    stack: Stack
+    stack: RunningStack
     name: str
     errors: list[str] = field(default_factory=list)
     reported: int = 0

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from prizewire_contracts.topics import TOPICS
 from prizewire_devstack.routes import SERVICES
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 
 READ_WITHIN_S = 120
 
@@ -33,7 +33,7 @@ class Events:
         )
 
 
-def stored(stack: Stack) -> Events:
+def stored(stack: RunningStack) -> Events:
     """What the services' outboxes hold."""
     values: list[bytes] = []
     waiting = 0
@@ -44,7 +44,7 @@ def stored(stack: Stack) -> Events:
     return Events.of(values, waiting=waiting)
 
 
-def published(stack: Stack) -> Events:
+def published(stack: RunningStack) -> Events:
     """Every message on Kafka that a service wrote."""
     consumer = Consumer(
         {

@@ -3,7 +3,6 @@
 Payments are read from the Stellar ledger and from the fake rail's payments, not from the services.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from prizewire_devstack.components.stellar import assets
 from prizewire_devstack.declarations import make_competition
 from prizewire_devstack.demo.players import Address, create_accounts, register_methods
 from prizewire_devstack.demo.tournaments import Player
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.verification import verify
 
 SOURCE = "/game-servers/tests"
@@ -42,7 +41,7 @@ class Paid:
 class Scene:
     """Competition ``name`` over a campaign of its own; ``players`` are paid over Stellar but every fifth."""
 
-    stack: Stack
+    stack: RunningStack
     name: str
     player_count: int
     delivery: str = "direct"
@@ -168,15 +167,11 @@ class Scene:
         return found + self._paid_by_fake_rail()
 
     def _paid_by_fake_rail(self) -> list[Paid]:
-        book = self.stack.home.root / "fake-rail.sqlite"
-        if not book.exists():
-            return []
-        payouts = self.payouts()
-        with sqlite3.connect(f"file:{book}?mode=ro", uri=True) as connection:
-            rows = connection.execute("SELECT payout_id, amount, id FROM effects").fetchall()
+        made = self.stack.fake_payments()
+        payouts = self.payouts() if made else {}
         return [
             Paid(payouts[payout]["player"], int(amount.replace(".", "")), f"fake-{number}")
-            for payout, amount, number in rows
+            for payout, amount, number in made
             if payout in payouts
         ]
 

@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from prizewire_contracts.topics import MATCHES
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.waiting import eventually_sync
 from tests.scene import Scene
 
@@ -25,7 +25,7 @@ SETTLED = {"SETTLED", "FINALIZED"}
 
 
 @pytest.fixture(scope="module")
-def scene(full_stack: Stack) -> Scene:
+def scene(full_stack: RunningStack) -> Scene:
     found = Scene(full_stack, "bad", 12, delivery="wallet")
     found.set_up()
     return found
@@ -207,7 +207,7 @@ def test_a_match_keeps_its_correlation_id(scene: Scene) -> None:
     eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
 
 
-def test_a_competition_with_keys_needs_signatures(full_stack: Stack) -> None:
+def test_a_competition_with_keys_needs_signatures(full_stack: RunningStack) -> None:
     """Unsigned and wrongly signed results are dead; the authentic one, under the same id, is settled."""
     scene = Scene(full_stack, "signed", 6, delivery="wallet")
     scene.set_up(keys=[PINNED])
@@ -223,7 +223,7 @@ def test_a_competition_with_keys_needs_signatures(full_stack: Stack) -> None:
     eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
 
 
-def test_a_missing_score_is_refused_where_scores_rank(full_stack: Stack) -> None:
+def test_a_missing_score_is_refused_where_scores_rank(full_stack: RunningStack) -> None:
     """A competition that ranks by a named score refuses a result without it."""
     scene = Scene(full_stack, "scores", 6, delivery="wallet")
     scene.set_up(rank_by={"by": "score", "score": "points", "order": "desc"})
@@ -235,7 +235,7 @@ def test_a_missing_score_is_refused_where_scores_rank(full_stack: Stack) -> None
     eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
 
 
-def test_a_refused_event_can_be_replayed_once_the_reason_is_gone(full_stack: Stack) -> None:
+def test_a_refused_event_can_be_replayed_once_the_reason_is_gone(full_stack: RunningStack) -> None:
     """A result for a competition that did not exist is settled by a replay after it was made."""
     scene = Scene(full_stack, "late", 6, delivery="wallet")
     match_id, players = scene.match(0)
@@ -250,7 +250,7 @@ def test_a_refused_event_can_be_replayed_once_the_reason_is_gone(full_stack: Sta
     assert reasons(scene, match_id) == []
 
 
-def test_prizes_beyond_the_pool_wait_whole_and_are_paid_in_order(full_stack: Stack) -> None:
+def test_prizes_beyond_the_pool_wait_whole_and_are_paid_in_order(full_stack: RunningStack) -> None:
     """A round beyond the pool is unfunded as a whole, later ones queue behind it, and funding pays them in order."""
     scene = Scene(full_stack, "short", 6, delivery="wallet", funding="150.00")
     scene.set_up()

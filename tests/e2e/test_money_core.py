@@ -13,7 +13,7 @@ from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
 from prizewire_devstack.api import Api
 from prizewire_devstack.declarations import make_competition, once_known
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.verification import verify
 from prizewire_devstack.waiting import eventually_sync
 from tests.crowd import Crowd
@@ -24,7 +24,7 @@ WINDOW: dict[str, Any] = {"dispute_window_s": 3600}
 NOTHING = "0.00"
 
 
-def make(stack: Stack, name: str, count: int = 6, *, delivery: str = "wallet", **rule: Any) -> Crowd:
+def make(stack: RunningStack, name: str, count: int = 6, *, delivery: str = "wallet", **rule: Any) -> Crowd:
     crowd = Crowd(stack, name, count, delivery=delivery)
     crowd.set_up(**rule)
     return crowd
@@ -106,7 +106,7 @@ def entries(crowd: Crowd, player: str) -> list[tuple[str, str | None]]:
         return [(one["state"], one["code"]) for one in api.items("/api/wallet/entries")]
 
 
-def test_a_correction_in_the_window_moves_the_difference(full_stack: Stack) -> None:
+def test_a_correction_in_the_window_moves_the_difference(full_stack: RunningStack) -> None:
     """Prizes wait in pending; a corrected order swaps them, a void takes them all back to the pool."""
     crowd = make(full_stack, "swap", **WINDOW)
     match_id, players = crowd.match(0)
@@ -132,7 +132,7 @@ def test_a_correction_in_the_window_moves_the_difference(full_stack: Stack) -> N
     assert crowd.breaches() == []
 
 
-def test_entry_fees_are_taken_and_given_back(full_stack: Stack) -> None:
+def test_entry_fees_are_taken_and_given_back(full_stack: RunningStack) -> None:
     """Players who can pay enter; a void returns each fee to its bucket."""
     crowd = make(full_stack, "fees", **WINDOW, **FEE)
     voided, players = crowd.match(0)
@@ -151,7 +151,7 @@ def test_entry_fees_are_taken_and_given_back(full_stack: Stack) -> None:
     assert crowd.breaches() == []
 
 
-def test_spent_prizes_are_owed_and_recovered(full_stack: Stack) -> None:
+def test_spent_prizes_are_owed_and_recovered(full_stack: RunningStack) -> None:
     """An admin corrects a final round whose winner has spent the prize: the rest is a debt, paid by the next prize."""
     crowd = make(full_stack, "debt", gross_prize="100.00")
     match_id, players = crowd.match(0)
@@ -194,7 +194,7 @@ def test_spent_prizes_are_owed_and_recovered(full_stack: Stack) -> None:
     assert crowd.breaches() == []
 
 
-def test_charged_back_money_buys_no_other_entry(full_stack: Stack) -> None:
+def test_charged_back_money_buys_no_other_entry(full_stack: RunningStack) -> None:
     """A top-up of 20.00, an entry for 15.00, all of it disputed: the void of the match pays the debt first."""
     fee = {"entry_fee": {"amount": "15.00", "asset": ASSET}}
     crowd = make(full_stack, "charge", **WINDOW, **fee)
@@ -223,7 +223,7 @@ def test_charged_back_money_buys_no_other_entry(full_stack: Stack) -> None:
     assert crowd.breaches() == []
 
 
-def test_a_prize_to_be_claimed_is_claimed_once(full_stack: Stack) -> None:
+def test_a_prize_to_be_claimed_is_claimed_once(full_stack: RunningStack) -> None:
     """Final prizes wait for their players; claimed twice they are credited once."""
     crowd = make(full_stack, "claim", delivery="claim")
     match_id, players = crowd.match(0)
@@ -240,7 +240,7 @@ def test_a_prize_to_be_claimed_is_claimed_once(full_stack: Stack) -> None:
     assert crowd.breaches() == []
 
 
-def test_a_result_in_parts_is_booked_when_it_is_whole(full_stack: Stack) -> None:
+def test_a_result_in_parts_is_booked_when_it_is_whole(full_stack: RunningStack) -> None:
     """Half of a result moves nothing; the other half brings every line, in chunks."""
     count, in_a_part = 2_500, 1_250
     crowd = make(
@@ -265,7 +265,7 @@ def test_a_result_in_parts_is_booked_when_it_is_whole(full_stack: Stack) -> None
     assert crowd.breaches() == []
 
 
-def test_a_refused_round_is_resettled_and_paid(full_stack: Stack) -> None:
+def test_a_refused_round_is_resettled_and_paid(full_stack: RunningStack) -> None:
     """The campaign ends after the rule was written: rewards refuses two final rounds, which are breaches in settlement. One
     is resettled under a corrected rule and paid, the other is voided, and no breach is left.
     """
@@ -325,7 +325,7 @@ def unmended(api: Api) -> list[str]:
     return found
 
 
-def test_all_of_it_is_verified(full_stack: Stack) -> None:
+def test_all_of_it_is_verified(full_stack: RunningStack) -> None:
     """`prizewire verify` finds no breach after refused rounds, short prizes and charge-backs."""
     with Api(base_url=full_stack.url, token=full_stack.token("admin", "operator")) as api:
         found = verify(api, signer_url=full_stack.service_url("signer"))

@@ -2,18 +2,18 @@
 
 import httpx
 
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.waiting import eventually_sync
 from tests.crowd import Crowd
 
 HOOK = "/api/payments/webhook/fake"
 
 
-def ask(stack: Stack, database: str, query: str) -> list[str]:
+def ask(stack: RunningStack, database: str, query: str) -> list[str]:
     return stack.postgres.run_sql(query, database=database).split()
 
 
-def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
+def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: RunningStack) -> None:
     """Three prizes are paid on the fake rail and the answers get lost: the stand-in sends a webhook for each, payouts
     looks each one up, and every prize is proved paid, once.
     """
@@ -63,7 +63,7 @@ def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
     assert crowd.breaches() == []
 
 
-def test_an_unsigned_webhook_is_refused(full_stack: Stack) -> None:
+def test_an_unsigned_webhook_is_refused(full_stack: RunningStack) -> None:
     """Through the gateway: the route needs no token, and refuses everything without the rail's own signature."""
     with httpx.Client(base_url=full_stack.url, trust_env=False, timeout=30) as anybody:
         forged = anybody.post(HOOK, content=b"{}", headers={"authorization": "Basic dXNlcjp3b3Jk"})

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from prizewire_devstack.api import Api
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.verification import verify
 
 HERE = Path(__file__).parent / "schemathesis"
@@ -23,7 +23,7 @@ SUMMARY = re.compile(r"^=+ SUMMARY =+$.*", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def stack(full_stack: Stack) -> Iterator[Stack]:
+def stack(full_stack: RunningStack) -> Iterator[RunningStack]:
     """The running stack; pauses are lifted afterwards, since other tests pay."""
     yield full_stack
     with Api(base_url=full_stack.url, token=full_stack.token(*ROLES, subject="fuzz")) as api:
@@ -31,7 +31,7 @@ def stack(full_stack: Stack) -> Iterator[Stack]:
             api.delete(f"/api/admin/payouts/pauses/{pause['id']}")
 
 
-def run(stack: Stack, service: str, *, directory: Path) -> subprocess.CompletedProcess[str]:
+def run(stack: RunningStack, service: str, *, directory: Path) -> subprocess.CompletedProcess[str]:
     """Schemathesis over one service's document, through the gateway, with every role."""
     token = stack.token(*ROLES, subject="fuzz")
     return subprocess.run(
@@ -57,7 +57,7 @@ def run(stack: Stack, service: str, *, directory: Path) -> subprocess.CompletedP
 
 
 @pytest.mark.parametrize("service", ["webhooks", "settlement", "payouts", "rewards"])
-def test_a_service_answers_as_documented(stack: Stack, service: str, tmp_path: Path) -> None:
+def test_a_service_answers_as_documented(stack: RunningStack, service: str, tmp_path: Path) -> None:
     """Examples and systematic coverage of every operation, valid and invalid; the summary is printed."""
     done = run(stack, service, directory=tmp_path)
     summary = SUMMARY.search(done.stdout)
@@ -65,7 +65,7 @@ def test_a_service_answers_as_documented(stack: Stack, service: str, tmp_path: P
     assert done.returncode == 0, done.stdout[-20_000:]
 
 
-def test_every_invariant_holds_afterwards(stack: Stack) -> None:
+def test_every_invariant_holds_afterwards(stack: RunningStack) -> None:
     """After thousands of generated requests every check holds."""
     with Api(base_url=stack.url, token=stack.token("admin", "operator")) as api:
         found = verify(api, signer_url=stack.service_url("signer"))

@@ -1,14 +1,12 @@
 """Settlement and rewards while they are killed, frozen, replaced and given all messages again."""
 
-import signal
 import threading
 from collections.abc import Callable
 
-import psutil
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.waiting import eventually_sync
 from tests.crowd import CORE, Crowd, books, stuck
 from tests.scene import PRIZES
@@ -29,7 +27,7 @@ def agree(crowd: Crowd, numbers: range, *, stuck_before: dict[str, int]) -> None
     assert stuck(crowd.stack) == stuck_before
 
 
-def make_crowd(stack: Stack, name: str) -> Crowd:
+def make_crowd(stack: RunningStack, name: str) -> Crowd:
     made = Crowd(stack, name, PLAYERS)
     made.set_up()
     return made
@@ -37,7 +35,7 @@ def make_crowd(stack: Stack, name: str) -> Crowd:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("matches", [300, pytest.param(2_000, marks=pytest.mark.large)])
-def test_matches_flow_while_services_are_killed(full_stack: Stack, matches: int) -> None:
+def test_matches_flow_while_services_are_killed(full_stack: RunningStack, matches: int) -> None:
     """With kill -9 of settlement and rewards in turn, six times, while results stream in: each prize is credited once."""
     stack, before = full_stack, stuck(full_stack)
     crowd = make_crowd(stack, f"killed{matches}")
@@ -59,7 +57,7 @@ def test_matches_flow_while_services_are_killed(full_stack: Stack, matches: int)
 
 
 @pytest.mark.timeout(600)
-def test_everything_again_from_offset_0_changes_nothing(full_stack: Stack) -> None:
+def test_everything_again_from_offset_0_changes_nothing(full_stack: RunningStack) -> None:
     """Groups whose offsets are lost, in Kafka and in the databases, consume their topics from the beginning: no row is
     added anywhere.
     """
@@ -85,15 +83,14 @@ def test_everything_again_from_offset_0_changes_nothing(full_stack: Stack) -> No
 
 
 @pytest.mark.timeout(600)
-def test_a_frozen_process_that_wakes_up_does_nothing_twice(full_stack: Stack) -> None:
+def test_a_frozen_process_that_wakes_up_does_nothing_twice(full_stack: RunningStack) -> None:
     """Rewards freezes during a batch; a second process takes over its partitions; the woken process has no effect."""
     stack, before = full_stack, stuck(full_stack)
     crowd = make_crowd(stack, "frozen")
     numbers = range(600)
     crowd.publish(*(crowd.result(*crowd.match(number)) for number in numbers[:300]))
     eventually_sync(lambda: crowd.credited() > 0, deadline_s=DEADLINE_S, poll_s=0.01)
-    frozen = psutil.Process(stack.supervisor.pid("rewards"))
-    frozen.send_signal(signal.SIGSTOP)
+    stack.freeze("rewards")
     twin = stack.add_replica("rewards")
     try:
         crowd.publish(*(crowd.result(*crowd.match(number)) for number in numbers[300:]))
@@ -101,19 +98,18 @@ def test_a_frozen_process_that_wakes_up_does_nothing_twice(full_stack: Stack) ->
         # PostgreSQL frees the locks of the frozen process: after 30 s, or 120 s within a statement
         eventually_sync(lambda: crowd.credited() >= total, deadline_s=DEADLINE_S, poll_s=0.5)
         eventually_sync(_quiet(stack), deadline_s=DEADLINE_S, poll_s=0.5)  # the twin relays
-        frozen.send_signal(signal.SIGCONT)
+        stack.thaw("rewards")
         stack.wait_ready("rewards", deadline_s=SESSION_ENDS_S)
-        stack.supervisor.stop(twin)
+        stack.stop(twin)
         agree(crowd, numbers, stuck_before=before)
         crowd.publish(*(crowd.result(*crowd.match(number)) for number in range(600, 650)))
         agree(crowd, range(650), stuck_before=before)
     finally:
-        frozen.send_signal(signal.SIGCONT)
-        if stack.supervisor.is_running(twin):
-            stack.supervisor.stop(twin)
+        stack.thaw("rewards")
+        stack.stop(twin)
 
 
-def _quiet(stack: Stack) -> Callable[[], bool]:
+def _quiet(stack: RunningStack) -> Callable[[], bool]:
     """The outboxes of the core are published."""
 
     def look() -> bool:
@@ -125,7 +121,7 @@ def _quiet(stack: Stack) -> Callable[[], bool]:
     return look
 
 
-def _caught_up(stack: Stack) -> Callable[[], bool]:
+def _caught_up(stack: RunningStack) -> Callable[[], bool]:
     """The groups of the core have committed the end of their topics."""
     topics = {"settlement.matches": "prizewire.matches.v1", "rewards.settlements": "prizewire.settlements.v1"}
 

@@ -12,7 +12,7 @@ from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import sign_raw
 from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS
 from prizewire_contracts.trust import MessageKey
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.waiting import eventually_sync
 from tests.scene import Scene
 
@@ -20,7 +20,7 @@ FORGED = MessageKey.from_seed(keyid="settlement-1", seed=bytes(32))
 """A key under the id of settlement's key."""
 
 
-def send(stack: Stack, topic: str, raw: dict[str, Any]) -> None:
+def send(stack: RunningStack, topic: str, raw: dict[str, Any]) -> None:
     producer = Producer({**stack.kafka.login("admin").librdkafka(), "acks": "all"})
     producer.produce(topic, key=str(raw["correlationid"]).encode(), value=canonical_bytes(raw))
     assert producer.flush(30) == 0
@@ -66,7 +66,7 @@ def signed_by_others(scene: Scene, raw: dict[str, Any], topic: str) -> list[dict
 
 
 @pytest.mark.timeout(300)
-def test_a_forged_settlement_credits_nobody(full_stack: Stack) -> None:
+def test_a_forged_settlement_credits_nobody(full_stack: RunningStack) -> None:
     """Forged round.settled: no credit, no payout, one dead message each, and authentic matches go on."""
     scene = Scene(full_stack, "forged", 10)
     scene.set_up()
@@ -90,7 +90,7 @@ def test_a_forged_settlement_credits_nobody(full_stack: Stack) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_forged_failure_gives_nothing_back(full_stack: Stack) -> None:
+def test_a_forged_failure_gives_nothing_back(full_stack: RunningStack) -> None:
     """Forged payout.failed for a paid and for a waiting payout: no money comes back, and the authentic events that
     follow are applied.
     """

@@ -11,7 +11,7 @@ import pytest
 
 from prizewire_devstack.components.processes import answers_ok
 from prizewire_devstack.routes import SERVICES
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.waiting import eventually_sync
 from tests.scene import PRIZES, Scene
 
@@ -34,7 +34,7 @@ def rounds_settled(scene: Scene) -> int:
     return sum(one["state"].lower() in {"settled", "finalized"} for one in found)
 
 
-def outbox_waits(stack: Stack, service: str) -> int:
+def outbox_waits(stack: RunningStack, service: str) -> int:
     return int(stack.postgres.run_sql("SELECT count(*) FROM outbox_waiting", database=service))
 
 
@@ -73,7 +73,7 @@ def go_on_without(scene: Scene, part: str, meanwhile: list[int], published: int)
 
 
 @pytest.mark.timeout(900)
-def test_every_prize_is_paid_once_whatever_is_killed(full_stack: Stack) -> None:
+def test_every_prize_is_paid_once_whatever_is_killed(full_stack: RunningStack) -> None:
     """200 matches flow while each service, then Kafka, then PostgreSQL is killed and stays stopped for a while."""
     scene = Scene(full_stack, "kill", PLAYERS)
     scene.set_up()

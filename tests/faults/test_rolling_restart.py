@@ -96,6 +96,7 @@ def processes() -> list[str]:
 
 
 @pytest.mark.stack
+@pytest.mark.local_processes
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("rounds", [1, pytest.param(3, marks=pytest.mark.large)])
 def test_a_rolling_restart_loses_and_doubles_nothing(replicas: Stack, rounds: int) -> None:

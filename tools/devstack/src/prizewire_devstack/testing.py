@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from prizewire_devstack.components.postgres import PostgresServer
     from prizewire_devstack.components.processes import Supervisor
     from prizewire_devstack.fresh_databases import Databases
-    from prizewire_devstack.stack import Stack
+    from prizewire_devstack.stack import RunningStack
 
 
 THROWAWAY_TOPICS: Final = "test."
@@ -45,6 +45,8 @@ MARKS: Final = {
     "full_stack": ("stack", "uses the whole local stack"),
 }
 """Fixture; the mark of tests that use it; the description of the mark."""
+LOCAL_PROCESSES: Final = "local_processes"
+"""The mark of tests that look at the processes of the local stack, such as their memory."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     spare_loopback(os.environ)
     for mark, meaning in MARKS.values():
         config.addinivalue_line("markers", f"{mark}: {meaning}")
+    config.addinivalue_line("markers", f"{LOCAL_PROCESSES}: looks at the processes of the local stack")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -198,7 +201,7 @@ def make_topic(kafka_server: KafkaServer) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def full_stack() -> Iterator[Stack]:
+def full_stack() -> Iterator[RunningStack]:
     """The whole stack with every service, in a state directory of its own; for end-to-end and fault tests."""
     from prizewire_devstack.home import Home
     from prizewire_devstack.stack import Stack

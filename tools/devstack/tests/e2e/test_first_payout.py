@@ -15,7 +15,7 @@ import pytest
 from prizewire_devstack.cli.chosen import chosen_settings
 from prizewire_devstack.components.processes import base_environment
 from prizewire_devstack.home import HOME_VARIABLE
-from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.waiting import eventually_sync
 
 DOCUMENT: Final = "docs/first-payout.md"
@@ -86,7 +86,7 @@ class Terminal:
 
 
 @pytest.fixture
-def steps(full_stack: Stack) -> Iterator[list[str]]:
+def steps(full_stack: RunningStack) -> Iterator[list[str]]:
     """The commands behind `prizewire up`, on a stack with the settings that the document gives it."""
     first, *others = commands(full_stack.root)
     assert first.startswith(UP)
@@ -97,13 +97,13 @@ def steps(full_stack: Stack) -> Iterator[list[str]]:
     set_payouts(full_stack, {})
 
 
-def set_payouts(stack: Stack, settings: Mapping[str, str]) -> None:
+def set_payouts(stack: RunningStack, settings: Mapping[str, str]) -> None:
     stack.stop("payouts")
     stack.start_with("payouts", settings)
 
 
 @pytest.fixture
-def terminal(full_stack: Stack, tmp_path: Path) -> Terminal:
+def terminal(full_stack: RunningStack, tmp_path: Path) -> Terminal:
     """A copy of the example in which the match, the campaign and the persons have names of their own."""
     copy = tmp_path / EXAMPLE
     shutil.copytree(full_stack.root / EXAMPLE, copy)
@@ -112,7 +112,9 @@ def terminal(full_stack: Stack, tmp_path: Path) -> Terminal:
     return Terminal(directory=tmp_path, home=full_stack.home.root)
 
 
-def test_the_first_payout_by_hand_is_paid(full_stack: Stack, steps: list[str], terminal: Terminal) -> None:
+def test_the_first_payout_by_hand_is_paid(
+    full_stack: RunningStack, steps: list[str], terminal: Terminal
+) -> None:
     """Every command succeeds, with what the document says about its output; in the end the payout is paid."""
     steps.reverse()
 

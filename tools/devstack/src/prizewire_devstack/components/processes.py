@@ -229,6 +229,10 @@ class Supervisor:
         child.process.kill()
         self._reap(child)
 
+    def send_signal(self, name: str, number: signal.Signals) -> None:
+        """Send a part a signal that does not end it. One that has ended gets none."""
+        self._children[name].process.send_signal(number)
+
     def stop(self, name: str) -> None:
         """Stop a part with SIGTERM; kill it when it does not end in time."""
         child = self._children.get(name)

@@ -2,5 +2,6 @@
 
 from prizewire_devstack.stack.reporting import Reporter
 from prizewire_devstack.stack.running import Stack, StackOptions
+from prizewire_devstack.stack.running_stack import RunningStack
 
-__all__ = ["Reporter", "Stack", "StackOptions"]
+__all__ = ["Reporter", "RunningStack", "Stack", "StackOptions"]

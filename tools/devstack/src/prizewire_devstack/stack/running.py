@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,7 @@ from prizewire_devstack.errors import DevstackError, DiskFullError, StartError
 from prizewire_devstack.home import OWNER_ONLY_UMASK, Home, RunRecord, record_of, repository_root
 from prizewire_devstack.ports import LOOPBACK, assign, choose
 from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack import fake_payments
 from prizewire_devstack.stack.environment import local_environment, rails
 from prizewire_devstack.stack.replicas import DRAIN_S, part_of, replica_parts, service_of
 from prizewire_devstack.stack.reporting import Reporter, SilentReporter
@@ -160,6 +162,22 @@ class Stack:
         self.supervisor.start(self._spec(service, "serve", part=part))
         self._publish(ready=True)
         return part
+
+    def freeze(self, part: str) -> None:
+        """Let a part stand still, without its noticing."""
+        self.supervisor.send_signal(part, signal.SIGSTOP)
+
+    def thaw(self, part: str) -> None:
+        """Let a frozen part go on."""
+        self.supervisor.send_signal(part, signal.SIGCONT)
+
+    def log(self, part: str) -> str:
+        """What a part has written so far, over all its starts."""
+        return self.supervisor.log_file(part).read_text()
+
+    def fake_payments(self) -> list[tuple[str, str, str]]:
+        """Every payment of the fake rail: payout, amount in major units, number."""
+        return fake_payments.read(self.home.root)
 
     def wait_ready(self, part: str, *, deadline_s: float = READY_DEADLINE_S) -> None:
         """Wait until a part is ready.
