@@ -4,6 +4,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from prizewire_devstack.containers.stack import ContainerStack
 from prizewire_devstack.stack import RunningStack, Stack
 from tests.repo.house import Repository
 
@@ -40,6 +43,7 @@ def test_tests_use_what_every_stack_has(repository: Repository) -> None:
     assert found == {}
 
 
-def test_the_local_stack_has_every_name() -> None:
-    """The local stack is one of the makers; its attributes are set as it starts."""
-    assert NAMES - set(dir(Stack)) == {"home", "root", "keyring", "postgres", "kafka", "chain"}
+@pytest.mark.parametrize("maker", [Stack, ContainerStack])
+def test_each_maker_has_every_name(maker: type) -> None:
+    """Local processes and containers offer the same; some attributes are set as they start."""
+    assert NAMES - set(dir(maker)) == {"home", "root", "keyring", "postgres", "kafka", "chain"}

@@ -2,7 +2,8 @@
 
 Everything is started lazily and once for each test session: one PostgreSQL server (a fresh database for each
 call of `make_database`), one Kafka broker with principals, ACLs and all topics, and, for end-to-end and fault
-tests, the whole stack. All of it lives in a temporary directory on free loopback ports.
+tests, the whole stack. All of it lives in a temporary directory on free loopback ports. The variable
+PRIZEWIRE_STACK=containers runs the whole stack in containers instead.
 """
 
 # ruff: noqa: PLC0415 - a plugin is imported by every test run: what is heavy is loaded when a fixture needs it
@@ -25,12 +26,14 @@ from prizewire_devstack.proxies import spare_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
 
     from prizewire_devstack.components.kafka import KafkaServer
     from prizewire_devstack.components.keys import Keyring
     from prizewire_devstack.components.postgres import PostgresServer
     from prizewire_devstack.components.processes import Supervisor
     from prizewire_devstack.fresh_databases import Databases
+    from prizewire_devstack.home import Home
     from prizewire_devstack.stack import RunningStack
 
 
@@ -47,20 +50,54 @@ MARKS: Final = {
 """Fixture; the mark of tests that use it; the description of the mark."""
 LOCAL_PROCESSES: Final = "local_processes"
 """The mark of tests that look at the processes of the local stack, such as their memory."""
+STACK_VARIABLE: Final = "PRIZEWIRE_STACK"
+PROCESSES: Final = "processes"
+CONTAINERS: Final = "containers"
+WORKER: Final = "PYTEST_XDIST_WORKER"
+"""Set in each of several workers; the process that starts them has checked the engine."""
+
+
+def in_containers() -> bool:
+    """Whether the whole stack is to run in containers.
+
+    Raises:
+        pytest.UsageError: the variable names another kind.
+    """
+    chosen = os.environ.get(STACK_VARIABLE, PROCESSES)
+    if chosen not in {PROCESSES, CONTAINERS}:
+        raise pytest.UsageError(f"{STACK_VARIABLE} is {chosen!r}: set it to {PROCESSES} or {CONTAINERS}.")
+    return chosen == CONTAINERS
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marks. Tests reach local servers directly, even if the environment names a proxy."""
+    """Register the marks. Tests reach local servers directly, even if the environment names a proxy. A run that was asked to
+    use containers and cannot ends here, since skipped tests would pass for run ones.
+    """
     spare_loopback(os.environ)
     for mark, meaning in MARKS.values():
         config.addinivalue_line("markers", f"{mark}: {meaning}")
     config.addinivalue_line("markers", f"{LOCAL_PROCESSES}: looks at the processes of the local stack")
+    if in_containers() and WORKER not in os.environ:
+        from prizewire_devstack.containers.engine import require_engine
+        from prizewire_devstack.errors import DevstackError
+
+        try:
+            require_engine()
+        except DevstackError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Mark each test by the parts that its fixtures start, before other hooks read the marks."""
+    """Mark each test by the parts that its fixtures start, before other hooks read the marks. Over containers, tests of local
+    processes are skipped.
+    """
+    elsewhere = pytest.mark.skip(
+        reason=f"It looks at the processes of the local stack, and {STACK_VARIABLE} is {CONTAINERS}."
+    )
     for item in items:
+        if in_containers() and item.get_closest_marker(LOCAL_PROCESSES):
+            item.add_marker(elsewhere)
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture][0])
@@ -202,12 +239,23 @@ def make_topic(kafka_server: KafkaServer) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def full_stack() -> Iterator[RunningStack]:
-    """The whole stack with every service, in a state directory of its own; for end-to-end and fault tests."""
+    """The whole stack with every service, for end-to-end and fault tests: local processes in a state directory of their own, or
+    containers.
+    """
     from prizewire_devstack.home import Home
-    from prizewire_devstack.stack import Stack
 
     with (
         tempfile.TemporaryDirectory(prefix="prizewire-stack-", ignore_cleanup_errors=True) as directory,
-        Stack(home=Home(root=Path(directory))) as stack,
+        _whole_stack(Home(root=Path(directory))) as stack,
     ):
         yield stack
+
+
+def _whole_stack(home: Home) -> AbstractContextManager[RunningStack]:
+    if in_containers():
+        from prizewire_devstack.containers.stack import ContainerStack
+
+        return ContainerStack(home=home)
+    from prizewire_devstack.stack import Stack
+
+    return Stack(home=home)

@@ -1,6 +1,12 @@
-"""The payments that the fake rail has made, from the file that it stores them in."""
+"""The payments that the fake rail has made, from the file that it stores them in.
 
+Used as `python fake_payments.py DIRECTORY`, it prints them as JSON. In a container only its own packages are installed, so this module
+imports no other.
+"""
+
+import json
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -17,3 +23,7 @@ def read(directory: Path) -> list[tuple[str, str, str]]:
         return [
             (str(payout), str(amount), str(number)) for payout, amount, number in connection.execute(QUERY)
         ]
+
+
+if __name__ == "__main__":
+    print(json.dumps(read(Path(sys.argv[1]))))
