@@ -31,11 +31,16 @@ def split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
     return files, arguments[0], arguments[1:]
 
 
-def change(world: dict, verb: str, name: str, word: str) -> None:
+def named(service: str) -> str:
+    """The name of a service's container."""
+    return f"{os.environ['COMPOSE_PROJECT_NAME']}-{service}-1"
+
+
+def change(world: dict, verb: str, name: str) -> None:
     """What starts, stops, kills, freezes and thaws do to one container."""
     found = world["containers"].get(name)
     if found is None:
-        refuse(f"no such {word}: {name}")
+        refuse(f"Error response from daemon: No such container: {name}")
     if verb == "unpause" and found["State"] != "paused":
         refuse(f"Error response from daemon: Container {name} is not paused")
     if verb == "kill" and found["State"] != "running":
@@ -45,32 +50,30 @@ def change(world: dict, verb: str, name: str, word: str) -> None:
 
 
 def up(world: dict, rest: list[str]) -> None:
-    named = [one for one in rest if not one.startswith("--")]
-    for name in named or world["services"]:
+    chosen = [one for one in rest if not one.startswith("--")]
+    for name in chosen or world["services"]:
         once = name in world["once"]
         started = {
             "State": "exited" if once else "running",
             "Health": "" if once else "healthy",
             "ExitCode": 0,
         }
-        world["containers"][name] = {**started, **world["broken"].get(name, {})}
-    if not named and world["broken"]:
-        name = next(iter(world["broken"]))
-        refuse(
-            f" Container {os.environ['COMPOSE_PROJECT_NAME']}-{name}-1  Starting\ncontainer {name}-1 is unhealthy"
-        )
+        world["containers"][named(name)] = {**started, **world["broken"].get(name, {})}
+    if not chosen and world["broken"]:
+        name = named(next(iter(world["broken"])))
+        refuse(f" Container {name}  Starting\ncontainer {name} is unhealthy")
 
 
 def ps(world: dict) -> None:
-    for name, state in world["containers"].items():
-        if name in world["services"]:
-            print(json.dumps({"Service": name, "Name": f"{name}-1", "Publishers": [], **state}))
+    for name in world["services"]:
+        if (found := world["containers"].get(named(name))) is not None:
+            print(json.dumps({"Service": name, "Name": named(name), "Publishers": [], **found}))
 
 
 def run_in(world: dict, rest: list[str]) -> None:
     """`exec -T SERVICE python -c SCRIPT DIRECTORY`, with the folder of this machine that stands for the directory."""
     _, service, _, _, script, directory = rest
-    if world["containers"][service]["State"] != "running":
+    if world["containers"][named(service)]["State"] != "running":
         refuse(f'service "{service}" is not running')
     done = subprocess.run([sys.executable, "-I", "-c", script, world["folders"][directory]], check=False)
     raise SystemExit(done.returncode)
@@ -94,17 +97,12 @@ def compose(world: dict, arguments: list[str]) -> None:
         shutil.copytree(world["folders"][source], target, dirs_exist_ok=True)
     elif verb == "exec":
         run_in(world, rest)
-    elif verb == "logs":
-        sys.stdout.write(OUTPUT)
-        sys.stderr.write(ERRORS)
     elif verb == "run":
         world["containers"][rest[rest.index("--name") + 1]] = {
             "State": "running",
             "Health": "",
             "ExitCode": 0,
         }
-    elif verb in STATES:
-        change(world, verb, rest[-1], "service")
     else:
         refuse(f"unknown call: compose {verb}", 64)
 
@@ -125,7 +123,7 @@ def plain(world: dict, arguments: list[str]) -> None:
     elif verb == "rm":
         del world["containers"][name]
     elif verb in STATES:
-        change(world, verb, name, "container")
+        change(world, verb, name)
     else:
         refuse(f"unknown call: {' '.join(arguments)}", 64)
 

@@ -31,6 +31,11 @@ SERVICES: Final[dict[str, Any]] = yaml.safe_load((ROOT / FILES[0]).read_text())[
 ADVICE: Final = "Install Docker with Compose 2.20 or newer and start its engine, or leave PRIZEWIRE_STACK out"
 
 
+def short(text: str) -> str:
+    """A text without the name of the project."""
+    return re.sub(r"prizewire-tests-[0-9a-f]{8}-", "", text)
+
+
 @dataclass(frozen=True)
 class Docker:
     """The stand-in in its folder."""
@@ -43,9 +48,9 @@ class Docker:
         (self.folder / "world.json").write_text(json.dumps({**world, **changes}))
 
     def states(self) -> dict[str, str]:
-        """The state of each container."""
+        """The state of each container, by its name without that of its project."""
         world = json.loads((self.folder / "world.json").read_text())
-        return {name: one["State"] for name, one in world["containers"].items()}
+        return {short(name): one["State"] for name, one in world["containers"].items()}
 
     def calls(self) -> list[dict[str, Any]]:
         """Every call since the last question."""
@@ -55,8 +60,10 @@ class Docker:
         return found
 
     def said(self) -> list[str]:
-        """The commands since the last question, without the files that each names."""
-        return [re.sub(r" -f \S+", "", shlex.join(("docker", *call["arguments"]))) for call in self.calls()]
+        """The commands since the last question, without the files and the project that each names."""
+        return [
+            short(re.sub(r" -f \S+", "", shlex.join(("docker", *call["arguments"])))) for call in self.calls()
+        ]
 
 
 @pytest.fixture
@@ -156,24 +163,24 @@ def test_every_call_is_about_a_project_of_its_own(
 
 @pytest.mark.usefixtures("answering")
 def test_parts_are_killed_stopped_and_started_again(docker: Docker, stack: ContainerStack) -> None:
-    """One part is started without what it depends on, since commands that ended would run again."""
+    """Each by the name of its container: what it depends on stays as it is."""
     stack.kill("rewards")
-    assert docker.states()["rewards"] == "exited"
+    assert docker.states()["rewards-1"] == "exited"
     stack.start_again("rewards")
     stack.stop("rewards")
     stack.restart("rewards")
     stack.freeze("rewards")
+    assert docker.states()["rewards-1"] == "paused"
     stack.thaw("rewards")
     stack.thaw("rewards")
-    assert docker.states()["rewards"] == "running"
-    start = "docker compose up --detach --no-deps --no-build rewards"
+    assert docker.states()["rewards-1"] == "running"
     assert docker.said() == [
-        "docker compose kill --signal SIGKILL rewards",
-        start,
-        "docker compose stop rewards",
-        start,
-        "docker compose pause rewards",
-        "docker compose unpause rewards",
+        "docker kill --signal SIGKILL rewards-1",
+        "docker start rewards-1",
+        "docker stop rewards-1",
+        "docker start rewards-1",
+        "docker pause rewards-1",
+        "docker unpause rewards-1",
     ]
 
 
@@ -182,55 +189,50 @@ def test_settings_are_one_more_file_until_others_come(docker: Docker, stack: Con
     """What a service is started with stays for later starts; a dollar sign is no variable."""
     stack.stop("rewards")
     stack.start_with("rewards", {"LOG_LEVEL": "a$b"})
-    stack.restart("rewards")
-    files = [call["arguments"][5:7] for call in docker.calls()]
-    [name] = {file for before, file in files[1:] if before == "-f"}
-    assert files[1:] == [["-f", name]] * 2
-    environment = json.loads(Path(name).read_text())["services"]["rewards"]["environment"]
-    assert environment == {"LOG_LEVEL": "a$$b"}
+    _, call = docker.calls()
+    name = call["arguments"][6]
+    assert call["arguments"][5:] == ["-f", name, "up", "--detach", "--no-deps", "--no-build", "rewards"]
+    changed = json.loads(Path(name).read_text())["services"]
+    assert changed == {"rewards": {"environment": {"LOG_LEVEL": "a$$b"}}}
     stack.start_with("rewards", {})
-    assert json.loads(Path(name).read_text())["services"]["rewards"]["environment"] == {}
+    assert json.loads(Path(name).read_text())["services"] == {"rewards": {"environment": {}}}
 
 
 def test_one_more_process_is_a_container_without_the_services_name(
     docker: Docker, stack: ContainerStack
 ) -> None:
-    """Compose does not know it as one of the service's, so Docker is asked by its own name; it is removed in the end."""
+    """What is done to the service is not done to it; it is removed in the end, as Compose would not."""
     part = stack.add_replica("rewards")
     assert part == "rewards-2"
-    assert stack.service_url(part) == f"http://127.0.0.1:{stack.ports[part]}"
-    name = f"{stack.name}-rewards-2-alone"
-    stack.freeze(part)
-    stack.thaw(part)
-    stack.kill(part)
-    stack.start_again(part)
-    assert stack.log(part) == "written to the output\nwritten to the errors\n"
+    port = stack.ports[part]
+    assert stack.service_url(part) == f"http://127.0.0.1:{port}"
+    stack.kill("rewards")
+    assert (docker.states()["rewards-1"], docker.states()["rewards-2-alone"]) == ("exited", "running")
     stack.stop(part)
     with pytest.raises(StartError, match=r"^rewards-2 ended while it started; its log ends with:\nwritten"):
         stack.wait_ready(part)
     assert stack.add_replica("rewards") == "rewards-3"
-    said = docker.said()
-    assert said[:7] == [
-        f"docker compose run --detach --no-deps --name {name} --publish 127.0.0.1:{stack.ports[part]}:8080 rewards",
-        f"docker pause {name}",
-        f"docker unpause {name}",
-        f"docker kill --signal SIGKILL {name}",
-        f"docker start {name}",
-        f"docker logs {name}",
-        f"docker stop {name}",
+    run = "docker compose run --detach --no-deps --name"
+    assert docker.said() == [
+        f"{run} rewards-2-alone --publish 127.0.0.1:{port}:8080 rewards",
+        "docker kill --signal SIGKILL rewards-1",
+        "docker stop rewards-2-alone",
+        "docker inspect --format '{{.State.Status}}' rewards-2-alone",
+        "docker logs --tail 12 rewards-2-alone",
+        f"{run} rewards-3-alone --publish 127.0.0.1:{stack.ports['rewards-3']}:8080 rewards",
     ]
     stack.__exit__()
     assert docker.said() == [
-        f"docker rm --force {name}",
-        f"docker rm --force {name.replace('-2-', '-3-')}",
+        "docker rm --force rewards-2-alone",
+        "docker rm --force rewards-3-alone",
         "docker compose down --volumes",
     ]
 
 
-def test_a_log_is_whole_and_without_names(docker: Docker, stack: ContainerStack) -> None:
-    """Compose writes its colours and a container's name before each line unless it is told not to."""
+def test_a_log_is_output_and_errors(docker: Docker, stack: ContainerStack) -> None:
+    """Services log to their standard error."""
     assert stack.log("signer") == "written to the output\nwritten to the errors\n"
-    assert docker.said() == ["docker compose logs --no-color --no-log-prefix signer"]
+    assert docker.said() == ["docker logs signer-1"]
 
 
 def test_payments_of_the_fake_rail_are_read_in_its_container(
@@ -302,7 +304,7 @@ def test_a_part_that_ends_or_stays_silent_is_reported(docker: Docker, stack: Con
     with pytest.raises(StartError, match=r"^webhooks ended while it started"):
         stack.wait_ready("webhooks")
     with pytest.raises(
-        StartError, match=r"^`docker compose kill --signal SIGKILL webhooks` failed with code 1:"
+        StartError, match=r"^`docker kill --signal SIGKILL \S+-webhooks-1` failed with code 1:"
     ):
         stack.kill("webhooks")
 
@@ -312,7 +314,7 @@ def test_what_is_frozen_is_thawed_before_it_is_removed(docker: Docker, tmp_path:
     with ContainerStack(home=Home(root=tmp_path / "home")) as stack:
         stack.freeze("rewards")
         docker.calls()
-    assert docker.said() == ["docker compose unpause rewards", "docker compose down --volumes"]
+    assert docker.said() == ["docker unpause rewards-1", "docker compose down --volumes"]
 
 
 EXAMPLE: Final = '''

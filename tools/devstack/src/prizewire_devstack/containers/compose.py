@@ -48,11 +48,6 @@ class Compose(DockerCompose):
         """
         return _said(self._run_command([DOCKER, *arguments]))
 
-    def state(self, service: str) -> str:
-        """The state of a service's container, such as `running` or `exited`; empty where it has none."""
-        found = [one.State or "" for one in self.get_containers(include_all=True) if one.Service == service]
-        return found[0] if found else ""
-
     def _run_command(
         self, cmd: str | list[str], context: str | None = None
     ) -> subprocess.CompletedProcess[bytes]:

@@ -32,8 +32,8 @@ STATE_OF_PAYOUTS: Final = "/var/lib/prizewire"
 SERVICE_PORT: Final = 8080
 READY_DEADLINE_S: Final = 120.0
 POLL_S: Final = 0.2
-TAIL: Final = ("--no-color", "--no-log-prefix", "--tail", "12")
-ENDED: Final = frozenset({"exited", "dead", ""})
+TAIL: Final = ("--tail", "12")
+ENDED: Final = frozenset({"exited", "dead"})
 
 
 class ContainerStack:
@@ -50,7 +50,7 @@ class ContainerStack:
         self.keyring = Keyring(home=home)
         self.chain = StellarChain(url=f"http://{LOOPBACK}:{self.ports['stellar']}")
         self._settings: dict[str, dict[str, str]] = {}
-        self._replicas: dict[str, str] = {}
+        self._replicas: list[str] = []
         self._frozen: set[str] = set()
         self._exit = ExitStack()
         self._compose = self._made()
@@ -93,11 +93,11 @@ class ContainerStack:
 
     def kill(self, part: str) -> None:
         """Kill a part with SIGKILL. Docker does not start what was killed by a command."""
-        self._run("kill", part, "--signal", "SIGKILL")
+        self._docker("kill", part, "--signal", "SIGKILL")
 
     def stop(self, part: str) -> None:
         """Stop a part cleanly. One that does not run stays as it is."""
-        self._run("stop", part)
+        self._docker("stop", part)
 
     def start_again(self, part: str) -> None:
         """Start a part that ended, and do not wait until it is ready.
@@ -105,11 +105,7 @@ class ContainerStack:
         Raises:
             StartError: it cannot be started.
         """
-        if part in self._replicas:
-            self._compose.docker("start", self._replicas[part])
-            return
-        # `start` would run what the part depends on again.
-        self._compose.compose("up", "--detach", "--no-deps", "--no-build", part)
+        self._docker("start", part)
 
     def restart(self, part: str) -> None:
         """Start a part that ended, and wait until it is ready.
@@ -128,7 +124,9 @@ class ContainerStack:
         """
         self._settings[service] = dict(settings)
         self._compose = self._made()
-        self.restart(service)
+        # What it depends on has run: commands that ended would run again.
+        self._compose.compose("up", "--detach", "--no-deps", "--no-build", service)
+        self.wait_ready(service)
 
     def add_replica(self, service: str) -> str:
         """Start one more process of a service, and do not wait until it is ready. Returns its name as a part. The gateway sends it
@@ -141,30 +139,31 @@ class ContainerStack:
         while part_of(service, number) in self._replicas:
             number += 1
         part = part_of(service, number)
-        name = f"{self.name}-{part}-alone"
         port = choose(taken=set(self.ports.values()))
         published = f"{LOOPBACK}:{port}:{SERVICE_PORT}"
-        self._replicas[part] = name
+        self._replicas.append(part)
         self.ports[part] = port
-        self._compose.compose("run", "--detach", "--no-deps", "--name", name, "--publish", published, service)
+        self._compose.compose(
+            "run", "--detach", "--no-deps", "--name", self._container(part), "--publish", published, service
+        )
         return part
 
     def freeze(self, part: str) -> None:
         """Let a part stand still, without its noticing."""
-        self._run("pause", part)
+        self._docker("pause", part)
         self._frozen.add(part)
 
     def thaw(self, part: str) -> None:
         """Let a frozen part go on. One that is not frozen stays as it is."""
         if part in self._frozen:
-            self._run("unpause", part)
+            self._docker("unpause", part)
             self._frozen.discard(part)
 
     def log(self, part: str) -> str:
-        """What a part has written so far: its output, then its errors. Services write to the latter only."""
-        if part in self._replicas:
-            return self._compose.docker("logs", self._replicas[part])
-        return self._compose.compose("logs", "--no-color", "--no-log-prefix", part)
+        """What a part has written so far: its output, then its errors. Services write to the latter only. A start with other settings
+        begins a new log.
+        """
+        return self._docker("logs", part)
 
     def fake_payments(self) -> list[tuple[str, str, str]]:
         """Every payment of the fake rail: payout, amount in major units, number. Payouts must run.
@@ -184,10 +183,10 @@ class ContainerStack:
         """
         deadline = time.monotonic() + deadline_s
         while not self.is_ready(part):
-            ended = self._state(part) in ENDED
+            ended = self._docker("inspect", part, "--format", "{{.State.Status}}").strip() in ENDED
             if ended or time.monotonic() > deadline:
                 why = "ended while it started" if ended else f"was not ready within {deadline_s:g} s"
-                raise StartError(f"{part} {why}; its log ends with:\n{self._tail(part)}")
+                raise StartError(f"{part} {why}; its log ends with:\n{self._docker('logs', part, *TAIL)}")
             time.sleep(POLL_S)
 
     def is_ready(self, part: str) -> bool:
@@ -238,32 +237,23 @@ class ContainerStack:
             for one in found
             if one.Health == "unhealthy" or (one.State in ENDED and one.ExitCode)
         ]
-        return "".join(f"\nThe log of {name} ends with:\n{self._tail(name)}" for name in failed)
+        return "".join(
+            f"\nThe log of {part} ends with:\n{self._docker('logs', part, *TAIL)}" for part in failed
+        )
 
-    def _run(self, verb: str, part: str, *options: str) -> None:
-        """Run a command that Compose has for a service, and Docker for a container."""
-        if part in self._replicas:
-            self._compose.docker(verb, *options, self._replicas[part])
-        else:
-            self._compose.compose(verb, *options, part)
+    def _container(self, part: str) -> str:
+        """The name of a part's container, as Compose chooses it for a service."""
+        return f"{self.name}-{part}-alone" if part in self._replicas else f"{self.name}-{part}-1"
 
-    def _state(self, part: str) -> str:
-        if part in self._replicas:
-            return self._compose.docker(
-                "inspect", "--format", "{{.State.Status}}", self._replicas[part]
-            ).strip()
-        return self._compose.state(part)
-
-    def _tail(self, part: str) -> str:
-        if part in self._replicas:
-            return self._compose.docker("logs", *TAIL[2:], self._replicas[part])
-        return self._compose.compose("logs", *TAIL, part)
+    def _docker(self, verb: str, part: str, *options: str) -> str:
+        """Run a command on one container; returns what it prints. `docker compose kill SERVICE` would kill the service's replica, too."""
+        return self._compose.docker(verb, *options, self._container(part))
 
     def _remove(self) -> None:
         for part in tuple(self._frozen):
             with suppress(StartError):
                 self.thaw(part)
-        for name in self._replicas.values():
+        for part in self._replicas:
             with suppress(StartError):
-                self._compose.docker("rm", "--force", name)
+                self._docker("rm", part, "--force")
         self._compose.stop()
