@@ -28,7 +28,12 @@ def uses(tree: ast.AST) -> Iterator[str]:
 def is_of_any_stack(path: Path) -> bool:
     """Whether a module has tests of the shared stack, or helps them, and is not marked."""
     text = path.read_text()
-    return ("full_stack" in text or "RunningStack" in text) and f"pytestmark = {MARK}" not in text
+    names = {
+        node.arg if isinstance(node, ast.arg) else node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.arg | ast.alias)
+    }
+    return bool(names & {"full_stack", "RunningStack"}) and f"pytestmark = {MARK}" not in text
 
 
 def test_tests_use_what_every_stack_has(repository: Repository) -> None:

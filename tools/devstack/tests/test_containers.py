@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
@@ -296,13 +297,14 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(docker: Docker, tmp_pat
     assert docker.states() == {}
 
 
+@pytest.mark.timeout(60)
 def test_a_part_that_ends_or_stays_silent_is_reported(docker: Docker, stack: ContainerStack) -> None:
     """With the end of its log."""
     with pytest.raises(StartError, match=r"^webhooks was not ready within 0 s; its log ends with:\nwritten"):
         stack.wait_ready("webhooks", deadline_s=0)
     stack.kill("webhooks")
     with pytest.raises(StartError, match=r"^webhooks ended while it started"):
-        stack.wait_ready("webhooks")
+        stack.wait_ready("webhooks", deadline_s=inf)
     with pytest.raises(
         StartError, match=r"^`docker kill --signal SIGKILL \S+-webhooks-1` failed with code 1:"
     ):

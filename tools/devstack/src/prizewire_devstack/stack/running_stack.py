@@ -145,7 +145,7 @@ class RunningStack(Protocol):
         ...
 
     def log(self, part: str) -> str:
-        """What a part has written so far. A start with other settings may begin anew."""
+        """What a part has written so far. A start with other settings may begin a new log."""
         ...
 
     def fake_payments(self) -> list[tuple[str, str, str]]:
