@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from prizewire_devstack.components import gateway, kafka_jars
+from prizewire_devstack.components.kafka.properties import OUTSIDE_PORT
 from prizewire_devstack.components.postgres import PostgresServer
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.components.psql import binaries
@@ -36,6 +37,8 @@ LISTENERS: Final = {
 }
 """The port of each server inside its container."""
 CONTROLLER: Final = 9093
+OUTSIDE: Final = re.compile(rf"(?<=0\.0\.0\.0:){OUTSIDE_PORT}\b|(?<=kafka-outside=127\.0\.0\.1:)\d+")
+"""Kafka's port for clients of this machine: where it listens, and where it is published."""
 PROVISION: Final = "/provision"
 """The folder below which keys are written: its subfolders are mounts."""
 END_WITHIN_S: Final = 120
@@ -60,6 +63,7 @@ class ContainerProcesses:
         taken: set[int] = set()
         self.ports = {name: choose(taken=taken) for name in LISTENERS}
         self._controller = choose(taken=taken)
+        self.kafka_outside = choose(taken=taken)
         self._done: set[str] = set()
         self._exit = ExitStack()
 
@@ -138,6 +142,7 @@ class ContainerProcesses:
                 text = re.sub(rf"(?<![\w.]){re.escape(before)}{inside}\b", before + own, text)
             text = text.replace(f'":{inside}"', f'"{LOOPBACK}:{own}"')
         text = text.replace(f"controller-port={CONTROLLER}", f"controller-port={self._controller}")
+        text = OUTSIDE.sub(str(self.kafka_outside), text)
         text = text.replace("0.0.0.0", LOOPBACK)  # noqa: S104 - what must not be bound here
         targets = {mount.target for mount in mounts(self.services[name])} | {PROVISION}
         for target in sorted(targets, key=len, reverse=True):

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ import httpx
 import pytest
 import yaml
 
+from prizewire_devstack.home import Home
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.waiting import eventually_sync
 from tests.deploy.compose import (
@@ -19,12 +21,15 @@ from tests.deploy.compose import (
     MONITORING,
     ROOT,
     SYSTEM,
+    TESTS,
     environment,
     is_installed,
     mounts,
     read_once,
 )
 from tests.deploy.container_processes import ContainerProcesses
+from tests.deploy.processes_as_stack import ProcessesAsStack
+from tests.scene import Scene
 
 pytestmark = [pytest.mark.long, pytest.mark.processes, pytest.mark.skipif(not is_installed(), reason=INSTALL)]
 
@@ -45,8 +50,8 @@ set -a -e -u -o pipefail
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerProcesses]:
-    """Every container of docker-compose.yml, as a process."""
-    found = read_once(SYSTEM)
+    """Every container of docker-compose.yml, as a process, with the ports that tests need."""
+    found = read_once(SYSTEM, TESTS)
     with ContainerProcesses(found, tmp_path_factory.mktemp("containers")) as processes:
         processes.up(name for name, one in found["services"].items() if "profiles" not in one)
         yield processes
@@ -117,6 +122,24 @@ def test_a_prize_is_paid_by_the_commands_of_the_document(running: ContainerProce
     said = {command: terminal.wait_for(command, *_words(command)) for command in commands()}
     assert len(said) >= 7
     assert any("paid over fake" in output for output in said.values())
+
+
+@pytest.mark.timeout(600)
+def test_a_scene_of_the_whole_system_plays_over_them(running: ContainerProcesses, tmp_path: Path) -> None:
+    """Its keys come out of their volume, its messages through Kafka's listener for this machine, its questions to each published port:
+    every prize is paid once, though rewards is killed.
+    """
+    with ProcessesAsStack(running, Home(root=tmp_path / "home")) as stack:
+        scene = Scene(stack, "compose", 10)
+        scene.set_up()
+        scene.publish(*(scene.result(*scene.match(number)) for number in range(3)))
+        stack.kill("rewards")
+        stack.restart("rewards")
+        wanted = scene.wanted(range(3))
+        eventually_sync(lambda: len(scene.paid()) >= wanted.total(), deadline_s=DEADLINE_S, poll_s=0.5)
+        assert Counter((one.player, one.cents) for one in scene.paid()) == wanted
+        assert any(one.proof.startswith("fake-") for one in scene.paid())
+        assert scene.breaches() == []
 
 
 def _words(command: str) -> tuple[str, ...]:

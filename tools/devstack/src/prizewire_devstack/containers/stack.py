@@ -48,7 +48,6 @@ class ContainerStack:
         self.ports = {part: choose(taken=taken) for part in ("gateway", *SERVERS, *SERVICES)}
         self.name = f"prizewire-tests-{secrets.token_hex(4)}"
         self.keyring = Keyring(home=home)
-        self.chain = StellarChain(url=f"http://{LOOPBACK}:{self.ports['stellar']}")
         self._settings: dict[str, dict[str, str]] = {}
         self._replicas: list[str] = []
         self._frozen: set[str] = set()
@@ -56,6 +55,7 @@ class ContainerStack:
         self._compose = self._made()
         self.postgres: Superuser
         self.kafka: PublishedKafka
+        self.chain: StellarChain
 
     def __enter__(self) -> Self:
         """Build the images, start every container and copy the keys.
@@ -172,7 +172,7 @@ class ContainerStack:
             StartError: it does not run.
         """
         script = Path(fake_payments.__file__).read_text()
-        printed, _, _ = self._compose.exec_in_container(["python", "-c", script, STATE_OF_PAYOUTS], "payouts")
+        printed = self._python("payouts", script, STATE_OF_PAYOUTS)
         return [(payout, amount, number) for payout, amount, number in json.loads(printed)]
 
     def wait_ready(self, part: str, *, deadline_s: float = READY_DEADLINE_S) -> None:
@@ -224,8 +224,13 @@ class ContainerStack:
         except StartError as error:
             raise StartError(f"{error}{self._logs_of_failed()}") from error
         self._compose.compose("cp", KEYS, str(self.home.root))
+        self._connect()
+
+    def _connect(self) -> None:
+        """Reach the servers, with the keys that are in the state directory."""
         place = Installation(gateway=self.url, kafka=f"{LOOPBACK}:{self.ports['kafka']}")
         write_private(self.home.root / INSTALLATION_NAME, json.dumps(asdict(place)) + "\n")
+        self.chain = StellarChain(url=f"http://{LOOPBACK}:{self.ports['stellar']}")
         self.postgres = Superuser(port=self.ports["postgres"], password=self.keyring.superuser_password())
         self.kafka = PublishedKafka(port=self.ports["kafka"], passwords=self.keyring.kafka_passwords())
 
@@ -248,6 +253,10 @@ class ContainerStack:
     def _docker(self, verb: str, part: str, *options: str) -> str:
         """Run a command on one container; returns what it prints. `docker compose kill SERVICE` would kill the service's replica, too."""
         return self._compose.docker(verb, *options, self._container(part))
+
+    def _python(self, service: str, script: str, argument: str) -> str:
+        """What a script prints in a service's container."""
+        return self._compose.exec_in_container(["python", "-c", script, argument], service)[0]
 
     def _remove(self) -> None:
         for part in tuple(self._frozen):
