@@ -27,6 +27,8 @@ class ProcessesAsStack(ContainerStack):
 
     def _docker(self, verb: str, part: str, *_: str) -> str:
         supervisor = self._processes.supervisor
+        if verb == "inspect":
+            return "running" if supervisor.is_running(part) else "exited"
         {"kill": supervisor.kill, "stop": supervisor.stop, "start": supervisor.restart}[verb](part)
         return ""
 
