@@ -59,20 +59,12 @@ def _ports(rule: dict[str, Any]) -> set[int]:
     return {one.get("port", -1) for one in rule.get("ports", ())} or {-1}
 
 
-def _ways_out(world: World, source: Pod, target: Pod) -> set[int]:
+def _ways(world: World, pod: Pod, other: Pod, direction: str) -> set[int]:
+    """The ports on which the policies of a pod let the other one through."""
     found: set[int] = set()
-    for _, rule in rules(world, source, "egress"):
-        peers = rule.get("to")
-        if not peers or any(_fits(peer, target, home=source.namespace) for peer in peers):
-            found |= _ports(rule)
-    return found
-
-
-def _ways_in(world: World, source: Pod, target: Pod) -> set[int]:
-    found: set[int] = set()
-    for _, rule in rules(world, target, "ingress"):
-        peers = rule.get("from")
-        if not peers or any(_fits(peer, source, home=target.namespace) for peer in peers):
+    for _, rule in rules(world, pod, direction):
+        peers = rule.get("to" if direction == "egress" else "from")
+        if not peers or any(_fits(peer, other, home=pod.namespace) for peer in peers):
             found |= _ports(rule)
     return found
 
@@ -89,12 +81,13 @@ def _ways_in_of(world: World, purpose: str, target: Pod) -> set[int]:
 
 def ways_between(world: World, *, out: bool) -> set[Way]:
     """Every way between pods, as the policies of the one side allow it."""
-    of = _ways_out if out else _ways_in
     return {
         (who(source), who(target), port)
         for source in world.pods
         for target in world.pods
-        for port in of(world, source, target)
+        for port in (
+            _ways(world, source, target, "egress") if out else _ways(world, target, source, "ingress")
+        )
         if port != DNS_PORT
     }
 

@@ -38,6 +38,10 @@ def service_manifests(part: Part) -> list[Manifest]:
     ]
 
 
+def _of_service(part: Part, api_version: str, kind: str, spec: dict[str, Any]) -> Manifest:
+    return manifest(api_version, kind, part.name, namespace=part.namespace, labels=part.labels(), spec=spec)
+
+
 def _account(part: Part, name: str, labels: dict[str, str]) -> Manifest:
     return manifest(
         "v1",
@@ -80,13 +84,11 @@ def _pod(
 
 def _deployment(part: Part) -> Manifest:
     """Without a number of replicas: KEDA sets it, and `kubectl apply` must not set it back."""
-    return manifest(
+    return _of_service(
+        part,
         "apps/v1",
         "Deployment",
-        part.name,
-        namespace=part.namespace,
-        labels=part.labels(),
-        spec={
+        {
             "selector": {"matchLabels": part.selector()},
             "template": _pod(
                 part,
@@ -101,24 +103,20 @@ def _deployment(part: Part) -> Manifest:
 
 def _service(part: Part) -> Manifest:
     port = {"name": "http", "port": HTTP_PORT, "targetPort": "http", "protocol": "TCP"}
-    return manifest(
+    return _of_service(
+        part,
         "v1",
         "Service",
-        part.name,
-        namespace=part.namespace,
-        labels=part.labels(),
-        spec={"selector": part.selector(), "ports": [port]},
+        {"selector": part.selector(), "ports": [port]},
     )
 
 
 def _budget(part: Part) -> Manifest:
-    return manifest(
+    return _of_service(
+        part,
         "policy/v1",
         "PodDisruptionBudget",
-        part.name,
-        namespace=part.namespace,
-        labels=part.labels(),
-        spec={
+        {
             "maxUnavailable": 1,
             "selector": {"matchLabels": part.selector()},
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
@@ -127,13 +125,11 @@ def _budget(part: Part) -> Manifest:
 
 
 def _monitor(part: Part) -> Manifest:
-    return manifest(
+    return _of_service(
+        part,
         "monitoring.coreos.com/v1",
         "ServiceMonitor",
-        part.name,
-        namespace=part.namespace,
-        labels=part.labels(),
-        spec={
+        {
             "selector": {"matchLabels": part.selector()},
             "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s", "scrapeTimeout": "10s"}],
         },
@@ -141,13 +137,11 @@ def _monitor(part: Part) -> Manifest:
 
 
 def _scaling(part: Part) -> Manifest:
-    return manifest(
+    return _of_service(
+        part,
         "keda.sh/v1alpha1",
         "ScaledObject",
-        part.name,
-        namespace=part.namespace,
-        labels=part.labels(),
-        spec={
+        {
             "scaleTargetRef": {"name": part.name},
             "minReplicaCount": 2,
             "maxReplicaCount": part.replicas_max,
@@ -176,13 +170,11 @@ def _scaling(part: Part) -> Manifest:
 
 def _login_of_scaler(part: Part) -> Manifest:
     """KEDA reads the lag under the service's own principal, which may describe its topics and groups and nothing else."""
-    return manifest(
+    return _of_service(
+        part,
         "keda.sh/v1alpha1",
         "TriggerAuthentication",
-        part.name,
-        namespace=part.namespace,
-        labels=part.labels(),
-        spec={
+        {
             "env": [{"parameter": "username", "name": "KAFKA_SASL_USERNAME", "containerName": "service"}],
             "secretTargetRef": [
                 {"parameter": "password", "name": part.name, "key": "kafka_sasl_password"},
