@@ -32,7 +32,7 @@ def read_assets(path: Path) -> AssetRegistry:
     try:
         return load_assets(path)
     except (OSError, ValueError, MoneyError) as error:
-        raise ConfigurationError(f"{path.name}: {error}") from None
+        raise ConfigurationError(f"ASSETS_FILE {path.name}: {error}") from None
 
 
 def store_assets(connection: Connection, *, path: Path) -> None:

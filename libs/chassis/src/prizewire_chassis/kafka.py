@@ -22,7 +22,7 @@ from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
 from prizewire_chassis.polls import PolledConsumer, poll_age, poll_probe
 from prizewire_chassis.record_batches import read_within_bounds
-from prizewire_chassis.settings import ServiceSettings
+from prizewire_chassis.settings import ConfigurationError, ServiceSettings
 from prizewire_contracts.decode import SENT_BYTES_MAX
 
 BATCH_RECORDS_MAX = 500
@@ -38,10 +38,20 @@ Records = tuple[ConsumerRecord, ...]
 OriginalParser = Callable[[Records], Awaitable[KafkaMessage]]
 
 
-def _ssl_context(settings: ServiceSettings) -> ssl.SSLContext | None:
+def tls_context(settings: ServiceSettings) -> ssl.SSLContext | None:
+    """What the brokers' certificates are checked with; None where connections are not encrypted.
+
+    Raises:
+        ConfigurationError: KAFKA_CA_FILE is missing, or has no certificate.
+    """
     if settings.kafka_security_protocol != "SASL_SSL":
         return None
-    return ssl.create_default_context(cafile=settings.kafka_ca_file)
+    try:
+        return ssl.create_default_context(cafile=settings.kafka_ca_file)
+    except OSError as error:
+        why = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        name = "" if settings.kafka_ca_file is None else f" {settings.kafka_ca_file.name}"
+        raise ConfigurationError(f"KAFKA_CA_FILE{name} cannot be used: {why}") from None
 
 
 class _Broker(KafkaBroker):
@@ -57,7 +67,7 @@ class _Broker(KafkaBroker):
 def build_broker(settings: ServiceSettings) -> KafkaBroker:
     """A FastStream broker for consuming. Its own producer is not used: events leave through the outbox."""
     read_within_bounds()
-    context = _ssl_context(settings)
+    context = tls_context(settings)
     security: BaseSecurity = SASLScram512(
         username=settings.kafka_sasl_username,
         password=settings.kafka_sasl_password.get_secret_value(),
@@ -90,7 +100,7 @@ def build_producer(settings: ServiceSettings) -> AIOKafkaProducer:
         sasl_mechanism=settings.kafka_sasl_mechanism,
         sasl_plain_username=settings.kafka_sasl_username,
         sasl_plain_password=settings.kafka_sasl_password.get_secret_value(),
-        ssl_context=_ssl_context(settings),
+        ssl_context=tls_context(settings),
         enable_idempotence=False,
         acks="all",
         linger_ms=2,

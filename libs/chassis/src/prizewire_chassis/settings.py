@@ -172,7 +172,11 @@ def load_assets(path: Path) -> AssetRegistry:
     Raises:
         ValueError: the file has no ``assets`` mapping, or an asset in it is malformed.
     """
-    document = yaml.safe_load(path.read_text())
+    try:
+        document = yaml.safe_load(path.read_text())
+    except yaml.YAMLError:
+        msg = f"{path.name} is no YAML"
+        raise ValueError(msg) from None
     if not isinstance(document, dict) or not isinstance(document.get("assets"), dict):
         msg = f"{path.name} has no mapping `assets`"
         raise ValueError(msg)  # noqa: TRY004 - a malformed file, not a wrong type

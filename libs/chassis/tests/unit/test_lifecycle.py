@@ -9,6 +9,8 @@ from pydantic import Field, SecretStr
 from prizewire_chassis.keys import UnsafeKeyFile
 from prizewire_chassis.lifecycle import Built, Runtime, command, main
 from prizewire_chassis.settings import BY_FILE_ONLY, ServiceSettings, load_assets
+from prizewire_devstack.home import write_private
+from tools.devstack.tests.doctor import sound
 
 
 async def _build(runtime: Runtime) -> Built:
@@ -99,6 +101,19 @@ def test_settings_are_listed_without_their_values(capsys):
     assert "hush" not in said
 
 
+@pytest.fixture
+def named_files(environment, tmp_path):
+    """The files that the environment names."""
+    assets, authority = tmp_path / "assets.yaml", tmp_path / "authority.crt"
+    assets.write_text("assets: {USDC: {decimals: 7, redeemable: true}}")
+    (tmp_path / "trust.json").write_text('{"keys": []}')
+    write_private(tmp_path / "key", json.dumps({"keyid": "test-1", "private_key": "ab" * 32}))
+    environment.setenv("ASSETS_FILE", str(assets))
+    environment.setenv("KAFKA_CA_FILE", str(authority))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("named_files")
 def test_settings_are_checked_without_starting(environment, capsys):
     """Right variables are no output and 0; a wrong one is named, without its value, and 2."""
     assert run("settings", "--check") == 0
@@ -108,6 +123,40 @@ def test_settings_are_checked_without_starting(environment, capsys):
     said = capsys.readouterr().err
     assert "HTTP_PORT" in said
     assert "hush" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("assets.yaml", "assets: ["),
+        ("trust.json", '{"keys": [{}]}'),
+        ("trust.json", "[]"),
+        ("key", '{"keyid": "hush"}'),
+        ("key", "hush"),
+        ("authority.crt", "no certificate"),
+    ],
+)
+def test_files_are_checked_without_starting(environment, named_files, name, text, capsys):
+    """A file that the start would refuse is named with its setting, without its content."""
+    environment.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    (named_files / "authority.crt").write_text(sound.authority(now=sound.now()))
+    assert run("settings", "--check") == 0
+    (named_files / name).write_text(text)
+    assert run("settings", "--check") == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"_FILE {name}" in said
+    assert "hush" not in said
+
+
+def test_missing_files_and_secrets_may_be_passed_over(named_files, capsys):
+    """Where settings are checked on another machine than the service's, its secrets are not there."""
+    (named_files / "key").unlink()
+    (named_files / "trust.json").unlink()
+    assert run("settings", "--check") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert run("settings", "--check", "--present-only") == 0
+    (named_files / "assets.yaml").write_text("assets: [")
+    assert run("settings", "--check", "--present-only") == 2
 
 
 @pytest.mark.usefixtures("environment")

@@ -3,7 +3,7 @@
 import sys
 
 from prizewire_chassis.lifecycle import main, migrations_of
-from prizewire_payouts.app import build
+from prizewire_payouts.app import FILES, build
 from prizewire_payouts.settings import PayoutSettings
 
 if __name__ == "__main__":
@@ -12,6 +12,7 @@ if __name__ == "__main__":
             service="payouts",
             settings=PayoutSettings,
             build=build,
+            files=FILES,
             migrations=migrations_of("prizewire_payouts"),
         )
     )

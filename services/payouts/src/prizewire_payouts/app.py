@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import Controller
@@ -15,7 +15,7 @@ from prizewire_chassis.assets import read_assets
 from prizewire_chassis.http import Lineage
 from prizewire_chassis.inbox import ConsumerSpec
 from prizewire_chassis.keys import read_secret
-from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_chassis.lifecycle import Built, ConfigurationError, FileCheck, Runtime
 from prizewire_contracts.rails import RailType, RewardPayoutProvider
 from prizewire_money import AssetRegistry, MoneyError
 from prizewire_payouts.approval.domain import ApprovalPolicy
@@ -120,6 +120,38 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
     )
 
 
+def check_files(settings: PayoutSettings) -> None:
+    """Read assets and rails, and the settings that they are compared with, as ``build`` does. Options of a rail's package are left to
+    the package, which is not started.
+
+    Raises:
+        ConfigurationError: one of them is unusable.
+    """
+    try:
+        approval_policy(settings, assets=read_assets(settings.assets_file))
+        for entry in read_rails(settings.rails_file):
+            if entry.type is RailType.STELLAR:
+                _check_stellar(entry, settings)
+                import_module("prizewire_payouts.stellar.build").checked_channels(settings)
+    except (RailMisconfigured, MoneyError, ValueError) as error:
+        raise ConfigurationError(str(error)) from None
+
+
+FILES: Final = (FileCheck(["assets_file", "rails_file"], check_files),)
+
+
+def _check_stellar(entry: RailEntry, settings: PayoutSettings) -> None:
+    if entry.options:
+        msg = f"the rail {entry.name} has an unknown option {min(entry.options)!r}; it knows: none"
+        raise RailMisconfigured(msg)
+    if not settings.payouts_live_execution:
+        msg = (
+            f"the rail {entry.name} sends real transactions: set PAYOUTS_LIVE_EXECUTION=true, "
+            "or take it out of RAILS_FILE"
+        )
+        raise RailMisconfigured(msg)
+
+
 class _Chain:
     """The Stellar rail, built at most once: one execution owns the treasury's channels."""
 
@@ -133,15 +165,7 @@ class _Chain:
         if self._parts is not None:
             msg = f"the rail {entry.name} is a second one of type stellar: remove one of them, since one treasury has one execution"
             raise RailMisconfigured(msg)
-        if entry.options:
-            msg = f"the rail {entry.name} has an unknown option {min(entry.options)!r}; it knows: none"
-            raise RailMisconfigured(msg)
-        if not self._settings.payouts_live_execution:
-            msg = (
-                f"the rail {entry.name} sends real transactions: set PAYOUTS_LIVE_EXECUTION=true, "
-                "or take it out of RAILS_FILE"
-            )
-            raise RailMisconfigured(msg)
+        _check_stellar(entry, self._settings)
         # the chain's library is loaded only where the rail is configured
         stellar = import_module("prizewire_payouts.stellar.build")
         self._parts = stellar.build_stellar(

@@ -3,7 +3,7 @@
 import sys
 
 from prizewire_chassis.lifecycle import main, migrations_of
-from prizewire_rewards.app import SERVICE, build
+from prizewire_rewards.app import FILES, SERVICE, build
 from prizewire_rewards.settings import RewardsSettings
 
 if __name__ == "__main__":
@@ -12,6 +12,7 @@ if __name__ == "__main__":
             service=SERVICE,
             settings=RewardsSettings,
             build=build,
+            files=FILES,
             migrations=migrations_of("prizewire_rewards"),
         )
     )

@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import read_assets
 from prizewire_chassis.http import LineageEntry
 from prizewire_chassis.keys import read_secret
-from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_chassis.lifecycle import Built, ConfigurationError, FileCheck, Runtime
 from prizewire_money import AssetRegistry
 from prizewire_rewards.checks.slices import build_checks, build_watches, staged_parts, sum_up
 from prizewire_rewards.claims.jobs import build_claim_jobs
@@ -150,7 +151,7 @@ def _player_sources(settings: RewardsSettings) -> dict[str, PlayerSource]:
     try:
         return load_player_sources(path)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"PLAYER_SOURCES_FILE ({path.name}): {error}") from None
+        raise ConfigurationError(f"PLAYER_SOURCES_FILE {path.name}: {error}") from None
 
 
 def _rules(settings: RewardsSettings, assets: AssetRegistry) -> PayoutRules:
@@ -160,4 +161,13 @@ def _rules(settings: RewardsSettings, assets: AssetRegistry) -> PayoutRules:
     try:
         return load_payout_rules(path, assets=assets)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path.name}: {error}") from None
+        raise ConfigurationError(f"PAYOUT_RULES_FILE {path.name}: {error}") from None
+
+
+FILES: Final = (
+    FileCheck(["player_sources_file"], _player_sources),
+    FileCheck(
+        ["assets_file", "payout_rules_file"],
+        lambda settings: _rules(settings, read_assets(settings.assets_file)),
+    ),
+)

@@ -3,7 +3,7 @@
 import sys
 
 from prizewire_chassis.lifecycle import main, migrations_of
-from prizewire_signer.app import build
+from prizewire_signer.app import FILES, build
 from prizewire_signer.settings import SignerSettings
 
 if __name__ == "__main__":
@@ -12,6 +12,7 @@ if __name__ == "__main__":
             service="signer",
             settings=SignerSettings,
             build=build,
+            files=FILES,
             migrations=migrations_of("prizewire_signer"),
         )
     )

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.assets import read_assets
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.keys import read_secret
-from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_chassis.lifecycle import Built, ConfigurationError, FileCheck, Runtime
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
 from prizewire_money import AssetRegistry
@@ -86,6 +86,28 @@ async def build(runtime: Runtime) -> Built:
         ],
         http_minimal=True,
     )
+
+
+def check_files(settings: SignerSettings) -> None:
+    """Read assets and policy, and the settings that they are compared with, as ``build`` does.
+
+    Raises:
+        ConfigurationError: one of them is unusable.
+    """
+    try:
+        load_policy(
+            settings.signer_policy_file,
+            assets=read_assets(settings.assets_file),
+            chain_assets=parse_chain_assets(settings.stellar_assets),
+        )
+        if settings.signer_backend == "openbao":
+            parse_keys(settings.openbao_keys)
+            _transit_server(settings)
+    except (KeysMalformed, PolicyInvalid) as error:
+        raise ConfigurationError(str(error)) from None
+
+
+FILES: Final = (FileCheck(["assets_file", "signer_policy_file"], check_files),)
 
 
 def unit_of_work_over(*, outbox: Outbox, audit: Audit) -> Callable[[AsyncConnection], UnitOfWork]:

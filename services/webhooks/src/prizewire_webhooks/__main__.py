@@ -3,7 +3,7 @@
 import sys
 
 from prizewire_chassis.lifecycle import main, migrations_of
-from prizewire_webhooks.app import build
+from prizewire_webhooks.app import FILES, build
 from prizewire_webhooks.settings import WebhooksSettings
 
 if __name__ == "__main__":
@@ -12,6 +12,7 @@ if __name__ == "__main__":
             service="webhooks",
             settings=WebhooksSettings,
             build=build,
+            files=FILES,
             migrations=migrations_of("prizewire_webhooks"),
         )
     )

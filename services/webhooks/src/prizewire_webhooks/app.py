@@ -1,12 +1,14 @@
 """The composition root: builds everything from the settings, and is the only reader of them."""
 
 from functools import partial
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.keys import read_secret
-from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_chassis.lifecycle import Built, ConfigurationError, FileCheck, Runtime
+from prizewire_chassis.logging import get_logger
 from prizewire_webhooks.inbound.adapters import RailsFileMalformed, RailVerifier, load_rails
 from prizewire_webhooks.inbound.http import provider_controller
 from prizewire_webhooks.inbound.messages import provider_event
@@ -24,6 +26,8 @@ from prizewire_webhooks.outbound.storage import open_unit_of_work
 from prizewire_webhooks.outbound.storage.checks import breaches_of
 from prizewire_webhooks.settings import WebhooksSettings
 
+_log = get_logger(__name__)
+
 
 async def build(runtime: Runtime) -> Built:
     """Everything that runs in this service.
@@ -38,6 +42,8 @@ async def build(runtime: Runtime) -> Built:
             "WEBHOOKS_ALLOW_LOOPBACK is for development: unset it, or set PRIZEWIRE_ENVIRONMENT=development"
         )
     box, rails = _secret_box(settings), _rails(settings)
+    for name in rails:
+        _log.info("rail takes webhooks", rail=name)
     guard = AddressGuard(allow_loopback=settings.webhooks_allow_loopback, rules=_target_rules(settings))
     sender = HttpSender(box=box, guard=guard, clock=runtime.clock, connections=settings.webhooks_concurrency)
     deliverer = Deliverer(
@@ -113,3 +119,6 @@ def _rails(settings: WebhooksSettings) -> dict[str, RailVerifier]:
         return load_rails(settings.rails_file, environment=settings.prizewire_environment)
     except RailsFileMalformed as error:
         raise ConfigurationError(str(error)) from None
+
+
+FILES: Final = (FileCheck(["rails_file"], _rails),)

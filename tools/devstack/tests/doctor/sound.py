@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from jwt.algorithms import OKPAlgorithm
 from stellar_sdk import Keypair, Network
 
@@ -57,6 +60,21 @@ def key_entry(service: str, *, now: datetime) -> dict[str, Any]:
     }
 
 
+def authority(*, now: datetime) -> str:
+    """A certificate that signed itself, in PEM."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "brokers")])
+    made = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - timedelta(days=1),
+        not_valid_after=now + timedelta(days=365),
+    ).sign(key, None)
+    return made.public_bytes(Encoding.PEM).decode()
+
+
 def public_files(*, now: datetime) -> Files:
     """The public files, by their names."""
     token_key: dict[str, Any] = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate().public_key(), as_dict=True)
@@ -69,7 +87,7 @@ def public_files(*, now: datetime) -> Files:
         "rails.yaml": yaml.safe_dump({"rails": [{"name": "stellar", "type": "stellar"}]}),
         "signer-policy.yaml": yaml.safe_dump({"assets": {"USDC": limits, "XLM": limits}}),
         "payout-rules.yaml": yaml.safe_dump({"players": rules}),
-        "kafka-ca.crt": "the authority of the brokers' certificates",
+        "kafka-ca.crt": authority(now=now),
     }
 
 

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 from prizewire_chassis.assets import store_assets
 from prizewire_chassis.db import Database
 from prizewire_chassis.keys import UnsafeKeyFile
+from prizewire_chassis.lifecycle.files import FileCheck, refusals
 from prizewire_chassis.lifecycle.process import ROLES, serve
 from prizewire_chassis.lifecycle.runtime import (
     Built,
@@ -44,9 +45,12 @@ def main(
     settings: type[ServiceSettings],
     build: Callable[[Runtime], Awaitable[Built]],
     migrations: Path,
+    files: Sequence[FileCheck] = (),
     arguments: list[str] | None = None,
 ) -> int:
-    """The command line of a service: ``serve``, ``migrate``, ``settings``. Answers the exit code."""
+    """The command line of a service: ``serve``, ``migrate``, ``settings``. Answers the exit code. ``files`` are the service's own
+    files, which ``settings --check`` reads.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m prizewire_{service}")
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="run HTTP, consumers, relay and jobs")
@@ -58,7 +62,12 @@ def main(
     describing.add_argument(
         "--check",
         action="store_true",
-        help="print what is wrong with the variables that are set, and nothing else",
+        help="print what is wrong with the variables that are set and the files that they name, and nothing else",
+    )
+    describing.add_argument(
+        "--present-only",
+        action="store_true",
+        help="with --check: pass over secrets and over files that are missing",
     )
     options = parser.parse_args(arguments)
     if options.command == "settings" and not options.check:
@@ -77,7 +86,11 @@ def main(
             _complain(f"{service}: the setting {name} is wrong: {item['msg']}")
         return 2
     if options.command == "settings":
-        return 0
+        assert isinstance(found, ServiceSettings)
+        wrong = list(refusals(found, files, present_only=options.present_only))
+        for sentence in wrong:
+            _complain(f"{service}: {sentence}")
+        return 2 if wrong else 0
     configure(service=service, level=found.log_level)
     try:
         if not isinstance(found, ServiceSettings):

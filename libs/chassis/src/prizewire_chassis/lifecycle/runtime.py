@@ -19,7 +19,7 @@ from prizewire_chassis.health import Health
 from prizewire_chassis.http.lineage import Lineage, LineageEntry
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.jobs import Job
-from prizewire_chassis.keys import load_message_key, load_trust
+from prizewire_chassis.lifecycle.files import read_message_key, read_trust
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.settings import ConfigurationError, ServiceSettings
 from prizewire_contracts.trust import MessageKey, TrustStore
@@ -107,11 +107,11 @@ async def open_runtime(
 
     Raises:
         UnsafeKeyFile: a key file is missing or readable by others.
-        ConfigurationError: DATABASE_URL is not a URL.
+        ConfigurationError: DATABASE_URL is not a URL, or a key file is malformed.
     """
     time = clock or SystemClock()
-    key = load_message_key(settings.message_key_file)
-    trust = load_trust(settings.trust_file)
+    key = read_message_key(settings.message_key_file)
+    trust = read_trust(settings.trust_file)
     url = settings.database_url.get_secret_value()
     database_url(url, setting="DATABASE_URL")
     db = Database(url, application_name=f"prizewire-{service}")

@@ -182,9 +182,12 @@ def build_stellar(
     )
 
 
-def _execution(
-    runtime: Runtime, settings: StellarSettings, *, rail_name: str, on_progress: OnProgress, tuning: Tuning
-) -> Execution:
+def checked_channels(settings: StellarSettings) -> tuple[str, ...]:
+    """The channel accounts (G…), once the settings of the rail that name accounts, assets and fees have been checked.
+
+    Raises:
+        ValueError: a setting cannot be used; the message names it.
+    """
     channels = tuple(part.strip() for part in settings.stellar_channel_accounts.split(",") if part.strip())
     named = {"PAYOUT_SOURCE_ACCOUNT": (settings.payout_source_account,), "STELLAR_CHANNEL_ACCOUNTS": channels}
     for name, accounts in named.items():
@@ -196,6 +199,14 @@ def _execution(
     if settings.payouts_max_gas_stroops < BASE_FEE * ITEMS_MAX:
         msg = f"PAYOUTS_MAX_GAS_STROOPS must be at least {BASE_FEE * ITEMS_MAX}: {ITEMS_MAX} operations"
         raise ValueError(msg)
+    parse_assets(settings.stellar_assets)
+    return channels
+
+
+def _execution(
+    runtime: Runtime, settings: StellarSettings, *, rail_name: str, on_progress: OnProgress, tuning: Tuning
+) -> Execution:
+    channels = checked_channels(settings)
     return Execution(
         rail=rail_name,
         network=settings.stellar_network_passphrase,

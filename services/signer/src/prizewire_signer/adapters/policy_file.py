@@ -67,25 +67,33 @@ def load_policy(
         document = yaml.safe_load(path.read_text())
         parsed = _File.model_validate(document)
     except OSError as error:
-        raise PolicyInvalid(f"{path.name} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValidationError) as error:
-        raise PolicyInvalid(f"{path.name}: {error}") from None
+        raise PolicyInvalid(f"SIGNER_POLICY_FILE {path.name} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError:
+        raise PolicyInvalid(f"SIGNER_POLICY_FILE {path.name} is no YAML") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise PolicyInvalid(f"SIGNER_POLICY_FILE {path.name}: {place}: {first['msg']}") from None
     unsupported = sorted(kind for kind in parsed.kinds if not ALLOWED_OPERATIONS.get(kind))
     if unsupported:
-        raise PolicyInvalid(f"{path.name}: kinds that are not served: {', '.join(unsupported)}")
+        raise PolicyInvalid(
+            f"SIGNER_POLICY_FILE {path.name}: kinds that are not served: {', '.join(unsupported)}"
+        )
     if parsed.assets is None:
         return _policy(parsed, default_policy(assets=assets, chain_assets=chain_assets).limits)
     limits = {}
     for code, wanted in parsed.assets.items():
         if code not in chain_assets or code not in assets:
-            raise PolicyInvalid(f"{path.name}: {code} is not among STELLAR_ASSETS and the assets file")
+            raise PolicyInvalid(
+                f"SIGNER_POLICY_FILE {path.name}: {code} is not among STELLAR_ASSETS and the assets file"
+            )
         try:
             payout, day, again = (
                 Amount.parse(assets[code], text)
                 for text in (wanted.payout_max, wanted.day_max, wanted.again_max or wanted.payout_max)
             )
         except MoneyError as error:
-            raise PolicyInvalid(f"{path.name}: {code}: {error}") from None
+            raise PolicyInvalid(f"SIGNER_POLICY_FILE {path.name}: {code}: {error}") from None
         limits[code] = AssetLimits(
             payout_minor_max=payout.minor, day_minor_max=day.minor, again_minor_max=again.minor
         )

@@ -10,11 +10,8 @@ from typing import Any
 import yaml
 
 from prizewire_chassis.keys import read_secret
-from prizewire_chassis.logging import get_logger
 from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS, ProviderEvent, RailType, WebhookVerifier
 from prizewire_railkit import Options, RailMisconfigured, VerifierContext
-
-_log = get_logger(__name__)
 
 
 class RailsFileMalformed(Exception):
@@ -51,14 +48,16 @@ def load_rails(path: Path | None, *, environment: str) -> dict[str, RailVerifier
     for number, entry in enumerate(_entries(path), 1):
         name, kind = entry.get("name"), entry.get("type")
         if not isinstance(name, str) or not name or kind not in set(RailType):
-            raise RailsFileMalformed(f"{path.name}: rail {number} needs a name and a known type")
+            raise RailsFileMalformed(f"RAILS_FILE {path.name}: rail {number} needs a name and a known type")
         if name in seen:
-            raise RailsFileMalformed(f"{path.name} gives the name {name} to two rails")
+            raise RailsFileMalformed(f"RAILS_FILE {path.name} gives the name {name} to two rails")
         seen.add(name)
         if "webhook" not in entry:
             continue
         if kind not in factories:
-            raise RailsFileMalformed(f"{path.name}: no installed package verifies webhooks of type {kind}")
+            raise RailsFileMalformed(
+                f"RAILS_FILE {path.name}: no installed package verifies webhooks of type {kind}"
+            )
         secrets, options = _section(path, name, entry["webhook"])
         context = VerifierContext(
             name=name, options=Options(rail=name, values=options), environment=environment
@@ -66,9 +65,8 @@ def load_rails(path: Path | None, *, environment: str) -> dict[str, RailVerifier
         try:
             verifier = factories[kind].load()(context)
         except RailMisconfigured as error:
-            raise RailsFileMalformed(f"{path.name}: {error}") from None
+            raise RailsFileMalformed(f"RAILS_FILE {path.name}: {error}") from None
         found[name] = RailVerifier(verifier, secrets)
-        _log.info("rail takes webhooks", rail=name, type=kind)
     return found
 
 
@@ -77,7 +75,9 @@ def _section(path: Path, rail: str, section: Any) -> tuple[list[str], dict[str, 
     options = dict(section) if isinstance(section, dict) else {}
     files = options.pop("secret_files", None)
     if not isinstance(files, list) or not files or not all(isinstance(file, str) for file in files):
-        raise RailsFileMalformed(f"{path.name}: webhook of {rail} has secret_files, a list of paths")
+        raise RailsFileMalformed(
+            f"RAILS_FILE {path.name}: webhook of {rail} has secret_files, a list of paths"
+        )
     return [read_secret(path.parent / file) for file in files], options
 
 
@@ -85,8 +85,8 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     try:
         document = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise RailsFileMalformed(f"{path.name} cannot be read: {type(error).__name__}") from None
+        raise RailsFileMalformed(f"RAILS_FILE {path.name} cannot be read: {type(error).__name__}") from None
     rails = document.get("rails") if isinstance(document, dict) else None
     if not isinstance(rails, list) or not all(isinstance(entry, dict) for entry in rails):
-        raise RailsFileMalformed(f"{path.name} has no list `rails`")
+        raise RailsFileMalformed(f"RAILS_FILE {path.name} has no list `rails`")
     return rails
