@@ -26,13 +26,13 @@ pytest.register_assert_rewrite(
 )
 
 ROOT: Final = Path(__file__).parent
-SHARED: Final = ("images", "stack", "kafka")
+SHARED: Final = ("images", "stack", "replicas", "kafka")
 """Parts that are too expensive to have twice: one worker runs all tests of each."""
 OWN_SCOPES: Final = ("module", "package", "class")
 WORKER_BYTES: Final = 2**30
 """The memory of a worker in bytes: the process, its PostgreSQL with two databases, their files in memory."""
-SHARED_BYTES: Final = 4 * 2**30
-"""The memory of the stack and the broker in bytes."""
+SHARED_BYTES: Final = 6 * 2**30
+"""The memory of the stack, of the one with two replicas, and of the broker in bytes."""
 WORKERS_MAX: Final = 4
 LARGE: Final = "large"
 WORKER: Final = "PYTEST_XDIST_WORKER"
@@ -73,9 +73,9 @@ def _rank(item: pytest.Item) -> int:
     """The rank of a test: tests without servers, then those of the repository, then of broker, PostgreSQL, processes, stack,
     images.
     """
-    if _uses(item, "stack", "images"):
-        # With several workers, one of them runs only tests of the stack until these are done, and one those of the images:
-        # they begin first.
+    if _uses(item, "stack", "images", "replicas"):
+        # With several workers, one of them runs only tests of the stack until these are done, one those of the images, and one those
+        # of replicas: they begin first.
         return -1 if WORKER in os.environ else 5
     if _uses(item, "kafka"):
         return 2

@@ -17,6 +17,8 @@ from tests.repo.house import Member, Repository
 
 FOLDER = Path("deploy/images")
 PARTS = tuple(images.parts())
+FOR_TESTS = {"pytest", "testcontainers"}
+"""Imported by modules of the tools that only tests load."""
 
 
 def blocks(lock: Path) -> dict[str, str]:
@@ -108,7 +110,7 @@ def test_lock_has_what_the_part_imports(repository: Repository, part: str) -> No
     missing = {
         f"{member.package} imports {name}"
         for member in members
-        for name in imported(member) - own - {"pytest"}
+        for name in imported(member) - own - FOR_TESTS
         if not locked & {canonicalize_name(one) for one in providers.get(name, [])}
     }
     assert missing == set()

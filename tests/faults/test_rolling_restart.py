@@ -95,7 +95,7 @@ def processes() -> list[str]:
     return [part_of(service, number) for number in range(1, REPLICAS + 1) for service in SERVICES]
 
 
-@pytest.mark.stack
+@pytest.mark.replicas
 @pytest.mark.local_processes
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("rounds", [1, pytest.param(3, marks=pytest.mark.large)])

@@ -49,12 +49,12 @@ def arrange(suite: ModuleType, items: list[Any], *, marks: str = "") -> Hooks:
 
 @pytest.mark.parametrize(
     ("free_gib", "processors", "workers"),
-    [(24, 2, 3), (6, 2, 2), (5.5, 2, 1), (0.5, 2, 1), (64, 16, 4), (24, 1, 2), (24, None, 2)],
+    [(24, 2, 3), (8, 2, 2), (7.5, 2, 1), (0.5, 2, 1), (64, 16, 4), (24, 1, 2), (24, None, 2)],
 )
 def test_little_memory_gives_fewer_workers(
     suite: ModuleType, monkeypatch: pytest.MonkeyPatch, free_gib: float, processors: int | None, workers: int
 ) -> None:
-    """One worker more than processors, at most four; 1 GiB each beside 4 GiB for the stack and the broker; at least one."""
+    """One worker more than processors, at most four; 1 GiB each beside 6 GiB for the stacks and the broker; at least one."""
     free = SimpleNamespace(available=int(free_gib * 2**30))
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     monkeypatch.setattr("os.cpu_count", lambda: processors)
@@ -64,7 +64,7 @@ def test_little_memory_gives_fewer_workers(
 def test_a_shared_part_is_used_by_one_worker(
     suite: ModuleType, repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """All tests of the stack are one group, all of the broker, and all of the images. Of the others, those that share a fixture of their file."""
+    """All tests of the stack are one group, all of replicas, all of the broker, and all of the images. Of the others, those that share a fixture of their file."""
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     monkeypatch.setenv("PRIZEWIRE_TEST_GROUPS", str(tmp_path / "groups.json"))
     root = repository.root
@@ -77,6 +77,7 @@ def test_a_shared_part_is_used_by_one_worker(
         item(root, "services/x/tests/test_f.py"),
         item(root, "tests/deploy/test_g.py", "images"),
         item(root, "tests/deploy/test_h.py", "images", "kafka", "postgres"),
+        item(root, "tests/faults/test_i.py", "replicas"),
     ]
     arrange(suite, items)
     assert json.loads((tmp_path / "groups.json").read_text()) == {
@@ -87,6 +88,7 @@ def test_a_shared_part_is_used_by_one_worker(
         "services/x/tests/test_f.py::test_0": "services/x/tests/test_f.py",
         "tests/deploy/test_g.py::test_0": "images",
         "tests/deploy/test_h.py::test_0": "images",
+        "tests/faults/test_i.py::test_0": "replicas",
     }
 
 
@@ -100,7 +102,7 @@ def test_quick_tests_come_first(
     worker: str | None,
     first: str,
 ) -> None:
-    """Several workers begin with the tests of the stack and of the images, because one worker runs nothing else until those are
+    """Several workers begin with the tests of the stack, of the images and of replicas, because one worker runs nothing else until those are
     done.
     """
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
@@ -110,6 +112,7 @@ def test_quick_tests_come_first(
     items = [
         item(root, "tests/e2e/test_stack.py", "stack"),
         item(root, "tests/deploy/test_built.py", "images", "kafka"),
+        item(root, "tests/faults/test_roll.py", "replicas"),
         item(root, "services/x/tests/test_rows.py", "postgres"),
         item(root, "libs/y/tests/test_broker.py", "kafka"),
         item(root, "tests/repo/test_rules.py"),
@@ -118,8 +121,8 @@ def test_quick_tests_come_first(
     arrange(suite, items)
     order = [str(found.path.relative_to(root)) for found in items]
     assert order[0] == first
-    early = ["tests/e2e/test_stack.py", "tests/deploy/test_built.py"]
-    assert (order[:2] if worker else order[-2:]) == early
+    early = ["tests/e2e/test_stack.py", "tests/deploy/test_built.py", "tests/faults/test_roll.py"]
+    assert (order[:3] if worker else order[-3:]) == early
     assert [name for name in order if name not in early] == [
         "services/x/tests/test_quick.py",
         "tests/repo/test_rules.py",
