@@ -1,7 +1,7 @@
 """`prizewire provision`: what an installation without Kubernetes needs before its services start."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,20 @@ state/PART/      folders for what a process stores
     metavar="READER",
     help="Write this reader's files only, such as those of grafana; may be repeated.",
 )
+@click.option(
+    "--valid-days",
+    default=365,
+    show_default=True,
+    type=click.IntRange(1, 3650),
+    help="How long the message keys that are made now are valid.",
+)
+@click.option(
+    "--number",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Ends the ids of the message keys that are made now. The successor of a key needs another number.",
+)
 def keys(  # noqa: PLR0917 - click passes options by name
     directory: Path,
     postgres: str,
@@ -69,6 +83,8 @@ def keys(  # noqa: PLR0917 - click passes options by name
     kafka_controller_port: int,
     assets: Path | None,
     only: tuple[str, ...],
+    valid_days: int,
+    number: int,
 ) -> None:
     """Make the keys that are missing, and write each process's files."""
     addresses = Addresses(
@@ -80,7 +96,13 @@ def keys(  # noqa: PLR0917 - click passes options by name
         kafka_outside=kafka_outside,
     )
     written = provision_keys(
-        directory=directory, addresses=addresses, assets=assets, only=only, now=datetime.now(UTC)
+        directory=directory,
+        addresses=addresses,
+        assets=assets,
+        only=only,
+        now=datetime.now(UTC),
+        valid=timedelta(days=valid_days),
+        number=number,
     )
     click.echo(f"Wrote the files of {', '.join(written)}.")
 

@@ -43,6 +43,8 @@ GAME_SERVER: Final = "game-server"
 IDENTITY: Final = "identity"
 CHANNELS: Final = 4
 VALIDITY: Final = timedelta(days=3650)
+"""Of the local stack's message keys."""
+FIRST: Final = 1
 BACKDATED: Final = timedelta(days=1)
 SECRET_BYTES: Final = 32
 
@@ -144,12 +146,15 @@ class Keyring:
         self._ensure(file, lambda: secret)
         return {f"{variable}_FILE": str(file)}
 
-    def ensure(self, *, now: datetime) -> None:
-        """Generate missing keys; existing ones stay, so that a later start can read its data."""
+    def ensure(self, *, now: datetime, valid: timedelta = VALIDITY, number: int = FIRST) -> None:
+        """Generate missing keys; existing ones stay, so that a later start can read its data.
+
+        `valid` is how long message keys are valid, and `number` ends their ids.
+        """
         for name in (*USES, GAME_SERVER, IDENTITY):
-            self._ensure(self.message_key_file(name), partial(_message_key, name))
-        self._ensure(self.trust_file, lambda: self._trust(now=now))
-        self._ensure(self.player_sources_file, lambda: self._player_sources(now=now))
+            self._ensure(self.message_key_file(name), partial(_message_key, name, number))
+        self._ensure(self.trust_file, lambda: self._trust(now=now, valid=valid))
+        self._ensure(self.player_sources_file, lambda: self._player_sources(now=now, valid=valid))
         self._ensure(self.token_key_file, tokens.new_key)
         self._ensure(self.jwks_file, lambda: json.dumps(tokens.public_keys(self.token_key_file), indent=1))
         self._ensure(self.method_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
@@ -185,7 +190,8 @@ class Keyring:
 
     def game_server_key(self) -> dict[str, str]:
         """The game server's key as in a competition: keyid, public_key, not_before, not_after."""
-        return self._public_entry(GAME_SERVER)
+        made_at = datetime.fromtimestamp(self.message_key_file(GAME_SERVER).stat().st_mtime, UTC)
+        return self._public_entry(GAME_SERVER, made_at=made_at, valid=VALIDITY)
 
     def stellar(self) -> StellarKeys:
         """Read the chain's keys."""
@@ -224,37 +230,35 @@ class Keyring:
         loaded: dict[str, Any] = json.loads(self.credentials_file.read_text())
         return loaded
 
-    def _trust(self, *, now: datetime) -> str:
+    def _trust(self, *, now: datetime, valid: timedelta) -> str:
         keys = [
             {
                 "service": service,
                 "uses": list(uses),
-                **self._public_entry(service, now=now),
+                **self._public_entry(service, made_at=now, valid=valid),
             }
             for service, uses in USES.items()
         ]
         return json.dumps({"keys": keys}, indent=1)
 
-    def _player_sources(self, *, now: datetime) -> str:
+    def _player_sources(self, *, now: datetime, valid: timedelta) -> str:
         from prizewire_devstack import acl
 
         source = {
             "source": acl.IDENTITY_SOURCE,
             "tells": ["identity", "risk"],
-            "keys": [self._public_entry(IDENTITY, now=now)],
+            "keys": [self._public_entry(IDENTITY, made_at=now, valid=valid)],
         }
         return yaml.safe_dump({"sources": [source]}, sort_keys=False).rstrip()
 
-    def _public_entry(self, name: str, *, now: datetime | None = None) -> dict[str, str]:
-        file = self.message_key_file(name)
-        made_at = now or datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        private = json.loads(file.read_text())
+    def _public_entry(self, name: str, *, made_at: datetime, valid: timedelta) -> dict[str, str]:
+        private = json.loads(self.message_key_file(name).read_text())
         public = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(private["private_key"])).public_key()
         return {
             "keyid": private["keyid"],
             "public_key": public.public_bytes_raw().hex(),
             "not_before": _rfc3339(made_at - BACKDATED),
-            "not_after": _rfc3339(made_at + VALIDITY),
+            "not_after": _rfc3339(made_at + valid),
         }
 
     @staticmethod
@@ -263,8 +267,8 @@ class Keyring:
             write_private(path, make() + "\n")
 
 
-def _message_key(name: str) -> str:
-    return json.dumps({"keyid": f"{name}-1", "private_key": secrets.token_hex(SECRET_BYTES)}, indent=1)
+def _message_key(name: str, number: int) -> str:
+    return json.dumps({"keyid": f"{name}-{number}", "private_key": secrets.token_hex(SECRET_BYTES)}, indent=1)
 
 
 def _webhook_secret() -> str:

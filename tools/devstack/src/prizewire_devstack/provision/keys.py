@@ -6,7 +6,7 @@ The keyring itself stays in the folder `keys`. Only the user that runs the comma
 import json
 import os
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -47,10 +47,13 @@ def provision_keys(
     assets: Path | None,
     only: Collection[str],
     now: datetime,
+    valid: timedelta,
+    number: int,
 ) -> list[str]:
     """Make the keys that are missing, and write every reader's files again; returns the names of the readers.
 
     `only` names the readers to write, where it is not empty; Grafana is only written where it is named. `assets` is the file assets.yaml, to be copied.
+    `valid` and `number` are as for `Keyring.ensure`, and hold for the message keys that are made now.
 
     Raises:
         DevstackError: there is no such reader, or the directory cannot be written.
@@ -59,7 +62,7 @@ def provision_keys(
     home.create()
     keyring = Keyring(home=home)
     if set(only) != {GRAFANA}:
-        keyring.ensure(now=now)
+        keyring.ensure(now=now, valid=valid, number=number)
         found = {one.name: one for one in readers(keyring, addresses)}
     else:
         found = {}
