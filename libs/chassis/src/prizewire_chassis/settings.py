@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import yaml
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,6 +16,8 @@ from prizewire_money import AssetRegistry
 
 BY_FILE_ONLY: Final[JsonDict] = {"by_file_only": True}
 """``json_schema_extra`` of a secret that is a key: child processes and crash reports can read the environment."""
+_OF_LIBPQ = re.compile(r"[?&](ssl[a-z]+)=")
+"""Parameters of a URL as psql takes them. The driver has `ssl` alone, and reads files from variables as psql does."""
 _OF_KEYS = re.compile(r"(key|secret|secrets|token)_file")
 
 
@@ -52,6 +54,18 @@ class MigrationSettings(BaseSettings):
             for name, info in cls.model_fields.items()
             if "SecretStr" in str(info.annotation)
         }
+
+    @field_validator("database_url", "database_migration_url")
+    @classmethod
+    def _as_the_driver_takes_it(cls, url: SecretStr | None) -> SecretStr | None:
+        """Refuse parameters that only psql has. The message does not repeat the URL, since it holds a password."""
+        found = None if url is None else _OF_LIBPQ.search(url.get_secret_value())
+        if found is None:
+            return url
+        name = found[1]
+        instead = "write ssl= instead" if name == "sslmode" else f"set the variable PG{name.upper()} instead"
+        msg = f"the URL has the parameter {name}, which only psql takes: {instead}"
+        raise ValueError(msg)
 
     @model_validator(mode="before")
     @classmethod

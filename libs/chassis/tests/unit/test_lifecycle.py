@@ -159,6 +159,35 @@ def test_missing_files_and_secrets_may_be_passed_over(named_files, capsys):
     assert run("settings", "--check", "--present-only") == 2
 
 
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASE_MIGRATION_URL"])
+@pytest.mark.parametrize(
+    ("parameters", "instead"),
+    [
+        ("sslmode=verify-full", "the parameter sslmode, which only psql takes: write ssl= instead"),
+        (
+            "ssl=verify-full&sslrootcert=/a",
+            "sslrootcert, which only psql takes: set the variable PGSSLROOTCERT",
+        ),
+    ],
+)
+@pytest.mark.parametrize("arguments", [("serve",), ("migrate",), ("settings", "--check")])
+def test_a_database_url_for_psql_is_refused(environment, capsys, variable, parameters, instead, arguments):
+    """The driver takes other parameters than psql. The sentence says which, without the URL."""
+    environment.setenv(variable, f"postgresql://service:hush@127.0.0.1/none?{parameters}")
+    assert run(*arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"test: the setting {variable} is wrong: the URL has ")
+    assert instead in said
+    assert "hush" not in said
+
+
+def test_a_database_url_may_ask_for_tls(environment, capsys):
+    """The form for an encrypted connection, with checks of the server's certificate and name, is accepted."""
+    environment.setenv("DATABASE_URL", "postgresql://service:hush@127.0.0.1:5432/none?ssl=verify-full")
+    assert run("settings", "--check", "--present-only") == 0
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.usefixtures("environment")
 def test_settings_do_not_show_secrets():
     """A repr, as a log or a traceback would write it, hides every secret."""

@@ -83,7 +83,7 @@ def main(
         for item in error.errors(include_url=False, include_input=False):
             field = "_".join(str(part) for part in item["loc"])
             name = field.upper() + "_FILE" * kind.secrets().get(field, False)
-            _complain(f"{service}: the setting {name} is wrong: {item['msg']}")
+            _complain(f"{service}: the setting {name} is wrong: {item['msg'].removeprefix('Value error, ')}")
         return 2
     if options.command == "settings":
         assert isinstance(found, ServiceSettings)
