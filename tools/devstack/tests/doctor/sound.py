@@ -36,7 +36,7 @@ _KEYS: Final = {
     },
     Profile.PRODUCTION: {
         "SIGNER_BACKEND": "openbao",
-        "OPENBAO_URL": "https://keys.prizes.invalid:8200",
+        "OPENBAO_URL": "https://keys.prizes.internal:8200",
         "OPENBAO_KEYS": "treasury,channel-1,channel-2",
         "OPENBAO_TOKEN_FILE": f"{SECRETS}/openbao_token",
     },
@@ -78,7 +78,7 @@ def authority(*, now: datetime) -> str:
 def public_files(*, now: datetime) -> Files:
     """The public files, by their names."""
     token_key: dict[str, Any] = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate().public_key(), as_dict=True)
-    limits = {"payout_max": "5000", "day_max": "50000"}
+    limits = {"payout_max": "10000", "day_max": "50000"}
     rules = {code: {"daily_limit": "5000"} for code in ("EURC", "USDC", "XLM")}
     return {
         "assets.yaml": (repository_root() / "assets.yaml").read_text(),
@@ -116,7 +116,7 @@ def environments(profile: Profile) -> Environments:
             "PAYOUTS_AUTO_APPROVE_PER_DAY": "USDC=10000,XLM=50000",
             "PAYOUTS_TWO_APPROVERS_ABOVE": "EURC=1000,USDC=1000,XLM=5000",
             "STELLAR_CHANNEL_ACCOUNTS": ",".join(Keypair.random().public_key for _ in range(2)),
-            "SOROBAN_RPC_URL": "https://rpc.first.invalid,https://rpc.second.invalid",
+            "SOROBAN_RPC_URL": "https://rpc.first.internal,https://rpc.second.internal",
             "PAYMENT_PROVIDER": "stripe",
         },
         "webhooks": {**rails, "WEBHOOK_ENCRYPTION_KEY_FILE": f"{SECRETS}/webhook_encryption_key"},
@@ -128,13 +128,13 @@ def environments(profile: Profile) -> Environments:
 def _common(service: str, profile: Profile) -> dict[str, str]:
     access = {
         "JWT_JWKS_FILE": f"{PUBLIC}/jwks.json",
-        "JWT_ISSUER": "https://identity.prizes.invalid",
+        "JWT_ISSUER": "https://identity.prizes.internal",
         "HTTP_TRUSTED_PROXIES": "10.20.0.0/16",
     }
     return {
         "PRIZEWIRE_ENVIRONMENT": str(profile),
         "DATABASE_URL_FILE": f"{SECRETS}/database_url",
-        "KAFKA_BOOTSTRAP_SERVERS": "kafka.prizes.invalid:9093",
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka.prizes.internal:9093",
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "KAFKA_CA_FILE": f"{PUBLIC}/kafka-ca.crt",
         "KAFKA_SASL_USERNAME": service,

@@ -2,23 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from prizewire_devstack.cli.doctor import command, report
+from prizewire_devstack.doctor.checking import wrong_settings
 from prizewire_devstack.doctor.configuration import Configuration, ServiceConfiguration, Setting, Subject
 from prizewire_devstack.doctor.findings import CODES, GUIDE, Finding, Profile
 from prizewire_devstack.doctor.rules import RULES
 from prizewire_devstack.doctor.rules import settings as rules_of_settings
-from prizewire_devstack.doctor.sources import known_settings
+from prizewire_devstack.doctor.sources import from_folder, known_settings
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import repository_root
 from tools.devstack.tests.doctor import sound
+from tools.devstack.tests.doctor.mistakes import LIVE_SPOILERS, SPOILERS, Spoilt, made
 
 LIVE_CODES = {
     "kafka_not_checked brokers automatic_topics topic_missing topic_unknown topic_partitions topic_copies topic_settings",
@@ -28,38 +27,9 @@ LIVE_CODES = {
 """The codes of findings about running servers."""
 
 
-@dataclass
-class Spoilt:
-    """A configuration that a test changes."""
-
-    profile: Profile
-    environments: sound.Environments
-    files: sound.Files
-    objects: list[dict[str, Any]] = field(default_factory=list)
-
-    def document(self, name: str) -> Any:
-        return yaml.safe_load(self.files[name])
-
-    def set(self, service: str, **values: str) -> None:
-        self.environments[service].update(values)
-
-    def set_all(self, **values: str) -> None:
-        for environment in self.environments.values():
-            environment.update(values)
-
-    def change(self, name: str, change: Callable[[Any], None]) -> None:
-        document = self.document(name)
-        change(document)
-        self.files[name] = json.dumps(document)
-
-
 @pytest.fixture(scope="module")
 def settings() -> dict[str, dict[str, Setting]]:
     return known_settings()
-
-
-def made(profile: Profile) -> Spoilt:
-    return Spoilt(profile, sound.environments(profile), sound.public_files(now=sound.now()))
 
 
 def judged(
@@ -94,235 +64,6 @@ def test_nothing_is_found_in_a_sound_configuration(
 ) -> None:
     """A configuration in which nothing has to be changed has no finding."""
     assert judged(made(profile), settings, by_services=False) == []
-
-
-def age_of(days: int) -> Callable[[Any], None]:
-    def change(document: Any) -> None:
-        document["keys"][0]["not_before"] = (sound.now() - timedelta(days=days)).isoformat()
-
-    return change
-
-
-def ends_in(days: int) -> Callable[[Any], None]:
-    def change(document: Any) -> None:
-        document["keys"][0]["not_after"] = (sound.now() + timedelta(days=days)).isoformat()
-
-    return change
-
-
-def without(document: Any) -> None:
-    document["keys"].pop()
-
-
-def more_uses(document: Any) -> None:
-    document["keys"][0]["uses"].append("intent")
-
-
-def publish(document: Any) -> None:
-    document["keys"][0]["d"] = "private"
-
-
-def cluster(name: str, **spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "postgresql.cnpg.io/v1",
-        "kind": "Cluster",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
-STORE = {"barmanObjectStore": {"destinationPath": "s3://backups"}}
-
-SPOILERS: list[tuple[str, str, Callable[[Spoilt], object]]] = [
-    ("service_missing", "signer", lambda one: one.environments.pop("signer")),
-    ("environment", "rewards", lambda one: one.set("rewards", PRIZEWIRE_ENVIRONMENT="development")),
-    ("setting_missing", "MESSAGE_KEY_FILE", lambda one: one.environments["webhooks"].pop("MESSAGE_KEY_FILE")),
-    (
-        "setting_missing",
-        "DATABASE_URL_FILE",
-        lambda one: one.environments["rewards"].pop("DATABASE_URL_FILE"),
-    ),
-    ("setting_wrong", "HTTP_PORT", lambda one: one.set("settlement", HTTP_PORT="eighty")),
-    ("setting_wrong", "PAYMENT_PROVIDER", lambda one: one.set("payouts", PAYMENT_PROVIDER="cash")),
-    (
-        "setting_unknown",
-        "PAYOUT_LIVE_EXECUTION",
-        lambda one: one.set("payouts", PAYOUT_LIVE_EXECUTION="true"),
-    ),
-    (
-        "placeholder",
-        "FRONTEND_URL",
-        lambda one: one.set("payouts", FRONTEND_URL="https://prizes.example.com"),
-    ),
-    ("placeholder", "rails.yaml", lambda one: one.files.update({"rails.yaml": "rails: [] # CHANGE-ME"})),
-    ("file_missing", "payout-rules.yaml", lambda one: one.files.pop("payout-rules.yaml")),
-    ("secret_in_environment", "STRIPE_SECRET_KEY", lambda one: one.set("payouts", STRIPE_SECRET_KEY="hush")),
-    ("loopback", "SOROBAN_RPC_URL", lambda one: one.set("payouts", SOROBAN_RPC_URL="https://127.0.0.1:8000")),
-    ("loopback", "default", lambda one: one.environments["signer"].pop("KAFKA_BOOTSTRAP_SERVERS")),
-    ("development_tokens", "HS256", lambda one: one.set("rewards", JWT_ALLOW_HS256_DEVELOPMENT="True")),
-    ("development_tokens", "JWT_ISSUER", lambda one: one.environments["rewards"].pop("JWT_ISSUER")),
-    (
-        "token_keys",
-        "both",
-        lambda one: one.set("rewards", JWT_JWKS_URL="https://identity.prizes.invalid/jwks"),
-    ),
-    ("token_keys", "No public keys", lambda one: one.environments["rewards"].pop("JWT_JWKS_FILE")),
-    (
-        "token_keys",
-        "https://",
-        lambda one: one.set("rewards", JWT_JWKS_FILE="", JWT_JWKS_URL="http://identity.prizes.invalid"),
-    ),
-    ("token_keys", "no list", lambda one: one.files.update({"jwks.json": "[]"})),
-    ("private_key_published", "jwks.json", lambda one: one.change("jwks.json", publish)),
-    (
-        "private_key_published",
-        "TRUST_FILE",
-        lambda one: one.change("trust.json", lambda found: found["keys"][0].update(private_key="00")),
-    ),
-    ("proxies", "no proxy", lambda one: one.environments["payouts"].pop("HTTP_TRUSTED_PROXIES")),
-    ("proxies", "every address", lambda one: one.set("payouts", HTTP_TRUSTED_PROXIES="0.0.0.0/0")),
-    ("request_limits", "HTTP_RATE", lambda one: one.set("payouts", HTTP_RATE_PER_MINUTE="1000000")),
-    ("open_origins", "*", lambda one: one.set("payouts", HTTP_CORS_ORIGINS="*")),
-    (
-        "network",
-        "public",
-        lambda one: one.set("rewards", STELLAR_NETWORK_PASSPHRASE=sound.NETWORKS[Profile.PRODUCTION]),
-    ),
-    (
-        "live_execution",
-        "PAYOUTS_LIVE_EXECUTION",
-        lambda one: one.set("payouts", PAYOUTS_LIVE_EXECUTION="false"),
-    ),
-    ("hot_key", "payouts", lambda one: one.set("payouts", PAYOUTS_SIGN_WITH_HOT_KEY="true")),
-    ("hot_key", "ON_PUBLIC", lambda one: one.set("signer", SIGNER_ALLOW_HOT_KEY_ON_PUBLIC="true")),
-    (
-        "hot_key",
-        "in memory",
-        lambda one: one.set("signer", STELLAR_NETWORK_PASSPHRASE=sound.NETWORKS[Profile.PRODUCTION]),
-    ),
-    ("accounts", "treasury", lambda one: one.set_all(PAYOUT_SOURCE_ACCOUNT="GNONE")),
-    ("accounts", "names no account", lambda one: one.set("payouts", STELLAR_CHANNEL_ACCOUNTS="")),
-    (
-        "accounts",
-        "twice",
-        lambda one: one.set(
-            "payouts", STELLAR_CHANNEL_ACCOUNTS=one.environments["payouts"]["PAYOUT_SOURCE_ACCOUNT"]
-        ),
-    ),
-    ("chain_settings_differ", "STELLAR_ASSETS", lambda one: one.set("signer", STELLAR_ASSETS="XLM")),
-    ("gas_limit", "99", lambda one: one.set("payouts", PAYOUTS_MAX_GAS_STROOPS="99")),
-    ("gas_limit", "stroops", lambda one: one.set("payouts", PAYOUTS_MAX_GAS_STROOPS="10000001")),
-    ("chain_servers", "not set", lambda one: one.environments["payouts"].pop("SOROBAN_RPC_URL")),
-    ("chain_servers", "https", lambda one: one.set("payouts", SOROBAN_RPC_URL="http://rpc.first.invalid")),
-    (
-        "automatic_limits",
-        "CODE=AMOUNT",
-        lambda one: one.set("payouts", PAYOUTS_AUTO_APPROVE_UP_TO="USDC:100"),
-    ),
-    ("automatic_limits", "in both", lambda one: one.set("payouts", PAYOUTS_AUTO_APPROVE_UP_TO="USDC=100")),
-    (
-        "automatic_limits",
-        "day's limit",
-        lambda one: one.set("payouts", PAYOUTS_AUTO_APPROVE_PER_DAY="USDC=99,XLM=500"),
-    ),
-    (
-        "automatic_limits",
-        "two persons",
-        lambda one: one.set("payouts", PAYOUTS_TWO_APPROVERS_ABOVE="EURC=1,USDC=99,XLM=5000"),
-    ),
-    (
-        "second_approver",
-        "EURC",
-        lambda one: one.set("payouts", PAYOUTS_TWO_APPROVERS_ABOVE="USDC=1000,XLM=5000"),
-    ),
-    ("signer_policy", "not set", lambda one: one.environments["signer"].pop("SIGNER_POLICY_FILE")),
-    ("signer_policy", "no limits under", lambda one: one.files.update({"signer-policy.yaml": "{}"})),
-    (
-        "signer_policy",
-        "for XLM",
-        lambda one: one.change("signer-policy.yaml", lambda found: found["assets"].pop("XLM")),
-    ),
-    (
-        "signer_policy",
-        "correct one",
-        lambda one: one.change(
-            "signer-policy.yaml", lambda found: found["assets"]["XLM"].update(payout_max="50001")
-        ),
-    ),
-    (
-        "signer_policy",
-        "wait for a day",
-        lambda one: one.change(
-            "signer-policy.yaml", lambda found: found["assets"]["USDC"].update(day_max="9999")
-        ),
-    ),
-    (
-        "signer_policy",
-        "no day_max",
-        lambda one: one.change("signer-policy.yaml", lambda found: found["assets"]["USDC"].pop("day_max")),
-    ),
-    (
-        "payout_rules",
-        "EURC",
-        lambda one: one.change("payout-rules.yaml", lambda found: found["players"].pop("EURC")),
-    ),
-    (
-        "fake_rail",
-        "free",
-        lambda one: one.change(
-            "rails.yaml", lambda found: found["rails"].append({"name": "free", "type": "fake"})
-        ),
-    ),
-    (
-        "fake_rail",
-        "newer",
-        lambda one: one.change(
-            "rails.yaml", lambda found: found["rails"].append({"name": "newer", "provider": "fake"})
-        ),
-    ),
-    ("mock_payments", "mock", lambda one: one.set("payouts", PAYMENT_PROVIDER="mock")),
-    ("webhook_targets", "LOOPBACK", lambda one: one.set("webhooks", WEBHOOKS_ALLOW_LOOPBACK="1")),
-    ("trust", "cannot be used", lambda one: one.files.update({"trust.json": '{"keys": 1}'})),
-    ("trust", "signer", lambda one: one.change("trust.json", without)),
-    ("key_uses", "intent", lambda one: one.change("trust.json", more_uses)),
-    ("key_age", "days old", lambda one: one.change("trust.json", age_of(401))),
-    ("key_age", "ends on", lambda one: one.change("trust.json", ends_in(29))),
-    ("key_age", "two years", lambda one: one.change("trust.json", ends_in(600))),
-    ("plaintext", "SASL_PLAINTEXT", lambda one: one.environments["signer"].pop("KAFKA_SECURITY_PROTOCOL")),
-    ("plaintext", "KAFKA_CA_FILE", lambda one: one.environments["signer"].pop("KAFKA_CA_FILE")),
-    ("principal", "admin", lambda one: one.set("signer", KAFKA_SASL_USERNAME="admin")),
-    (
-        "backups_ordered",
-        "no database cluster",
-        lambda one: one.objects.append(cluster("rewards", backup=STORE)),
-    ),
-    ("backups_ordered", "archives no", lambda one: one.objects.append(cluster("settlement"))),
-    (
-        "backups_ordered",
-        "No ScheduledBackup",
-        lambda one: one.objects.append(cluster("settlement", backup=STORE)),
-    ),
-]
-LIVE_SPOILERS: list[tuple[str, str, Callable[[Spoilt], object]]] = [
-    ("hot_key", "in memory", lambda one: one.environments["signer"].pop("SIGNER_BACKEND")),
-    ("hot_key", "in memory", lambda one: one.set("signer", SIGNER_ALLOW_HOT_KEY="true")),
-    ("key_server", "https", lambda one: one.set("signer", OPENBAO_URL="http://keys.prizes.invalid")),
-    ("key_server", "OPENBAO_TOKEN_FILE", lambda one: one.environments["signer"].pop("OPENBAO_TOKEN_FILE")),
-    ("key_server", "2 accounts", lambda one: one.set("signer", OPENBAO_KEYS="treasury")),
-    ("log_level", "DEBUG", lambda one: one.set("signer", LOG_LEVEL="DEBUG")),
-    (
-        "network",
-        "Test SDF",
-        lambda one: one.set_all(STELLAR_NETWORK_PASSPHRASE=sound.NETWORKS[Profile.STAGING]),
-    ),
-    (
-        "one_chain_server",
-        "one server",
-        lambda one: one.set("payouts", SOROBAN_RPC_URL="https://rpc.first.invalid"),
-    ),
-    ("test_mode", "STRIPE", lambda one: one.set("payouts", STRIPE_PUBLISHABLE_KEY="pk_test_1")),
-    ("webhook_targets", "PORT_80", lambda one: one.set("webhooks", WEBHOOKS_ALLOW_PORT_80="true")),
-]
 
 
 def name_of(case: object) -> str | None:
@@ -392,6 +133,66 @@ def test_every_code_has_its_heading() -> None:
     assert sorted(headings) == sorted(CODES)
 
 
+COMPOSE = [
+    ('STELLAR_NETWORK_PASSPHRASE="Public Global Stellar Network ; September 2015"', None),
+    ("WEBHOOKS_ALLOW_LOOPBACK='true'", "webhook_targets"),
+    ("webhooks_allow_loopback=true", "webhook_targets"),
+    ("export WEBHOOKS_ALLOW_LOOPBACK=true", "webhook_targets"),
+    ("WEBHOOKS_ALLOW_LOOPBACK=true # for a test", "webhook_targets"),
+    ('WEBHOOKS_ALLOW_LOOPBACK="true" # for a test', "webhook_targets"),
+    ("LOG_LEVEL=INFO\u2028WEBHOOKS_ALLOW_LOOPBACK=false", "log_level"),
+    ("# a comment\n\nLOG_LEVEL='INFO'", None),
+]
+
+
+@pytest.mark.parametrize(("line", "code"), COMPOSE)
+def test_a_file_is_read_as_compose_reads_it(
+    tmp_path: Path, settings: dict[str, dict[str, Setting]], line: str, code: str | None
+) -> None:
+    """Quotes, comments and `export` are no part of a value, only a line feed ends a line, and names are read in any case."""
+    spoilt = made(Profile.PRODUCTION)
+    service = "rewards" if "STELLAR" in line else "webhooks"
+    spoilt.environments[service].pop("STELLAR_NETWORK_PASSPHRASE", None)
+    folder = sound.write(tmp_path / "configuration", spoilt.environments, spoilt.files)
+    with (folder / f"{service}.env").open("a") as file:
+        file.write(f"{line}\n")
+    subject = Subject(configuration=from_folder(folder), profile=Profile.PRODUCTION, now=sound.now())
+    found = [one for rule in RULES if rule is not rules_of_settings.wrong for one in rule(subject)]
+    assert {one.code for one in found} == ({code} if code else set())
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("LOG_LEVEL", "is no setting"),
+        ("LOG LEVEL=INFO", "is no setting"),
+        ('LOG_LEVEL="INFO', "is no setting"),
+        ("TRUST_FILE=/other", "sets TRUST_FILE again"),
+        ("trust_file=/other", "TRUST_FILE is set twice"),
+        ("LOG_LEVEL=$LEVEL", "Compose replaces what follows \\$ in LOG_LEVEL"),
+    ],
+)
+def test_a_line_that_compose_reads_otherwise_is_refused(tmp_path: Path, line: str, sentence: str) -> None:
+    """What cannot be read, or is set twice, or depends on the shell, is named with its line."""
+    folder = sound.write(tmp_path / "configuration", sound.environments(Profile.PRODUCTION), {})
+    with (folder / "signer.env").open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(DevstackError, match=sentence):
+        from_folder(folder)
+
+
+def test_a_variable_of_the_process_does_not_reach_the_check(settings: dict[str, dict[str, Setting]]) -> None:
+    """A configuration cannot choose the code that runs where it is checked."""
+    spoilt = made(Profile.PRODUCTION)
+    spoilt.set("signer", PYTHONHOME="/nowhere", LD_PRELOAD="/nowhere")
+    one = ServiceConfiguration(
+        service="signer",
+        environment=spoilt.environments["signer"],
+        settings=settings["signer"],
+    )
+    assert wrong_settings(one) == []
+
+
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     """A sound folder ends with 0; a spoilt one with 1, the sentence, its link, and the sum."""
     folder = sound.write(
@@ -403,7 +204,10 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert (done.return_value, done.output) == (
         0,
-        "Ready for production: no error, 0 warnings. Checked: configuration.\n",
+        (
+            "Ready for production: no error, 0 warnings. Checked: configuration. Not looked at: kafka, databases, workloads, "
+            "network policies, ingress, database clusters and their backups, Kafka's brokers as ordered.\n"
+        ),
     )
     (folder / "rails.yaml").write_text("rails: [{name: free, type: fake}]")
     done = CliRunner().invoke(command, arguments, standalone_mode=False)
@@ -416,7 +220,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
 def test_the_findings_can_be_read_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     """Each finding is an object with its code, severity, place, sentence and link; the profile stands beside them."""
     found = Finding(code="log_level", place="signer", sentence="LOG_LEVEL is DEBUG.")
-    report([found], profile="production", areas=("configuration",), as_json=True)
+    report([found], profile="production", areas=("configuration",), left_out=("kafka",), as_json=True)
     assert json.loads(capsys.readouterr().out) == {
         "profile": "production",
         "findings": [
@@ -428,4 +232,5 @@ def test_the_findings_can_be_read_by_a_program(capsys: pytest.CaptureFixture[str
                 "link": "docs/go-live.md#log_level",
             }
         ],
+        "not_looked_at": ["kafka"],
     }

@@ -1,7 +1,7 @@
 """`prizewire doctor`: check a configuration before it goes live."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -95,16 +95,17 @@ def command(
     """
     chosen = areas or AREAS
     findings: list[Finding] = []
+    left_out = [area for area in AREAS if area not in chosen]
     if CONFIGURATION in chosen:
-        subject = Subject(
-            configuration=_configuration(folder, manifests), profile=Profile(profile), now=datetime.now(UTC)
-        )
+        configuration = _configuration(folder, manifests)
+        left_out += configuration.left_out()
+        subject = Subject(configuration=configuration, profile=Profile(profile), now=datetime.now(UTC))
         findings += [found for rule in RULES for found in rule(subject)]
     if KAFKA in chosen:
         findings += _kafka(bootstrap, kafka_password, kafka_ca)
     if DATABASES in chosen:
         findings += _databases(databases, archived=True)
-    report(findings, profile=profile, areas=chosen, as_json=as_json)
+    report(findings, profile=profile, areas=chosen, left_out=left_out, as_json=as_json)
     return 1 if any(one.severity is Severity.ERROR for one in findings) else 0
 
 
@@ -166,10 +167,18 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def report(findings: list[Finding], *, profile: str, areas: tuple[str, ...], as_json: bool) -> None:
-    """Print a line for each finding, errors first, and the sum; or all as JSON."""
+def report(
+    findings: list[Finding],
+    *,
+    profile: str,
+    areas: Sequence[str],
+    left_out: Sequence[str] = (),
+    as_json: bool,
+) -> None:
+    """Print a line for each finding, errors first, and the sum; or all as JSON. `left_out` is what was not looked at."""
     if as_json:
-        click.echo(json.dumps({"profile": profile, "findings": [one.to_json() for one in findings]}))
+        found = [one.to_json() for one in findings]
+        click.echo(json.dumps({"profile": profile, "findings": found, "not_looked_at": list(left_out)}))
         return
     console = make_console()
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -188,4 +197,5 @@ def report(findings: list[Finding], *, profile: str, areas: tuple[str, ...], as_
         sum_line = f"Not ready for {profile}: {errors} errors, {len(lines) - errors} warnings"
     else:
         sum_line = f"Ready for {profile}: no error, {len(lines)} warnings"
-    console.print(f"{sum_line}. Checked: {checked}.", highlight=False, soft_wrap=True)
+    not_looked_at = f" Not looked at: {', '.join(left_out)}." if left_out else ""
+    console.print(f"{sum_line}. Checked: {checked}.{not_looked_at}", highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from prizewire_devstack.components.processes import base_environment
-from prizewire_devstack.doctor.configuration import FILE, ServiceConfiguration
+from prizewire_devstack.doctor.configuration import FILE, UNREAD, ServiceConfiguration
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import write_private
 
@@ -19,19 +19,24 @@ _STAND_IN = "stand-in"
 def wrong_settings(one: ServiceConfiguration) -> list[str]:
     """A sentence for each setting and each public file that the service refuses; those that are missing are left out.
 
-    The service's own command checks them. Secrets are not read: a stand-in takes the place of each.
+    The service's own command checks them. Secrets are not read: a stand-in takes the place of each. Variables that are no
+    settings are not given to it: they could change what runs on this machine.
 
     Raises:
         DevstackError: the command did not end in time.
     """
-    given = {name: value for name, value in one.environment.items() if value}
+    given = {
+        name: value
+        for name, value in one.environment.items()
+        if value and (one.knows(name) or one.knows(name.removesuffix(FILE)))
+    }
     with tempfile.TemporaryDirectory(prefix="prizewire-doctor-") as directory:
         secret = Path(directory) / "secret"
         write_private(secret, _STAND_IN)
         copies = _copied(one.files, Path(directory) / "files")
         for name, setting in one.settings.items():
             if not setting.secret:
-                if given.pop(f"{name}{FILE}", None) and (text := one.value(name)):
+                if given.pop(f"{name}{FILE}", None) and (text := one.value(name)) not in ("", UNREAD):
                     given[name] = text
                 value = one.value(name)
                 if value in copies:

@@ -11,11 +11,25 @@ from typing import Any, Final
 import yaml
 
 from prizewire_devstack.doctor.findings import Profile
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES
 
 FILE: Final = "_FILE"
 TRUE: Final = frozenset({"true", "1", "yes", "on", "t", "y"})
 """The texts that settings take for true, in any case (pydantic documentation, "Booleans")."""
+
+CERTIFICATES: Final = frozenset({"PGSSLROOTCERT"})
+"""Variables of libraries that name a public file: the authority of the database's certificate."""
+PARTS: Final = {
+    "Deployment": "workloads",
+    "NetworkPolicy": "network policies",
+    "Ingress": "ingress",
+    "Cluster": "database clusters and their backups",
+    "Kafka": "Kafka's brokers as ordered",
+}
+"""What Kubernetes objects tell beside settings and files, by the kind of the objects."""
+UNREAD: Final = "(not read)"
+"""Stands for a value that a file holds which is not among the given ones. No rule takes it for a sound value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +56,32 @@ class ServiceConfiguration:
         return name in self.settings
 
     def value(self, name: str) -> str:
-        """The value of a setting, its default where it is not set, or an empty text. A public file may hold it (`NAME_FILE`)."""
+        """The value of a setting, its default where it is not set, or an empty text.
+
+        A file may hold it (`NAME_FILE`). The value is `UNREAD` if that is not among the files.
+        """
         given = self.environment.get(name, "")
-        if not given and (path := self.environment.get(f"{name}{FILE}")):
-            given = self.files.get(path, "").strip()
+        if not given and (path := self.environment.get(f"{name}{FILE}")) and not self._is_secret(name):
+            return self.files.get(path, UNREAD).strip()
         if given or name not in self.settings:
             return given
         return self.settings[name].default or ""
+
+    def _is_secret(self, name: str) -> bool:
+        return name in self.settings and self.settings[name].secret
+
+    def by_file(self) -> dict[str, str]:
+        """The settings that are no secrets and that a file holds (`NAME_FILE`), each with the path of its file."""
+        paths = {name: self.environment.get(f"{name}{FILE}", "") for name in self.settings}
+        return {
+            name: path
+            for name, path in paths.items()
+            if path and not name.endswith(FILE) and not self._is_secret(name)
+        }
+
+    def given(self) -> dict[str, str]:
+        """The variables that are set, with the values of settings that a file holds."""
+        return {**self.environment, **{name: self.value(name) for name in self.by_file()}}
 
     def is_true(self, name: str) -> bool:
         """Say whether a switch is on."""
@@ -73,12 +106,34 @@ class ServiceConfiguration:
         return None
 
 
+def by_names(environment: Mapping[str, str], settings: Mapping[str, Setting]) -> dict[str, str]:
+    """The variables, each setting under its name in capitals: a service reads `log_level` as `LOG_LEVEL`.
+
+    Raises:
+        DevstackError: two variables are one setting.
+    """
+    found: dict[str, str] = {}
+    for name, value in environment.items():
+        upper = name.upper()
+        known = upper in settings or (upper.endswith(FILE) and upper.removesuffix(FILE) in settings)
+        key = upper if known else name
+        if key in found:
+            raise DevstackError(f"{key} is set twice, in capitals and otherwise: leave one of the two out.")
+        found[key] = value
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
     """All services' configurations, and the Kubernetes objects where there are any."""
 
     services: Mapping[str, ServiceConfiguration]
     objects: Sequence[Mapping[str, Any]] = ()
+
+    def left_out(self) -> list[str]:
+        """What the rules cannot look at, since it is not among what was given."""
+        kinds = {str(one.get("kind")) for one in self.objects}
+        return [name for kind, name in PARTS.items() if kind not in kinds]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,9 @@ CODES: Final = {
     "setting_missing": _ERROR,
     "setting_wrong": _ERROR,
     "setting_unknown": _ERROR,
+    "setting_twice": _ERROR,
+    "setting_not_checked": _ERROR,
+    "process_environment": _ERROR,
     "placeholder": _ERROR,
     "file_missing": _ERROR,
     "secret_in_environment": _ERROR,
@@ -58,6 +61,7 @@ CODES: Final = {
     "second_approver": _ERROR,
     "signer_policy": _ERROR,
     "payout_rules": _WARNING,
+    "limit_unbounded": _WARNING,
     # rails
     "fake_rail": _ERROR,
     "mock_payments": _ERROR,

@@ -2,13 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
+from dotenv.parser import parse_stream
 
 from prizewire_devstack.components.processes import base_environment
-from prizewire_devstack.doctor.configuration import Configuration, ServiceConfiguration, Setting
+from prizewire_devstack.doctor.configuration import (
+    CERTIFICATES,
+    FILE,
+    Configuration,
+    ServiceConfiguration,
+    Setting,
+    by_names,
+)
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_text
 from prizewire_devstack.home import Home
@@ -50,7 +59,7 @@ def from_folder(folder: Path) -> Configuration:
     settings = known_settings()
     services = {}
     for name, file in found.items():
-        environment = _read_environment(file)
+        environment = by_names(_read_environment(file), settings[name])
         files = {
             path: read_text(beside)
             for path in _named_files(environment, settings[name])
@@ -129,25 +138,32 @@ def is_public_file(setting: Setting) -> bool:
 
 
 def _named_files(environment: Mapping[str, str], settings: Mapping[str, Setting]) -> Iterator[str]:
-    """The paths of the public files that the settings name, defaults included."""
+    """The paths of the public files that the settings name, defaults included, and of files that hold a setting."""
     for name, setting in settings.items():
         path = environment.get(name) or setting.default
         if path and is_public_file(setting):
             yield path
+        if (path := environment.get(f"{name}{FILE}")) and not (setting.secret or name.endswith(FILE)):
+            yield path
+    yield from (environment[name] for name in CERTIFICATES & environment.keys())
 
 
 def _read_environment(file: Path) -> dict[str, str]:
+    """The variables of a file, as Compose reads it: quotes and comments are no part of a value."""
     found: dict[str, str] = {}
-    for number, line in enumerate(read_text(file).splitlines(), 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
+    for binding in parse_stream(StringIO(read_text(file))):
+        name, number, line = binding.key, binding.original.line, binding.original.string
+        if name is None and not binding.error:
             continue
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip().isidentifier():
+        if binding.error or name is None or binding.value is None or not name.isidentifier():
             raise DevstackError(f"{file}, line {number}, is no setting: write NAME=VALUE.")
         if name in found:
             raise DevstackError(f"{file}, line {number}, sets {name} again: leave one of the two lines out.")
-        found[name] = value
+        if "$" in binding.value and not line.partition("=")[2].lstrip().startswith("'"):
+            raise DevstackError(
+                f"{file}, line {number}: Compose replaces what follows $ in {name}. Put the value into single quotes."
+            )
+        found[name] = binding.value
     return found
 
 

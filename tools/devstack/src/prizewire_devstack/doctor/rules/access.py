@@ -1,7 +1,8 @@
 """Rules about who may call: tokens, proxies, limits of requests, origins of browser pages."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,6 +13,10 @@ from prizewire_devstack.doctor.findings import Finding
 REQUESTS_MAX: Final = 60_000
 """Requests of one caller a minute above which the limit protects nothing: a thousand a second."""
 BAD_TOKENS_MAX: Final = 300
+PUBLIC_MAX: Final = {4: 2**16, 6: 2**80}
+"""Public addresses, by version of the protocol, above which the proxies are not those of one installation: a /16, or a /48."""
+MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+"""The addresses of the fourth version, written as those of the sixth."""
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 """The members of a JWK that are secret (RFC 7518, section 6; RFC 8037, section 2)."""
 
@@ -78,12 +83,12 @@ def _proxies(subject: Subject) -> Iterator[Finding]:
                 sentence="HTTP_TRUSTED_PROXIES names no proxy beside the own machine, so all clients count as one address: "
                 "name the network of the ingress.",
             )
-        if any(_is_everybody(part) for part in found):
+        if everybody := _public_in(found):
             yield Finding(
                 code="proxies",
                 place=one.service,
-                sentence="HTTP_TRUSTED_PROXIES trusts every address, so a client can choose the address it is counted "
-                "under: name the network of the ingress only.",
+                sentence=f"HTTP_TRUSTED_PROXIES trusts every address in {everybody}, so a client there can choose the address it "
+                "is counted under: name the network of the ingress only.",
             )
 
 
@@ -94,11 +99,24 @@ def _is_loopback(text: str) -> bool:
         return False
 
 
-def _is_everybody(text: str) -> bool:
-    try:
-        return text == "*" or ipaddress.ip_network(text, strict=False).prefixlen == 0
-    except ValueError:
-        return False
+def _public_in(parts: Iterable[str]) -> str:
+    """The networks of public addresses among these, if together they are more than a proxy needs; else an empty text."""
+    if "*" in parts:
+        return "the internet"
+    found: dict[int, list[Any]] = {4: [], 6: []}
+    for part in parts:
+        with suppress(ValueError):
+            network = ipaddress.ip_network(part, strict=False)
+            if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(MAPPED):
+                low = ipaddress.ip_address(int(network.network_address) & 0xFFFF_FFFF)
+                network = ipaddress.ip_network(f"{low}/{network.prefixlen - 96}")
+            found[network.version].append(network)
+    wide = []
+    for version, networks in found.items():
+        public = [one for one in ipaddress.collapse_addresses(networks) if one.is_global]
+        if sum(one.num_addresses for one in public) > PUBLIC_MAX[version]:
+            wide += public
+    return ", ".join(map(str, wide))
 
 
 def _request_limits(subject: Subject) -> Iterator[Finding]:

@@ -12,14 +12,18 @@ UP_TO: Final = "PAYOUTS_AUTO_APPROVE_UP_TO"
 PER_DAY: Final = "PAYOUTS_AUTO_APPROVE_PER_DAY"
 TWO_ABOVE: Final = "PAYOUTS_TWO_APPROVERS_ABOVE"
 
+UNITS_MAX: Final = 10_000_000
+"""Whole units of an asset above which a limit stops no payment that anybody would ask for."""
+
 Amounts = dict[str, Decimal]
 
 
 def _amount(value: object) -> Decimal | None:
     try:
-        return Decimal(str(value))
+        amount = Decimal(str(value))
     except InvalidOperation:
         return None
+    return amount if amount.is_finite() else None
 
 
 def _amounts(one: ServiceConfiguration, name: str) -> tuple[Amounts, list[str]]:
@@ -81,6 +85,15 @@ def _second_approver(subject: Subject) -> Iterator[Finding]:
     if payouts is None:
         return
     two_above, _ = _amounts(payouts, TWO_ABOVE)
+    for code, own in _signed(subject).items():
+        most = _amount(own.get("payout_max"))
+        if code in two_above and most is not None and two_above[code] >= most:
+            yield Finding(
+                code="second_approver",
+                place="payouts",
+                sentence=f"{TWO_ABOVE} is {two_above[code]} {code}, and the signer signs at most {most} at once, so no payout would "
+                "ever need two persons: name less.",
+            )
     for code in _redeemable(payouts):
         if code not in two_above:
             yield Finding(
@@ -88,6 +101,16 @@ def _second_approver(subject: Subject) -> Iterator[Finding]:
                 place="payouts",
                 sentence=f"{TWO_ABOVE} has no limit for {code}, so one person may approve any amount of it: set one.",
             )
+
+
+def _signed(subject: Subject) -> dict[str, dict[str, Any]]:
+    """The limits of the signer's policy by asset; none where it is missing or malformed."""
+    signer = subject.get("signer")
+    document = None if signer is None else signer.document("SIGNER_POLICY_FILE")
+    assets = document.get("assets") if isinstance(document, dict) else None
+    if not isinstance(assets, dict):
+        return {}
+    return {str(code): own for code, own in assets.items() if isinstance(own, dict)}
 
 
 def _signer_policy(subject: Subject) -> Iterator[Finding]:
@@ -130,6 +153,11 @@ def _policy_of(code: str, own: Mapping[str, Any], *, automatic: Mapping[str, Dec
         yield _policy(
             f"The signer's policy signs {payout_max} {code} at once and {day_max} in a day: correct one of them."
         )
+    again_max = _amount(own.get("again_max", payout_max))
+    if again_max is None or again_max > day_max:
+        yield _policy(
+            f"The signer's policy has an again_max for {code} that is no amount, or more than its day_max: name less."
+        )
     if code in automatic and day_max < automatic[code]:
         yield _policy(
             f"The signer signs at most {day_max} {code} in a day, and {PER_DAY} lets {automatic[code]} go: the rest would wait "
@@ -145,17 +173,51 @@ def _payout_rules(subject: Subject) -> Iterator[Finding]:
     rewards = subject.get("rewards")
     if rewards is None:
         return
-    document = rewards.document("PAYOUT_RULES_FILE")
-    players = document.get("players") if isinstance(document, dict) else None
-    limited = players if isinstance(players, dict) else {}
+    limits, signed = _daily(subject), _signed(subject)
     for code in _redeemable(rewards):
-        rule = limited.get(code)
-        if not isinstance(rule, dict) or "daily_limit" not in rule:
+        if code not in limits:
             yield Finding(
                 code="payout_rules",
                 place="rewards",
                 sentence=f"PAYOUT_RULES_FILE has no daily limit for {code}: a stolen account could withdraw everything at once.",
             )
+            continue
+        day_max = _amount(signed.get(code, {}).get("day_max"))
+        if day_max is not None and limits[code] >= day_max:
+            yield Finding(
+                code="payout_rules",
+                place="rewards",
+                sentence=f"PAYOUT_RULES_FILE lets a player withdraw {limits[code]} {code} in a day, and the signer signs {day_max} "
+                "for all players together: name less.",
+            )
 
 
-RULES: Final = (_automatic, _second_approver, _signer_policy, _payout_rules)
+def _daily(subject: Subject) -> Amounts:
+    """What a player may withdraw in a day, by asset."""
+    rewards = subject.get("rewards")
+    document = None if rewards is None else rewards.document("PAYOUT_RULES_FILE")
+    players = document.get("players") if isinstance(document, dict) else None
+    rules = players.items() if isinstance(players, dict) else ()
+    found = {str(code): _amount(rule.get("daily_limit")) for code, rule in rules if isinstance(rule, dict)}
+    return {code: amount for code, amount in found.items() if amount is not None}
+
+
+def _unbounded(subject: Subject) -> Iterator[Finding]:
+    limits = [("rewards", "daily_limit", _daily(subject))]
+    payouts = subject.get("payouts")
+    if payouts is not None:
+        limits += [("payouts", name, _amounts(payouts, name)[0]) for name in (UP_TO, PER_DAY, TWO_ABOVE)]
+    for name in ("payout_max", "day_max", "again_max"):
+        found = {code: _amount(own.get(name)) for code, own in _signed(subject).items()}
+        limits.append(("signer", name, {code: one for code, one in found.items() if one is not None}))
+    for service, name, amounts in limits:
+        for code, amount in amounts.items():
+            if amount > UNITS_MAX:
+                yield Finding(
+                    code="limit_unbounded",
+                    place=service,
+                    sentence=f"{name} is {amount:f} {code}, which bounds nothing: name an amount that you could lose.",
+                )
+
+
+RULES: Final = (_automatic, _second_approver, _signer_policy, _payout_rules, _unbounded)

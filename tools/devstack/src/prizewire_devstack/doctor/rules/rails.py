@@ -36,7 +36,7 @@ def _mock(subject: Subject) -> Iterator[Finding]:
 
 def _test_mode(subject: Subject) -> Iterator[Finding]:
     for one in subject.services:
-        for name, value in one.environment.items():
+        for name, value in one.given().items():
             if value.startswith(TEST_KEYS) and subject.live:
                 yield Finding(
                     code="test_mode",

@@ -6,20 +6,28 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from prizewire_devstack.doctor.checking import wrong_settings
-from prizewire_devstack.doctor.configuration import FILE, ServiceConfiguration, Subject
+from prizewire_devstack.doctor.configuration import CERTIFICATES, FILE, ServiceConfiguration, Subject
 from prizewire_devstack.doctor.findings import Finding
 from prizewire_devstack.doctor.sources import is_public_file
 from prizewire_devstack.routes import SERVICES
 
 PLACEHOLDER: Final = re.compile(
-    r"change[-_ ]?me|replace[-_ ]?(me|this)|fill[-_ ]?(me|in)|\bTODO\b|\bexample\.(com|org|net)\b|<[^<>]+>",
+    r"change[-_ ]?me|replace[-_ ]?(me|this)|fill[-_ ]?(me|in)|\bTODO\b|\bexample\.(com|org|net)\b|<[^<>]+>"
+    r"|[\w-]\.(example|invalid)(?![\w-]|\.\w)|(?<![\d.])(192\.0\.2|198\.51\.100|203\.0\.113)\.\d{1,3}(?!\d)",
     re.IGNORECASE,
 )
-"""The texts that stand where a value is still to be written. The domains are reserved by RFC 2606."""
+"""The texts that stand where a value is still to be written. The domains are reserved by RFC 2606, the addresses by RFC 5737."""
 LOOPBACK: Final = re.compile(r"(?<![\w.])(127(\.\d+){3}|localhost|\[?::1\]?)(?![\w.])")
 MAY_BE_LOOPBACK: Final = frozenset({"HTTP_HOST", "HTTP_TRUSTED_PROXIES"})
-OF_OTHERS: Final = re.compile(r"(PYTHON|OTEL_|PG|SSL_|LC_|XDG_)[A-Z_]*|TZ|LANG|PATH|HOME")
-"""Variables that are read by Python, libraries or the operating system, not by a service."""
+OF_OTHERS: Final = re.compile(
+    r"(OTEL_|LC_|XDG_)[A-Z_]*|TZ|LANG|HOME|PYTHONDONTWRITEBYTECODE|PYTHONUNBUFFERED|PGSSLROOTCERT|MALLOC_ARENA_MAX"
+)
+"""Variables that are read by Python, libraries or the operating system, not by a service, and that change nothing of account."""
+OF_PROCESS: Final = re.compile(
+    r"(PYTHON|PG|LD_|OPENSSL|SSL_?CERT|SSLKEYLOG|GLIBC_)\w*|PATH|\w*_PROXY|(REQUESTS|CURL)_CA_BUNDLE|SSL_\w+",
+    re.IGNORECASE,
+)
+"""Variables that decide which code runs, whom TLS trusts, or through whom requests go."""
 FEW_LOGS: Final = frozenset({"INFO", "WARNING", "ERROR"})
 
 
@@ -76,11 +84,47 @@ def _unknown(subject: Subject) -> Iterator[Finding]:
     for one in subject.services:
         for name in one.environment:
             of_secret = name.endswith(FILE) and one.knows(name.removesuffix(FILE))
-            if not one.knows(name) and not of_secret and not OF_OTHERS.fullmatch(name):
+            foreign = OF_OTHERS.fullmatch(name) or OF_PROCESS.fullmatch(name)
+            if not one.knows(name) and not of_secret and not foreign:
                 yield Finding(
                     code="setting_unknown",
                     place=one.service,
                     sentence=f"{name} is no setting of {one.service}, which ignores it: correct its name, or take it out.",
+                )
+
+
+def _of_process(subject: Subject) -> Iterator[Finding]:
+    for one in subject.services:
+        for name in one.environment:
+            if not one.knows(name) and OF_PROCESS.fullmatch(name) and not OF_OTHERS.fullmatch(name):
+                yield Finding(
+                    code="process_environment",
+                    place=one.service,
+                    sentence=f"{name} changes which code the process runs, whom its TLS trusts, or where its requests go: take "
+                    "it out.",
+                )
+
+
+def _twice(subject: Subject) -> Iterator[Finding]:
+    for one in subject.services:
+        for name in one.settings:
+            if not name.endswith(FILE) and one.environment.get(name) and one.environment.get(f"{name}{FILE}"):
+                yield Finding(
+                    code="setting_twice",
+                    place=one.service,
+                    sentence=f"{name} and {name}{FILE} are both set, which the service refuses: leave one of them out.",
+                )
+
+
+def _by_file(subject: Subject) -> Iterator[Finding]:
+    for one in subject.services:
+        for name, path in one.by_file().items():
+            if path not in one.files:
+                yield Finding(
+                    code="setting_not_checked",
+                    place=one.service,
+                    sentence=f"{name} was not checked: its file {path} is not among those given. Write the value itself, or add the "
+                    "file.",
                 )
 
 
@@ -112,6 +156,13 @@ def _files(subject: Subject) -> Iterator[Finding]:
                     place=one.service,
                     sentence=f"{name} is {path}, which is not among the files of the service: add it, so that it is checked too.",
                 )
+        for name in sorted(CERTIFICATES & one.environment.keys()):
+            if (path := one.environment[name]) not in one.files:
+                yield Finding(
+                    code="file_missing",
+                    place=one.service,
+                    sentence=f"{name} is {path}, which is not among the files of the service: add it, or take {name} out.",
+                )
 
 
 def _secrets(subject: Subject) -> Iterator[Finding]:
@@ -127,14 +178,14 @@ def _secrets(subject: Subject) -> Iterator[Finding]:
 
 def _loopback(subject: Subject) -> Iterator[Finding]:
     for one in subject.services:
-        for name, value in one.environment.items():
+        for name, value in one.given().items():
             if name not in MAY_BE_LOOPBACK and LOOPBACK.search(value):
                 yield Finding(
                     code="loopback",
                     place=one.service,
                     sentence=f"{name} is {value}, an address of the service's own machine: name the server.",
                 )
-        if not one.environment.get("KAFKA_BOOTSTRAP_SERVERS"):
+        if not one.given().get("KAFKA_BOOTSTRAP_SERVERS"):
             yield Finding(
                 code="loopback",
                 place=one.service,
@@ -158,6 +209,9 @@ RULES: Final = (
     _missing,
     wrong,
     _unknown,
+    _of_process,
+    _twice,
+    _by_file,
     _placeholders,
     _files,
     _secrets,
