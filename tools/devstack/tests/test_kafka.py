@@ -5,11 +5,13 @@ import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import aiokafka
 import aiokafka.errors
 import pytest
 import yaml
 from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AdminClient,
@@ -18,6 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from prizewire_contracts import topics
+from prizewire_contracts.decode import SENT_BYTES_MAX
 from prizewire_devstack import acl
 from prizewire_devstack.components import kafka_jars
 from prizewire_devstack.components.kafka import KafkaLogin, KafkaServer
@@ -193,6 +196,31 @@ def test_a_write_outlives_the_loss_of_a_copy(replicas: int) -> None:
     """A topic with several copies confirms a write once all but one have it, so that one may be lost or restarted."""
     settings = topic_settings(topics.PAYOUTS, replicas=replicas)
     assert int(settings["min.insync.replicas"]) == max(1, replicas - 1)
+
+
+async def test_the_largest_message_of_a_service_is_accepted(kafka_server: KafkaServer) -> None:
+    """The relay's producer refuses what is larger than it may send; the broker takes all else, so that no outbox stops."""
+    login = kafka_server.login("settlement")
+    producer = aiokafka.AIOKafkaProducer(
+        bootstrap_servers=login.bootstrap_servers,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username=login.username,
+        sasl_plain_password=login.password,
+        acks="all",
+        max_request_size=SENT_BYTES_MAX,
+    )
+    await producer.start()
+    try:
+        largest = b"x" * SENT_BYTES_MAX
+        around = DefaultRecordBatchBuilder.estimate_size_in_bytes(None, largest, []) - SENT_BYTES_MAX
+        value = largest[around:]
+        with pytest.raises(aiokafka.errors.MessageSizeTooLargeError):
+            await producer.send_and_wait(topics.SETTLEMENTS.name, value + b"x")
+        assert await producer.send_and_wait(topics.SETTLEMENTS.name, value)
+    finally:
+        await producer.stop()
+        kafka_server.purge([topics.SETTLEMENTS.name])
 
 
 def test_passwords_of_kafka_are_private(kafka_server: KafkaServer, keyring: Keyring) -> None:

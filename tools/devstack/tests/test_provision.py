@@ -12,12 +12,15 @@ import asyncpg
 import pytest
 import yaml
 from confluent_kafka.admin import (
+    AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
+    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    ConfigSource,
     ResourcePatternType,
     ResourceType,
 )
@@ -241,21 +244,113 @@ def test_topics_settings_and_rights_are_as_the_tables_say(
     )
     for future in admin.delete_acls([reads]).values():
         assert len(future.result(30)) == 1
-    resource = ConfigResource(
-        ResourceType.TOPIC,
-        MATCHES.name,
-        incremental_configs=[
-            ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    set_matches(admin, **{"retention.ms": "1000", "unclean.leader.election.enable": "true"})
+    place = f"127.0.0.1:{kafka_server.port}"
+    done = provision_topics(secrets=tmp_path, kafka=place, replicas=1)
+    assert set(admin.describe_acls(ANY_ACL).result(30)) == rules
+    retention = str(int(MATCHES.retention.total_seconds() * 1000))
+    assert settings_of_matches(admin)["retention.ms"] == retention
+    assert done.changed == (
+        f"{MATCHES.name}: retention.ms from 1000 to {retention}",
+        f"{MATCHES.name}: unclean.leader.election.enable from true to false",
+    )
+    assert provision_topics(secrets=tmp_path, kafka=place, replicas=1).changed == ()
+
+
+def set_matches(admin: AdminClient, **settings: str) -> None:
+    change_matches(
+        admin,
+        [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in settings.items()
         ],
     )
+
+
+def change_matches(admin: AdminClient, entries: list[ConfigEntry]) -> None:
+    resource = ConfigResource(ResourceType.TOPIC, MATCHES.name, incremental_configs=entries)
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(30)
-    place = f"127.0.0.1:{kafka_server.port}"
-    provision_topics(secrets=tmp_path, kafka=place, replicas=1)
-    assert set(admin.describe_acls(ANY_ACL).result(30)) == rules
-    asked = ConfigResource(ResourceType.TOPIC, MATCHES.name)
-    [found] = admin.describe_configs([asked]).values()
-    assert found.result(30)["retention.ms"].value == str(int(MATCHES.retention.total_seconds() * 1000))
+
+
+def settings_of_matches(admin: AdminClient) -> dict[str, str | None]:
+    [found] = admin.describe_configs([ConfigResource(ResourceType.TOPIC, MATCHES.name)]).values()
+    return {name: entry.value for name, entry in found.result(30).items()}
+
+
+MORE = {
+    "max.message.bytes": "2000000",
+    "min.insync.replicas": "2",
+    "retention.ms": str(10 * 366 * 86_400_000),
+}
+"""Settings that are better than those of the table for one copy."""
+
+
+def test_provisioning_lowers_no_setting(kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path) -> None:
+    """What is better than the table stays as it is, with the default of one copy too."""
+    (tmp_path / "kafka_passwords").write_text(json.dumps(keyring.kafka_passwords()))
+    before = settings_of_matches(kafka_server.admin)
+    set_matches(kafka_server.admin, **MORE)
+    try:
+        provision("topics", "--secrets", str(tmp_path), "--kafka", f"127.0.0.1:{kafka_server.port}")
+        found = settings_of_matches(kafka_server.admin)
+    finally:
+        set_matches(kafka_server.admin, **{name: str(before[name]) for name in MORE})
+    assert {name: found[name] for name in MORE} == MORE
+
+
+MATCHES_OF = (ResourceType.TOPIC, MATCHES.name, ResourcePatternType.LITERAL)
+
+
+def filter_of(one: AclBinding) -> AclBindingFilter:
+    return AclBindingFilter(*MATCHES_OF, one.principal, one.host, one.operation, one.permission_type)
+
+
+def test_a_good_default_is_made_a_setting_of_the_topic(
+    kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path
+) -> None:
+    """A topic without a setting of its own would change with the broker's default."""
+    (tmp_path / "kafka_passwords").write_text(json.dumps(keyring.kafka_passwords()))
+    setting = "unclean.leader.election.enable"
+    deleted = ConfigEntry(setting, "", incremental_operation=AlterConfigOpType.DELETE)
+    change_matches(kafka_server.admin, [deleted])
+    done = provision_topics(secrets=tmp_path, kafka=f"127.0.0.1:{kafka_server.port}", replicas=1)
+    assert done.changed == ()
+    [found] = kafka_server.admin.describe_configs([ConfigResource(*MATCHES_OF[:2])]).values()
+    entry = found.result(30)[setting]
+    assert (entry.value, ConfigSource(entry.source)) == ("false", ConfigSource.DYNAMIC_TOPIC_CONFIG)
+
+
+def test_what_is_in_no_table_is_printed_and_stays(
+    kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A right of another principal, a denial and a limit of times are a line each; the rights are not taken back."""
+    (tmp_path / "kafka_passwords").write_text(json.dumps(keyring.kafka_passwords()))
+    admin = kafka_server.admin
+    strange = [
+        AclBinding(*MATCHES_OF, "User:mallory", "*", AclOperation.ALL, AclPermissionType.ALLOW),
+        AclBinding(*MATCHES_OF, "User:peggy", "*", AclOperation.READ, AclPermissionType.DENY),
+    ]
+    for made in admin.create_acls(strange).values():
+        made.result(30)
+    set_matches(admin, **{"message.timestamp.after.max.ms": "1000", "unclean.leader.election.enable": "true"})
+    try:
+        provision("topics", "--secrets", str(tmp_path), "--kafka", f"127.0.0.1:{kafka_server.port}")
+        left = set(admin.describe_acls(ANY_ACL).result(30))
+    finally:
+        set_matches(admin, **{"message.timestamp.after.max.ms": "3600000"})
+        for gone in admin.delete_acls([filter_of(one) for one in strange]).values():
+            gone.result(30)
+    lines = capsys.readouterr().out.splitlines()
+    left_as = "In no table, and left as it is: "
+    assert f"{left_as}ALL on TOPIC {MATCHES.name} for User:mallory." in lines
+    assert f"{left_as}DENY for User:peggy from * on {MATCHES.name}." in lines
+    assert (
+        f"{left_as}{MATCHES.name}: message.timestamp.after.max.ms is 1000, and Kafka's default is 3600000."
+        in lines
+    )
+    assert f"Changed {MATCHES.name}: unclean.leader.election.enable from true to false." in lines
+    assert set(strange) <= left
 
 
 def test_a_broker_that_refuses_is_one_sentence(kafka_server: KafkaServer, tmp_path: Path) -> None:

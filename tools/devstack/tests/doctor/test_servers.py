@@ -10,6 +10,9 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AclOperation,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     ResourcePatternType,
     ResourceType,
 )
@@ -88,6 +91,11 @@ KAFKA_MISTAKES: list[tuple[str, Callable[[KafkaFacts], KafkaFacts]]] = [
     ("topic_settings", lambda facts: with_settings(facts, min_insync_replicas="1")),
     ("topic_settings", lambda facts: with_settings(facts, retention_ms="86400000")),
     ("topic_settings", lambda facts: with_settings(facts, retention_bytes="1000")),
+    ("topic_settings", lambda facts: with_settings(facts, unclean_leader_election_enable="true")),
+    ("topic_settings", lambda facts: with_settings(facts, max_message_bytes="1048588")),
+    ("topic_settings", lambda facts: with_settings(facts, message_timestamp_type="CreateTime")),
+    ("topic_settings", lambda facts: with_settings(facts, message_timestamp_before_max_ms="1000")),
+    ("topic_settings", lambda facts: with_settings(facts, message_timestamp_after_max_ms="1000")),
     ("acl_missing", lambda facts: dataclasses.replace(facts, acls=frozenset(list(facts.acls)[1:]))),
     ("acl_unknown", lambda facts: dataclasses.replace(facts, acls=facts.acls | {UNKNOWN})),
     (
@@ -98,9 +106,17 @@ KAFKA_MISTAKES: list[tuple[str, Callable[[KafkaFacts], KafkaFacts]]] = [
 
 
 def test_nothing_is_found_in_a_sound_cluster() -> None:
-    """Three brokers with the topics and rights of the tables have no finding; longer retention and a third copy are no mistake."""
+    """Three brokers with the topics and rights of the tables have no finding; longer retention, a third copy, and larger messages
+    are no mistake.
+    """
     assert list(judge_kafka(sound_kafka())) == []
-    assert list(judge_kafka(with_settings(sound_kafka(), retention_ms="-1", min_insync_replicas="3"))) == []
+    more = {
+        "retention_ms": "-1",
+        "min_insync_replicas": "3",
+        "max_message_bytes": "9000000",
+        "message_timestamp_after_max_ms": "9223372036854775807",
+    }
+    assert list(judge_kafka(with_settings(sound_kafka(), **more))) == []
 
 
 @pytest.mark.parametrize(("code", "change"), KAFKA_MISTAKES)
@@ -121,6 +137,47 @@ def test_a_real_broker_is_read_by_the_operator(kafka_server: KafkaServer) -> Non
     assert {one.sentence.partition(" has ")[2] for one in found if one.code == "topic_settings"} == {
         "min.insync.replicas=1: set it to 2."
     }
+
+
+def set_topic(kafka_server: KafkaServer, **changes: str | None) -> None:
+    """Change settings of the topic of payouts; None takes a setting back."""
+    operations = AlterConfigOpType
+    entries = [
+        ConfigEntry(
+            name.replace("_", "."),
+            value or "",
+            incremental_operation=operations.SET if value else operations.DELETE,
+        )
+        for name, value in changes.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topics.PAYOUTS.name, incremental_configs=entries)
+    for future in kafka_server.admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+
+
+def test_dangerous_settings_of_a_real_topic_are_found(kafka_server: KafkaServer) -> None:
+    """Each is read from the broker: an unclean election, small messages, times that the broker refuses."""
+    spoilt = {
+        "unclean.leader.election.enable": ("true", "false"),
+        "max.message.bytes": ("1000", "1100000"),
+        "message.timestamp.before.max.ms": ("1000", "9223372036854775807"),
+        "message.timestamp.after.max.ms": ("1000", "3600000"),
+    }
+    set_topic(kafka_server, **{name: value for name, (value, _) in spoilt.items()})
+    try:
+        found = {one.sentence for one in judge_kafka(read_kafka(kafka_server.login("operator").librdkafka()))}
+    finally:
+        set_topic(
+            kafka_server,
+            unclean_leader_election_enable="false",
+            max_message_bytes="1100000",
+            message_timestamp_before_max_ms=None,
+            message_timestamp_after_max_ms=None,
+        )
+    name = topics.PAYOUTS.name
+    assert {
+        f"{name} has {one}={value}: set it to {wanted}." for one, (value, wanted) in spoilt.items()
+    } <= found
 
 
 def test_a_service_may_not_read_the_cluster(kafka_server: KafkaServer) -> None:

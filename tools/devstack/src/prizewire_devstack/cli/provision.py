@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from prizewire_contracts.topics import TOPICS
 from prizewire_devstack.provision.chain import provision_chain
 from prizewire_devstack.provision.databases import provision_databases
 from prizewire_devstack.provision.keys import provision_keys
@@ -20,7 +21,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 def command() -> None:
     """Make keys, databases, topics and the accounts of a local chain, for services that run in containers.
 
-    Each command may be repeated: what is there stays. docs/deploy.md says what each of them is for.
+    Each command may be repeated: it deletes nothing. Its help says what it changes. docs/deploy.md says what it is for.
     """
 
 
@@ -121,16 +122,33 @@ def databases(secrets: Path) -> None:
     click.echo(f"The databases {', '.join(made)} are there.")
 
 
-@command.command()
+_TOPICS_HELP: Final = """Set each principal's password, create missing topics with their settings, and missing ACLs.
+
+A topic that exists keeps its partitions and copies. Its settings are set to those of the table, but a larger retention.ms,
+retention.bytes, min.insync.replicas or max.message.bytes stays. Each changed setting is a line of the output.
+
+Other ACLs, and times of messages that are limited more than by default, are lines of the output, and stay.
+"""
+
+
+@command.command(help=_TOPICS_HELP)
 @click.option("--secrets", default=SECRETS_PATH, show_default=True, type=_FOLDER, help="Has kafka_passwords.")
 @click.option("--kafka", required=True, metavar="HOST:PORT", help="Where to reach Kafka.")
 @click.option(
-    "--replicas", default=1, show_default=True, type=click.IntRange(1, 9), help="Copies of each partition."
+    "--replicas",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 9),
+    help="Copies of each partition of a new topic. All but one of them confirm a write.",
 )
 def topics(secrets: Path, kafka: str, replicas: int) -> None:
-    """Set each principal's password, create the topics with their settings, and the ACLs."""
-    made = provision_topics(secrets=secrets, kafka=kafka, replicas=replicas)
-    click.echo(f"{len(made)} topics are there, with their settings, principals and ACLs.")
+    """Create topics and ACLs, and print what was changed and what is in no table."""
+    done = provision_topics(secrets=secrets, kafka=kafka, replicas=replicas)
+    for text in done.changed:
+        click.echo(f"Changed {text}.")
+    for text in done.beyond:
+        click.echo(f"In no table, and left as it is: {text}.")
+    click.echo(f"{len(TOPICS)} topics are there, with their settings, principals and ACLs.")
 
 
 @command.command()

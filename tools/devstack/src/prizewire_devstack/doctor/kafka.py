@@ -11,19 +11,17 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     ResourceType,
 )
 
-from prizewire_contracts.topics import TOPICS
+from prizewire_contracts.topics import TOPICS, Topic
 from prizewire_devstack import acl
-from prizewire_devstack.components.kafka.acls import ANY_ACL, Acl, grants_to_acls
+from prizewire_devstack.components.kafka.acls import Acl, grants_to_acls, in_words, read_acls
 from prizewire_devstack.doctor.findings import Finding
 from prizewire_devstack.errors import DevstackError
-from prizewire_devstack.topic_settings import REPLICAS, topic_settings
+from prizewire_devstack.topic_settings import REPLICAS, below_default, suffices, topic_settings
 
 TIMEOUT_S: Final = 30.0
 PLACE: Final = "kafka"
 AUTOMATIC_TOPICS: Final = "auto.create.topics.enable"
 OURS: Final = "prizewire."
-AT_LEAST: Final = frozenset({"retention.ms", "min.insync.replicas"})
-"""Settings of which more is as good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +63,7 @@ def read_kafka(login: Mapping[str, Any]) -> KafkaFacts:
             }
             for resource, future in client.describe_configs(resources).items()
         }
-        bindings = client.describe_acls(ANY_ACL).result(TIMEOUT_S)
+        granted, foreign = read_acls(client, timeout_s=TIMEOUT_S)
     except KafkaException as error:
         raise DevstackError(
             f"Kafka was not read ({error.args[0].str()}): check its address, and the login of the principal operator."
@@ -78,18 +76,12 @@ def read_kafka(login: Mapping[str, Any]) -> KafkaFacts:
         )
         for name in names
     }
-    ours, foreign = set[Acl](), []
-    for one in bindings:
-        if one.host == "*" and one.permission_type.name == "ALLOW":
-            ours.add((one.principal, one.restype, one.name, one.resource_pattern_type, one.operation))
-        else:
-            foreign.append(f"{one.permission_type.name} for {one.principal} from {one.host} on {one.name}")
     return KafkaFacts(
         brokers=len(metadata.brokers),
         broker_settings=found[ResourceType.BROKER, broker],
         topics=topics,
-        acls=frozenset(ours),
-        foreign_acls=tuple(sorted(foreign)),
+        acls=granted,
+        foreign_acls=foreign,
     )
 
 
@@ -132,38 +124,28 @@ def _topics(facts: KafkaFacts) -> Iterator[Finding]:
             yield _finding(
                 "topic_copies", f"A partition of {name} has {found.copies} copies: {REPLICAS} are needed."
             )
-        for setting, wanted in topic_settings(topic, replicas=REPLICAS).items():
-            value = found.settings.get(setting, "")
-            if not _suffices(setting, value, wanted):
-                yield _finding(
-                    "topic_settings", f"{name} has {setting}={value or '(nothing)'}: set it to {wanted}."
-                )
+        for setting, value, wanted in _wrong_settings(topic, found):
+            yield _finding(
+                "topic_settings", f"{name} has {setting}={value or '(nothing)'}: set it to {wanted}."
+            )
 
 
-def _suffices(setting: str, value: str, wanted: str) -> bool:
-    if setting not in AT_LEAST:
-        return value == wanted
-    try:
-        return value == "-1" or int(value) >= int(wanted)
-    except ValueError:
-        return False
+def _wrong_settings(topic: Topic, found: TopicFacts) -> Iterator[tuple[str, str, str]]:
+    for setting, wanted in topic_settings(topic, replicas=REPLICAS).items():
+        value = found.settings.get(setting, "")
+        if not suffices(setting, value, wanted=wanted):
+            yield setting, value, wanted
+    yield from below_default(found.settings)
 
 
 def _rights(facts: KafkaFacts) -> Iterator[Finding]:
     wanted = grants_to_acls(acl.GRANTS)
     for rule in sorted(wanted - facts.acls, key=str):
-        yield _finding("acl_missing", f"{_in_words(rule)} is not granted: the principal needs it.")
+        yield _finding("acl_missing", f"{in_words(rule)} is not granted: the principal needs it.")
     for rule in sorted(facts.acls - wanted, key=str):
-        yield _finding("acl_unknown", f"{_in_words(rule)} is granted, and no table has it: take it back.")
+        yield _finding("acl_unknown", f"{in_words(rule)} is granted, and no table has it: take it back.")
     for text in facts.foreign_acls:
         yield _finding("acl_unknown", f"A rule is in no table: {text}. Take it back.")
-
-
-def _in_words(rule: Acl) -> str:
-    principal, resource, name, pattern, operation = rule
-    kind = "CLUSTER" if resource is ResourceType.BROKER else resource.name
-    prefixed = " (prefix)" if pattern.name == "PREFIXED" else ""
-    return f"{operation.name} on {kind} {name}{prefixed} for {principal}"
 
 
 def _finding(code: str, sentence: str) -> Finding:

@@ -1,4 +1,4 @@
 """Provision an installation without Kubernetes: keys, databases, topics, the accounts of a local chain.
 
-Each step may be repeated: what is there stays.
+Each step may be repeated: it deletes nothing, and takes no right back.
 """

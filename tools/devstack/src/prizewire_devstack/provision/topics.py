@@ -7,8 +7,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
-from prizewire_devstack import acl
-from prizewire_devstack.components.kafka.administration import KafkaAdministration
+from prizewire_devstack.components.kafka.administration import KafkaAdministration, Provisioned
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_text
 from prizewire_devstack.provision.readers import login_of_admin
@@ -18,8 +17,8 @@ WAIT_S: Final = 90.0
 """Seconds that the broker may take until it accepts the administrator."""
 
 
-def provision_topics(*, secrets: Path, kafka: str, replicas: int, wait_s: float = WAIT_S) -> list[str]:
-    """Create what is missing, set passwords and settings; returns the names of the topics.
+def provision_topics(*, secrets: Path, kafka: str, replicas: int, wait_s: float = WAIT_S) -> Provisioned:
+    """Create what is missing, set passwords, and better settings; returns what was changed, and what is in no table.
 
     `secrets` has the file `kafka_passwords`: a JSON object with the password of each principal, the administrator's too.
 
@@ -36,14 +35,13 @@ def provision_topics(*, secrets: Path, kafka: str, replicas: int, wait_s: float 
             "password in kafka_passwords."
         ) from error
     try:
-        administration.provision(passwords, replicas=replicas)
+        return administration.provision(passwords, replicas=replicas)
     except KafkaException as error:
         raise DevstackError(f"Kafka at {kafka} refused: {error.args[0].str()}.") from error
     except NotInTimeError as error:
         raise DevstackError(
             f"Kafka at {kafka} did not apply a change in time: run the command again."
         ) from error
-    return list(acl.TOPICS)
 
 
 def _wait_until(condition: Callable[[], bool], deadline_s: float) -> None:

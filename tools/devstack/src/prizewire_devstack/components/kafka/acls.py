@@ -8,6 +8,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
+    AdminClient,
     ResourcePatternType,
     ResourceType,
 )
@@ -59,3 +60,26 @@ def binding(rule: Acl) -> AclBinding:
     """The rule as a binding of the admin client, from any host."""
     principal, resource, name, pattern, operation = rule
     return AclBinding(resource, name, pattern, principal, "*", operation, AclPermissionType.ALLOW)
+
+
+def read_acls(client: AdminClient, *, timeout_s: float) -> tuple[frozenset[Acl], tuple[str, ...]]:
+    """The ACLs of a cluster that allow something from any host, and all others as texts.
+
+    Raises:
+        KafkaException: the broker refused.
+    """
+    allowed, others = set[Acl](), []
+    for one in client.describe_acls(ANY_ACL).result(timeout_s):
+        if one.host == "*" and one.permission_type is AclPermissionType.ALLOW:
+            allowed.add((one.principal, one.restype, one.name, one.resource_pattern_type, one.operation))
+        else:
+            others.append(f"{one.permission_type.name} for {one.principal} from {one.host} on {one.name}")
+    return frozenset(allowed), tuple(sorted(others))
+
+
+def in_words(rule: Acl) -> str:
+    """The rule in words, without its verb."""
+    principal, resource, name, pattern, operation = rule
+    kind = "CLUSTER" if resource is ResourceType.BROKER else resource.name
+    prefixed = " (prefix)" if pattern is ResourcePatternType.PREFIXED else ""
+    return f"{operation.name} on {kind} {name}{prefixed} for {principal}"

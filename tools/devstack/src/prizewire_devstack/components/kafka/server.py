@@ -131,8 +131,8 @@ class KafkaServer:
         return self._administration
 
     def provision(self) -> None:
-        """Create credentials, topics and ACLs as the tables list them. Existing topics get the settings of the table; nothing else
-        that exists is changed.
+        """Create credentials, topics and ACLs as the tables list them. A setting of an existing topic is changed only where that of
+        the table is better; nothing else that exists is changed.
 
         Raises:
             KafkaException: the broker refused.
