@@ -31,6 +31,7 @@ from prizewire_devstack.doctor.findings import Finding
 from prizewire_devstack.doctor.kafka import KafkaFacts, TopicFacts, judge_kafka, read_kafka
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import repository_root, write_private
+from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.topic_settings import topic_settings
 
 SERVICE = "payouts"
@@ -186,31 +187,38 @@ def test_a_service_may_not_read_the_cluster(kafka_server: KafkaServer) -> None:
         read_kafka(kafka_server.login("payouts").librdkafka())
 
 
-@pytest.fixture
-def urls(make_database: DatabaseFactory) -> DatabaseUrls:
-    """The database of payouts after its migrations."""
-    made = make_database(SERVICE)
-    folder = repository_root() / "services" / SERVICE / "migrations"
-    migrate(url=made.migration, script_location=folder, runtime_role=SERVICE)
+def migrated(make_database: DatabaseFactory, service: str) -> DatabaseUrls:
+    """The database of a service after its migrations."""
+    made = make_database(service)
+    folder = repository_root() / "services" / service / "migrations"
+    migrate(url=made.migration, script_location=folder, runtime_role=service)
     return made
 
 
-def judged(facts: DatabaseFacts) -> list[Finding]:
+@pytest.fixture
+def urls(make_database: DatabaseFactory) -> DatabaseUrls:
+    return migrated(make_database, SERVICE)
+
+
+def judged(facts: DatabaseFacts, service: str = SERVICE) -> list[Finding]:
     # The server of the tests has several databases of one service.
-    others = f"may connect to the database {SERVICE}_"
+    others = f"may connect to the database {service}_"
     facts = dataclasses.replace(
         facts, attributes=tuple(one for one in facts.attributes if not one.startswith(others))
     )
-    return list(judge_database(SERVICE, facts, privileges=privileges_of(SERVICE), archived=True))
+    return list(judge_database(service, facts, privileges=privileges_of(service), archived=True))
 
 
 NOT_OF_TESTS = {"database_plaintext", "durability", "backups"}
 """Test databases have no encryption, write without waiting for the disk, and have no backups."""
 
 
-def test_a_migrated_database_has_the_rights_of_the_table(urls: DatabaseUrls) -> None:
-    """What the migrations grant is what the doctor wants, column by column."""
-    found = judged(read_database(urls.runtime))
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_migrated_database_has_the_rights_of_the_table(
+    make_database: DatabaseFactory, service: str
+) -> None:
+    """What the migrations grant is what the doctor wants, column by column, in tables and views."""
+    found = judged(read_database(migrated(make_database, service).runtime), service)
     assert [one.sentence for one in found if one.code not in NOT_OF_TESTS] == []
     assert codes(found) == NOT_OF_TESTS
 

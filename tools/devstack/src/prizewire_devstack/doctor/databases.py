@@ -229,8 +229,9 @@ SELECT text FROM (
 ) found ORDER BY text
 """
 _TABLES: Final = (
-    "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+    "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
 )
+"""Views too: the role may read each of them."""
 _RIGHTS: Final = """
 WITH me AS (SELECT oid FROM pg_roles WHERE rolname = current_user)
 SELECT c.relname::text, '', a.privilege_type
