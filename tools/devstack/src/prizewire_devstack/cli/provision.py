@@ -1,6 +1,7 @@
 """`prizewire provision`: what an installation without Kubernetes needs before its services start."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -13,13 +14,14 @@ from prizewire_devstack.provision.databases import provision_databases
 from prizewire_devstack.provision.keys import provision_keys
 from prizewire_devstack.provision.readers import SECRETS_PATH, Addresses
 from prizewire_devstack.provision.topics import provision_topics
+from prizewire_devstack.provision.transit import account_of
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.group(name="provision")
 def command() -> None:
-    """Make keys, databases, topics and the accounts of a local chain, for services that run in containers.
+    """Make keys, databases, topics and the accounts of a local chain, and name the accounts of keys in OpenBao or Vault.
 
     Each command may be repeated: it deletes nothing. Its help says what it changes. docs/deploy.md says what it is for.
     """
@@ -161,3 +163,19 @@ def chain(secrets: Path, rpc: str, friendbot: str | None) -> None:
     """Create issuer, treasury and channel accounts on a local network, with a friendbot."""
     treasury = provision_chain(secrets=secrets, rpc=rpc, friendbot=friendbot)
     click.echo(f"The treasury {treasury} has its tokens.")
+
+
+@command.command()
+@click.option(
+    "--version",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="The version of the key. Each version is another account.",
+)
+def account(version: int) -> None:
+    """Print the name and the Stellar account of a key in OpenBao or Vault.
+
+    Standard input is the answer of `bao read -format=json transit/keys/NAME`.
+    """
+    click.echo(" ".join(account_of(sys.stdin.read(), version=version)))
