@@ -68,10 +68,14 @@ class PayoutSettings(ApiSettings):
     )
     soroban_rpc_url: str = Field("", description="Stellar RPC; several with commas, proofs need all.")
 
-    payment_provider: Literal["mock", "stripe"] = Field("mock", description="Who takes top-ups.")
-    stripe_secret_key: SecretStr | None = Field(None, description="Stripe's secret key.")
-    stripe_publishable_key: str | None = Field(None, description="Stripe's publishable key.")
-    stripe_webhook_secret: SecretStr | None = Field(None, description="Signing secret of Stripe's webhooks.")
+    payment_provider: Literal["none", "mock", "stripe"] = Field(
+        "none", description="Who takes top-ups. No provider is served yet: mock and stripe have no effect."
+    )
+    stripe_secret_key: SecretStr | None = Field(None, description="Stripe's secret key, not used yet.")
+    stripe_publishable_key: str | None = Field(None, description="Stripe's publishable key, not used yet.")
+    stripe_webhook_secret: SecretStr | None = Field(
+        None, description="Signing secret of Stripe's webhooks, not used yet."
+    )
     frontend_url: str | None = Field(None, description="Where players return to after a top-up.")
 
 

@@ -117,7 +117,6 @@ def environments(profile: Profile) -> Environments:
             "PAYOUTS_TWO_APPROVERS_ABOVE": "EURC=1000,USDC=1000,XLM=5000",
             "STELLAR_CHANNEL_ACCOUNTS": ",".join(Keypair.random().public_key for _ in range(2)),
             "SOROBAN_RPC_URL": "https://rpc.first.internal,https://rpc.second.internal",
-            "PAYMENT_PROVIDER": "stripe",
         },
         "webhooks": {**rails, "WEBHOOK_ENCRYPTION_KEY_FILE": f"{SECRETS}/webhook_encryption_key"},
         "signer": {**chain, **_KEYS[profile], "SIGNER_POLICY_FILE": f"{PUBLIC}/signer-policy.yaml"},
