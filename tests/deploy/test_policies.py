@@ -121,7 +121,7 @@ SPOILT: list[tuple[str, str, Spoil]] = [
     ("monitored", "production", drop("ServiceMonitor prizewire/webhooks")),
     ("monitored", "production", drop("PodMonitor prizewire-kafka/kafka")),
     ("monitored", "production", drop("PodMonitor prizewire-signer/signer-database")),
-    ("releases", "production", put(JOB, f"{CONTAINER}|image", "prizewire/rewards:0.0.9")),
+    ("releases", "production", put(JOB, f"{CONTAINER}|image", "registry.example/prizewire/rewards:0.0.9")),
     ("all_services", "production", drop("Job prizewire-signer/signer-migration")),
     ("all_services", "production", drop("Deployment prizewire/webhooks")),
     (
