@@ -33,6 +33,9 @@ _REST = """
     UNION ALL SELECT 'moves ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'
     AND (has_sequence_privilege(oid, 'USAGE') OR has_sequence_privilege(oid, 'UPDATE'))
 """
+_TRIGGERS = """
+    SELECT tgrelid::regclass::text, tgname, tgfoid::regproc::text FROM pg_trigger WHERE NOT tgisinternal
+"""
 
 
 def granted(
@@ -92,6 +95,21 @@ async def test_a_table_of_privileges_names_every_column(
     for name, rights in privileges.tables.items():
         if rights.fixed:
             assert set(rights.update) ^ set(rights.fixed) == columns[name], name
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_table_of_privileges_names_every_trigger(
+    repository: Repository, make_database: DatabaseFactory, service: str
+) -> None:
+    """The doctor looks for the triggers that are listed, with their functions."""
+    privileges = read_privileges(repository.root / "services" / service / "migrations" / FILE)
+    connection = await asyncpg.connect(make_database(service, migrated=True).runtime)
+    rows = await connection.fetch(_TRIGGERS)
+    await connection.close()
+    found: dict[str, dict[str, str]] = {}
+    for table, name, function in rows:
+        found.setdefault(table, {})[name] = function
+    assert privileges.triggers == found
 
 
 REFUSED = {

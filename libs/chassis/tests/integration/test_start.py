@@ -71,7 +71,9 @@ class Place:
         (directory / "migrations" / "versions").mkdir(parents=True)
         (directory / "migrations" / "env.py").write_text(ENV_PY)
         (directory / "migrations" / "versions" / "0001_made.py").write_text(REVISION)
-        (directory / "migrations" / "privileges.yaml").write_text("{tables: {made: {}}, functions: []}")
+        (directory / "migrations" / "privileges.yaml").write_text(
+            "{tables: {made: {}}, functions: [], triggers: {}}"
+        )
         (directory / "assets.yaml").write_text("{assets: {EURC: {decimals: 2, redeemable: true}}}")
 
     async def start(

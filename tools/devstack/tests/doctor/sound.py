@@ -1,7 +1,7 @@
 """A configuration in which nothing has to be changed, as a folder of settings and public files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +14,16 @@ from cryptography.x509.oid import NameOID
 from jwt.algorithms import OKPAlgorithm
 from stellar_sdk import Keypair, Network
 
+from prizewire_chassis.db.migrate import migrate
 from prizewire_devstack.components.keys import USES
-from prizewire_devstack.doctor.findings import Profile
+from prizewire_devstack.components.postgres import DatabaseUrls
+from prizewire_devstack.database_factory import DatabaseFactory
+from prizewire_devstack.doctor.findings import Finding, Profile
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.routes import SERVICES, SERVICES_WITH_API
+
+SERVICE = "payouts"
+"""The service whose database is read."""
 
 PUBLIC: Final = "/etc/prizewire"
 SECRETS: Final = "/run/secrets/prizewire"
@@ -159,3 +165,16 @@ def write(folder: Path, environment_of: Environments, files: Files) -> Path:
 def now() -> datetime:
     """The time by which keys are made and judged."""
     return datetime.now(UTC)
+
+
+def codes(findings: Iterable[Finding]) -> set[str]:
+    """The codes of findings."""
+    return {one.code for one in findings}
+
+
+def migrated(make_database: DatabaseFactory, service: str) -> DatabaseUrls:
+    """The database of a service after its migrations."""
+    made = make_database(service)
+    folder = repository_root() / "services" / service / "migrations"
+    migrate(url=made.migration, script_location=folder, runtime_role=service)
+    return made

@@ -22,7 +22,7 @@ from tools.devstack.tests.doctor.mistakes import LIVE_SPOILERS, SPOILERS, Spoilt
 LIVE_CODES = {
     "kafka_not_checked brokers automatic_topics topic_missing topic_unknown topic_partitions topic_copies topic_settings",
     "acl_missing acl_unknown database_not_checked database_version database_plaintext durability role_attributes role_rights",
-    "not_migrated backups clock",
+    "role_settings guards_off not_migrated backups clock",
 }
 """The codes of findings about running servers."""
 

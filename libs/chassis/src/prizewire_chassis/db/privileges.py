@@ -6,6 +6,7 @@ is granted: rights from former migrations or from the database's default privile
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import yaml
@@ -30,10 +31,13 @@ class Rights(NamedTuple):
 
 
 class Privileges(NamedTuple):
-    """Rights by table, and the functions that run with their owner's rights and may be called."""
+    """Rights by table, the functions that run with their owner's rights and may be called, and the triggers that guard tables:
+    by table and name, the function of each.
+    """
 
     tables: Mapping[str, Rights]
     functions: tuple[str, ...]
+    triggers: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 _STUCK: Final = (
@@ -67,6 +71,10 @@ CHASSIS: Final = Privileges(
         ),
     },
     ("inbox_forget(text,text[],text[],bytea[])",),
+    {
+        "assets": {"assets_append_only": "refuse_change"},
+        "audit_log": {"audit_log_append_only": "refuse_change", "audit_log_continues": "audit_log_continues"},
+    },
 )
 """The tables that every service has."""
 
@@ -75,15 +83,27 @@ def read_privileges(path: Path) -> Privileges:
     """A service's table, with the chassis' own.
 
     Raises:
-        ValueError: the file has another form, or names a table of the chassis.
+        ValueError: the file has another form, or names a table of the chassis with rights.
     """
     document = yaml.safe_load(path.read_text())
-    if not isinstance(document, dict) or set(document) != {"tables", "functions"}:
-        raise ValueError(f"{path.name} must have `tables` and `functions`, and nothing else")
+    if not isinstance(document, dict) or set(document) != {"tables", "functions", "triggers"}:
+        raise ValueError(f"{path.name} must have `tables`, `functions` and `triggers`, and nothing else")
     tables = {name: _rights(path, name, fields) for name, fields in document["tables"].items()}
     if twice := sorted(tables.keys() & CHASSIS.tables.keys()):
         raise ValueError(f"{path.name} names {', '.join(twice)}, which the chassis grants")
-    return Privileges({**CHASSIS.tables, **tables}, (*CHASSIS.functions, *document["functions"]))
+    return Privileges(
+        {**CHASSIS.tables, **tables},
+        (*CHASSIS.functions, *document["functions"]),
+        _merged(CHASSIS.triggers, document["triggers"]),
+    )
+
+
+def _merged(*parts: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for part in parts:
+        for table, own in part.items():
+            found.setdefault(table, {}).update(own)
+    return found
 
 
 def _rights(path: Path, name: str, fields: Any) -> Rights:

@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ import asyncpg
 
 from prizewire_chassis.db.privileges import FILE, Privileges, read_privileges
 from prizewire_devstack.doctor.findings import Finding
+from prizewire_devstack.doctor.guards import GuardFacts, MakeFinding, judge_guards, read_guards
 from prizewire_devstack.errors import DevstackError
 
 CONNECT_S: Final = 15.0
@@ -47,6 +48,7 @@ class DatabaseFacts:
     functions: frozenset[str]
     numbered: Mapping[str, tuple[str, ...]]
     """Tables whose rows are numbered by the database, with their other columns."""
+    guards: GuardFacts = field(default_factory=GuardFacts)
 
 
 def read_database(url: str) -> DatabaseFacts:
@@ -73,6 +75,7 @@ async def _read(url: str) -> DatabaseFacts:
 
 
 async def _facts(connection: Any) -> DatabaseFacts:
+    guards = await read_guards(connection)
     archiver = await connection.fetchrow("SELECT last_archived_time, last_failed_time FROM pg_stat_archiver")
     settings = dict(await connection.fetch(_SETTINGS))
     encrypted = await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
@@ -92,6 +95,7 @@ async def _facts(connection: Any) -> DatabaseFacts:
         rights=frozenset(tuple(row) for row in await connection.fetch(_RIGHTS)),
         functions=frozenset(row[0] for row in await connection.fetch(_FUNCTIONS)),
         numbered={row[0]: tuple(row[1]) for row in await connection.fetch(_NUMBERED)},
+        guards=guards,
     )
 
 
@@ -134,6 +138,8 @@ def judge_database(
     for text in facts.attributes:
         yield finding("role_attributes", f"The role {facts.role} {text}: take that back.")
     yield from _rights(facts, privileges, finding)
+    if facts.tables:
+        yield from judge_guards(facts.guards, privileges=privileges, finding=finding)
     if archived:
         yield from _backups(facts, finding)
     difference = abs(facts.time - facts.read_at)
@@ -144,7 +150,7 @@ def judge_database(
         )
 
 
-def _rights(facts: DatabaseFacts, privileges: Privileges, finding: Any) -> Iterator[Finding]:
+def _rights(facts: DatabaseFacts, privileges: Privileges, finding: MakeFinding) -> Iterator[Finding]:
     if not facts.tables:
         yield finding("not_migrated", "It has no tables: run the migrations before the services start.")
         return
@@ -162,7 +168,8 @@ def _rights(facts: DatabaseFacts, privileges: Privileges, finding: Any) -> Itera
     for function in sorted(facts.functions - set(privileges.functions)):
         yield finding(
             "role_rights",
-            f"The role {facts.role} may call {function}, which runs as its owner: run the migrations.",
+            f"The role {facts.role} may call {function}, and privileges.yaml does not list it: revoke it from the role "
+            "and from PUBLIC.",
         )
 
 
@@ -185,7 +192,7 @@ def _wanted(facts: DatabaseFacts, privileges: Privileges) -> Iterator[Right]:
             yield table, "", "DELETE"
 
 
-def _backups(facts: DatabaseFacts, finding: Any) -> Iterator[Finding]:
+def _backups(facts: DatabaseFacts, finding: MakeFinding) -> Iterator[Finding]:
     if facts.settings.get("archive_mode") not in ("on", "always"):
         yield finding("backups", "archive_mode is off: nothing after the last base backup could be restored.")
     elif facts.archived_at is None:
@@ -220,9 +227,19 @@ SELECT text FROM (
         WHERE member.rolname = current_user
     UNION ALL SELECT 'owns the database' FROM pg_database
         WHERE datname = current_database() AND pg_get_userbyid(datdba) = current_user
-    UNION ALL SELECT 'owns ' || relname FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND pg_get_userbyid(relowner) = current_user
+    UNION ALL SELECT 'owns the schema ' || nspname FROM pg_namespace
+        WHERE pg_get_userbyid(nspowner) = current_user AND nspname !~ '^pg_(toast|temp)'
+    UNION ALL SELECT 'owns ' || c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE pg_get_userbyid(relowner) = current_user AND nspname !~ '^pg_(toast|temp)'
+    UNION ALL SELECT 'owns the function ' || oid::regprocedure FROM pg_proc WHERE pg_get_userbyid(proowner) = current_user
+    UNION ALL SELECT 'may ' || CASE privilege_type WHEN 'SET' THEN 'set' ELSE 'alter' END || ' the parameter ' || parname
+        FROM pg_parameter_acl, aclexplode(paracl) a
+        WHERE grantee = 0 OR pg_get_userbyid(grantee) = current_user
     UNION ALL SELECT 'may create tables' WHERE has_schema_privilege('public', 'CREATE')
+    UNION ALL SELECT 'may ' || verb || ' the schema ' || nspname FROM pg_namespace, (VALUES ('USAGE', 'use'), ('CREATE', 'create in'))
+        AS rights(name, verb) WHERE has_schema_privilege(oid, rights.name) AND nspname !~ '^pg_(toast|temp)'
+        AND nspname <> 'public' AND NOT (nspname IN ('pg_catalog', 'information_schema') AND rights.name = 'USAGE')
+    UNION ALL SELECT 'may create temporary tables' WHERE has_database_privilege(current_database(), 'TEMPORARY')
     UNION ALL SELECT 'may create schemas' WHERE has_database_privilege(current_database(), 'CREATE')
     UNION ALL SELECT 'may connect to the database ' || datname FROM pg_database
         WHERE datallowconn AND datname <> current_database() AND has_database_privilege(datname, 'CONNECT')
@@ -236,7 +253,7 @@ _RIGHTS: Final = """
 WITH me AS (SELECT oid FROM pg_roles WHERE rolname = current_user)
 SELECT c.relname::text, '', a.privilege_type
 FROM pg_class c, aclexplode(c.relacl) a
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND a.grantee IN (0, (SELECT oid FROM me))
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND a.grantee IN (0, (SELECT oid FROM me))
 UNION
 SELECT c.relname::text, t.attname::text, a.privilege_type
 FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped, aclexplode(t.attacl) a
@@ -244,9 +261,12 @@ WHERE c.relnamespace = 'public'::regnamespace AND a.grantee IN (0, (SELECT oid F
 """
 """Rights of the role and of everybody; those of an owner are named with what the role owns."""
 _FUNCTIONS: Final = """
-SELECT oid::regprocedure::text FROM pg_proc
-WHERE pronamespace = 'public'::regnamespace AND prosecdef AND has_function_privilege(oid, 'EXECUTE')
+SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE prosecdef AND has_function_privilege(p.oid, 'EXECUTE') AND nspname <> 'information_schema'
+UNION SELECT p.oid::regprocedure::text FROM pg_proc p, aclexplode(p.proacl) a
+WHERE p.pronamespace = 'pg_catalog'::regnamespace AND pg_get_userbyid(a.grantee) = current_user
 """
+"""Functions that run as their owner, and functions of PostgreSQL that were granted to the role."""
 _NUMBERED: Final = """
 SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attidentity = '')
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

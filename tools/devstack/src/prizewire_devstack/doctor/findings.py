@@ -96,6 +96,8 @@ CODES: Final = {
     "durability": _ERROR,
     "role_attributes": _ERROR,
     "role_rights": _ERROR,
+    "role_settings": _ERROR,
+    "guards_off": _ERROR,
     "not_migrated": _ERROR,
     "backups": _ERROR,
     "clock": _ERROR,
