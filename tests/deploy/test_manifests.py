@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceType
+from stellar_sdk import Keypair
 
 from prizewire_chassis.kafka import BATCH_RECORDS_MAX
 from prizewire_contracts.topics import TOPICS
@@ -32,6 +33,7 @@ from prizewire_webhooks.inbound.adapters import load_rails
 from tests.deploy.policies.world import World
 from tests.deploy.rendering import DEPLOY, OVERLAYS, ROOT
 from tests.deploy.validation import findings
+from tools.devstack.tests.doctor import sound
 
 TYPES = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "cluster": ResourceType.BROKER}
 PATTERNS = {"literal": ResourcePatternType.LITERAL, "prefix": ResourcePatternType.PREFIXED}
@@ -219,7 +221,7 @@ def test_labels_of_access_are_documented(world: World) -> None:
     assert used == set(re.findall(r"prizewire/access=([a-z-]+)", (ROOT / "docs/deploy.md").read_text()))
 
 
-TO_BE_FILLED_IN = {"placeholder", "accounts", "trust", "token_keys"}
+TO_BE_FILLED_IN = {"placeholder", "accounts", "trust", "token_keys", "image", "setting_wrong"}
 """What the doctor finds in an overlay whose accounts and keys nobody has written yet."""
 
 
@@ -234,3 +236,39 @@ def test_the_doctor_finds_only_what_an_operator_must_fill_in(
     found = [finding for rule in RULES for finding in rule(subject)]
     assert [one.sentence for one in found if one.code not in TO_BE_FILLED_IN] == []
     assert found, "the placeholders are not found"
+
+
+def filled_in(text: str) -> str:
+    """The objects of an overlay with what an operator writes."""
+    values = {
+        "REPLACE_ME_TREASURY_ACCOUNT": Keypair.random().public_key,
+        "REPLACE_ME_CHANNEL_ACCOUNTS": ",".join(Keypair.random().public_key for _ in range(4)),
+        "REPLACE_ME_ISSUER": Keypair.random().public_key,
+        "REPLACE_ME_RPC_ONE": "rpc-one.prizes.internal",
+        "REPLACE_ME_RPC_TWO": "rpc-two.prizes.internal",
+        "REPLACE_ME_OPENBAO": "vault.prizes.internal",
+        "identity.example.com": "identity.prizes.internal",
+        "production.example": "prizes.internal",
+        "REPLACE_ME_BUCKET": "backups-of-prizes",
+        "192.0.2.": "10.9.0.",
+        "registry.example/": "registry.prizes.internal/",
+    }
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    pinned = rf"prizewire/\1@sha256:{'0' * 64}"
+    text = re.sub(r"\bprizewire/(\w+):0\.1\.0", pinned, text)
+    objects = [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
+    written = sound.public_files(now=datetime.now(UTC))
+    for one in objects:
+        if one["kind"] == "ConfigMap":
+            given = one["data"]
+            one["data"] |= {name: written[name] for name in ("trust.json", "jwks.json") if name in given}
+    return str(yaml.dump_all(objects, Dumper=yaml.CSafeDumper))
+
+
+def test_the_doctor_finds_nothing_in_production_that_is_filled_in(worlds: dict[str, World]) -> None:
+    """Nothing but the values of an installation is in the way of going live."""
+    text = filled_in(yaml.dump_all(worlds["production"].manifests, Dumper=yaml.CSafeDumper))
+    configuration = from_objects(text, name="production")
+    subject = Subject(configuration=configuration, profile=Profile.PRODUCTION, now=datetime.now(UTC))
+    assert [f"{one.place}: {one.sentence}" for rule in RULES for one in rule(subject)] == []

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
+from prizewire_devstack.doctor.rules.network import denies_everything
 from prizewire_devstack.routes import ROUTES, SERVICES, SERVICES_WITH_API, SIGNER
 from tests.deploy.policies.world import NAME, OUR_NAMESPACES, Pod, Policy, World, selects
 from tests.deploy.rendering import Manifest
@@ -142,12 +143,7 @@ def denied_by_default(world: World) -> Iterator[str]:
         policies = [
             one["spec"] for one in world.of("NetworkPolicy") if one["metadata"]["namespace"] == namespace
         ]
-        denials = [
-            one
-            for one in policies
-            if one["podSelector"] == {} and set(one["policyTypes"]) == {"Ingress", "Egress"}
-        ]
-        if not any("ingress" not in one and "egress" not in one for one in denials):
+        if not any(denies_everything(one) for one in policies):
             yield f"{namespace} has no policy that denies everything"
 
 

@@ -18,6 +18,7 @@ from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import repository_root
 from tools.devstack.tests.doctor import sound
 from tools.devstack.tests.doctor.mistakes import LIVE_SPOILERS, SPOILERS, Spoilt, made
+from tools.devstack.tests.doctor.mistakes_in_objects import OBJECT_SPOILERS
 
 LIVE_CODES = {
     "kafka_not_checked brokers automatic_topics topic_missing topic_unknown topic_partitions topic_copies topic_settings",
@@ -117,6 +118,7 @@ def test_files_that_differ_between_services_are_found(settings: dict[str, dict[s
 
 def spoilt_codes() -> Iterator[str]:
     yield from (code for code, _, _ in (*SPOILERS, *LIVE_SPOILERS))
+    yield from (code for code, _, _ in OBJECT_SPOILERS)
     yield from ("trust_differs", "rails_differ")
     yield from " ".join(LIVE_CODES).split()
 

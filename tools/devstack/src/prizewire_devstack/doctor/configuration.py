@@ -43,13 +43,32 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """What brings a file whose content is not given. `made` says whether an object is given that makes it, as a certificate."""
+
+    name: str
+    made: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServiceConfiguration:
-    """What one service is given. `files` are public files by the path that a setting names."""
+    """What one service is given.
+
+    `files` are public files by the path that a setting names. `unseen` are the sources of others, by the path of the file or
+    of the folder in which each may be.
+    """
 
     service: str
     environment: Mapping[str, str]
     settings: Mapping[str, Setting]
     files: Mapping[str, str] = field(default_factory=dict)
+    unseen: Mapping[str, Source] = field(default_factory=dict)
+
+    def source_of(self, path: str) -> Source | None:
+        """What brings a file whose content is not given; None if that is given, or nothing brings the file."""
+        return next(
+            (one for key, one in self.unseen.items() if path == key or path.startswith(f"{key}/")), None
+        )
 
     def knows(self, name: str) -> bool:
         """Say whether the service has this setting."""

@@ -36,6 +36,7 @@ CODES: Final = {
     "process_environment": _ERROR,
     "placeholder": _ERROR,
     "file_missing": _ERROR,
+    "file_not_checked": _ERROR,
     "secret_in_environment": _ERROR,
     "loopback": _ERROR,
     "log_level": _WARNING,
@@ -76,6 +77,14 @@ CODES: Final = {
     # transport
     "plaintext": _ERROR,
     "principal": _ERROR,
+    # workloads and network policies, as the manifests order them
+    "image": _ERROR,
+    "rights_of_pods": _ERROR,
+    "foreign_program": _ERROR,
+    "account_token": _ERROR,
+    "environment_not_checked": _ERROR,
+    "network_not_denied": _ERROR,
+    "network_open": _ERROR,
     # backups, as the manifests order them
     "backups_ordered": _ERROR,
     # Kafka

@@ -1,6 +1,6 @@
 """Where a configuration comes from: a folder of settings, rendered Kubernetes objects, or the running local stack."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path, PurePosixPath
@@ -13,20 +13,20 @@ from prizewire_devstack.components.processes import base_environment
 from prizewire_devstack.doctor.configuration import (
     CERTIFICATES,
     FILE,
+    UNREAD,
     Configuration,
     ServiceConfiguration,
     Setting,
+    Source,
     by_names,
 )
+from prizewire_devstack.doctor.objects import NAME_LABEL, name_of, namespace_of, of_kind, workloads
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_text
 from prizewire_devstack.home import Home
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.service_settings import settings_of
 from prizewire_devstack.stack.environment import local_environment
-
-NAME_LABEL = "app.kubernetes.io/name"
-"""The label of a pod with the name of its service (Kubernetes documentation, "Recommended Labels")."""
 
 
 def known_settings() -> dict[str, dict[str, Setting]]:
@@ -88,16 +88,23 @@ def from_objects(text: str, *, name: str) -> Configuration:
             f"{name} holds no Kubernetes objects: give the output of `kubectl kustomize FOLDER`."
         )
     settings = known_settings()
-    maps = {(_namespace(one), _name(one)): one.get("data") or {} for one in _of_kind(objects, "ConfigMap")}
-    services = {}
-    for one in _of_kind(objects, "Deployment"):
-        pod = one["spec"]["template"]
-        service = pod.get("metadata", {}).get("labels", {}).get(NAME_LABEL)
-        if service in SERVICES:
-            environment, files = _of_pod(pod["spec"], namespace=_namespace(one), maps=maps)
-            services[service] = ServiceConfiguration(
-                service=service, environment=environment, settings=settings[service], files=files
-            )
+    maps = {(namespace_of(one), name_of(one)): one.get("data") or {} for one in of_kind(objects, "ConfigMap")}
+    made = set(_made_secrets(objects))
+    services: dict[str, ServiceConfiguration] = {}
+    for one in workloads(of_kind(objects, "Deployment")):
+        if one.service is None:
+            continue
+        if one.service in services:
+            raise DevstackError(f"{name} has two Deployments of {one.service}: leave one of them out.")
+        environment = _environment_of(one.pod, namespace=one.namespace, maps=maps)
+        files, unseen = _files_of(one.pod, namespace=one.namespace, maps=maps, made=made)
+        services[one.service] = ServiceConfiguration(
+            service=one.service,
+            environment=by_names(environment, settings[one.service]),
+            settings=settings[one.service],
+            files=files,
+            unseen=unseen,
+        )
     if not services:
         raise DevstackError(
             f"{name} has no Deployment of a service: its pods would have the label {NAME_LABEL} with one of "
@@ -167,58 +174,90 @@ def _read_environment(file: Path) -> dict[str, str]:
     return found
 
 
-def _of_kind(objects: Iterable[Mapping[str, Any]], kind: str) -> Iterator[Mapping[str, Any]]:
-    return (one for one in objects if one["kind"] == kind)
-
-
-def _name(one: Mapping[str, Any]) -> str:
-    return str(one["metadata"]["name"])
-
-
-def _namespace(one: Mapping[str, Any]) -> str:
-    return str(one["metadata"].get("namespace", "default"))
-
-
 _Maps = Mapping[tuple[str, str], Mapping[str, str]]
 
 
-def _of_pod(pod: Mapping[str, Any], *, namespace: str, maps: _Maps) -> tuple[dict[str, str], dict[str, str]]:
-    """The environment and the public files of a pod's first container."""
+def _made_secrets(objects: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Namespace and name of each Secret that an object makes."""
+    for one in of_kind(objects, "Certificate"):
+        yield namespace_of(one), str(one["spec"]["secretName"])
+    for one in of_kind(objects, "ExternalSecret"):
+        yield namespace_of(one), str(one["spec"].get("target", {}).get("name", name_of(one)))
+
+
+def _environment_of(pod: Mapping[str, Any], *, namespace: str, maps: _Maps) -> dict[str, str]:
+    """The environment of a pod's first container. A rule about workloads names each value that is not here."""
     container = pod["containers"][0]
     environment: dict[str, str] = {}
-    for source in container.get("envFrom", ()):
+    for source in container.get("envFrom") or ():
         if "configMapRef" in source:
-            environment |= maps.get((namespace, source["configMapRef"]["name"]), {})
-    for entry in container.get("env", ()):
-        if "value" in entry:
-            environment[entry["name"]] = str(entry["value"])
-        elif "configMapKeyRef" in entry.get("valueFrom", {}):
+            given = maps.get((namespace, source["configMapRef"]["name"]), {})
+            environment |= {f"{source.get('prefix', '')}{name}": value for name, value in given.items()}
+    for entry in container.get("env") or ():
+        if "valueFrom" not in entry:
+            environment[entry["name"]] = str(entry.get("value", ""))
+        elif "configMapKeyRef" in entry["valueFrom"]:
             reference = entry["valueFrom"]["configMapKeyRef"]
-            environment[entry["name"]] = maps.get((namespace, reference["name"]), {}).get(
-                reference["key"], ""
-            )
+            found = maps.get((namespace, reference["name"]), {})
+            environment[entry["name"]] = found.get(reference["key"], UNREAD)
         else:
-            # A secret as a variable: the rule about secrets in the environment names it.
-            environment[entry["name"]] = "(from a Secret)"
+            environment[entry["name"]] = UNREAD
+    return environment
+
+
+def _files_of(
+    pod: Mapping[str, Any], *, namespace: str, maps: _Maps, made: Set[tuple[str, str]]
+) -> tuple[dict[str, str], dict[str, Source]]:
+    """The public files of a pod's first container, and what brings those whose content is not among the objects.
+
+    A mount hides what a shorter path would have there.
+    """
     files: dict[str, str] = {}
-    volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}
-    for mount in container.get("volumeMounts", ()):
-        for file, text in _texts(volumes.get(mount["name"], {}), namespace=namespace, maps=maps).items():
-            path = mount["mountPath"] if "subPath" in mount else f"{mount['mountPath'].rstrip('/')}/{file}"
-            if mount.get("subPath", file) == file:
-                files[path] = text
-    return environment, files
+    unseen: dict[str, Source] = {}
+    volumes = {volume["name"]: volume for volume in pod.get("volumes") or ()}
+    for mount in sorted(
+        pod["containers"][0].get("volumeMounts") or (), key=lambda one: len(one["mountPath"])
+    ):
+        root = mount["mountPath"].rstrip("/")
+        for hidden in [path for path in (*files, *unseen) if path == root or path.startswith(f"{root}/")]:
+            files.pop(hidden, None)
+            unseen.pop(hidden, None)
+        volume = volumes.get(mount["name"], {})
+        for source in volume.get("projected", {}).get("sources", (volume,)):
+            texts = _texts(source, namespace=namespace, maps=maps)
+            origin = _origin(source, namespace=namespace, made=made)
+            for file, text in texts.items():
+                if mount.get("subPath", file) != file and file:
+                    continue
+                path = root if "subPath" in mount or not file else f"{root}/{file}"
+                files.pop(path, None)
+                unseen.pop(path, None)
+                if text is None:
+                    unseen[path] = origin
+                else:
+                    files[path] = text
+    return files, unseen
 
 
-def _texts(volume: Mapping[str, Any], *, namespace: str, maps: _Maps) -> dict[str, str]:
-    """The public files of a volume, by their names in it. One that a Secret brings, as a certificate, has no text here."""
-    sources: Sequence[Mapping[str, Any]] = volume.get("projected", {}).get("sources", (volume,))
-    found: dict[str, str] = {}
-    for source in sources:
-        if "configMap" not in source:
-            found |= {item["path"]: "" for item in source.get("secret", {}).get("items", ())}
-            continue
-        data = maps.get((namespace, source["configMap"]["name"]), {})
-        items = source["configMap"].get("items")
-        found |= data if items is None else {item["path"]: data.get(item["key"], "") for item in items}
-    return found
+def _texts(source: Mapping[str, Any], *, namespace: str, maps: _Maps) -> dict[str, str | None]:
+    """The files of one source by their names in it, each with its content; None for one that is not among the objects.
+
+    An empty name stands for every file of the source.
+    """
+    kind = "configMap" if "configMap" in source else "secret"
+    items = source.get(kind, {}).get("items")
+    if kind == "secret":
+        return dict.fromkeys([item["path"] for item in items] if items else [""])
+    data = maps.get((namespace, source["configMap"]["name"]))
+    if items:
+        return {item["path"]: (data or {}).get(item["key"]) for item in items}
+    return {"": None} if data is None else dict(data)
+
+
+def _origin(source: Mapping[str, Any], *, namespace: str, made: Set[tuple[str, str]]) -> Source:
+    if "configMap" in source:
+        return Source(name=f"the ConfigMap {source['configMap']['name']}", made=False)
+    if "secret" in source:
+        name = source["secret"].get("name", source["secret"].get("secretName"))
+        return Source(name=f"the Secret {name}", made=(namespace, name) in made)
+    return Source(name="a volume that is no ConfigMap", made=False)

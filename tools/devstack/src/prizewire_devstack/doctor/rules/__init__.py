@@ -5,7 +5,18 @@ from typing import Final
 
 from prizewire_devstack.doctor.configuration import Subject
 from prizewire_devstack.doctor.findings import Finding
-from prizewire_devstack.doctor.rules import access, backups, chain, keys, limits, rails, settings, transport
+from prizewire_devstack.doctor.rules import (
+    access,
+    backups,
+    chain,
+    keys,
+    limits,
+    network,
+    rails,
+    settings,
+    transport,
+    workloads,
+)
 
 Rule = Callable[[Subject], Iterator[Finding]]
 
@@ -18,4 +29,6 @@ RULES: Final[tuple[Rule, ...]] = (
     *keys.RULES,
     *transport.RULES,
     *backups.RULES,
+    *workloads.RULES,
+    *network.RULES,
 )

@@ -28,6 +28,8 @@ OF_PROCESS: Final = re.compile(
     re.IGNORECASE,
 )
 """Variables that decide which code runs, whom TLS trusts, or through whom requests go."""
+AUTHORITIES: Final = frozenset({"KAFKA_CA_FILE", "OPENBAO_CA_FILE", *CERTIFICATES})
+"""The public files that are certificates: a Secret may bring them, if an object that makes it is given."""
 FEW_LOGS: Final = frozenset({"INFO", "WARNING", "ERROR"})
 
 
@@ -119,7 +121,7 @@ def _twice(subject: Subject) -> Iterator[Finding]:
 def _by_file(subject: Subject) -> Iterator[Finding]:
     for one in subject.services:
         for name, path in one.by_file().items():
-            if path not in one.files:
+            if path not in one.files or one.source_of(path) is not None:
                 yield Finding(
                     code="setting_not_checked",
                     place=one.service,
@@ -148,20 +150,25 @@ def _placeholders(subject: Subject) -> Iterator[Finding]:
 
 def _files(subject: Subject) -> Iterator[Finding]:
     for one in subject.services:
-        for name, setting in one.settings.items():
-            path = one.value(name)
-            if path and is_public_file(setting) and path not in one.files:
+        named = {name: one.value(name) for name, setting in one.settings.items() if is_public_file(setting)}
+        named |= {name: one.environment[name] for name in CERTIFICATES & one.environment.keys()}
+        for name, path in named.items():
+            if not path:
+                continue
+            source = one.source_of(path)
+            if source is not None and not (source.made and name in AUTHORITIES):
+                yield Finding(
+                    code="file_not_checked",
+                    place=one.service,
+                    sentence=f"{name} is {path}, which {source.name} brings, and was not checked: bring it by a ConfigMap that is among "
+                    "the objects"
+                    + (", or add the object that makes the Secret." if name in AUTHORITIES else "."),
+                )
+            elif source is None and path not in one.files:
                 yield Finding(
                     code="file_missing",
                     place=one.service,
                     sentence=f"{name} is {path}, which is not among the files of the service: add it, so that it is checked too.",
-                )
-        for name in sorted(CERTIFICATES & one.environment.keys()):
-            if (path := one.environment[name]) not in one.files:
-                yield Finding(
-                    code="file_missing",
-                    place=one.service,
-                    sentence=f"{name} is {path}, which is not among the files of the service: add it, or take {name} out.",
                 )
 
 
