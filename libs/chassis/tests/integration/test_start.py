@@ -226,4 +226,4 @@ async def test_a_wrong_setting_is_reported_before_the_database_answers(place: Pl
     serving = await place.start("serve", "--roles", "http", runtime=nowhere)
     assert await asyncio.wait_for(serving.wait(), DEADLINE_S) == 2
     [sentence] = place.log("serve").read_text().splitlines()
-    assert sentence.startswith("settlement: assets.yaml: ")
+    assert sentence.startswith("settlement: ASSETS_FILE assets.yaml: ")
