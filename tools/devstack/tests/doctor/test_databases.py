@@ -271,3 +271,14 @@ def test_a_database_that_does_not_answer_is_one_sentence(urls: DatabaseUrls) -> 
     with pytest.raises(DevstackError, match="check the address, the role and the password") as refused:
         read_database(wrong)
     assert "wrong" not in str(refused.value)
+
+
+def test_a_url_is_read_as_the_services_read_it(make_database: DatabaseFactory) -> None:
+    """`ssl=` is the parameter of the services' driver; psql's `sslmode=` is refused by both. No message has the password."""
+    url = make_database(SERVICE).runtime
+    assert not read_database(f"{url}?ssl=disable").encrypted
+    with pytest.raises(DevstackError, match="rejected SSL upgrade") as refused:
+        read_database(f"{url}?ssl=require")
+    assert url.split("@", maxsplit=1)[0] not in str(refused.value)
+    with pytest.raises(DevstackError, match="write ssl= instead"):
+        read_database(f"{url}?sslmode=verify-full")

@@ -1,8 +1,12 @@
 """`prizewire doctor` over Kubernetes objects: nothing is found in sound ones, and each mistake has its code."""
 
+from pathlib import Path
+
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from prizewire_devstack.cli.doctor import command
 from prizewire_devstack.doctor.configuration import Subject
 from prizewire_devstack.doctor.findings import Finding, Profile
 from prizewire_devstack.doctor.rules import network, workloads
@@ -74,3 +78,12 @@ def test_two_deployments_of_a_service_are_refused() -> None:
     given["other"] = {**given["Deployment"], "metadata": {"name": "other", "namespace": "own"}}
     with pytest.raises(DevstackError, match="two Deployments of signer"):
         judged(given)
+
+
+def test_objects_that_kubernetes_would_refuse_are_a_sentence(tmp_path: Path) -> None:
+    """A Deployment without pods is no reason for a traceback."""
+    file = tmp_path / "objects.yaml"
+    file.write_text("kind: Deployment\nspec: {}\n")
+    arguments = ["--profile", "production", "--only", "configuration", "--manifests", str(file)]
+    with pytest.raises(DevstackError, match="Kubernetes would refuse"):
+        CliRunner().invoke(command, arguments, standalone_mode=False, catch_exceptions=False)

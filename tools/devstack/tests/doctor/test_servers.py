@@ -177,6 +177,19 @@ def test_a_service_may_not_read_the_cluster(kafka_server: KafkaServer) -> None:
         read_kafka(kafka_server.login("payouts").librdkafka())
 
 
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_an_unusable_authority_is_a_sentence(tmp_path: Path, text: str | None) -> None:
+    """A file that is missing or holds no certificate says so, before any broker is asked."""
+    authority, password = tmp_path / "authority.crt", tmp_path / "password"
+    write_private(password, "secret")
+    if text is not None:
+        authority.write_text(text)
+    arguments = ["--profile", "production", "--only", "kafka", "--kafka", "127.0.0.1:1"]
+    arguments += ["--kafka-password", str(password), "--kafka-ca", str(authority)]
+    with pytest.raises(DevstackError, match=r"authority\.crt cannot be read|authority of its certificates"):
+        CliRunner().invoke(command, arguments, standalone_mode=False, catch_exceptions=False)
+
+
 def test_the_command_reads_servers(
     urls: DatabaseUrls, kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path
 ) -> None:

@@ -97,10 +97,17 @@ def command(
     findings: list[Finding] = []
     left_out = [area for area in AREAS if area not in chosen]
     if CONFIGURATION in chosen:
-        configuration = _configuration(folder, manifests)
+        try:
+            configuration = _configuration(folder, manifests)
+            subject = Subject(configuration=configuration, profile=Profile(profile), now=datetime.now(UTC))
+            findings += [found for rule in RULES for found in rule(subject)]
+        except (KeyError, TypeError, AttributeError) as error:
+            if manifests is None:
+                raise
+            raise DevstackError(
+                f"{manifests.name} has an object that Kubernetes would refuse ({error}): give the output of `kubectl kustomize FOLDER`."
+            ) from error
         left_out += configuration.left_out()
-        subject = Subject(configuration=configuration, profile=Profile(profile), now=datetime.now(UTC))
-        findings += [found for rule in RULES for found in rule(subject)]
     if KAFKA in chosen:
         findings += _kafka(bootstrap, kafka_password, kafka_ca)
     if DATABASES in chosen:
@@ -130,6 +137,7 @@ def _kafka(bootstrap: str | None, password: Path | None, ca: Path | None) -> Ite
     login = KafkaLogin(bootstrap_servers=bootstrap, username=OPERATOR, password=read_text(password).strip())
     client = login.librdkafka()
     if ca is not None:
+        read_text(ca)
         client |= {"security.protocol": "SASL_SSL", "ssl.ca.location": str(ca)}
     yield from judge_kafka(read_kafka(client))
 

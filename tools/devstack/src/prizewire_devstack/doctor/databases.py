@@ -11,6 +11,7 @@ from typing import Any, Final
 import asyncpg
 
 from prizewire_chassis.db.privileges import FILE, Privileges, read_privileges
+from prizewire_devstack.database_urls import for_asyncpg
 from prizewire_devstack.doctor.findings import Finding
 from prizewire_devstack.doctor.guards import GuardFacts, MakeFinding, judge_guards, read_guards
 from prizewire_devstack.errors import DevstackError
@@ -57,11 +58,15 @@ def read_database(url: str) -> DatabaseFacts:
     Raises:
         DevstackError: it does not answer, or refuses the login. The message has no password.
     """
+    url = for_asyncpg(url)
     try:
         return asyncio.run(_read(url))
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # A text about the URL itself may repeat its password.
+        of_server = isinstance(error, OSError | asyncpg.PostgresError)
+        why = (str(error) if of_server else "") or type(error).__name__
         raise DevstackError(
-            f"The database was not read ({type(error).__name__}): check the address, the role and the password in its file."
+            f"The database was not read ({why}): check address, role, password and ssl= in the URL, and PGSSLROOTCERT."
         ) from error
 
 

@@ -50,8 +50,8 @@ def read_kafka(login: Mapping[str, Any]) -> KafkaFacts:
     Raises:
         DevstackError: the cluster does not answer, or refuses.
     """
-    client = AdminClient(dict(login))
     try:
+        client = AdminClient(dict(login))
         metadata = client.list_topics(timeout=TIMEOUT_S)
         names = [name for name in metadata.topics if name.startswith(OURS)]
         broker = str(min(metadata.brokers))
@@ -66,7 +66,7 @@ def read_kafka(login: Mapping[str, Any]) -> KafkaFacts:
         granted, foreign = read_acls(client, timeout_s=TIMEOUT_S)
     except KafkaException as error:
         raise DevstackError(
-            f"Kafka was not read ({error.args[0].str()}): check its address, and the login of the principal operator."
+            f"Kafka was not read ({error.args[0].str()}): check its address, the login of the principal operator and the authority of its certificates."
         ) from error
     topics = {
         name: TopicFacts(

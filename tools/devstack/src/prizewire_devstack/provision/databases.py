@@ -10,6 +10,7 @@ from prizewire_devstack.components.postgres import (
     RolePasswords,
     service_scripts,
 )
+from prizewire_devstack.database_urls import for_asyncpg
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_text
 from prizewire_devstack.waiting import NotInTimeError, eventually
@@ -27,7 +28,7 @@ async def provision_databases(*, secrets: Path, wait_s: float = WAIT_S) -> list[
     Raises:
         DevstackError: the server does not answer, or refused.
     """
-    url = read_text(secrets / "superuser_url").strip()
+    url = for_asyncpg(read_text(secrets / "superuser_url").strip())
     passwords = {
         service: RolePasswords(**both)
         for service, both in json.loads(read_text(secrets / "role_passwords")).items()

@@ -30,7 +30,7 @@ def _mock(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             code="mock_payments",
             place="payouts",
-            sentence="PAYMENT_PROVIDER is mock, which credits top-ups that nobody paid: name a provider.",
+            sentence="PAYMENT_PROVIDER is mock, which credits top-ups that nobody paid: leave it out.",
         )
 
 
