@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -153,6 +155,69 @@ def test_one_reader_can_be_written_alone(tmp_path: Path) -> None:
     assert content(tmp_path).keys() == {"keys/keys/grafana-admin.password", "secrets/grafana/admin_password"}
     with pytest.raises(DevstackError, match="no reader grafna"):
         provision("keys", "--directory", str(tmp_path), *PLACES, "--only", "grafna")
+
+
+def written_files(directory: Path) -> list[str]:
+    """The files of an installation, without the assets that the test gave."""
+    return sorted(
+        name for name in content(directory) if name.partition("/")[0] in {"keys", "public", "secrets"}
+    )
+
+
+def refused(directory: Path, *arguments: str) -> str:
+    """Provision again where keys are lost; returns the sentence, after no file has changed."""
+    before = content(directory)
+    with pytest.raises(DevstackError, match=r"^Lost: ") as caught:
+        provision("keys", "--directory", str(directory), *PLACES, *arguments)
+    assert content(directory) == before
+    return str(caught.value)
+
+
+def test_a_lost_key_that_a_reader_has_is_not_replaced(made: Path, tmp_path: Path) -> None:
+    """Each file of the folder of keys, lost alone, is named together with a file that has its content; none is changed."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    lost = [name for name in written_files(tmp_path) if name.startswith("keys/")]
+    assert len(lost) >= 18
+    for name in lost:
+        kept = (tmp_path / name).rename(tmp_path / "kept")
+        said = refused(tmp_path)
+        assert re.search(
+            rf"^Lost: {tmp_path}/{name} \(an earlier one is in {tmp_path}/(secrets|public)/[\w./-]+\)\. ",
+            said,
+        )
+        kept.rename(tmp_path / name)
+    provision("keys", "--directory", str(tmp_path), *PLACES, "--assets", str(made / "assets.yaml"))
+
+
+def test_lost_keys_are_not_made_anew_while_one_reader_has_some(made: Path, tmp_path: Path) -> None:
+    """Without the folder of keys, as with a lost volume, any folder of a reader is enough to refuse; an empty one is none."""
+    readers = [
+        folder
+        for folder in (made / "public", *sorted((made / "secrets").iterdir()))
+        if folder.name != GRAFANA
+    ]
+    assert len(readers) == 1 + 2 * len(SERVICES) + 6
+    for number, folder in enumerate(readers):
+        directory = tmp_path / str(number)
+        shutil.copytree(folder, directory / folder.relative_to(made))
+        (directory / "keys").mkdir()
+        said = refused(directory)
+        assert f"Restore the folder {directory}/keys" in said
+        assert "docker compose down --volumes" in said
+    provision("keys", "--directory", str(tmp_path), *PLACES, "--only", GRAFANA)
+    (tmp_path / "keys/keys/grafana-admin.password").unlink()
+    assert "secrets/grafana/admin_password" in refused(tmp_path, "--only", GRAFANA)
+    (tmp_path / "secrets/settlement").mkdir()
+    provision("keys", "--directory", str(tmp_path), *PLACES)
+
+
+def test_a_key_of_a_later_version_is_made(made: Path, tmp_path: Path) -> None:
+    """A key that no reader has was never made: after an upgrade it is."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    for name in ("keys/keys/webhook-encryption.key", "secrets/webhooks/webhook_encryption_key"):
+        (tmp_path / name).unlink()
+    provision("keys", "--directory", str(tmp_path), *PLACES, "--assets", str(made / "assets.yaml"))
+    assert written_files(tmp_path) == written_files(made)
 
 
 def test_the_command_reaches_services_that_run_elsewhere(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

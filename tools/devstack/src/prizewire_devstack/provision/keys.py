@@ -15,6 +15,7 @@ from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.stellar import stellar_assets
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import OWNER_ONLY_DIRECTORY, Home
+from prizewire_devstack.provision.lost import refuse_lost
 from prizewire_devstack.provision.readers import (
     FAKE_WEBHOOK_SECRET,
     GRAFANA,
@@ -56,11 +57,13 @@ def provision_keys(
     `valid` and `number` are as for `Keyring.ensure`, and hold for the message keys that are made now.
 
     Raises:
-        DevstackError: there is no such reader, or the directory cannot be written.
+        DevstackError: there is no such reader, or the directory cannot be written, or a key is lost that a reader still has. In the
+            last case no file was changed.
     """
     home = Home(root=directory / KEYS)
-    home.create()
     keyring = Keyring(home=home)
+    refuse_lost(keyring, secrets=directory / SECRETS, public=directory / PUBLIC, only=only)
+    home.create()
     if set(only) != {GRAFANA}:
         keyring.ensure(now=now, valid=valid, number=number)
         found = {one.name: one for one in readers(keyring, addresses)}

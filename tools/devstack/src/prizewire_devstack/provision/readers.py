@@ -89,7 +89,7 @@ def grafana(keyring: Keyring) -> Reader:
     )
 
 
-def _own(keyring: Keyring) -> dict[str, dict[str, Path]]:
+def own_files(keyring: Keyring) -> dict[str, dict[str, Path]]:
     """The key files of each service beside those that all have, by the names of its variables."""
     return {
         "settlement": {},
@@ -116,7 +116,7 @@ def _service(keyring: Keyring, addresses: Addresses, service: str) -> Reader:
         "database_url": _runtime_url(keyring, addresses, service),
         "kafka_sasl_password": keyring.kafka_passwords()[service],
         "message_key": keyring.message_key_file(service).read_text(),
-        **{name: file.read_text() for name, file in _own(keyring)[service].items()},
+        **{name: file.read_text() for name, file in own_files(keyring)[service].items()},
     }
     if service == "signer":
         files["payout_hot_signer_secret"] = keyring.stellar().treasury.secret
