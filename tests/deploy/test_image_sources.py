@@ -132,7 +132,17 @@ def test_dockerfile_has_a_stage_for_each_part(repository: Repository) -> None:
         command = '["prizewire"]' if part == "tools" else f'["python", "-m", "{module}"]'
         assert f"ENTRYPOINT {command}\n" in stages[part]
         assert f"COPY --from=build /environments/{part} /\n" in stages[part]
-        assert "HEALTHCHECK " in stages[part]
+        health = (stages["runtime" if part == "sandbox" else "common"], stages[part])
+        assert sum(stage.count("HEALTHCHECK ") for stage in health) == (2 if part == "tools" else 1)
+    assert "HEALTHCHECK NONE\n" in stages["tools"]
+
+
+def test_python_imports_nothing_from_the_working_directory(repository: Repository) -> None:
+    """Every stage that becomes an image starts with the variable that keeps the working directory off the import path."""
+    text = (repository.root / FOLDER / "Dockerfile").read_text()
+    [runtime] = re.findall(r"^FROM \S+ AS runtime\n(.*?)(?=^FROM )", text, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^ENV (?:.*\\\n)*.*\bPYTHONSAFEPATH=1\b", runtime, re.MULTILINE)
+    assert text.count("PYTHONSAFEPATH=") == 1
 
 
 def test_dockerfile_is_sound(repository: Repository) -> None:

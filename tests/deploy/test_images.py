@@ -54,6 +54,8 @@ SEED = re.compile(rb"(?<![A-Z2-7])S[A-D][A-Z2-7]{54}(?![A-Z2-7])")
 """A secret key of Stellar."""
 PRIVATE = re.compile(rb'-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\n|"d"\s*:\s*"[\w-]{43}"')
 """A private key as PEM, or as a JWK of Ed25519."""
+PLANT = """printf 'print("planted")' > "$1.py"; shift; exec "$@" """
+"""Writes a module into the working directory, then runs a command there."""
 
 
 @pytest.fixture(scope="session")
@@ -272,6 +274,20 @@ def test_service_runs_from_its_image(
         *service.configuration["Healthcheck"]["Test"][1:], environment=environment, entry=False
     )
     assert health.returncode == 1
+
+
+def test_what_is_written_to_the_working_directory_is_not_run(image: Image) -> None:
+    """Neither the entry point nor the health probe imports a module from `/tmp`, where the user can write; without the image's
+    variable each of them would.
+    """
+    probe, entry = image.configuration["Healthcheck"]["Test"][1:], image.configuration["Entrypoint"]
+    commands = [command for command in (probe, [*entry, "--help"]) if command[1:2] == ["-m"]]
+    assert len(commands) == (0 if image.part == "tools" else 2)
+    for command in [*commands, ["python", "-m", "prizewire_money"]]:
+        planted = ("sh", "-c", PLANT, "sh", command[2].partition(".")[0], *command)
+        unsafe = image.run(*planted, environment={"PYTHONSAFEPATH": ""}, entry=False)
+        assert "planted" in unsafe.stdout
+        assert "planted" not in image.run(*planted, entry=False).stdout
 
 
 def test_root_is_read_only(built: dict[str, Image]) -> None:
