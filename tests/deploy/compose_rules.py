@@ -76,6 +76,13 @@ def images_are_pinned(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: the Dockerfile has no stage for {own}"
 
 
+def own_images_are_asked_of_no_registry(found: Mapping[str, Any]) -> Iterator[str]:
+    """An image of ours is built or loaded on this machine: in a registry, its name may be a stranger's."""
+    for name, one in found["services"].items():
+        if part(one) is not None and one.get("pull_policy") != "never":
+            yield f"{name}: a registry is asked for {one['image']}"
+
+
 def containers_are_hardened(found: Mapping[str, Any]) -> Iterator[str]:
     """No container gains privileges, writes to its root file system, or takes more than its limits."""
     for name, one in found["services"].items():
@@ -359,6 +366,8 @@ EVERYWHERE: Final[tuple[Rule, ...]] = (
     commands_exist,
 )
 """The rules that hold for every file."""
+OF_ONE_FILE: Final[tuple[Rule, ...]] = (own_images_are_asked_of_no_registry,)
+"""The rules of files that are read alone: where Debian's docker-compose 1.29 reads several, it drops `pull_policy`."""
 OF_THE_SYSTEM: Final[tuple[Rule, ...]] = (
     postgres_is_set_as_on_the_local_stack,
     proxies_are_those_of_the_gateway,

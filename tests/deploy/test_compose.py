@@ -62,6 +62,15 @@ def test_the_files_keep_the_rules(rule: rules.Rule, files: tuple[str, ...]) -> N
     assert list(rule(read_once(*files))) == []
 
 
+@pytest.mark.parametrize("file", [SYSTEM, MONITORING])
+@pytest.mark.parametrize("rule", rules.OF_ONE_FILE, ids=lambda rule: rule.__name__)
+def test_each_file_with_our_images_keeps_the_rules(rule: rules.Rule, file: str) -> None:
+    """The files that are added to them name none of our images, and change nothing that these rules look at."""
+    assert list(rule(read_once(file))) == []
+    for added in (QUICKSTART, TESTS):
+        assert re.findall(r"image: prizewire/|pull_policy", (ROOT / added).read_text()) == []
+
+
 @pytest.mark.parametrize("rule", rules.OF_THE_SYSTEM, ids=lambda rule: rule.__name__)
 def test_the_system_agrees_with_the_local_stack(rule: rules.Rule) -> None:
     """What the local stack has too has the same values."""
@@ -216,6 +225,16 @@ SPOILT: Final[tuple[tuple[rules.Rule, Change, str], ...]] = (
         rules.images_are_pinned,
         lambda found: found["services"]["rewards"]["build"]["args"].update(PORT="1"),
         "no argument PORT",
+    ),
+    (
+        rules.own_images_are_asked_of_no_registry,
+        _service("rewards-migrate", pull_policy=None),
+        "rewards-migrate: a registry is asked for prizewire/rewards:0.1.0",
+    ),
+    (
+        rules.own_images_are_asked_of_no_registry,
+        _service("keys", pull_policy="missing"),
+        "keys: a registry is asked",
     ),
     (rules.containers_are_hardened, _service("signer", security_opt=None), "may gain privileges"),
     (rules.containers_are_hardened, _service("signer", cap_drop=[]), "other capabilities"),
@@ -386,4 +405,4 @@ def test_the_file_for_tests_adds_ports_only() -> None:
 
 def test_every_rule_was_seen_failing() -> None:
     """A rule without a spoilt file could pass on anything."""
-    assert {rule for rule, _, _ in SPOILT} == {*rules.EVERYWHERE, *rules.OF_THE_SYSTEM}
+    assert {rule for rule, _, _ in SPOILT} == {*rules.EVERYWHERE, *rules.OF_ONE_FILE, *rules.OF_THE_SYSTEM}
