@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import hvac
 import pytest
 from sqlalchemy import text
 
@@ -31,9 +30,9 @@ from prizewire_contracts.topics import SIGNING_REQUESTS, SIGNING_RESULTS
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.postgres import DatabaseUrls
-from prizewire_devstack.components.processes import ProcessSpec, Supervisor, answers_ok, base_environment
+from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.home import repository_root
-from prizewire_devstack.ports import LOOPBACK, choose
+from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_signer.app import unit_of_work_over
@@ -190,34 +189,12 @@ async def threatened(make_module_database: DatabaseFactory) -> AsyncIterator[Sig
 @pytest.fixture(scope="module")
 def bao(devstack_supervisor: Supervisor, devstack_directory: Path) -> Iterator[openbao.Bao]:
     """OpenBao from its wheel, in memory, with an Ed25519 key for the treasury and for each channel."""
-    port = choose(taken=set())
-    url = f"http://{LOOPBACK}:{port}"
-    token = "root-of-this-test"
-    devstack_supervisor.start(
-        ProcessSpec(
-            name="openbao",
-            argv=(
-                str(openbao.BINARY),
-                "server",
-                "-dev",
-                "-dev-no-store-token",
-                f"-dev-listen-address={LOOPBACK}:{port}",
-            ),
-            environment={**base_environment(), "BAO_DEV_ROOT_TOKEN_ID": token},
-            log_file=devstack_directory / "logs" / "openbao.log",
-            directory=devstack_directory,
-        )
-    )
-    devstack_supervisor.wait_until(
-        "openbao", lambda: answers_ok(f"{url}/v1/sys/health"), deadline_s=openbao.START_DEADLINE_S
-    )
-    root = hvac.Client(url, token=token)
-    root.sys.enable_secrets_engine("transit", path=openbao.MOUNT)
-    for name in openbao.NAMES:
-        root.secrets.transit.create_key(name, key_type="ed25519", mount_point=openbao.MOUNT)
-    root.secrets.transit.create_key("rsa", key_type="rsa-2048", mount_point=openbao.MOUNT)
-    yield openbao.Bao(url, root)
-    devstack_supervisor.stop("openbao")
+    with openbao.started(devstack_supervisor, devstack_directory) as server:
+        server.root.sys.enable_secrets_engine("transit", path=openbao.MOUNT)
+        for name in openbao.NAMES:
+            server.root.secrets.transit.create_key(name, key_type="ed25519", mount_point=openbao.MOUNT)
+        server.root.secrets.transit.create_key("rsa", key_type="rsa-2048", mount_point=openbao.MOUNT)
+        yield server
 
 
 @pytest.fixture
