@@ -77,7 +77,7 @@ def images_are_pinned(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def own_images_are_asked_of_no_registry(found: Mapping[str, Any]) -> Iterator[str]:
-    """An image of ours is built or loaded on this machine: in a registry, its name may be a stranger's."""
+    """An image of ours is built or loaded on this machine: in a registry, its name may belong to somebody else."""
     for name, one in found["services"].items():
         if part(one) is not None and one.get("pull_policy") != "never":
             yield f"{name}: a registry is asked for {one['image']}"

@@ -107,7 +107,7 @@ def machine(repository: Repository, devstack_supervisor: Supervisor, tmp_path: P
 
 
 def test_a_second_run_changes_nothing(machine: Machine, repository: Repository) -> None:
-    """The first run writes every secret of the table. Repeated with keys that were made anew, as after the folder was removed, the
+    """The first run writes every secret of the table. Repeated with keys that were made again, as after the folder was removed, the
     commands change no secret, keep a field that was added by hand, and keep the `trust.json` that fits the keys.
     """
     first = machine.run("printf %s s.token | add services/signer openbao_token\n")

@@ -189,7 +189,7 @@ def test_a_lost_key_that_a_reader_has_is_not_replaced(made: Path, tmp_path: Path
     provision("keys", "--directory", str(tmp_path), *PLACES, "--assets", str(made / "assets.yaml"))
 
 
-def test_lost_keys_are_not_made_anew_while_one_reader_has_some(made: Path, tmp_path: Path) -> None:
+def test_lost_keys_are_not_made_again_while_one_reader_has_some(made: Path, tmp_path: Path) -> None:
     """Without the folder of keys, as with a lost volume, any folder of a reader is enough to refuse; an empty one is none."""
     readers = [
         folder

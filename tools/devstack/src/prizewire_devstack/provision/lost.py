@@ -35,7 +35,7 @@ def refuse_lost(keyring: Keyring, *, secrets: Path, public: Path, only: Collecti
     more = f" and {len(named) - 1} more" if len(named) > NAMED_MAX else ""
     raise DevstackError(
         f"Lost: {', '.join(named[:1] if more else named)}{more}. No file was changed. Restore the folder {keyring.home.root} from "
-        "a copy, or each lost file from where its content still is. To begin anew on purpose, remove all folders of this "
+        "a copy, or each lost file from where its content still is. To start again on purpose, remove all folders of this "
         "installation (docker compose down --volumes) with every database: new keys cannot read what the old ones encrypted."
     )
 
