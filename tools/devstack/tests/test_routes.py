@@ -331,7 +331,7 @@ class _Replica(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
 
-    do_GET = do_POST = _answer  # noqa: N815 - the names that the base class looks for
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names that the base class looks for
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         pass
@@ -414,3 +414,34 @@ def test_a_post_that_was_sent_is_not_sent_to_another_replica(tmp_path: Path) -> 
                 second.seen.clear()
                 assert client.post("/api/wallet", content=body).status_code == status
                 assert first.seen + second.seen == [("POST", body)]
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key", "X-Idempotency-Key"])
+def test_an_idempotency_key_repeats_no_request(tmp_path: Path, header: str) -> None:
+    """A request without a body that its replica took is sent once, also where the replicas answered over connections before."""
+    with _two_replicas(tmp_path) as (client, first, second):
+        for method in ("POST", "PUT", "DELETE"):
+            first.hangs_up = second.hangs_up = False
+            for _ in range(4):
+                assert client.get("/api/wallet").status_code == 200
+            first.hangs_up = second.hangs_up = True
+            first.seen.clear()
+            second.seen.clear()
+            assert client.request(method, "/api/wallet", headers={header: "once"}).status_code == 502
+            assert first.seen + second.seen == [(method, b"")]
+
+
+def test_a_get_is_tried_on_another_replica_and_not_for_ever(tmp_path: Path) -> None:
+    """A GET that one replica does not answer is answered by the other. If none answers, it was sent three times at most."""
+    with _two_replicas(tmp_path) as (client, first, second):
+        assert client.get("/api/wallet").status_code == 200
+        first.hangs_up = True
+        assert {client.get("/api/wallet").status_code for _ in range(4)} == {200}
+        assert first.seen
+        second.hangs_up = True
+        first.seen.clear()
+        second.seen.clear()
+        assert client.get("/api/wallet").status_code == 502
+        assert len(first.seen + second.seen) == 1 + gateway.TRIES_AGAIN == 3
+        assert first.seen
+        assert second.seen

@@ -41,13 +41,18 @@ _PROXY: Final = "proxy"
 """Caddy's variable with the proxy that serves a path."""
 HEALTH_INTERVAL: Final = "250ms"
 RETRY_FOR: Final = "5s"
-"""How long the gateway looks for a replica that takes a request."""
+"""How long the gateway looks for a replica that takes a request, at most."""
+TRIES_AGAIN: Final = 2
+"""How often the gateway tries a request again: a request that was not sent, and a GET that got no answer."""
+TRY_INTERVAL: Final = "1s"
+"""Longer than a health check takes to find the replica that is ready, since a try without any counts too."""
 _BALANCED: Final = {
     # Caddy sends a request to another replica only where the first took no connection, or for a GET.
     "load_balancing": {
         "selection_policy": {"policy": "round_robin"},
         "try_duration": RETRY_FOR,
-        "try_interval": "50ms",
+        "try_interval": TRY_INTERVAL,
+        "retries": TRIES_AGAIN,
     },
     "health_checks": {
         "active": {
@@ -117,6 +122,9 @@ def _proxy_route(route: Route, upstreams: Sequence[str]) -> dict[str, Any]:
             "dial_timeout": DIAL_TIMEOUT,
             "write_timeout": WRITE_TIMEOUT,
             "response_header_timeout": f"{route.answer_within_s * 1000:.0f}ms",
+            # No connection is used twice: where it was closed, Go sends a request without a body again if it has an Idempotency-Key.
+            # `enabled: False` would cut off the answer to a body that a service refuses to read.
+            "keep_alive": {"max_idle_conns_per_host": -1},
         },
         **(_BALANCED if len(upstreams) > 1 else {}),
     }
