@@ -35,6 +35,8 @@ SHARED_BYTES: Final = 6 * 2**30
 """The memory of the stack, of the one with two replicas, and of the broker in bytes."""
 WORKERS_MAX: Final = 4
 LARGE: Final = "large"
+ADDRESS: Final = " at 0x"
+"""In the name of a test, the address of an object that is a parameter: it differs from process to process."""
 WORKER: Final = "PYTEST_XDIST_WORKER"
 GROUPS: Final = "PRIZEWIRE_TEST_GROUPS"
 
@@ -106,6 +108,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if large:
             config.hook.pytest_deselected(items=large)
             items[:] = [item for item in items if not _uses(item, LARGE)]
+    if unnamed := [item.nodeid for item in items if ADDRESS in item.nodeid]:
+        raise pytest.UsageError(
+            f"each worker would name this test in another way; give its parameters ids: {unnamed[0]}"
+        )
     groups = {item.nodeid: group for item in items if (group := _group(item))}
     sizes = Counter(groups.values())
     # In one rank the largest groups come first, so that none of them ends last.

@@ -371,7 +371,11 @@ SPOILT_FOR_TESTS: Final[tuple[tuple[rules.Rule, Change, str], ...]] = (
 )
 
 
-@pytest.mark.parametrize(("rule", "change", "said"), SPOILT_FOR_TESTS, ids=str)
+@pytest.mark.parametrize(
+    ("rule", "change", "said"),
+    SPOILT_FOR_TESTS,
+    ids=[f"{rule.__name__}-{said}" for rule, _, said in SPOILT_FOR_TESTS],
+)
 def test_a_spoilt_file_for_tests_is_refused(rule: rules.Rule, change: Change, said: str) -> None:
     """As above, for the ports that tests need."""
     spoilt = copy.deepcopy(read_once(SYSTEM, TESTS))

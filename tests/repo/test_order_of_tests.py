@@ -140,3 +140,11 @@ def test_large_tests_run_only_when_selected(
     items = [item(repository.root, "a/test_a.py"), item(repository.root, "a/test_a.py", "large", number=1)]
     hooks = arrange(suite, items, marks=marks)
     assert (len(items), len(hooks.deselected)) == (kept, 2 - kept)
+
+
+def test_names_of_tests_are_the_same_in_each_worker(suite: ModuleType, repository: Repository) -> None:
+    """The address of a function in a name would end a run of several workers only, so that it is refused in each run."""
+    unnamed = item(repository.root, "libs/y/tests/test_c.py")
+    unnamed.nodeid = "libs/y/tests/test_c.py::test_0[<function change at 0x7fe9693a5a80>]"
+    with pytest.raises(pytest.UsageError, match="give its parameters ids"):
+        arrange(suite, [unnamed])
