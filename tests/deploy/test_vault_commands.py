@@ -81,37 +81,41 @@ class Machine:
         return found
 
 
-@pytest.fixture
-def machine(repository: Repository, devstack_supervisor: Supervisor, tmp_path: Path) -> Iterator[Machine]:
-    """A store without secrets, and the folder in which the commands run."""
+@pytest.fixture(scope="module")
+def filled(
+    repository: Repository, devstack_supervisor: Supervisor, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    """A store that had a field of the signer, after the commands ran once."""
     [commands] = COMMANDS.findall((repository.root / "docs/deploy.md").read_text())
-    programs = tmp_path / "bin"
+    folder = tmp_path_factory.mktemp("filled")
+    programs = folder / "bin"
     programs.mkdir()
     shim = programs / "bao"
     shim.write_text(SHIM)
     shim.chmod(0o755)
-    with openbao.started(devstack_supervisor, tmp_path) as server:
+    with openbao.started(devstack_supervisor, folder) as server:
         server.root.sys.enable_secrets_engine("kv", path=STORE, options={"version": "2"})
-        made = Machine(commands, tmp_path, server)
-        path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        store = server.root.secrets.kv.v2
+        store.create_or_update_secret(
+            "services/signer", secret={"openbao_token": "s.token"}, mount_point=STORE
+        )
+        made = Machine(commands, folder, server)
         made.environment = {
             **base_environment(),
-            "PATH": path,
-            "HOME": str(tmp_path),
+            "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(folder),
             "BAO_ADDR": server.url,
             "BAO": str(openbao.BINARY),
             "ARGUMENTS": str(made.arguments),
         }
         made.trust.parent.mkdir(parents=True)
+        done = made.run()
+        assert done.returncode == 0, done.stderr
         yield made
 
 
-def test_a_second_run_changes_nothing(machine: Machine, repository: Repository) -> None:
-    """The first run writes every secret of the table. Repeated with keys that were made again, as after the folder was removed, the
-    commands change no secret, keep a field that was added by hand, and keep the `trust.json` that fits the keys.
-    """
-    first = machine.run("printf %s s.token | add services/signer openbao_token\n")
-    assert first.returncode == 0, first.stderr
+def test_every_secret_of_the_table_is_written(filled: Machine, repository: Repository) -> None:
+    """Each has its fields, beside one that was there first. No value is an argument, which every user of a machine can read."""
     listed = ROWS.findall((repository.root / "docs/deploy.md").read_text())
     wanted = {
         path: set(re.findall(r"`(\w+)`", fields)) - BY_HAND
@@ -119,49 +123,41 @@ def test_a_second_run_changes_nothing(machine: Machine, repository: Repository) 
         if not path.startswith("backup/")
     }
     wanted["services/signer"].add("openbao_token")
-    stored, versions = machine.stored(), machine.versions()
+    stored = filled.stored()
     assert {path: set(fields) for path, fields in stored.items()} == wanted
     assert all(re.fullmatch("[0-9a-f]{48}", one["password"]) for one in stored.values() if "password" in one)
-    trust = machine.trust.read_text()
-    assert trust == (machine.folder / "keys/public/trust.json").read_text()
-
-    shutil.rmtree(machine.folder / "keys")
-    second = machine.run()
-    assert "trust.json stays as it is" in second.stderr
-    assert (machine.stored(), machine.versions()) == (stored, versions)
-    assert machine.trust.read_text() == trust
-    assert trust != (machine.folder / "keys/public/trust.json").read_text()
-
-
-def test_what_is_missing_is_added(machine: Machine) -> None:
-    """A secret that was lost is written again; a field is added beside one that was there first."""
-    store = machine.server.root.secrets.kv.v2
-    store.create_or_update_secret("services/signer", secret={"openbao_token": "s.token"}, mount_point=STORE)
-    assert machine.run().returncode == 0
-    before = machine.stored()
-    assert before["services/signer"].keys() == {"openbao_token", "message_key"}
-    store.delete_metadata_and_all_versions("kafka/rewards", mount_point=STORE)
-    assert machine.run().returncode == 0
-    after = machine.stored()
-    assert after.pop("kafka/rewards") != before.pop("kafka/rewards")
-    assert after == before
-
-
-def test_no_value_is_an_argument(machine: Machine) -> None:
-    """Every user of a machine can read the arguments of all commands."""
-    machine.run()
-    arguments = machine.arguments.read_text()
+    assert stored["services/signer"]["openbao_token"] == "s.token"
+    arguments = filled.arguments.read_text()
     assert "password=-" in arguments
-    values = [value.strip() for fields in machine.stored().values() for value in fields.values()]
+    values = [value.strip() for fields in stored.values() for value in fields.values()]
     assert [value for value in values if value in arguments] == []
 
 
-def test_a_refused_look_up_writes_nothing(machine: Machine) -> None:
+def test_a_further_run_adds_what_is_missing_and_changes_nothing(filled: Machine) -> None:
+    """Repeated with keys that were made again, as after the folder was removed, the commands change no secret but one that was lost,
+    and keep the `trust.json` that fits the keys.
+    """
+    stored, versions, trust = filled.stored(), filled.versions(), filled.trust.read_text()
+    shutil.rmtree(filled.folder / "keys")
+    filled.server.root.secrets.kv.v2.delete_metadata_and_all_versions("kafka/rewards", mount_point=STORE)
+    further = filled.run()
+    assert further.returncode == 0, further.stderr
+    assert "trust.json stays as it is" in further.stderr
+    after = filled.stored()
+    assert after.pop("kafka/rewards") != stored.pop("kafka/rewards")
+    assert (after, filled.versions()) == (stored, versions)
+    assert filled.trust.read_text() == trust
+    assert trust != (filled.folder / "keys/public/trust.json").read_text()
+
+
+def test_a_refused_look_up_writes_nothing(filled: Machine) -> None:
     """Where the store does not say whether a secret is there, none is written."""
+    versions = filled.versions()
+    filled.arguments.unlink()
     policy = f'path "{STORE}/data/*" {{ capabilities = ["create", "update", "patch"] }}'
-    refused = machine.run(token=machine.server.token(policy))
+    refused = filled.run(token=filled.server.token(policy))
     assert "permission denied" in refused.stderr
-    assert not machine.trust.exists()
-    arguments = machine.arguments.read_text()
+    assert filled.versions() == versions
+    arguments = filled.arguments.read_text()
     assert "get" in arguments
     assert not {"put", "patch"} & set(arguments.split())

@@ -336,6 +336,7 @@ def test_of_any(full_stack):
 def run_example(tmp_path: Path, *, chosen: str) -> subprocess.CompletedProcess[str]:
     """Run the example in a process of its own."""
     (tmp_path / "test_example.py").write_text(EXAMPLE)
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.run(
         (
             sys.executable,
@@ -347,7 +348,8 @@ def run_example(tmp_path: Path, *, chosen: str) -> subprocess.CompletedProcess[s
             f"--rootdir={tmp_path}",
             "test_example.py",
         ),
-        env={**os.environ, "PRIZEWIRE_STACK": chosen},
+        # a run of its own, not a worker of this one
+        env={**others, "PRIZEWIRE_STACK": chosen},
         cwd=tmp_path,
         capture_output=True,
         text=True,
