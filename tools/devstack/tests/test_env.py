@@ -19,14 +19,15 @@ from prizewire_devstack.cli.status import LEFT_OUT, parts
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.processes import PASSED_ON
 from prizewire_devstack.home import HOME_VARIABLE, Home, RunRecord, record_of, repository_root
-from prizewire_devstack.ports import LOOPBACK
+from prizewire_devstack.ports import FIRST_PORT, LOOPBACK
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.service_settings import settings_of
 from prizewire_devstack.stack.environment import local_environment
 from prizewire_devstack.stack.running import PORT_NAMES
 from prizewire_devstack.waiting import eventually_sync
 
-PORTS = {name: 20_000 + number for number, name in enumerate(PORT_NAMES)}
+PORTS = {name: FIRST_PORT - 1 - number for number, name in enumerate(PORT_NAMES)}
+"""None is one that a stack of another test listens on."""
 
 
 @pytest.fixture

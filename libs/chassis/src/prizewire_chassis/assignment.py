@@ -138,25 +138,32 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
 
     async def _begin(self, consumer: AIOKafkaConsumer, assigned: Collection[TopicPartition]) -> None:
         self._last = {}
+        # Before the database: the former owner still commits, in the database first. Read after it, the group seems ahead.
+        groups = {place: await self._committed(consumer, place) for place in sorted(assigned)}
         stored = await self._processor.stored_offsets(self._spec, {place.partition for place in assigned})
         firsts = await asyncio.wait_for(consumer.beginning_offsets(list(assigned)), timeout=_ASK_MAX_S)
         ends = await asyncio.wait_for(consumer.end_offsets(list(assigned)), timeout=_ASK_MAX_S)
         starts = {
-            place: await self._start(consumer, place, stored, firsts[place], ends[place])
-            for place in sorted(assigned)
+            place: await self._start(place, stored, group, firsts[place], ends[place])
+            for place, group in groups.items()
         }
         for place, offset in starts.items():
             consumer.seek(place, offset)
 
+    async def _committed(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
+        """The group's offset in Kafka; 0 where it has none or Kafka does not answer."""
+        try:
+            committed = await asyncio.wait_for(consumer.committed(place), timeout=_ASK_MAX_S)
+        except (KafkaError, TimeoutError):
+            return 0
+        return committed or 0
+
     async def _start(
-        self,
-        consumer: AIOKafkaConsumer,
-        place: TopicPartition,
-        stored: Mapping[int, StoredOffset],
-        first: int,
-        end: int,
+        self, place: TopicPartition, stored: Mapping[int, StoredOffset], group: int, first: int, end: int
     ) -> int:
-        """The offset at which reading starts in a log whose first offset is ``first`` and whose next one is ``end``."""
+        """The offset at which reading starts in a log whose first offset is ``first`` and whose next one is ``end``; ``group`` is
+        the group's offset in Kafka.
+        """
         known = stored.get(place.partition)
         if known is not None and known.next_offset > end:
             await self._from_the_beginning(place, known.next_offset, first, end, "past_end")
@@ -167,7 +174,7 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         if known is not None and known.next_offset < first:
             await self._from_the_beginning(place, known.next_offset, first, end, "deleted")
             return first
-        await self._report_group_ahead(consumer, place, first if known is None else known.next_offset)
+        self._report_group_ahead(place, group, first if known is None else known.next_offset)
         if known is None or known.last_hash is None or known.next_offset == first:
             return first
         self._last[place] = _Last(known.next_offset - 1, known.last_hash, first, end)
@@ -189,19 +196,13 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         )
         await self._processor.reset_offset(self._spec, partition=place.partition, offset=first)
 
-    async def _report_group_ahead(
-        self, consumer: AIOKafkaConsumer, place: TopicPartition, offset: int
-    ) -> None:
-        try:
-            committed = await asyncio.wait_for(consumer.committed(place), timeout=_ASK_MAX_S)
-        except (KafkaError, TimeoutError):
-            return
-        if committed is not None and committed > offset:
-            REWOUND.labels(self._spec.name).inc(committed - offset)
+    def _report_group_ahead(self, place: TopicPartition, group: int, offset: int) -> None:
+        if group > offset:
+            REWOUND.labels(self._spec.name).inc(group - offset)
             _log.error(
                 "the group's offset in kafka is ahead of the database; the messages between are processed again",
                 consumer=self._spec.name,
                 partition=place.partition,
-                kafka=committed,
+                kafka=group,
                 database=offset,
             )

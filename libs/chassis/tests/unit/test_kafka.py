@@ -296,6 +296,28 @@ def wrong_offsets(reason: str) -> float:
     return REGISTRY.get_sample_value("prizewire_consumer_offsets_wrong_total", labels) or 0.0
 
 
+async def test_a_former_owner_that_still_commits_is_no_group_ahead(world, start):
+    """A batch that was under way at the rebalance is committed in the database and then in Kafka, between any two questions."""
+    world.failures = {}
+    reached = [7, 7]
+
+    async def committed(place: TopicPartition) -> int:
+        kafka = reached[1]
+        reached[:] = [reached[0] + 1, reached[0] + 1]
+        return kafka
+
+    async def stored_offsets(spec: ConsumerSpec, partitions: set[int]) -> dict[int, StoredOffset]:
+        database = reached[0]
+        reached[:] = [reached[0] + 1, reached[0] + 1]
+        return {partition: StoredOffset(database, sha256(b"six").digest()) for partition in partitions}
+
+    world.committed, world.stored_offsets, world.end = committed, stored_offsets, 20
+    with capture_logs() as lines:
+        await start.on_partitions_assigned(world.assignment())
+    assert [line for line in lines if line["log_level"] == "error"] == []
+    assert world.sought() == {(0, 8), (1, 8)}
+
+
 async def test_nothing_is_fetched_before_the_database_says_where_to_begin(world, start):
     """Partitions are paused first, and go on once each was moved: to the message before the stored offset, which is
     compared; one that the database does not know starts at its beginning.
