@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import asyncpg
@@ -45,8 +46,21 @@ async def _breach(tx):
 @pytest.fixture
 async def service(settings, handler):
     spec = ConsumerSpec(f"rewards.test-{uuid4().hex[:8]}", PAYOUTS, handler, strict)
+    async with _running(settings, [spec]) as running:
+        yield running
+
+
+@pytest.fixture
+async def idle_service(settings):
+    """A service without consumers: none of its stuck events are messages that other tests sent."""
+    async with _running(settings, []) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _running(settings, specs):
     async with open_runtime(settings, service="rewards") as runtime:
-        built = Built(controllers=[boom], lineage=_lineage, checks=[Check("sums", _breach)], specs=[spec])
+        built = Built(controllers=[boom], lineage=_lineage, checks=[Check("sums", _breach)], specs=specs)
         process = _Process(runtime, built, frozenset({"http", "consumers", "relay", "jobs"}))
         await process.start()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
@@ -128,9 +142,9 @@ async def test_a_broker_that_answers_keeps_the_age_of_the_last_poll_small(servic
     assert float(line.removeprefix(wanted)) < 30
 
 
-async def test_guarded_and_open_routes(service):
+async def test_guarded_and_open_routes(idle_service):
     """Tokens, roles, problem details, lineage, checks, metrics and the OpenAPI document."""
-    _, client = service
+    _, client = idle_service
     assert (await client.get("/api/services/rewards/checks")).json()["code"] == "unauthenticated"
     assert (await client.get("/api/services/rewards/checks", headers=auth("player"))).json()[
         "code"
