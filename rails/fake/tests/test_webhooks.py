@@ -223,7 +223,7 @@ async def test_each_change_of_a_payment_sends_a_webhook(receiver: Receiver, tmp_
     await rail.cancel(reference, now=now)
     expected["cancelled"] = ["payment.pending", "payment.refused"]
     keys["cancelled"] = waiting.provider_key
-    await eventually(lambda: len(receiver.seen) == sum(map(len, expected.values())), deadline_s=30)
+    await eventually(lambda: len(receiver.seen) == sum(map(len, expected.values())))
     assert {account: sorted(receiver.types(key)) for account, key in keys.items()} == expected
 
 
@@ -234,7 +234,7 @@ async def test_a_webhook_without_an_answer_is_sent_again(receiver: Receiver, tmp
     wanted, _ = payment("ana")
     await rail.create_payout(wanted, now=datetime.now(UTC))
     assert receiver.seen == []
-    await eventually(lambda: receiver.types(wanted.provider_key) == ["payment.paid"], deadline_s=30)
+    await eventually(lambda: receiver.types(wanted.provider_key) == ["payment.paid"])
 
 
 async def test_without_an_address_nothing_is_sent(receiver: Receiver, tmp_path: Path) -> None:

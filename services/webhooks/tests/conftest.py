@@ -117,7 +117,7 @@ class World:
         self,
         *,
         clock: ManualClock | None = None,
-        timeout_s: float = 5,
+        timeout_s: float = 60,
         slots: int = 32,
         trust: TrustStore | None = None,
     ) -> Deliverer:

@@ -120,7 +120,7 @@ async def test_databases_are_dropped_after_their_test(
         found = postgres_server.run_sql(f"SELECT count(*) FROM pg_database WHERE datname = '{urls.name}'")
         return found == "0"
 
-    await eventually(gone, deadline_s=30)
+    await eventually(gone)
     connection.terminate()
 
 

@@ -148,7 +148,7 @@ def test_the_gateway_does_what_the_table_says(
 def test_a_path_that_json_would_escape_is_not_repeated(gateway_url: str) -> None:
     """The answer stays JSON."""
     for path in ("/no%22where", "/no%0Awhere", "/a{http.request.host}", "/" + "a" * 300):
-        answer = httpx.get(gateway_url + path)
+        answer = httpx.get(gateway_url + path, timeout=60)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert answer.json()["detail"].startswith("No service serves this path. GET ")
 
@@ -182,7 +182,7 @@ def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
                 "detail": f"{service} does not answer",
                 "instance": path,
             }
-        strange = httpx.get(f"http://{LOOPBACK}:{port}/api/payouts/%22", trust_env=False)
+        strange = httpx.get(f"http://{LOOPBACK}:{port}/api/payouts/%22", trust_env=False, timeout=60)
         assert (strange.status_code, strange.json()["code"]) == (502, "service_unreachable")
         assert "instance" not in strange.json()
     finally:

@@ -78,7 +78,7 @@ with Stack(home=Home(root=Path(sys.argv[1])), options=StackOptions(services=()))
     assert answers_ok(f"{run.urls['gateway']}/health/ready")
     os.kill(command.pid, signal.SIGKILL)
     command.wait()
-    eventually_sync(lambda: not any(is_alive(one) for one in run.processes.values()), deadline_s=30)
+    eventually_sync(lambda: not any(is_alive(one) for one in run.processes.values()))
     with Stack(home=home, options=NO_SERVICES) as stack:
         assert stack.chain.exists(stack.keyring.stellar().treasury.public_key)
 

@@ -52,10 +52,10 @@ async def test_a_check_that_fails_does_not_keep_the_others_from_their_turn(db):
 
 async def test_a_check_may_take_longer_than_other_transactions(urls, db):
     """It reads whole tables, and no limit ends it."""
-    brief = Database(urls.runtime, application_name="brief", transaction_max_s=0.3)
+    brief = Database(urls.runtime, application_name="brief", transaction_max_s=1.0)
 
     async def long(tx):
-        await tx.execute(text("SELECT pg_sleep(0.6)"))
+        await tx.execute(text("SELECT pg_sleep(1.2)"))
         return ["read"]
 
     await checks_job(db=brief, checks=[Check("long", long)], interval_s=1).run()

@@ -71,7 +71,7 @@ async def test_versions_of_one_subject_queue_behind_each_other(db, processor, ma
     slow = asyncio.create_task(processor.process(spec, records(two, topic=TOPIC, start=1)))
     await gate.arrived.wait()
     follower = asyncio.create_task(processor.process(spec, records(three, topic=TOPIC, start=2)))
-    await eventually(lambda: waits_or_got_through(db, follower, gate), deadline_s=10)
+    await eventually(lambda: waits_or_got_through(db, follower, gate))
     gate.go.set()
     await asyncio.gather(slow, follower)
     assert await effects(db) == [event.event_id for event in (one, two, three)]
@@ -94,7 +94,7 @@ async def test_two_operators_replay_one_event_once(
     first = asyncio.create_task(stuck.replay(stuck_id, actor="ana"))
     await gate.arrived.wait()
     second = asyncio.create_task(stuck.replay(stuck_id, actor="ben"))
-    await eventually(lambda: waits_or_got_through(db, second, gate), deadline_s=10)
+    await eventually(lambda: waits_or_got_through(db, second, gate))
     gate.go.set()
     assert (await first).state == "replayed"
     with pytest.raises(NotReplayable, match="already_replayed"):

@@ -197,7 +197,7 @@ async def test_an_outage_of_the_database_is_reported_once(db):
                 "WHERE datname = current_database() AND usename = current_user ORDER BY pid = pg_backend_pid()) found"
             )
             await fetch(tx, Read(others), {})
-    await eventually(lambda: all(driver.is_closed() for driver in drivers), deadline_s=10)
+    await eventually(lambda: all(driver.is_closed() for driver in drivers))
     for _ in range(10):
         async with db.transaction() as tx:
             assert await effects(tx) == []

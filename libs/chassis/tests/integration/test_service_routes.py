@@ -73,10 +73,10 @@ async def test_every_route_is_for_operators(client, method, path):
 
 async def test_checks_may_take_longer_than_other_transactions(urls, db, make_stuck, spec, outbox, clock):
     """They read whole tables, and no limit ends them."""
-    brief = Database(urls.runtime, application_name="brief", transaction_max_s=0.3)
+    brief = Database(urls.runtime, application_name="brief", transaction_max_s=1.0)
 
     async def long(tx):
-        await tx.execute(text("SELECT pg_sleep(0.6)"))
+        await tx.execute(text("SELECT pg_sleep(1.2)"))
         return []
 
     about = service_controller(

@@ -110,7 +110,7 @@ class Place:
         await eventually(lambda: text in self.log(command).read_text(), deadline_s=DEADLINE_S)
 
     async def ready(self) -> bool:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             try:
                 answer = await client.get(f"http://127.0.0.1:{self.port}/health/ready")
             except httpx.TransportError:

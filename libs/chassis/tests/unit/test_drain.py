@@ -221,17 +221,27 @@ async def test_a_request_that_had_arrived_is_answered():
 
 
 async def test_a_new_connection_may_still_send_its_request(monkeypatch: pytest.MonkeyPatch):
-    """It was accepted before the listener closed; one that stays silent is closed."""
+    """It was accepted before the listener closed."""
+    monkeypatch.setattr(protocol, "_FIRST_REQUEST_S", FAR_S)
     async with serving(drain_s=0) as rig:
-        silent, client = await rig.connect(), await rig.connect()
-        await eventually(lambda: len(_connections(rig)) == 2, deadline_s=DEADLINE_S)
-        monkeypatch.setattr(protocol, "_FIRST_REQUEST_S", 0.05)
-        first, second = _connections(rig)
+        client = await rig.connect()
+        await eventually(lambda: len(_connections(rig)) == 1, deadline_s=DEADLINE_S)
         stopping = rig.stop()
-        await eventually(lambda: first._ending or second._ending, deadline_s=DEADLINE_S)
+        await eventually(rig.refuses, deadline_s=DEADLINE_S)
+        await eventually(lambda: all(one._ending for one in _connections(rig)), deadline_s=DEADLINE_S)
         client.send(POST)
-        assert await silent.ended()
         assert await client.answer() == (200, True)
+        await stopping
+
+
+async def test_a_new_connection_that_stays_silent_is_closed(monkeypatch: pytest.MonkeyPatch):
+    """Its client has a second for the begin of a request once the listener is closed."""
+    monkeypatch.setattr(protocol, "_FIRST_REQUEST_S", 0.05)
+    async with serving(drain_s=0) as rig:
+        silent = await rig.connect()
+        await eventually(lambda: len(_connections(rig)) == 1, deadline_s=DEADLINE_S)
+        stopping = rig.stop()
+        assert await silent.ended()
         await stopping
 
 

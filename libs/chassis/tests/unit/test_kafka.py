@@ -107,7 +107,7 @@ async def test_offsets_are_committed_together_and_only_of_assigned_partitions():
     offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
     offsets.processed(records((0, 4), (0, 5), (2, 9)))
     offsets.processed(records((1, 7), (0, 6)))
-    await eventually(lambda: bool(consumer.committed), deadline_s=10)
+    await eventually(lambda: bool(consumer.committed))
     assert consumer.committed == [{TopicPartition("t", 0): 7, TopicPartition("t", 1): 8}]
     await offsets.commit()
     assert len(consumer.committed) == 1, "nothing new came"
@@ -538,7 +538,7 @@ async def test_a_batch_that_ends_during_an_assignment_leaves_its_partitions_paus
     start = subscriber._listener
     moving = {TopicPartition("t", 1)}
     assigning = asyncio.create_task(start.on_partitions_assigned(moving))
-    await eventually(lambda: start.seeking == moving, deadline_s=20)
+    await eventually(lambda: start.seeking == moving)
     done.set()
     await batch
     assert consumer.paused() == moving
@@ -596,7 +596,7 @@ async def test_a_consumer_whose_polls_raise_is_not_ready(settings, monkeypatch):
 
     async def loop_until(condition) -> None:
         task = asyncio.create_task(subscriber._run_consume_loop(consumer))
-        await eventually(condition, deadline_s=20)
+        await eventually(condition)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

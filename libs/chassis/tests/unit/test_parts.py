@@ -60,9 +60,9 @@ async def test_a_failing_job_goes_on_and_a_woken_one_runs_at_once():
     job = Job("flaky", 3600.0, flaky)
     runner = JobRunner([job])
     runner.start()
-    await eventually(lambda: len(runs) == 3, deadline_s=10)
+    await eventually(lambda: len(runs) == 3)
     job.wake()
-    await eventually(lambda: len(runs) == 4, deadline_s=10)
+    await eventually(lambda: len(runs) == 4)
     await runner.stop()
 
 
@@ -77,9 +77,9 @@ async def test_a_waiting_job_runs_when_woken_and_not_at_a_stop():
     early, late = Job("early", 3600.0, run), Job("late", 3600.0, run, first_s=3600.0)
     runner = JobRunner([late, early])
     runner.start()
-    await eventually(lambda: runs == ["ran"], deadline_s=10)
+    await eventually(lambda: runs == ["ran"])
     late.wake()
-    await eventually(lambda: len(runs) == 2, deadline_s=10)
+    await eventually(lambda: len(runs) == 2)
     await runner.stop()
     never = JobRunner([Job("never", 3600.0, run, first_s=3600.0)])
     never.start()

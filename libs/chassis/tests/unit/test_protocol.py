@@ -102,7 +102,7 @@ async def test_a_connection_that_sends_no_request_is_closed(sent):
 
 async def test_each_request_of_a_connection_has_its_own_time():
     """The deadline of the first request does not end the second, and a slow second one is ended."""
-    async with serving(header_s=0.5) as connect:
+    async with serving(header_s=2.0) as connect:
         reader, writer = await connect()
         for _ in range(3):
             writer.write(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")

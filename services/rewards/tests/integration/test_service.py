@@ -73,7 +73,7 @@ async def running(
             [sys.executable, "-m", "prizewire_rewards", "serve"], env=environment, stdout=out, stderr=out
         )
     headers = {"authorization": f"Bearer {keyring.token('admin', subject='boss')}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as admin:
+    async with httpx.AsyncClient(timeout=60, base_url=f"http://127.0.0.1:{port}", headers=headers) as admin:
 
         async def ready() -> bool:
             assert process.poll() is None, log.read_text()
@@ -86,7 +86,7 @@ async def running(
         yield Running(process, admin, log)
     if process.poll() is None:
         process.kill()
-    process.wait(timeout=30)
+    process.wait(timeout=60)
 
 
 async def skip_existing_messages(kafka_server: KafkaServer, database: DatabaseUrls) -> None:
@@ -203,7 +203,7 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
     assert [one for one in checks if not one["ok"]] == []
     assert "events.none_is_parked" in {one["name"] for one in checks}
     os.kill(running.process.pid, signal.SIGTERM)
-    assert running.process.wait(timeout=30) == 0, running.log.read_text()
+    assert running.process.wait(timeout=60) == 0, running.log.read_text()
 
 
 def test_settings_are_listed_as_json() -> None:

@@ -64,7 +64,10 @@ class Ledger:
     def now_s(self) -> int:
         """The close time of the last ledger."""
         answer = httpx.post(
-            self.url, json={"jsonrpc": "2.0", "id": 1, "method": "getLatestLedger"}, trust_env=False
+            self.url,
+            json={"jsonrpc": "2.0", "id": 1, "method": "getLatestLedger"},
+            trust_env=False,
+            timeout=60,
         ).json()
         header = self.server.get_transaction("00" * 32)
         assert answer["result"]["sequence"] <= header.latest_ledger

@@ -145,7 +145,7 @@ async def test_process_signs_what_comes_over_kafka(
     assert messages[0].topic == SIGNING_REQUESTS.name
     found: dict[type, Any] = {}
     trust = load_trust(keyring.trust_file)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(found) < len(messages):
             record = await results.getone()
             event = decode(topic=SIGNING_RESULTS, value=record.value, trust=trust).event
@@ -215,10 +215,10 @@ async def test_an_asset_with_other_decimals_does_not_start(
 
 def status(url: str) -> int:
     try:
-        return httpx.get(url, timeout=5).status_code
+        return httpx.get(url, timeout=60).status_code
     except httpx.TransportError:
         return 0
 
 
 def read(url: str) -> str:
-    return httpx.get(url, timeout=5).text
+    return httpx.get(url, timeout=60).text

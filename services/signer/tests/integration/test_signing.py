@@ -58,11 +58,11 @@ CLEAN: dict[str, list[str]] = {
 async def test_checks_may_take_longer_than_other_transactions(make_database: DatabaseFactory) -> None:
     """They read whole tables, and no limit ends them."""
     urls = make_database("signer", migrated=True)
-    brief = Database(urls.runtime, application_name="brief", transaction_max_s=0.3)
+    brief = Database(urls.runtime, application_name="brief", transaction_max_s=1.0)
     signer = Signer(brief)
 
     async def long(tx: AsyncConnection, now: datetime) -> Mapping[str, list[str]]:
-        await tx.execute(text("SELECT pg_sleep(0.6)"))
+        await tx.execute(text("SELECT pg_sleep(1.2)"))
         return await breaches_of(tx, now, limits=signer.context.rules.policy.limits)
 
     job = check_job(db=brief, clock=signer.clock, breaches_of=long, queue_state=queue_state)

@@ -47,7 +47,7 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{environment['HTTP_PORT']}"
         self.client = httpx.AsyncClient(
-            base_url=self.url, headers={"authorization": f"Bearer {token}"}, trust_env=False
+            base_url=self.url, headers={"authorization": f"Bearer {token}"}, trust_env=False, timeout=60
         )
 
     async def start(self) -> None:
@@ -56,7 +56,7 @@ class Service:
                 [sys.executable, "-m", "prizewire_webhooks", "serve"],
                 env=self.environment, stdout=output, stderr=output,
             )  # fmt: skip
-        await eventually(self.ready, deadline_s=40)
+        await eventually(self.ready)
 
     async def ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
@@ -67,7 +67,7 @@ class Service:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ async def test_from_kafka_to_the_subscriber(service: Service, publish, receiver:
     made = (await service.client.post("/api/webhooks", json=subscription)).json()
     lane = f"lane-{uuid4()}"
     sent = [await publish(lane) for _ in range(5)]
-    await eventually(lambda: len([r for r in receiver.seen if r.event_id in sent]) == 5, deadline_s=30)
+    await eventually(lambda: len([r for r in receiver.seen if r.event_id in sent]) == 5)
     mine = [request for request in receiver.seen if request.event_id in sent]
     assert [request.event_id for request in mine] == sent
     for request in mine:
@@ -173,7 +173,7 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
 
     receiver.answer = never_answer
     event_id = await publish(f"lane-{uuid4()}")
-    await eventually(lambda: event_id in [request.event_id for request in receiver.seen], deadline_s=30)
+    await eventually(lambda: event_id in [request.event_id for request in receiver.seen])
     service.end(signal.SIGKILL)
     forever.set()
     receiver.answer = lambda _: (204, {}, b"")
@@ -225,7 +225,7 @@ async def test_a_signed_webhook_becomes_an_event(service: Service, keyring, kafk
     )  # fmt: skip
     secret = keyring.fake_webhook_secret_file.read_text().strip()
     body, headers = signed_webhook(entry=paid, secret=secret, at=datetime.now(UTC))
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as vendor:
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as vendor:
         for _ in range(2):
             answer = await vendor.post("/api/payments/webhook/fake", content=body, headers=headers)
             assert (answer.status_code, answer.json()) == (200, {"received": True})

@@ -61,7 +61,7 @@ class Service:
     async def _ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
-        async with httpx.AsyncClient(base_url=self.url) as client:
+        async with httpx.AsyncClient(timeout=60, base_url=self.url) as client:
             try:
                 return (await client.get("/health/ready")).status_code == 200
             except httpx.TransportError:
@@ -71,7 +71,7 @@ class Service:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ async def test_accounts_that_pay_are_no_destinations(service: tuple[Service, Rig
     """Treasury and channels, as the settings name them, cannot be registered."""
     running, _ = service
     own = keyring.stellar()
-    async with httpx.AsyncClient(base_url=running.url) as client:
+    async with httpx.AsyncClient(timeout=60, base_url=running.url) as client:
         for keypair in (own.treasury, own.channels[-1]):
             answer = await client.post(
                 "/api/payout-methods",
@@ -147,7 +147,7 @@ async def test_killed_while_it_pays_it_pays_each_once(
     the events of each are on Kafka in order and without gaps; SIGTERM then ends it cleanly.
     """
     running, rig = service
-    async with httpx.AsyncClient(base_url=running.url) as client:
+    async with httpx.AsyncClient(timeout=60, base_url=running.url) as client:
         body = {"type": "fake", "details": {"account": "ana's account"}}
         answer = await client.post(
             "/api/payout-methods", json=body, headers=headers(keyring, "ana", "player")
@@ -178,7 +178,9 @@ async def test_killed_while_it_pays_it_pays_each_once(
     rig.vault = DetailsVault(key_hex=read_secret(keyring.method_encryption_key_file))
     assert await rig.breaches() == []
     await published_in_order(kafka_server, {intent.payout_id for intent in intents})
-    async with httpx.AsyncClient(base_url=running.url, headers=headers(keyring, "op", "operator")) as client:
+    async with httpx.AsyncClient(
+        timeout=60, base_url=running.url, headers=headers(keyring, "op", "operator")
+    ) as client:
         lineage = (await client.get("/api/services/payouts/lineage/corr-1")).json()["entries"]
         assert sum(entry["kind"] == "payout.paid" for entry in lineage) == PAYOUTS_N
         checks = (await client.get("/api/services/payouts/checks")).json()["checks"]

@@ -90,7 +90,7 @@ async def applied(world: World) -> str:
     async def paid() -> bool:
         return bool(world.paid())
 
-    await eventually(paid, deadline_s=30, poll_s=0.05)
+    await eventually(paid, poll_s=0.05)
     (row,) = await world.rows("SELECT tx_hash FROM stellar_attempts")
     return str(row.tx_hash)
 

@@ -95,7 +95,7 @@ async def test_jobs_do_the_work_by_themselves(world: World) -> None:
         await world.pump()
         return await world.settled(made)
 
-    await eventually(done, deadline_s=20, poll_s=0.02)
+    await eventually(done, poll_s=0.02)
     await runner.stop()
     assert world.paid() == expected(made)
 

@@ -161,7 +161,7 @@ async def test_a_signature_that_payouts_did_not_ask_for_is_named(world: World) -
     async def paid() -> bool:
         return bool(world.paid())
 
-    await eventually(paid, deadline_s=30, poll_s=0.05)
+    await eventually(paid, poll_s=0.05)
     (job,) = [job for job in world.parts.jobs if job.name == "stellar.unasked"]
     assert not await job.run()
     (breach,) = await breaches(world)

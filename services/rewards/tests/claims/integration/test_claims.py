@@ -442,7 +442,7 @@ async def test_concurrent_claims_count_for_velocity(rig: Rig) -> None:
         async def queued() -> bool:
             return bool(await rig.rows(waiting))
 
-        await eventually(queued, deadline_s=10)
+        await eventually(queued)
     assert (first.claim.state, (await second).claim.state) == ("approved", "held")
 
 

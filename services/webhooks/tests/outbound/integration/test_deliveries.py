@@ -261,7 +261,7 @@ async def test_workers_beside_each_other_send_each_delivery_once(world: World):
         await asyncio.gather(*(worker.run() for worker in workers))
         return len(world.receiver.seen) >= 100
 
-    await eventually(done, deadline_s=30)
+    await eventually(done)
     await asyncio.gather(*(worker.idle() for worker in workers))
     assert sorted(request.event_id for request in world.receiver.seen) == sorted(e.event_id for e in events)
     for lane in range(20):
