@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import hypothesis
 import psutil
 import pytest
 import structlog
@@ -24,6 +25,12 @@ from prizewire_chassis.repeats import SummingHandler
 pytest.register_assert_rewrite(
     "services.payouts.tests.stellar.unit.conformance", "prizewire_railkit.conformance"
 )
+
+# A machine under load is slow: an example takes the time that it takes, and so does its generation.
+hypothesis.settings.register_profile(
+    "prizewire", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("prizewire")
 
 ROOT: Final = Path(__file__).parent
 SHARED: Final = ("images", "stack", "replicas", "kafka")

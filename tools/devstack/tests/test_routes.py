@@ -351,13 +351,16 @@ class _Replicas(ThreadingHTTPServer):
 def _two_replicas(directory: Path) -> Iterator[tuple[httpx.Client, _Replicas, _Replicas]]:
     supervisor, port = Supervisor(), choose(taken=set())
     replicas = (_Replicas(0), _Replicas(0))
-    gateway.start(
-        directory=directory,
-        port=port,
-        service_ports=dict.fromkeys(SERVICES, tuple(one.server_port for one in replicas)),
-        supervisor=supervisor,
-        log_file=directory / "gateway.log",
-    )
+    with pytest.MonkeyPatch.context() as patched:
+        # a replica of a test is slow where the machine is, and is not away
+        patched.setitem(gateway._BALANCED["health_checks"]["active"], "timeout", "60s")
+        gateway.start(
+            directory=directory,
+            port=port,
+            service_ports=dict.fromkeys(SERVICES, tuple(one.server_port for one in replicas)),
+            supervisor=supervisor,
+            log_file=directory / "gateway.log",
+        )
     try:
         with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
             yield client, *replicas

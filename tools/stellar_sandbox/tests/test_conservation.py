@@ -139,7 +139,7 @@ def check_entries(net: Net) -> None:
             assert entry.subentries == subentries[entry.account_id]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ledgers=st.lists(plans, min_size=1, max_size=6))
 def test_nothing_is_made_or_lost(ledgers: list[list[Planned]]) -> None:
     """XLM on accounts and in the fee pool is always a hundred billion; transfers explain all other changes."""

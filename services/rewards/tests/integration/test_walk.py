@@ -30,7 +30,6 @@ def test_a_walk_over_postgresql_follows_the_model(make_database: DatabaseFactory
                 settings=settings(
                     max_examples=8,
                     stateful_step_count=20,
-                    deadline=None,
                     suppress_health_check=list(HealthCheck),
                 ),
             )

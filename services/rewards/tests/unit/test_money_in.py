@@ -123,7 +123,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(credited=amounts, story=st.lists(steps, max_size=12))
 def test_no_sequence_loses_or_makes_money(credited: int, story: list[tuple[str, str, int]]) -> None:
     """In every order: no more is reversed than credited, no bucket is below zero, a won dispute returns exactly what it

@@ -19,4 +19,4 @@ def test_a_walk_in_memory_follows_the_model() -> None:
         machine.backend = MemoryBackend(MemoryStore(ASSETS))
         return machine
 
-    run_state_machine_as_test(walk, settings=settings(max_examples=80, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(walk, settings=settings(max_examples=80, stateful_step_count=30))

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -137,7 +137,7 @@ def test_every_field_mutated_is_refused_or_the_same(path: tuple[Any, ...]) -> No
         assert is_what_was_approved(signed_by(document))
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @given(
     st.lists(st.sampled_from(LEAVES), min_size=2, max_size=5, unique=True), st.randoms(use_true_random=False)
 )
@@ -153,7 +153,7 @@ def test_several_fields_mutated_are_refused_or_the_same(
     assert is_what_was_approved(signed_by(document))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, len(RAW) - 1), st.integers(1, 255), st.booleans())
 def test_any_byte_of_the_envelope_changed_pays_nothing_else(at: int, flip: int, insider: bool) -> None:
     """One byte of the XDR: refused, even where payouts itself approves the result as it stands.

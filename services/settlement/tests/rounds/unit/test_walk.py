@@ -258,5 +258,5 @@ class RoundsMachine(RuleBasedStateMachine):
 def test_any_order_of_reports_gives_what_the_model_says() -> None:
     """For any reports in any order, state, prizes and refusals are those of the model."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call] # Hypothesis is not typed here
-        RoundsMachine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None)
+        RoundsMachine, settings=settings(max_examples=150, stateful_step_count=40)
     )

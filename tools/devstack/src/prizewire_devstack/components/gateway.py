@@ -40,6 +40,8 @@ HELP: Final = (
 _PROXY: Final = "proxy"
 """Caddy's variable with the proxy that serves a path."""
 HEALTH_INTERVAL: Final = "250ms"
+HEALTH_TIMEOUT: Final = "5s"
+"""How long a replica under load may take to answer whether it is ready."""
 RETRY_FOR: Final = "5s"
 """How long the gateway looks for a replica that takes a request, at most."""
 TRIES_AGAIN: Final = 2
@@ -58,7 +60,7 @@ _BALANCED: Final = {
         "active": {
             "uri": READY_PATH,
             "interval": HEALTH_INTERVAL,
-            "timeout": "1s",
+            "timeout": HEALTH_TIMEOUT,
             "expect_status": int(HTTPStatus.OK),
         }
     },
