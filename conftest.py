@@ -24,7 +24,7 @@ from prizewire_chassis.repeats import SummingHandler
 
 pytest.register_assert_rewrite(
     "services.payouts.tests.stellar.unit.conformance", "prizewire_railkit.conformance"
-)
+)  # the second is a package: its modules are included
 
 # A machine under load is slow: an example takes the time that it takes, and so does its generation.
 hypothesis.settings.register_profile(
@@ -33,8 +33,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("prizewire")
 
 ROOT: Final = Path(__file__).parent
-SHARED: Final = ("images", "stack", "replicas", "kafka")
-"""Parts that are too expensive to have twice: one worker runs all tests of each."""
+SHARED: Final = {"images": "images", "stack": "stack", "replicas": "images", "kafka": "kafka"}
+"""Parts that are too expensive to have twice, with the group of their tests: one worker runs a group. The replicas are a second
+stack: it starts after the tests of the images, since three such parts at one time are too much for two processors.
+"""
 OWN_SCOPES: Final = ("module", "package", "class")
 WORKER_BYTES: Final = 2**30
 """The memory of a worker in bytes: the process, its PostgreSQL with two databases, their files in memory."""
@@ -68,6 +70,18 @@ def _logging_as_before() -> Iterator[None]:
             root.setLevel(level)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the fault tests of payouts (`tests/faults/test_payout_kills.py`)."""
+    group = parser.getgroup("faults", "kills of payouts at its write boundaries")
+    group.addoption("--faults-seed", type=int, default=1, help="chooses ids, amounts and samples (1)")
+    group.addoption("--faults-points", help="kill only at these points: 3 or 3,5")
+    group.addoption(
+        "--faults-report",
+        default=str(ROOT / "build" / "faults.json"),
+        help="where `make faults-full` writes seed, commit and counts (build/faults.json)",
+    )
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than processors, since a test of the stack mostly waits; fewer if memory is short."""
     room = (psutil.virtual_memory().available - SHARED_BYTES) // WORKER_BYTES
@@ -83,8 +97,8 @@ def _rank(item: pytest.Item) -> int:
     images.
     """
     if _uses(item, "stack", "images", "replicas"):
-        # With several workers, one of them runs only tests of the stack until these are done, one those of the images, and one those
-        # of replicas: they begin first.
+        # With several workers, one of them runs only tests of the stack until these are done, and one those of images and replicas:
+        # they begin first.
         return -1 if WORKER in os.environ else 5
     if _uses(item, "kafka"):
         return 2
@@ -97,9 +111,9 @@ def _rank(item: pytest.Item) -> int:
 
 def _group(item: pytest.Item) -> str | None:
     """The name of the tests that one worker runs together; None where a test may be run by any worker."""
-    for part in SHARED:
+    for part, group in SHARED.items():
         if _uses(item, part):
-            return part
+            return group
     information = getattr(item, "_fixtureinfo", None)
     found = {} if information is None else information.name2fixturedefs
     shares = any(definition.scope in OWN_SCOPES for made in found.values() for definition in made)

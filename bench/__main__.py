@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from bench import decimals, history, latency, ledger, match_to_wallet, resources
+from bench import decimals, history, latency, ledger, match_to_wallet, payouts, resources
 
-PARTS = ("wallet", "ledger", "latency", "history", "decimals", "resources")
+PARTS = ("wallet", "ledger", "latency", "history", "decimals", "payouts", "resources")
 
 
 class Row(NamedTuple):
@@ -35,6 +35,8 @@ RATE_MIN = 0.2
 """The target for the services' rate, as a part of the floor's."""
 CPU_MS_MAX = 0.30
 """The target for the milliseconds of processor time of a credit over a history."""
+SHARE_MIN = 0.9
+"""The target for payouts' rate, as a part of what the rail's concurrency allows."""
 LOG_BYTES_MAX = 3_500
 """The target for the bytes of write-ahead log of a credit over a history."""
 
@@ -170,6 +172,29 @@ def _decimals(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[R
     ]
 
 
+def _payouts(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
+    found, rows = [], []
+    for concurrency in options.concurrency or (8,):
+        one = payouts.measure(payouts=options.payouts, concurrency=concurrency, runs=options.runs)
+        found.append(one)
+        rows.append(
+            Row(
+                f"payouts on a rail of {concurrency} calls at one time, {one['call_ms']} ms each",
+                f"{_plain([turn['rate'] for turn in one['runs']['ours']])}, {one['share_of_allowed']:.1%} of the "
+                f"{one['allowed_per_s']}/s that the rail allows; a payout: {one['service_ms_per_payout']:.2f} ms of payouts' "
+                f"processor time after its approval, {one['request_ms_per_payout']:.2f} ms before it, "
+                f"{one['postgres_ms_per_payout']:.2f} ms of PostgreSQL's",
+                f"{_plain(one['runs']['bare'])} bare loop, {one['bare_share_of_allowed']:.1%}; load of the machine "
+                f"{one['load_1min']} on {one['processors']} processors",
+                one["share_of_allowed"],
+                f"at least {SHARE_MIN}",
+                one["share_of_allowed"] >= SHARE_MIN,
+                f"prizewire bench payouts --payouts {options.payouts} --concurrency {concurrency} --runs {options.runs}",
+            )
+        )
+    return found, rows
+
+
 def _resources(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
     found = resources.measure(count=options.matches, demonstrations=options.runs)
     command = f"prizewire bench resources --matches {options.matches} --runs {options.runs}"
@@ -199,6 +224,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], tuple[list[dict[str, Any]], l
     "latency": _latency,
     "history": _history,
     "decimals": _decimals,
+    "payouts": _payouts,
     "resources": _resources,
 }
 
@@ -240,6 +266,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=200, help="latency: matches per second (200)")
     parser.add_argument("--seconds", type=float, default=15, help="latency: seconds of each turn (15)")
     parser.add_argument("--transfers", type=int, default=1_000_000, help="history: the shorter one (1000000)")
+    parser.add_argument("--payouts", type=int, default=1_000, help="payouts: payouts in each run (1000)")
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        action="append",
+        help="payouts: calls that the rail takes at one time (8)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     unknown = set(options.parts) - set(PARTS)

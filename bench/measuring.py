@@ -98,8 +98,8 @@ class Meter:
     def read(self) -> Reading:
         """Read everything now."""
         return Reading(
-            side_cpu_s=sum(_cpu_s(pid) for pid in self._processes),
-            postgres_cpu_s=_cpu_s(self._stack.supervisor.pid("postgres")),
+            side_cpu_s=sum(cpu_s(pid) for pid in self._processes),
+            postgres_cpu_s=cpu_s(self._stack.supervisor.pid("postgres")),
             position=self._stack.postgres.run_sql("SELECT pg_current_wal_flush_lsn()"),
         )
 
@@ -138,7 +138,7 @@ def parse_log(text: str) -> LogUse:
     )
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Processor seconds of a process and its children, ended ones included."""
     process = psutil.Process(pid)
     own = process.cpu_times()

@@ -1,7 +1,7 @@
 """The stack that measurements run on, and databases of their own beside the services'."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from prizewire_devstack.stack import Stack, StackOptions
 
 
 @contextmanager
-def bench_stack(*, services: tuple[str, ...]) -> Iterator[Stack]:
-    """A stack of its own with some of the services; PostgreSQL runs with fsync."""
-    options = StackOptions(services=services, log_level="WARNING")
+def bench_stack(
+    *, services: tuple[str, ...], settings: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[Stack]:
+    """A stack of its own with some of the services, and settings of theirs; PostgreSQL runs with fsync."""
+    options = StackOptions(services=services, log_level="WARNING", extra_environment=settings or {})
     with (
         tempfile.TemporaryDirectory(prefix="prizewire-bench-", ignore_cleanup_errors=True) as directory,
         Stack(home=Home(root=Path(directory)), options=options) as stack,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Thread
+from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
 
@@ -22,12 +23,16 @@ from tests.crowd import Crowd
 from tests.scene import ASSET, PRIZES, Scene
 
 PAUSE_S: Final = 0.5
-"""Between two actions of one client, in seconds."""
+"""The least pause between two actions of one client, in seconds."""
+REST: Final = 2
+"""The pause is at least this many times as long as the slowest of the clients' last actions. So the load of a slow machine leaves room
+for the restarts that are tested, and for other tests.
+"""
 FIRST_MATCHES: Final = 15
 """Matches that fill the wallets before the load begins."""
 SOURCES: Final = ("/game-servers/east", "/game-servers/west", "/game-servers/north")
-SET_UP_DEADLINE_S: Final = 120
-PROGRESS_DEADLINE_S: Final = 120
+SET_UP_DEADLINE_S: Final = 300
+PROGRESS_DEADLINE_S: Final = 300
 PAYOUT: Final = "1.00"
 
 
@@ -75,6 +80,8 @@ class Load:
     funded: int = 0
     hooks: set[str] = field(default_factory=set)
     actions: Counter[str] = field(default_factory=Counter)
+    took_s: dict[str, float] = field(default_factory=dict)
+    """How long the last action of each client took, in seconds."""
 
     def __post_init__(self) -> None:
         self.direct = Scene(self.stack, f"{self.name}direct", 10)
@@ -104,7 +111,9 @@ class Load:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the load in the block, each client in a thread of its own."""
-        threads = [Thread(target=self._repeat, args=(name, make())) for name, make in self._clients().items()]
+        clients = self._clients()
+        self.took_s = dict.fromkeys(clients, 0.0)
+        threads = [Thread(target=self._repeat, args=(name, make())) for name, make in clients.items()]
         for thread in threads:
             thread.start()
         try:
@@ -180,11 +189,13 @@ class Load:
 
     def _repeat(self, name: str, act: Callable[[int], None]) -> None:
         number = 0
-        while not self._stop.wait(PAUSE_S):
+        while not self._stop.wait(max(PAUSE_S, REST * max(self.took_s.values()))):
+            began = monotonic()
             try:
                 act(number)
             except Exception as error:  # noqa: BLE001 - the test shows every error at its end
                 self.errors.append(f"{name}: {error!r}")
+            self.took_s[name] = monotonic() - began
             number += 1
             self.actions[name] += 1
 
@@ -237,14 +248,20 @@ class Load:
 
     def _claim_all(self) -> None:
         for player in self.claims.players:
-            self._claim(self._client("player", subject=player.id))
+            client = self._client("player", subject=player.id)
+            while self._claim(client):
+                pass
 
-    def _claim(self, client: Client) -> None:
+    def _claim(self, client: Client) -> int:
+        """Claim the rewards of one page, and return how many were claimed."""
         page = client.ask("GET", "/api/claims", params={"state": "open", "limit": 20}) or {"items": []}
+        claimed = 0
         for one in page["items"]:
             reward = one["reward_id"]
             if client.ask("POST", f"/api/claims/{reward}", key=reward) is not None:
                 self.claimed.add(reward)
+                claimed += 1
+        return claimed
 
     def _payees(self) -> Callable[[int], None]:
         players = [player.id for player in self.wallet.players]

@@ -28,6 +28,8 @@ ALONE: Final = ("sandbox",)
 WORK: Final = Path("/build")
 GROUPS: Final = ("libs", "rails", "services", "tools")
 STARTED: Final = time.monotonic()
+LEFT_OUT: Final = "pycountry/locales/"
+"""Translations of names of countries, 22 MB: the library looks up codes of countries without them."""
 UV: Final = Path(sys.executable).parent / "uv"
 
 
@@ -108,9 +110,11 @@ def wanted(part: str, folders: list[str], installed: Mapping[str, Distribution])
 
 
 def place(packages: Iterable[Distribution], everything: Path, target: Path) -> None:
-    """Link the files of some packages, with their compiled files, into an environment."""
+    """Link the files of some packages, with their compiled files and without those of ``LEFT_OUT``, into an environment."""
     for package in packages:
         for file in package.files or []:
+            if file.as_posix().startswith(LEFT_OUT):
+                continue
             source = Path(os.path.normpath(str(package.locate_file(file))))
             compiled = source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
             for one in (source, compiled) if source.suffix == ".py" else (source,):

@@ -39,10 +39,10 @@ SERVICES = tuple(part for part in PARTS if part not in {"tools", "sandbox"})
 MEGABYTES_MAX = {
     "settlement": 300,
     "rewards": 365,
-    "payouts": 325,
+    "payouts": 380,
     "webhooks": 300,
     "signer": 325,
-    "tools": 410,
+    "tools": 460,
     "sandbox": 215,
 }
 """The size of the files of each image, about a tenth above what it is now: who adds more says so here."""

@@ -149,7 +149,7 @@ SPOILT: list[tuple[str, str, Spoil]] = [
         put(
             "ConfigMap prizewire/public-",
             "data|rails.yaml",
-            "rails: [{name: a, type: stellar, s: whsec_abc}]",
+            "rails: [{name: a, provider: stellar, s: whsec_abc}]",
         ),
     ),
     ("private_secret_files", "production", put(SETTLEMENT, f"{POD}|volumes|1|secret|defaultMode", 0o644)),
@@ -222,7 +222,7 @@ SPOILT: list[tuple[str, str, Spoil]] = [
     (
         "no_play_money_outside_dev",
         "production",
-        put("ConfigMap prizewire/public-", "data|rails.yaml", "rails: [{name: fake, type: fake}]"),
+        put("ConfigMap prizewire/public-", "data|rails.yaml", "rails: [{name: fake, provider: fake}]"),
     ),
     (
         "no_play_money_outside_dev",

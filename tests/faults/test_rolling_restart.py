@@ -97,7 +97,7 @@ def processes() -> list[str]:
 
 @pytest.mark.replicas
 @pytest.mark.local_processes
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("rounds", [1, pytest.param(3, marks=pytest.mark.large)])
 def test_a_rolling_restart_loses_and_doubles_nothing(replicas: Stack, rounds: int) -> None:
     """Each process gets SIGTERM, ends by itself with code 0, is started again, and is ready before the next one."""

@@ -10,7 +10,12 @@ from tests.repo.house import Repository
 
 FOLDER = "docs/how-to"
 INDEX = "README.md"
-HOW_TOS = ("add-a-ledger-move", "add-a-prize-rule", "add-a-rail", "add-an-event")
+PAGES = (
+    "docs/how-to/add-a-ledger-move.md",
+    "docs/how-to/add-a-prize-rule.md",
+    "docs/how-to/add-an-event.md",
+    "docs/adding-a-rail.md",
+)
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"[\w<>./-]+\.(?:json|lock|md|py|toml|typed|yaml|yml)|\.importlinter")
@@ -35,20 +40,22 @@ def missing(root: Path, path: str, test: str = "") -> bool:
     return not (root / path).exists()
 
 
-@pytest.mark.parametrize("name", HOW_TOS)
-def test_every_path_of_a_how_to_exists(repository: Repository, name: str) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_of_a_how_to_exists(repository: Repository, page: str) -> None:
     """Each path in backticks exists from the root; of a path with a placeholder, the folder before it exists."""
-    found = list(paths((repository.root / FOLDER / f"{name}.md").read_text()))
+    found = list(paths((repository.root / page).read_text()))
     assert found
     assert [path for path, test in found if missing(repository.root, path, test)] == []
 
 
 def test_the_index_names_every_how_to(repository: Repository) -> None:
-    """The index links each how-to of the folder, and this file checks each of them."""
+    """The index links each how-to that this file checks, and each page of the folder is one of them."""
     folder = repository.root / FOLDER
-    pages = {path.name for path in folder.glob("*.md")} - {INDEX}
-    assert pages == {f"{name}.md" for name in HOW_TOS}
-    assert set(re.findall(r"\]\(([^)]+)\)", (folder / INDEX).read_text())) == pages
+    linked = re.findall(r"\]\(([^)]+)\)", (folder / INDEX).read_text())
+    assert {(folder / link).resolve() for link in linked} == {repository.root / page for page in PAGES}
+    assert {*folder.glob("*.md")} - {folder / INDEX} == {
+        repository.root / page for page in PAGES if page.startswith(FOLDER)
+    }
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

@@ -6,7 +6,12 @@ from tests.repo.house import Repository
 
 CHANGING = frozenset({"post", "put", "patch", "delete"})
 WITHOUT_KEY = {
+    ("payouts", "begin"),
+    ("payouts", "confirm"),
+    ("payouts", "confirm_approval"),
+    ("payouts", "end_approval"),
     ("payouts", "lift"),
+    ("payouts", "quote"),
     ("payouts", "remove_method"),
     ("payouts", "set_default"),
     ("rewards", "activate"),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.repo.house import Repository
 
-PURE_CONTRACTS = {"codes", "ids", "intents", "parties", "rails"}
+PURE_CONTRACTS = {"codes", "ids", "intents", "parties", "quotes", "rails", "screening"}
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,9 @@ SERVICE_FOLDERS = ("migrations/versions",)
 SERVICE_MODULES = ("__main__", "app", "settings", "metrics")
 WIRING = frozenset({"__init__", "build"})
 """What may stand beside the layers of a feature: `build` puts a feature together that is loaded on demand."""
-SHARED = frozenset({"__init__", "errors", "routes", "lineage", "checks", "unit_of_work"})
+SHARED = frozenset(
+    {"__init__", "errors", "routes", "lineage", "checks", "unit_of_work", "execution", "files"}
+)
 """What all features of a service share stands beside them."""
 README_PARTS = ("owns", "consumes", "produces", "invariants", "alone")
 LINES_MAX = 450

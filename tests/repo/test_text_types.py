@@ -17,7 +17,7 @@ PACKAGES = (
     *(f"prizewire_{name}" for name in ("payouts", "rewards", "settlement", "webhooks")),
 )
 HOSTILE = ("a\x00b", "a\nb", "a\x7fb", "a\x85b", "a\u2028b", "a\u202eb")
-ELSEWHERE = {"Intent", "Approval", "AllowedDestination", "OpeningRow"}
+ELSEWHERE = {"Intent", "Approval", "AllowedWay", "QuoteReference", "PayoutQuote", "OpeningRow"}
 """Models whose texts are looked at where their schema cannot say so: those of signed structures by ``printable_members``,
 rows of an import by ``read_rows``, which refuses each wrong row by itself."""
 

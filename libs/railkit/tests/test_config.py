@@ -100,3 +100,13 @@ def test_a_choice_is_one_of_the_choices() -> None:
 def test_options_do_not_show_their_values() -> None:
     """What stands in a rail's entry may be an address or a reference: only the names are shown."""
     assert repr(options(key="hush", base_url="x")) == "Options(tremendous: base_url, key)"
+
+
+def test_a_mapping_has_texts_as_keys() -> None:
+    """An option may be a mapping whose keys are texts; anything else is refused with the name of the option."""
+    options = Options(rail="r", values={"good": {"EURC": "EUR"}, "bad": {1: "EUR"}, "list": []})
+    assert options.mapping("good") == {"EURC": "EUR"}
+    assert options.mapping("absent", {}) == {}
+    for name in ("bad", "list", "missing"):
+        with pytest.raises(RailMisconfigured, match=name):
+            options.mapping(name)

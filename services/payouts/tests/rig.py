@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,23 +16,36 @@ from sqlalchemy import text
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database
+from prizewire_chassis.http.limits import Window
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.testing import event_bytes, make_key, make_trust, records
-from prizewire_contracts.intents import AllowedDestination, Intent
+from prizewire_contracts.intents import AllowedWay, Intent
 from prizewire_contracts.rails import RewardPayoutProvider
 from prizewire_contracts.topics import REWARDS
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.approval.domain import ApprovalPolicy
-from prizewire_payouts.approval.handlers import PolicyAdmission
-from prizewire_payouts.approval.http import ApprovalContext, approvals_controller, pauses_controller
+from prizewire_payouts.approval.handlers import PolicyAdmission, PolicyClearance
+from prizewire_payouts.approval.http.decisions import ApprovalContext, approvals_controller
+from prizewire_payouts.approval.http.pauses import pauses_controller
 from prizewire_payouts.approval.storage import ApprovalStorage, PauseStorage
+from prizewire_payouts.batches.http.controller import batch_decisions_controller, batches_controller
+from prizewire_payouts.by_hand.http.controller import ByHandContext, by_hand_controller
 from prizewire_payouts.checks import CHECKS
+from prizewire_payouts.gates.adapters import MarkedDestinations, NoDenyList
+from prizewire_payouts.gates.domain import GateLimits
+from prizewire_payouts.gates.handlers import Gates
+from prizewire_payouts.gates.ports import DenyList
+from prizewire_payouts.gates.storage import GateStorage
 from prizewire_payouts.http import STATUSES
-from prizewire_payouts.methods.adapters import DetailsVault, stellar_address_kind
-from prizewire_payouts.methods.domain import Method, read_details
+from prizewire_payouts.inline.adapters import MessageKeyBoxes
+from prizewire_payouts.inline.handlers import InlineRules
+from prizewire_payouts.legal.http import LegalContext, legal_controller
+from prizewire_payouts.legal.storage import LegalPermission
+from prizewire_payouts.methods.adapters import DetailsVault, InstalledTypes
+from prizewire_payouts.methods.domain import Method
 from prizewire_payouts.methods.handlers import register
 from prizewire_payouts.methods.http import MethodContext, methods_controller
 from prizewire_payouts.methods.storage import MethodStorage
@@ -44,15 +57,28 @@ from prizewire_payouts.payouts.handlers.requests import Rules
 from prizewire_payouts.payouts.handlers.watching import Schedule
 from prizewire_payouts.payouts.http.admin import admin_controller, announcing_controller, known_controller
 from prizewire_payouts.payouts.http.listing import PayoutContext, payouts_controller
-from prizewire_payouts.payouts.jobs import RailWorker
+from prizewire_payouts.payouts.http.retries import retries_controller
+from prizewire_payouts.payouts.jobs.worker import RailWorker
 from prizewire_payouts.payouts.storage.checks import attempts_check
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.payouts.storage.queries import PayoutQueries
+from prizewire_payouts.quotes.adapters import MessageKeySigner, count_answer
+from prizewire_payouts.quotes.handlers import Quoting
+from prizewire_payouts.quotes.http import QuoteContext, quotes_controller
+from prizewire_payouts.rails.domain import Circuit
+from prizewire_payouts.rails.handlers import served_types
 from prizewire_payouts.rails.ports import Rail
+from prizewire_payouts.rails.storage import rail_rows_check
+from prizewire_payouts.reviews.http import PaymentReviewContext, payment_reviews_controller
+from prizewire_payouts.reviews.storage import evidence_check
 from prizewire_payouts.stellar.storage.unasked import signed_unasked
+from prizewire_payouts.tax_list.http import TaxListContext, tax_list_controller
 from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from prizewire_payouts.verification.adapters import TypedOwners
+from prizewire_payouts.verification.http import VerificationContext, verification_controller
 from prizewire_rail_fake import FakeProvider, Journal
-from services.payouts.tests.fakes import ScriptedProvider
+from prizewire_railkit.method_types.installed import installed_method_types
+from services.payouts.tests.fakes import Mailbox, ScriptedProvider
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NETWORK = "Test network ; November 2026"
@@ -80,6 +106,7 @@ SCHEDULE = Schedule(
     lease=timedelta(seconds=20),
     returns_watched=timedelta(days=7),
 )
+METHOD_KEY = hashlib.sha256(b"test method key").hexdigest()
 OWN = "GDONHGKSW6CUZCA6UNV74D36S24365VMO2TRUJDUQ7KOBB4ADVVXPXHJ"
 """An account that payouts are made from."""
 ADDRESS = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
@@ -93,11 +120,13 @@ class Storages:
     """The storages of all features over one unit of work."""
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
+        self.unit_of_work = unit_of_work
         self.payouts = PayoutStorage(unit_of_work)
         self.queries = PayoutQueries(unit_of_work)
         self.methods = MethodStorage(unit_of_work)
         self.approvals = ApprovalStorage(unit_of_work)
         self.pauses = PauseStorage(unit_of_work)
+        self.permission = LegalPermission(unit_of_work)
 
 
 async def run_over(
@@ -136,39 +165,48 @@ class Rig:
     and whose answers a test writes.
     """
 
-    def __init__(self, urls: DatabaseUrls, *, policy: ApprovalPolicy = POLICY) -> None:
+    def __init__(
+        self, urls: DatabaseUrls, *, policy: ApprovalPolicy = POLICY, vault: DetailsVault | None = None
+    ) -> None:
         self.urls = urls
         self.policy = policy
+        self.resume_by_another = False
+        self.limits = GateLimits()
+        self.deny_list: DenyList = NoDenyList()
         self.db = Database(urls.runtime, application_name="test-payouts")
         self.clock = ManualClock(START)
         self.outbox = Outbox(service="payouts", key=make_key("payouts"), clock=self.clock)
         self.audit = Audit(service="payouts", outbox=self.outbox, clock=self.clock)
-        self.vault = DetailsVault(key_hex=hashlib.sha256(b"test method key").hexdigest())
+        self.vault = vault or DetailsVault(key_hex=METHOD_KEY)
+        self.cool_down = timedelta()
+        self.mail = Mailbox()
+        self.types = InstalledTypes(installed_method_types(), own_accounts={OWN})
         self.unit_of_work = partial(
             UnitOfWork,
             assets=ASSETS,
             outbox=self.outbox,
             mac=self.vault.row_mac,
+            former_macs=self.vault.former_row_macs,
+            seals=self.vault,
             signed_unasked=signed_unasked,
         )
         self.journal = Journal()
         self.fake = FakeProvider(name="fake", assets=frozenset({"EURC"}), journal=self.journal)
         self.chain = ScriptedProvider()
         self.rails = [_rail(self.chain), _rail(self.fake)]
+        self.quoting = Quoting(
+            rails=self.rails,
+            network=NETWORK,
+            signer=MessageKeySigner(make_key("payouts")),
+            limit=timedelta(seconds=5),
+            count=count_answer,
+        )
+        self.quotes_asked = Window(name="quotes", most=20)
         self.trust = make_trust()
         self.intents = SignedIntents(trust=self.trust)
         self.reports = ExecutionReports(unit_of_work=self.unit_of_work, schedule=SCHEDULE, clock=self.clock)
         self.processor = BatchProcessor(db=self.db, trust=self.trust, clock=self.clock)
-        self.spec: ConsumerSpec = rewards_spec(
-            RewardsConsumer(
-                unit_of_work=self.unit_of_work,
-                admission=lambda unit: PolicyAdmission(ApprovalStorage(unit), policy=policy),
-                rules=Rules(network=NETWORK, rails=self.rails),
-                trust=self.trust,
-                assets=ASSETS,
-                clock=self.clock,
-            )
-        )
+        self.spec = self.make_spec()
         self.impossible: list[ImpossibleOutcome] = []
         self.workers = {rail.name: self.worker(rail) for rail in self.rails}
         self._offsets = itertools.count()
@@ -177,7 +215,40 @@ class Rig:
         await self.db.close()
         self.journal.close()
 
-    def worker(self, rail: Rail) -> RailWorker:
+    def gates(self, unit: UnitOfWork) -> Gates:
+        """The gates with the limits that the test has set."""
+        marked = MarkedDestinations(installed_method_types(), mac=self.vault.destination_mac)
+        return Gates(GateStorage(unit, deny_list=self.deny_list, destinations=marked), limits=self.limits)
+
+    def make_spec(self) -> ConsumerSpec:
+        """The consumer of requests, with the rules as they are set now."""
+        return rewards_spec(
+            RewardsConsumer(
+                unit_of_work=self.unit_of_work,
+                admission=lambda unit: PolicyAdmission(
+                    ApprovalStorage(unit), self.gates(unit), policy=self.policy
+                ),
+                rules=Rules(network=NETWORK, rails=self.rails, types=self.types, inline=self.inline_rules()),
+                trust=self.trust,
+                assets=ASSETS,
+                clock=self.clock,
+            )
+        )
+
+    def inline_rules(self, former: Sequence[MessageKey] = ()) -> InlineRules:
+        """What details in requests become a method by."""
+        return InlineRules(
+            boxes=MessageKeyBoxes(make_key("payouts"), former),
+            vault=self.vault,
+            served=served_types(self.rails),
+            cool_down=self.cool_down,
+        )
+
+    def clearance(self, unit: UnitOfWork) -> PolicyClearance:
+        """What lets payouts go before each attempt."""
+        return PolicyClearance(self.gates(unit), policy=self.policy)
+
+    def worker(self, rail: Rail, *, circuit: Circuit | None = None) -> RailWorker:
         """A worker of its own for a rail, as another process would have."""
 
         async def note(outcome: ImpossibleOutcome) -> None:
@@ -189,28 +260,77 @@ class Rig:
             unit_of_work=self.unit_of_work,
             vault=self.vault,
             intents=self.intents,
+            permission=LegalPermission,
+            clearance=self.clearance,
             schedule=SCHEDULE,
             clock=self.clock,
             call_timeout=timedelta(seconds=5),
             on_impossible_outcome=note,
+            rails=self.rails,
+            circuit=circuit,
         )
 
     @property
     def controllers(self) -> list[type[Controller]]:
         """All controllers but those of reviews."""
         shared = http_parts(self.db, self.clock, self.audit, self.unit_of_work)
-        payouts = PayoutContext(**shared, rails=self.rails, assets=ASSETS)
-        approval = ApprovalContext(**shared, policy=self.policy, rails=self.rails, assets=ASSETS)
-        address_kind = partial(stellar_address_kind, own={OWN})
+        payouts = PayoutContext(**shared, rails=self.rails, assets=ASSETS, vault=self.vault, types=self.types)
+        quotes = QuoteContext(
+            **shared, vault=self.vault, quoting=self.quoting, assets=ASSETS, asked=self.quotes_asked
+        )
+        approval = ApprovalContext(
+            **shared,
+            policy=self.policy,
+            rails=self.rails,
+            assets=ASSETS,
+            resume_by_another=self.resume_by_another,
+        )
         return [
-            methods_controller(MethodContext(**shared, vault=self.vault, address_kind=address_kind)),
+            methods_controller(
+                MethodContext(
+                    **shared,
+                    vault=self.vault,
+                    types=self.types,
+                    served=served_types(self.rails),
+                    cool_down=self.cool_down,
+                )
+            ),
+            verification_controller(
+                VerificationContext(
+                    **shared,
+                    vault=self.vault,
+                    owners=TypedOwners(installed_method_types()),
+                    mail=self.mail if self.mail.reachable else None,
+                )
+            ),
+            quotes_controller(quotes),
+            legal_controller(LegalContext(**shared, rails=self.rails)),
             payouts_controller(payouts),
             pauses_controller(approval),
+            payment_reviews_controller(PaymentReviewContext(**shared, rails=self.rails, schedule=SCHEDULE)),
+            by_hand_controller(ByHandContext(**shared, rails=self.rails)),
+            tax_list_controller(TaxListContext(**shared)),
             admin_controller(payouts),
             approvals_controller(approval),
+            batches_controller(approval),
+            batch_decisions_controller(approval),
             announcing_controller(payouts),
+            retries_controller(payouts),
             known_controller(payouts),
         ]
+
+    def require_verified(self, rail: str, *method_types: str) -> None:
+        """Let a rail pay methods of these types only once they are verified."""
+        found = next(one for one in self.rails if one.name == rail)
+        capabilities = replace(found.capabilities, verified_methods=frozenset(method_types))
+        self.workers[rail] = self.worker(replace(found, capabilities=capabilities))
+
+    def require_legal_approval(self, rail: str) -> None:
+        """Let a rail pay only with a legal approval."""
+        number, found = next((n, one) for n, one in enumerate(self.rails) if one.name == rail)
+        capabilities = replace(found.capabilities, needs_legal_approval=True)
+        self.rails[number] = replace(found, capabilities=capabilities)
+        self.workers[rail] = self.worker(self.rails[number])
 
     async def run(self, work: Callable[["Storages"], Awaitable[T]]) -> T:
         """Do something over the storages of one unit of work."""
@@ -221,7 +341,7 @@ class Rig:
     ) -> Method:
         """A registered method; an account of the player's own name where no details are given."""
         given = details or ({"account": f"account of {player}"} if kind == "fake" else {"address": ADDRESS})
-        terms = read_details(method_type=kind, details=given, address_kind=stellar_address_kind)
+        terms = self.types.read(method_type=kind, details=given)
 
         async def work(storages: Storages) -> Method:
             found = await register(
@@ -229,10 +349,12 @@ class Rig:
                 method_id=uuid4(),
                 player=player,
                 terms=terms,
+                rail_types=served_types(self.rails)[kind],
                 default=default,
                 vault=self.vault,
                 actor=player,
                 now=self.clock.now(),
+                cool_down=self.cool_down,
             )
             return found.method
 
@@ -244,23 +366,30 @@ class Rig:
         """What rewards would sign for this method."""
         now = int(self.clock.now().timestamp())
         values: dict[str, Any] = {
-            "v": 1,
+            "v": 2,
             "network": NETWORK,
             "payout_id": str(payout_id or uuid4()),
             "correlation_id": "corr-1",
             "player": method.player,
             "campaign": "11111111-1111-4111-8111-111111111111",
+            "competition": "spring-cup",
+            "source": "/games/arena",
+            "quote": None,
             "funding_account": None,
             "debit_asset": "EURC",
             "debit_amount": amount,
             "pay_asset": "EURC",
             "pay_amount": amount,
             "allowed": (
-                AllowedDestination(
-                    rail=method.rail_type,
-                    destination=method.address,
-                    commitment=method.commitment,
-                    memo=method.memo,
+                *(
+                    AllowedWay(
+                        rail=rail_type,
+                        destination=method.address,
+                        commitment=method.commitment,
+                        memo=method.memo,
+                        amount_max=amount,
+                    )
+                    for rail_type in method.rail_types
                 ),
             ),
             "issued_at": now,
@@ -401,7 +530,8 @@ class Rig:
     async def breaches(self) -> list[str]:
         """Every breach of an invariant."""
         found: list[str] = []
-        for check in (*CHECKS, attempts_check(self.vault.row_mac)):
+        macs = self.vault.row_mac, self.vault.former_row_macs
+        for check in (*CHECKS, attempts_check(*macs), rail_rows_check(*macs), evidence_check(*macs)):
             async with self.db.transaction() as tx:
                 found += await check.run(tx)
         return found

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from prizewire_contracts.intents import Intent
 from prizewire_money import AssetRegistry
+from prizewire_rewards.assignments.domain import AssignmentState, PayeeAssignment
 from prizewire_rewards.campaigns.domain.caps import CapKey, CapLine
 from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings
@@ -38,6 +39,7 @@ from prizewire_rewards.ledger.domain.records import (
     campaign_source,
     sorted_parties,
 )
+from prizewire_rewards.payouts.domain.batches import PayoutBatch
 from prizewire_rewards.payouts.domain.funding import FundingAccount
 from prizewire_rewards.payouts.domain.model import Method, Payout, PayoutState
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal
@@ -127,6 +129,7 @@ class MemoryStore:
     disownments: dict[UUID, Disownment] = field(default_factory=dict)
     without_effect: dict[str, SettleRound | FinalizeRound] = field(default_factory=dict)
     withdrawals: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
+    assignments: dict[UUID, PayeeAssignment] = field(default_factory=dict)
     requested_at: dict[UUID, datetime] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
     published: list[Event] = field(default_factory=list)
@@ -146,6 +149,7 @@ class MemoryStore:
             rounds=_Rounds(self),
             payouts=_Payouts(self),
             methods=_Methods(self),
+            assignments=_Assignments(self),
             claims=_Claims(self),
             caps=_Caps(self),
             players=_Players(self),
@@ -154,6 +158,7 @@ class MemoryStore:
             entries=_Entries(self),
             topups=_Topups(self),
             fundings=_Fundings(self),
+            batches=_Batches(self),
             fees=_Fees(self),
             disownments=_Disownments(self),
             withdrawals=_Withdrawals(self),
@@ -458,6 +463,18 @@ class _Payouts(_Port):
         self.store.requested_at.update({payout.id: now for payout in payouts})
         await self.save(payouts, now=now)
 
+    async def with_reference(self, reference: str, *, funding_account: str) -> UUID | None:
+        without_effect = {PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED}
+        for payout in self.store.payouts.values():
+            named = (payout.funding_account, payout.reference) == (funding_account, reference)
+            if named and payout.state not in without_effect:
+                return payout.id
+        return None
+
+    async def with_references(self, references: Sequence[str], *, funding_account: str) -> dict[str, Payout]:
+        found = {one: await self.with_reference(one, funding_account=funding_account) for one in references}
+        return {one: self.store.payouts[key] for one, key in found.items() if key is not None}
+
     async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
         without_effect = {PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED}
         return sum(
@@ -467,6 +484,10 @@ class _Payouts(_Port):
             and payout.state not in without_effect
             and self.store.requested_at[payout.id] >= since
         )
+
+    async def with_quote(self, quote_id: str) -> UUID | None:
+        stored = self.store.payouts.values()
+        return next((p.id for p in stored if p.quote is not None and p.quote["quote_id"] == quote_id), None)
 
     async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         self.store.payouts.update({payout.id: payout for payout in payouts})
@@ -647,6 +668,11 @@ class _Topups(_Port):
         self.store.reversals.update({(one.rail, one.reference): one for one in reversals})
 
 
+class _Batches(_Port):
+    async def add(self, batch: PayoutBatch, *, now: datetime) -> None:
+        raise AssertionError("no test files a batch in memory")
+
+
 class _Fundings(_Port):
     async def get(self, name: str) -> FundingAccount | None:
         return self.store.fundings.get(name)
@@ -744,6 +770,45 @@ class _Disownments(_Port):
 
     async def block_new_rounds(self) -> None:
         """No lock is needed: the store has one transaction at a time."""
+
+
+class _Assignments(_Port):
+    async def in_force(self, players: Iterable[str], *, now: datetime) -> dict[str, PayeeAssignment]:
+        names = set(players)
+        found = [one for one in self.store.assignments.values() if one.player in names]
+        return {one.player: one for one in found if one.in_force(now=now)}
+
+    async def get(self, identifier: UUID) -> PayeeAssignment | None:
+        return self.store.assignments.get(identifier)
+
+    async def lock_persons(self, persons: Iterable[str]) -> None:
+        """No lock is needed: the store has one transaction at a time."""
+
+    async def open_of(self, player: str) -> list[PayeeAssignment]:
+        waiting = {AssignmentState.PROPOSED, AssignmentState.IN_FORCE}
+        return [
+            one for one in self.store.assignments.values() if one.player == player and one.state in waiting
+        ]
+
+    async def chained(self, *, player: str, payee: str, now: datetime) -> PayeeAssignment | None:
+        for one in self.store.assignments.values():
+            if one.in_force(now=now) and (one.player == payee or one.payee == player):
+                return one
+        return None
+
+    async def last_request(self, player: str) -> datetime | None:
+        times = [
+            at
+            for payout, at in self.store.requested_at.items()
+            if self.store.payouts[payout].player == player
+        ]
+        return max(times, default=None)
+
+    async def add(self, assignment: PayeeAssignment) -> None:
+        self.store.assignments[assignment.id] = assignment
+
+    async def save(self, assignment: PayeeAssignment) -> None:
+        self.store.assignments[assignment.id] = assignment
 
 
 class _Withdrawals(_Port):

@@ -8,14 +8,23 @@ from prizewire_rewards.claims.handlers.claims import expire_due
 from services.rewards.tests.claims.integration.test_claims import HOLDS_ALL, PLAIN, make
 from services.rewards.tests.money import TopupSession, entered, opened, top_up, voided
 from services.rewards.tests.payouts.integration.test_funding import payout_body
-from services.rewards.tests.rig import Match, Rig, closed_event, closure_of
+from services.rewards.tests.quotes import FakeMethod, request_quoted
+from services.rewards.tests.rig import (
+    FAKE_RAIL,
+    Match,
+    Rig,
+    closed_event,
+    closure_of,
+    paid_event,
+    returned_event,
+)
 
 
 async def move_everything(rig: Rig) -> None:
-    """Move money by prizes, claims, entries, disownments and debts, and by a payout out of the funding account ``ops``,
+    """Move money by prizes, claims, entries, disownments and debts, and by exchanged payouts and one out of the funding account ``ops``,
     which exists.
     """
-    for more in (prizes, claims, entries, disowned, debts, operators):
+    for more in (prizes, claims, entries, disowned, debts, operators, exchanges):
         await more(rig)
 
 
@@ -139,3 +148,18 @@ async def operators(rig: Rig) -> None:
     assert answer.is_success, answer.text
     payout = UUID(answer.json()["payout_id"])
     await rig.feed(rig.payouts, closed_event(payout, "failed", closure=closure_of(payout)))
+
+
+async def exchanges(rig: Rig) -> None:
+    """Payouts of dollars in euros: one fails, one is paid and returned in part, one stays paid."""
+    await rig.settle(Match(await rig.campaign(funded=100_000), [("fxa", "30.00")]))
+    method = await FakeMethod.register(rig, "fxa")
+    failed, returned, paid = [await request_quoted(rig, method, debit="7.00", pay="6.40") for _ in range(3)]
+    euros = {"player": "fxa", "amount": "6.40", "asset": "EURC", **FAKE_RAIL}
+    await rig.feed(
+        rig.payouts,
+        closed_event(failed, "failed", closure=None),
+        paid_event(returned, **euros),
+        paid_event(paid, **euros),
+        returned_event(returned, amount="3.20", asset="EURC"),
+    )

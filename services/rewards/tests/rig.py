@@ -9,6 +9,7 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import cache, cached_property
 from pathlib import Path
 from tempfile import mkstemp
@@ -49,6 +50,7 @@ from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.home import repository_root
 from prizewire_money import AssetRegistry
+from prizewire_railkit.method_types.installed import installed_method_types
 from prizewire_rewards.app import build
 from prizewire_rewards.campaigns.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
 from prizewire_rewards.campaigns.domain.model import Delivery
@@ -58,7 +60,14 @@ from prizewire_rewards.checks.invariants import Invariant
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.receivables import Receivable
 from prizewire_rewards.ledger.storage.accounts import account_id
-from prizewire_rewards.payouts.adapters import MessageKeySigner, SignedIntents, TrustedClosures
+from prizewire_rewards.payouts.adapters import (
+    InlineDestinations,
+    MessageKeySigner,
+    SignedIntents,
+    TrustedClosures,
+    TrustedQuotes,
+)
+from prizewire_rewards.payouts.domain.rules import PayoutRules
 from prizewire_rewards.rounds.consumers import CanonicalDigest
 from prizewire_rewards.rounds.handlers.held import release_next
 from prizewire_rewards.rounds.handlers.large import work_on_next
@@ -102,6 +111,14 @@ def make_tools() -> RoundTools:
         signer=MessageKeySigner(make_key("rewards")),
         intents=INTENTS,
         closures=TrustedClosures(TRUST),
+        quotes=TrustedQuotes(TRUST),
+        inline=InlineDestinations(
+            types=installed_method_types(),
+            rail_types={},
+            trust=TRUST,
+            mark=lambda text: hashlib.sha256(text.encode()).hexdigest(),
+        ),
+        payout_rules=PayoutRules(rates_max={("USDC", "EURC"): Fraction(2), ("EURC", "USDC"): Fraction(2)}),
         digest=CanonicalDigest(ASSETS),
         network=NETWORK,
         intent_lifetime=timedelta(days=7),
@@ -307,7 +324,7 @@ def method_event(player: str, *, version: int = 1, method_id: UUID | None = None
         "version": version,
         "player": player,
         "type": "stellar",
-        "rail_type": "stellar",
+        "rail_types": ["stellar"],
         "state": "active",
         "verified": True,
         "is_default": True,
@@ -328,7 +345,7 @@ def method_event(player: str, *, version: int = 1, method_id: UUID | None = None
     )
 
 
-FAKE_METHOD = {"type": "fake", "rail_type": "fake", "address": None, "commitment": "cd" * 32}
+FAKE_METHOD = {"type": "fake", "rail_types": ["fake"], "address": None, "commitment": "cd" * 32}
 """Changes of ``method_event`` for a method of a rail that the signer does not serve."""
 FAKE_RAIL = {"rail": "fake", "rail_type": "fake"}
 """Changes of ``paid_event`` for a payment over that rail."""
@@ -404,6 +421,8 @@ def settings_of(urls: DatabaseUrls, *, rules: Path | None = None) -> RewardsSett
         trust_file=Path("unused"),
         assets_file=repository_root() / "assets.yaml",
         stellar_network_passphrase=NETWORK,
+        payout_funding_accounts="USDC=marketing,EURC=missing,XLM=marketing",
+        payout_inline_rails='{"bank": ["manual"], "stellar": ["stellar"], "fake": ["fake"]}',
         player_hash_key_file=player_hash_key(),
         player_sources_file=player_sources(),
     )

@@ -33,7 +33,7 @@ from stellar_sdk import (
 
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.events.signing import SigningRequested
-from prizewire_contracts.intents import AllowedDestination
+from prizewire_contracts.intents import AllowedWay
 from services.signer.tests.fakes import (
     ATTACKER,
     CHANNELS,
@@ -375,19 +375,43 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     ),
     "expired intent": (asking(expires_at=NOW_S), "intent_expired"),
     "intent of another network": (asking(network="Test SDF Network"), "network_mismatch"),
-    "intent of another version": (asking(v=2), "intent_version_not_supported"),
+    "intent of another version": (asking(v=1), "intent_version_not_supported"),
     "intent with its amount changed": (changed_intent(pay_amount="99.00"), "intent_signature_invalid"),
     "intent with its expiry changed": (
         changed_intent(expires_at=NOW_S + 999_999),
         "intent_signature_invalid",
     ),
     "rail that the intent does not allow": (
-        asking(allowed=(AllowedDestination(rail="gift_card", destination=recipient(1)),)),
+        asking(allowed=(AllowedWay(rail="gift_card", destination=recipient(1), amount_max="12.50"),)),
         "rail_not_allowed",
     ),
     "destination only committed to": (
-        asking(allowed=(AllowedDestination(rail="stellar", commitment="ab" * 32),)),
+        asking(allowed=(AllowedWay(rail="stellar", commitment="ab" * 32, amount_max="12.50"),)),
         "rail_not_allowed",
+    ),
+    "amount over the most of its way": (
+        lambda: request([intent(1, amount_max="12.49")]),
+        "amount_over_way",
+    ),
+    "most of its way written oddly": (
+        lambda: request([intent(1, amount_max="12.495")]),
+        "amount_malformed",
+    ),
+    **{
+        f"way with another {name}": (
+            changed_intent(allowed=(replace(ONE.allowed[0], **change),)),
+            "intent_signature_invalid",
+        )
+        for name, change in {
+            "rail": {"rail": "ton_wallet"},
+            "destination": {"destination": ATTACKER.public_key},
+            "memo": {"memo": "exchange 8"},
+            "amount_max": {"amount_max": "99.00"},
+        }.items()
+    },
+    "another way beside the signed one": (
+        changed_intent(allowed=(*ONE.allowed, replace(ONE.allowed[0], destination=ATTACKER.public_key))),
+        "intent_signature_invalid",
     ),
     "asset that must not leave": (
         asking(pay_asset="SEASON", pay_amount="12", debit_asset="SEASON"),

@@ -33,7 +33,7 @@ from prizewire_contracts.events.signing import (
     SlotRef,
 )
 from prizewire_contracts.ids import NAMESPACE, slot_id
-from prizewire_contracts.intents import AllowedDestination, Approval, Intent
+from prizewire_contracts.intents import AllowedWay, Approval, Intent
 from prizewire_contracts.trust import MessageKey
 from prizewire_money import AssetRegistry
 from prizewire_signer.adapters.backends import verify
@@ -94,19 +94,23 @@ def intent(label: str | int, **changes: Any) -> Intent:
     """The intent of a label's payout: 12.50 USDC to the label's player."""
     destination = changes.pop("destination", None) or recipient(label)
     memo = changes.pop("memo", None)
+    most = changes.pop("amount_max", None) or changes.get("pay_amount", "12.50")
     fields: dict[str, Any] = {
-        "v": 1,
+        "v": 2,
         "network": NETWORK,
         "payout_id": str(payout_id(label)),
         "correlation_id": f"match-{label}",
         "player": f"player-{label}",
         "campaign": str(payout_id("campaign")),
+        "competition": "spring-cup",
+        "source": "/games/arena",
+        "quote": None,
         "funding_account": None,
         "debit_asset": "USDC",
         "debit_amount": "12.50",
         "pay_asset": "USDC",
         "pay_amount": "12.50",
-        "allowed": (AllowedDestination(rail="stellar", destination=destination, memo=memo),),
+        "allowed": (AllowedWay(rail="stellar", destination=destination, memo=memo, amount_max=most),),
         "issued_at": NOW_S - 60,
         "expires_at": NOW_S + 86_400,
         "key_id": "rewards-1",

@@ -192,7 +192,7 @@ def no_play_money_outside_dev(world: World) -> Iterator[str]:
         for path, text in _public_files(world, pod).items():
             if path.endswith("rails.yaml"):
                 for rail in yaml.safe_load(text)["rails"]:
-                    if rail["type"] in ("fake", "mock"):
+                    if rail["provider"] in ("fake", "mock"):
                         yield f"{pod.name}: the rail {rail['name']} pays nobody"
 
 

@@ -218,6 +218,15 @@ def test_the_help_names_what_can_be_restarted_and_every_state() -> None:
     restarted = CliRunner().invoke(restart.command, ["--help"]).output
     assert all(name in restarted for name in (*SERVICES, "postgres", "kafka", "stellar", "gateway"))
     explained = CliRunner().invoke(status.command, ["--help"]).output
-    states = ("running", "ready", "not ready", "ended", status.SILENT, status.FROZEN, status.LEFT_OUT)
+    states = (
+        "running",
+        "ready",
+        "not ready",
+        status.ENDED,
+        status.RESTARTING,
+        status.SILENT,
+        status.FROZEN,
+        status.LEFT_OUT,
+    )
     assert all(f"{state}: " in explained for state in states)
     assert "pid  " in explained

@@ -22,6 +22,7 @@ from prizewire_devstack.demo.onchain import Payment, TreasuryLedger, chain_sums
 from prizewire_devstack.demo.outcome import Outcome, Seen, judge
 from prizewire_devstack.demo.refusals import Refusals
 from prizewire_devstack.demo.tournaments import Tournament, load
+from prizewire_devstack.demo.ways import Way, Ways
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.routes import SERVICES
@@ -82,6 +83,7 @@ class Services:
         self.payouts = [
             {
                 "player": player,
+                "payee": None,
                 "payout_id": f"payout-of-{player}",
                 "correlation_id": cup.correlation_id,
                 "state": "paid",
@@ -90,6 +92,7 @@ class Services:
                 "pay_amount": value,
                 "requested_at": AT,
                 "changed_at": AT,
+                "stored_at": AT,
                 "tx_hash": HASH if cup.players[player].rail == "stellar" else None,
                 "ledger": 7,
                 "proof": {"reference": "r-1"},
@@ -193,7 +196,16 @@ DESTINATIONS = {player: f"G{player.upper()}" for player in PRIZES}
 PAYMENTS = [Payment(HASH, "GADA", "USDC", 1_062_500_000), Payment(HASH, "GBORIS", "USDC", 637_500_000)]
 
 
-def judged(services: Services, *, payments: list[Payment] | None = None) -> Outcome:
+WAYS = Ways(
+    wanted=frozenset({"stellar", "fake"}),
+    ways=(
+        Way(payout_id="1", player="ada", rail="stellar", held_for=("limit",), approvers=("kim", "lee")),
+        Way(payout_id="2", player="chiyo", rail="fake", was_unknown=True),
+    ),
+)
+
+
+def judged(services: Services, *, payments: list[Payment] | None = None, ways: Ways | None = None) -> Outcome:
     api = cast("Api", services)
     found = standing(api, services.cup, refusals=Refusals(api))
     return judge(
@@ -207,6 +219,7 @@ def judged(services: Services, *, payments: list[Payment] | None = None) -> Outc
             payments=PAYMENTS if payments is None else payments,
             destinations=DESTINATIONS,
             paid_after_s=0.5,
+            ways=WAYS if ways is None else ways,
         ),
         campaigns={services.cup.campaign: "c-1"},
         assets=ASSETS,
@@ -492,6 +505,24 @@ def test_a_prize_that_was_given_back_is_in_its_wallet(services: Services) -> Non
     outcome = judged(services, payments=PAYMENTS[1:])
     assert outcome.sums_match, printed(outcome)
     assert not outcome.good
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        replace(WAYS, wanted=frozenset({"stellar", "fake", "manual"})),
+        replace(WAYS, ways=WAYS.ways[:1]),
+        replace(WAYS, ways=(replace(WAYS.ways[0], approvers=("kim", "kim")), WAYS.ways[1])),
+        replace(WAYS, ways=(WAYS.ways[0], replace(WAYS.ways[1], rail=None))),
+    ],
+)
+def test_a_way_that_no_payout_took_is_not_good(services: Services, missing: Ways) -> None:
+    """A rail that paid nothing, no payout that came back from an unknown outcome, or none that two persons approved."""
+    outcome = judged(services, ways=missing)
+    assert not outcome.good
+    console = Console(file=io.StringIO(), width=200)
+    report.ways(console, missing)
+    assert "✗" in cast("io.StringIO", console.file).getvalue()
 
 
 def test_an_unsettled_match_is_never_good(services: Services) -> None:

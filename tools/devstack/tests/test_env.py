@@ -112,6 +112,33 @@ def test_a_service_that_was_left_out_is_shown(home: Home) -> None:
     assert shown["rewards"] == LEFT_OUT
 
 
+def test_a_part_that_restarts_is_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that ended has its row, also where another part was started since: it restarts where `prizewire up` runs, and has ended
+    elsewhere. The stack is not healthy meanwhile.
+    """
+    run = home.running()
+    gone = replace(record_of(os.getpid()), started_at_s=1.0)
+    home.write_run(
+        replace(
+            run,
+            processes={**run.processes, "kafka": gone},
+            ended=("payouts",),
+            ports={**run.ports, "payouts": 1},
+        )
+    )
+    for restarts, state in ((True, status.RESTARTING), (False, status.ENDED)):
+        shown = {part["part"]: part["state"] for part in parts(home.running(), restarts=restarts)}
+        assert (shown["kafka"], shown["payouts"]) == (state, state)
+    home.control.mkdir(parents=True)
+    monkeypatch.setenv(HOME_VARIABLE, str(home.root))
+    done = CliRunner().invoke(status.command, standalone_mode=False)
+    assert done.return_value == 1
+    assert [line.split()[:2] for line in done.stdout.splitlines() if status.RESTARTING in line] == [
+        ["kafka", "restarting"],
+        ["payouts", "restarting"],
+    ]
+
+
 def test_a_stopped_process_is_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The states of a stopped process, of one that takes a request and does not answer, and of a missing one differ; each
     has its advice.
@@ -163,3 +190,15 @@ def test_each_readme_says_how_to_run_its_service(service: str) -> None:
     ]
     found = [section.index(step) for step in steps]
     assert found == sorted(found)
+
+
+def test_gates_keep_the_persons_that_they_need_by_default(home: Home) -> None:
+    """The local stack adds a gate for two persons, and takes none from the default: one person lets no denied destination pass."""
+    default = next(one for one in settings_of("payouts") if one["name"] == "PAYOUTS_GATES_TWO_APPROVERS")[
+        "default"
+    ]
+    given = local_environment("payouts", home=home, root=repository_root(), ports=PORTS)[
+        "PAYOUTS_GATES_TWO_APPROVERS"
+    ]
+    assert {"destination_denied", "screening_hit"} == set(default.split(","))
+    assert set(default.split(",")) < set(given.split(","))

@@ -72,7 +72,7 @@ def test_the_trust_file_pins_each_service_to_its_uses(service: str, fresh_keyrin
     key = MessageKey.from_json(fresh_keyring.message_key_file(service).read_text())
     message = EVENT_TAG + b"something"
     outcomes = {}
-    for use in ("event", "intent", "approval", "audit-head"):
+    for use in ("event", "intent", "approval", "quote", "seal", "audit-head"):
         try:
             trust.verify(
                 keyid=key.keyid,

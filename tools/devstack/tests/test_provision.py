@@ -123,7 +123,7 @@ def test_public_files_name_places_inside_a_container(made: Path) -> None:
     """What every process may read: trust, tokens' public keys, rails, addresses of accounts, the gateway's configuration."""
     found = content(made / "public")
     assert {"trust.json", "jwks.json", "player-sources.yaml", "assets.yaml"} <= found.keys()
-    [_, fake] = yaml.safe_load(found["rails.yaml"])["rails"]
+    [_, fake, _] = yaml.safe_load(found["rails.yaml"])["rails"]
     assert fake["webhook"] == {"secret_files": ["/run/secrets/prizewire/fake_webhook_secret"]}
     stellar_keys = Keyring(home=Home(root=made / "keys")).stellar()
     assert found["payout_source_account"].strip() == stellar_keys.treasury.public_key

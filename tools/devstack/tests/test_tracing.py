@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +21,7 @@ from prizewire_devstack.game_server import local_correlation_id
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.tracing import services_named, trace
 
+RETRY = str(uuid4())
 DETAIL = (
     "the correlation id differs from the one that the first event of this match came with, so it is refused"
 )
@@ -222,7 +224,27 @@ def test_an_id_that_is_neither_match_nor_correlation_id(monkeypatch: pytest.Monk
     """The message says as what the id was looked for."""
     code, out, err = run(monkeypatch, OneMatch(), "trace", "cup-2")
     assert (code, out) == (1, "")
-    assert "knows the id cup-2, as a correlation id or as a match of the local game server" in err
+    assert "knows the id cup-2, as a correlation id, a payout or a match of the local game server" in err
+
+
+class OneRetry(Lineages):
+    """Services that know a single correlation id, of a payout that another payout retries."""
+
+    def get(self, path: str) -> dict[str, Any]:
+        if path == f"/api/payouts/{RETRY}":
+            return {"correlation_id": "c-1"}
+        if path.startswith("/api/payouts/"):
+            raise ApiError(status=404, code="payout_not_found", detail="there is none", path=path)
+        self.known = path.endswith("/c-1")
+        return super().get(path)
+
+
+def test_a_payout_is_found_by_its_own_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payout that retries another has the correlation id of the first one: the trace names it. Another id is unknown."""
+    code, out, err = run(monkeypatch, OneRetry(), "trace", RETRY)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Payout {RETRY} has the correlation id c-1.\n")
+    assert run(monkeypatch, OneRetry(), "trace", str(uuid4()))[0] == 1
 
 
 def test_one_service_that_is_asked_alone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

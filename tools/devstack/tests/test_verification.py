@@ -89,8 +89,15 @@ class Installation:
     def pay(self, name: str, *, days_ago: float, **changes: Any) -> None:
         """A payout that was requested so long ago and is known to both; ``changes`` change it in rewards."""
         at = (datetime.now(UTC) - timedelta(days=days_ago)).isoformat()
-        both = {"payout_id": name, "player": "ann", "asset": "EURC", "pay_amount": "2.00", "requested_at": at}
-        self.wanted[name] = {**both, "state": "paid", "changed_at": at, **changes}
+        both = {
+            "payout_id": name,
+            "player": "ann",
+            "payee": None,
+            "asset": "EURC",
+            "pay_amount": "2.00",
+            "requested_at": at,
+        }
+        self.wanted[name] = {**both, "state": "paid", "stored_at": at, **changes}
         self.taken[name] = {**both, "state": "paid", "stored_at": at}
 
     def enter(self, name: str, *, days_ago: float, **changes: Any) -> None:
@@ -124,7 +131,7 @@ class Installation:
             "rounds/ended": (self.ended, "ended_at"),
             "rewards/rounds/booked": (self.heads, "changed_at"),
             "rewards/rounds/entries": (self.entries, "changed_at"),
-            "rewards/payouts/asked": (self.wanted, "changed_at"),
+            "rewards/payouts/asked": (self.wanted, "stored_at"),
             "admin/payouts/known/changed": (self.taken, "stored_at"),
         }
         by_ids = {
@@ -602,6 +609,7 @@ def test_a_later_settlement_is_on_its_way(api: Api, installation: Installation) 
         (None, {}, ["payouts_were_asked_for"], "rewards never asked for it"),
         ({"pay_amount": "3.00"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "pay_amount differs"),
         ({"player": "bob"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "player differs"),
+        ({"payee": "bob"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "payee differs"),
         ({"asset": "USDC"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "asset differs"),
         *[
             ({"state": ended}, {"state": "held"}, ["payouts_are_known"], "payouts has it as held")
@@ -691,7 +699,7 @@ def test_a_payout_may_be_on_its_way(api: Api, installation: Installation, tmp_pa
     kept, asked = memory.read("payouts_are_known"), installation.wanted["p1"]
     assert kept is not None
     assert asked is not None
-    assert kept.sound_until < datetime.fromisoformat(asked["changed_at"])
+    assert kept.sound_until < datetime.fromisoformat(asked["stored_at"])
 
 
 def test_forged_things_stay_breaches_until_they_are_mended(

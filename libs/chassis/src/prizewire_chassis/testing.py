@@ -29,7 +29,7 @@ from prizewire_contracts.trust import MessageKey, TrustStore
 TRUSTED_USES = {
     "settlement": ["event", "audit-head"],
     "rewards": ["event", "intent", "audit-head"],
-    "payouts": ["event", "approval", "audit-head"],
+    "payouts": ["event", "approval", "quote", "seal", "audit-head"],
     "signer": ["event", "audit-head"],
     "webhooks": ["event", "audit-head"],
 }

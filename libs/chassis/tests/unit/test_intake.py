@@ -121,7 +121,9 @@ async def test_a_security_header_may_be_given_once(client, name):
     assert (answer.status_code, answer.json()["code"]) == (400, "header_repeated")
 
 
-@pytest.mark.parametrize("subject", ["", "a b", "a" * 129, "a\x00", "a\nb", "e\u0301", "\u202eana"])
+@pytest.mark.parametrize(
+    "subject", ["", "a b", "a" * 129, "a\x00", "a\nb", "e\u0301", "\u202eana", "kim\u200b"]
+)
 async def test_a_token_whose_subject_is_no_name_is_refused(client, subject):
     """The subject stands in events as a name: what no event can carry does not come in."""
     answer = await client.get("/mine", headers=bearer(subject))

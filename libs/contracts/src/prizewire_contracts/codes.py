@@ -54,6 +54,18 @@ class RefusalCode(StrEnum):
     HANDLER_ERROR = "handler_error"
 
 
+class RetryRefusal(StrEnum):
+    """Why rewards files no new payout for an ended one that an operator retries. The money stays where it is."""
+
+    INSUFFICIENT_BALANCE = "insufficient_balance"
+    NO_PAYOUT_METHOD = "no_payout_method"
+    METHOD_UNKNOWN = "method_unknown"
+    METHOD_TYPE_UNSERVED = "method_type_unserved"
+    ALREADY_RETRIED = "already_retried"
+    QUOTE_REQUIRED = "quote_required"
+    INTENT_INVALID = "intent_invalid"
+
+
 class RetryDecision(StrEnum):
     """What may follow an attempt that ended with a code."""
 
@@ -76,13 +88,22 @@ class PayoutCode(StrEnum):
     RAIL_THROTTLED = "rail_throttled"
     RAIL_DISABLED = "rail_disabled"
     RAIL_UNSUPPORTED = "rail_unsupported"
+    RAIL_NOT_APPROVED = "rail_not_approved"
     OUTCOME_UNKNOWN = "outcome_unknown"
     ATTEMPT_UNPROVED = "attempt_unproved"
     LIMIT_EXCEEDED = "limit_exceeded"
     METHOD_UNKNOWN = "method_unknown"
     METHOD_MISMATCH = "method_mismatch"
+    METHOD_UNVERIFIED = "method_unverified"
+    METHOD_NOT_USABLE_YET = "method_not_usable_yet"
+    SCREENING_PENDING = "screening_pending"
+    DETAILS_UNREADABLE = "details_unreadable"
+    DETAILS_INVALID = "details_invalid"
     INTENT_INVALID = "intent_invalid"
     INTENT_EXPIRED = "intent_expired"
+    QUOTE_UNAVAILABLE = "quote_unavailable"
+    QUOTE_EXPIRED = "quote_expired"
+    QUOTE_WORSE = "quote_worse"
     DESTINATION_INVALID = "destination_invalid"
     DESTINATION_MISSING = "destination_missing"
     NO_TRUSTLINE = "no_trustline"
@@ -111,13 +132,22 @@ PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
     PayoutCode.RAIL_THROTTLED: RetryDecision.RETRY,
     PayoutCode.RAIL_DISABLED: RetryDecision.GIVE_UP,
     PayoutCode.RAIL_UNSUPPORTED: RetryDecision.GIVE_UP,
+    PayoutCode.RAIL_NOT_APPROVED: RetryDecision.WAIT,
     PayoutCode.OUTCOME_UNKNOWN: RetryDecision.LOOK_UP,
     PayoutCode.ATTEMPT_UNPROVED: RetryDecision.LOOK_UP,
     PayoutCode.LIMIT_EXCEEDED: RetryDecision.GIVE_UP,
     PayoutCode.METHOD_UNKNOWN: RetryDecision.GIVE_UP,
     PayoutCode.METHOD_MISMATCH: RetryDecision.GIVE_UP,
+    PayoutCode.METHOD_UNVERIFIED: RetryDecision.WAIT,
+    PayoutCode.METHOD_NOT_USABLE_YET: RetryDecision.WAIT,
+    PayoutCode.SCREENING_PENDING: RetryDecision.WAIT,
+    PayoutCode.DETAILS_UNREADABLE: RetryDecision.GIVE_UP,
+    PayoutCode.DETAILS_INVALID: RetryDecision.GIVE_UP,
     PayoutCode.INTENT_INVALID: RetryDecision.GIVE_UP,
     PayoutCode.INTENT_EXPIRED: RetryDecision.HOLD,
+    PayoutCode.QUOTE_UNAVAILABLE: RetryDecision.RETRY,
+    PayoutCode.QUOTE_EXPIRED: RetryDecision.HOLD,
+    PayoutCode.QUOTE_WORSE: RetryDecision.HOLD,
     PayoutCode.DESTINATION_INVALID: RetryDecision.GIVE_UP,
     PayoutCode.DESTINATION_MISSING: RetryDecision.GIVE_UP,
     PayoutCode.NO_TRUSTLINE: RetryDecision.GIVE_UP,

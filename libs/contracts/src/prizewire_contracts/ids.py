@@ -85,6 +85,21 @@ def payout_id_for_round(*, round_id: UUID, player: str, ordinal: int) -> UUID:
     return derive("payout", str(round_id), player, ordinal)
 
 
+def payout_id_for_retry(payout_id: UUID) -> UUID:
+    """The payout that retries an ended one. A payout is retried once: a retry that ends without effect is retried itself."""
+    return derive("payout", "retry", str(payout_id))
+
+
+def payout_id_for_batch(*, batch_id: UUID, line: int) -> UUID:
+    """The payout of a line of a batch of operators' payouts, counted from 1."""
+    return derive("payout", "batch", str(batch_id), line)
+
+
+def inline_method_id(payout_id: UUID) -> UUID:
+    """The payout method that payouts makes of the details in a payout's request."""
+    return derive("method", "inline", str(payout_id))
+
+
 def entry_id(*, round_id: UUID, player: str) -> UUID:
     """A player enters a round once."""
     return derive("entry", str(round_id), player)

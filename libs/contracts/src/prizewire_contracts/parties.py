@@ -31,9 +31,11 @@ class PartyRole(StrEnum):
     FILER = "filer"
     """Requested the payout."""
     PAYEE = "payee"
-    """Is paid by it."""
+    """Is paid by it, or is the player whose money it is."""
     REGISTRANT = "registrant"
     """Registered the payout method that it goes to."""
+    ASSIGNER = "assigner"
+    """Proposed or confirmed the payee assignment by which another person than the player is paid."""
 
 
 class Party(NamedTuple):

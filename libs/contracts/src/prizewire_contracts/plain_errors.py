@@ -30,6 +30,7 @@ _FORMS: Final = {
     r"^[0-9a-f]{64}$": "it must have exactly 64 hexadecimal digits, in lower case",
     r"^[0-9a-f]{128}$": "it must have exactly 128 hexadecimal digits, in lower case",
     r"^[0-9]{1,19}$": "it must have 1 to 19 digits",
+    r"^[0-9]{1,15}(\.[0-9]{1,15})?$": "it must be a rate in quotes with at most 15 digits before and after the point",
     r"^[A-Za-z0-9+/=]+$": "it must be Base64",
     r"^[A-Za-z0-9+/=_-]+$": "it must be Base64",
 }

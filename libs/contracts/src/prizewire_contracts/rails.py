@@ -2,39 +2,57 @@
 
 It uses no framework, so that handlers may import it. A rail's package implements
 ``RewardPayoutProvider`` (loaded by payouts) and, where its vendor sends webhooks, ``WebhookVerifier`` (loaded by
-webhooks); both are found by the entry point groups below.
+webhooks); both are found by the entry point groups below, under the provider's name. A configured rail names its
+provider, and the provider says which type of rail it is.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
-from prizewire_money import Amount
+from prizewire_money import Amount, Asset
 
 PROVIDER_ENTRY_POINTS = "prizewire.rails"
-"""Entry point group; the name is the rail type, the object a factory ``(RailContext) -> RewardPayoutProvider``."""
+"""Entry point group; the name is the provider's, the object a factory ``(RailContext) -> RewardPayoutProvider``."""
+RAIL_CHECK_ENTRY_POINTS = "prizewire.rail_checks"
+"""Entry point group, optional; the name is the provider's, the object a callable ``(RailContext) -> None``. It reads the options of an
+entry as the factory does, connects to nothing and writes nothing. Without it the check of the configuration calls the factory.
+"""
 VERIFIER_ENTRY_POINTS = "prizewire.webhook_verifiers"
-"""Entry point group; the name is the rail type, the object a factory ``(VerifierContext) -> WebhookVerifier``."""
+"""Entry point group; the name is the provider's, the object a factory ``(VerifierContext) -> WebhookVerifier``."""
+METHOD_TYPE_ENTRY_POINTS = "prizewire.method_types"
+"""Entry point group; the name is the method type's, the object a ``prizewire_railkit.method_types.MethodType``."""
 
 
-class RailType(StrEnum):
-    """The kinds of rail. Several rails of one type may be configured under names of their own."""
+class RailType:
+    """Identifiers of rail types that Prizewire knows. The list is open: a provider may report a type of its own, as long
+    as ``is_rail_type`` accepts it, and several providers may report one type.
+    """
 
-    STELLAR = "stellar"
-    TON_WALLET = "ton_wallet"
-    CRYPTO_EXCHANGE = "crypto_exchange"
-    FIAT_PROVIDER = "fiat_provider"
-    GIFT_CARD = "gift_card"
-    TELEGRAM = "telegram_if_supported"
-    MANUAL = "manual"
-    FAKE = "fake"
+    STELLAR: Final = "stellar"
+    TON_WALLET: Final = "ton_wallet"
+    CRYPTO_EXCHANGE: Final = "crypto_exchange"
+    FIAT_PROVIDER: Final = "fiat_provider"
+    GIFT_CARD: Final = "gift_card"
+    TELEGRAM: Final = "telegram_if_supported"
+    MANUAL: Final = "manual"
+    FAKE: Final = "fake"
 
 
-SIGNER_RAILS: frozenset[RailType] = frozenset({RailType.STELLAR, RailType.TON_WALLET})
-"""Rails whose payments only the signer can sign: giving money back on them needs the signer's closure, and a payment that
+_IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+def is_rail_type(text: str) -> bool:
+    """Whether a text can name a rail type or a method type: a lower-case letter, then letters, digits and ``_``, 32 at most."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
+SIGNER_RAILS: frozenset[str] = frozenset({RailType.STELLAR, RailType.TON_WALLET})
+"""Rail types whose payments only the signer can sign: giving money back on them needs the signer's closure, and a payment that
 was made on them is final.
 """
 
@@ -65,10 +83,17 @@ class CancelOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a rail can do. ``minimum`` and ``maximum`` are by asset code, absent where there is no limit."""
+    """What a rail can do. ``rail`` is its configured name, ``type`` its rail type. ``minimum`` and ``maximum`` are by asset
+    code, absent where there is no limit.
+
+    ``concurrency`` is the most calls at one time, ``calls_per_s`` the most calls begun in a second (None: no limit).
+    ``verified_methods`` are the method types that are paid only to a verified payout method. ``needs_legal_approval`` says
+    that the rail is off without a recorded legal approval that is in force. ``pays_by_hand`` says that people make its
+    payments, and that their evidence proves them. ``expected_s`` is how long a payment usually takes, None where unknown.
+    """
 
     rail: str
-    type: RailType
+    type: str
     assets: frozenset[str]
     method_types: frozenset[str]
     can_cancel: bool = False
@@ -78,6 +103,11 @@ class Capabilities:
     minimum: Mapping[str, Amount] = field(default_factory=dict)
     maximum: Mapping[str, Amount] = field(default_factory=dict)
     concurrency: int = 8
+    calls_per_s: int | None = None
+    verified_methods: frozenset[str] = frozenset()
+    needs_legal_approval: bool = False
+    pays_by_hand: bool = False
+    expected_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +115,8 @@ class PayoutInstruction:
     """One attempt, as given to a provider.
 
     ``provider_key`` was stored before the call and is the same at every repetition of this attempt;
-    ``details`` are the recipient's details by method type, in clear only here (never logged: no ``repr``).
+    ``details`` are the recipient's details by method type, in clear only here (never logged: no ``repr``). ``quote`` is the
+    quote at which it is paid, None where none was taken: ``amount`` is its ``pay``.
     """
 
     payout_id: UUID
@@ -96,6 +127,7 @@ class PayoutInstruction:
     method_type: str
     details: Mapping[str, Any] = field(repr=False)
     memo: str | None = None
+    quote: "Quote | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +142,43 @@ class PayoutReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """What a payout would cost. ``fee`` is in the asset paid; ``rate`` is a decimal string, None within one asset."""
+class QuoteRequest:
+    """What a payout would be: ``debit`` leaves the wallet, ``pay_asset`` is to arrive, to details of a method type. The details
+    are in clear only here (never logged: no ``repr``).
+    """
 
-    amount: Amount
+    debit: Amount
+    pay_asset: Asset
+    method_type: str
+    details: Mapping[str, Any] = field(repr=False)
+    memo: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a payout would cost. ``pay`` is what the rail is instructed to pay for ``debit``, at ``rate``: a decimal string, units of
+    the paid asset for one unit of the debited asset, None within one asset.
+
+    ``fee`` is what the rail charges, in its own asset. Borne by the ``platform``, all of ``pay`` arrives; borne by the
+    ``recipient``, the rail takes it from what arrives.
+    """
+
+    debit: Amount
+    pay: Amount
     fee: Amount
-    fee_borne_by: str
+    fee_borne_by: Literal["platform", "recipient"]
     expires_at: datetime
     rate: str | None = None
+
+    def is_worse_than(self, other: "Quote") -> bool:
+        """Whether this quote pays less than ``other``, charges a higher fee, or charges in another way."""
+        return (
+            self.pay.asset != other.pay.asset
+            or self.fee.asset != other.fee.asset
+            or self.pay.minor < other.pay.minor
+            or self.fee.minor > other.fee.minor
+            or self.fee_borne_by != other.fee_borne_by
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +210,15 @@ class ProviderEvent:
     provider_ref: str | None
 
 
+class QuoteUnavailable(Exception):
+    """A rail names no price for a payout. ``code`` is a stable code of ``PayoutCode``; the text never holds a detail."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
 class RewardPayoutProvider(Protocol):
     """A rail's provider. Every method may be called again with the same arguments after a crash."""
 
@@ -156,8 +226,12 @@ class RewardPayoutProvider(Protocol):
         """What this rail can do, from its configuration; no IO."""
         ...
 
-    async def quote(self, instruction: PayoutInstruction, *, now: datetime) -> Quote:
-        """Fee, rate and expiry of a payout that is not made."""
+    async def quote(self, request: QuoteRequest, *, now: datetime) -> Quote:
+        """Fee, rate and expiry of a payout that is not made.
+
+        Raises:
+            QuoteUnavailable: the rail names no price now, or pays no such payout.
+        """
         ...
 
     async def create_payout(self, instruction: PayoutInstruction, *, now: datetime) -> ProviderResult:

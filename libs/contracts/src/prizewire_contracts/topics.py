@@ -54,7 +54,9 @@ SIGNING_REQUESTS = Topic(
 SIGNING_RESULTS = Topic(
     "prizewire.signing.results.v1", frozenset({"signer"}), frozenset({"payouts"}), SigningResultEvent
 )
-PLAYERS = Topic("prizewire.players.v1", frozenset({"identity"}), frozenset({"rewards"}), PlayerUpdatedEvent)
+PLAYERS = Topic(
+    "prizewire.players.v1", frozenset({"identity"}), frozenset({"rewards", "payouts"}), PlayerUpdatedEvent
+)
 PROVIDER_WEBHOOKS = Topic(
     "prizewire.provider-webhooks.v1",
     frozenset({"webhooks"}),

@@ -16,9 +16,10 @@ from nacl.signing import SigningKey, VerifyKey
 
 from prizewire_contracts.canonical import render_checked
 from prizewire_contracts.intents import EVENT_TAG
+from prizewire_contracts.sealing import InlineDetails, open_sealed
 
 _UNSIGNED = frozenset({"signature", "traceparent"})
-USES = frozenset({"event", "intent", "approval", "audit-head"})
+USES = frozenset({"event", "intent", "approval", "quote", "seal", "audit-head"})
 
 
 class NotTrusted(Exception):
@@ -54,6 +55,14 @@ class MessageKey:
     def sign(self, message: bytes) -> str:
         """The signature as 128 hex digits."""
         return self._private.sign(message).signature.hex()
+
+    def open(self, box: str) -> InlineDetails:
+        """What was sealed for this key.
+
+        Raises:
+            NotOpened: it was not, or was changed since.
+        """
+        return open_sealed(box, key=self._private)
 
     def derived(self, purpose: bytes) -> bytes:
         """The 32-byte key of a purpose: HKDF-Expand (SHA-256) of the seed. It shows nothing of the seed or of other purposes' keys."""
@@ -127,6 +136,15 @@ class TrustStore:
         if not key.not_before <= at < key.not_after:
             raise NotTrusted("key_not_trusted", f"{keyid!r} was not valid at {at.isoformat()}")
         _verify(key.public_key, message, signature)
+
+    def sealing_key(self, *, service: str, at: datetime) -> TrustedKey | None:
+        """The newest key that things for a service are sealed with at this time; None if there is none."""
+        fit = [
+            key
+            for key in self._keys.values()
+            if key.service == service and "seal" in key.uses and key.not_before <= at < key.not_after
+        ]
+        return max(fit, key=lambda key: (key.not_before, key.keyid), default=None)
 
 
 def _trusted_key(entry: Mapping[str, Any]) -> TrustedKey:

@@ -67,7 +67,8 @@ def test_a_ready_made_cloudevents_library_reads_our_messages():
     assert event.get_type() == "prizewire.payout.held.v1"
     assert event.get_extension("correlationid") == "c-1"
     assert event.get_extension("aggregateversion") == 1
-    assert event.get_data() == {"payout_id": str(PAYOUT), "reason": "limit_exceeded"}
+    nothing = {"campaign": None, "competition": None, "source": None}
+    assert event.get_data() == {"payout_id": str(PAYOUT), "reason": "limit_exceeded", **nothing}
 
 
 def test_encoding_is_deterministic():

@@ -15,7 +15,7 @@ from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.encode import encode, sign_raw
 from prizewire_contracts.events.rewards import PayoutRequested, PayoutRequestedEvent
 from prizewire_contracts.events.signing import SigningRequested, SigningRequestedEvent
-from prizewire_contracts.intents import AllowedDestination, Approval, Intent
+from prizewire_contracts.intents import AllowedWay, Approval, Intent
 from prizewire_contracts.topics import REWARDS, SIGNING_REQUESTS, Topic
 from prizewire_contracts.trust import USES, MessageKey, TrustStore
 
@@ -26,9 +26,9 @@ KEYS = {
 }
 PAYOUT = UUID("00000000-0000-4000-8000-000000000001")
 INTENT = Intent(
-    v=1, network="test", payout_id=str(PAYOUT), correlation_id="c-1", player="ana", campaign="spring",
+    v=2, network="test", payout_id=str(PAYOUT), correlation_id="c-1", player="ana", campaign="spring", competition="spring-cup", source="/games/chess", quote=None,
     funding_account=None, debit_asset="EUR", debit_amount="1.00", pay_asset="EUR", pay_amount="1.00",
-    allowed=(AllowedDestination(rail="stellar", destination="G"),), issued_at=1, expires_at=2, key_id="rewards-1",
+    allowed=(AllowedWay(rail="stellar", destination="G", amount_max="1.00"),), issued_at=1, expires_at=2, key_id="rewards-1",
 )  # fmt: skip
 APPROVAL = Approval(
     v=1, kind="payment", network="test", chain="stellar", account="G", sequence="7", revision=1, tx_hash="00" * 32,

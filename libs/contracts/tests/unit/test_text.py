@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from prizewire_contracts.intents import AllowedDestination
+from prizewire_contracts.intents import AllowedWay
 from prizewire_contracts.text import (
     EventReason,
     Label,
@@ -99,10 +99,10 @@ def test_texts_of_machines_are_made_printable():
 
 def test_every_member_of_a_signed_structure_is_looked_at():
     """The texts of intents and approvals, nested ones included, hold no control character."""
-    good = AllowedDestination(rail="stellar", destination="G", memo="a")
+    good = AllowedWay(rail="stellar", destination="G", memo="a", amount_max="1.00")
     assert printable_members(good) is good
     with pytest.raises(ValueError, match="memo"):
-        printable_members(AllowedDestination(rail="stellar", destination="G", memo="a\x00"))
+        printable_members(AllowedWay(rail="stellar", destination="G", memo="a\x00", amount_max="1.00"))
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 import pytest
 
 from prizewire_contracts import intents
-from prizewire_contracts.intents import AllowedDestination, Approval, Intent, commitment
+from prizewire_contracts.intents import AllowedWay, Approval, Intent, commitment
 from prizewire_contracts.trust import USES, MessageKey, NotTrusted, TrustStore, event_signing_bytes
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = MessageKey.from_seed(keyid="payouts-1", seed=bytes(32))
 INTENT = Intent(
-    v=1, network="test", payout_id="p-1", correlation_id="c-1", player="ana", campaign="spring", funding_account=None,
+    v=2, network="test", payout_id="p-1", correlation_id="c-1", player="ana", campaign="spring", competition="spring-cup", source="/games/chess", quote=None, funding_account=None,
     debit_asset="EUR", debit_amount="1.00", pay_asset="EUR", pay_amount="1.00",
-    allowed=(AllowedDestination(rail="fake", commitment="00" * 32),), issued_at=1, expires_at=2, key_id="rewards-1",
+    allowed=(AllowedWay(rail="fake", commitment="00" * 32, amount_max="1.00"),), issued_at=1, expires_at=2, key_id="rewards-1",
 )  # fmt: skip
 APPROVAL = Approval(
     v=1, kind="payment", network="test", chain="stellar", account="G", sequence="7", revision=1, tx_hash="00" * 32,
@@ -121,7 +121,9 @@ def test_a_use_that_is_not_pinned_is_refused(use):
         replace(INTENT, player="ben"),
         replace(INTENT, expires_at=3),
         replace(INTENT, network="public"),
-        replace(INTENT, allowed=(AllowedDestination(rail="fake", commitment="00" * 32, memo="1"),)),
+        replace(
+            INTENT, allowed=(AllowedWay(rail="fake", commitment="00" * 32, memo="1", amount_max="1.00"),)
+        ),
     ],
 )
 def test_an_intent_covers_every_term(changed):

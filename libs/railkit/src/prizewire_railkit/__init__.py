@@ -2,7 +2,7 @@
 
 from prizewire_railkit.client import RailAnswer, RailClient, RailFault
 from prizewire_railkit.config import Options, RailMisconfigured, Secret
-from prizewire_railkit.context import Clock, RailContext, VerifierContext
+from prizewire_railkit.context import Clock, RailContext, ScreeningContext, VerifierContext
 from prizewire_railkit.results import no_effect, paid, pending, unknown
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "RailContext",
     "RailFault",
     "RailMisconfigured",
+    "ScreeningContext",
     "Secret",
     "VerifierContext",
     "no_effect",

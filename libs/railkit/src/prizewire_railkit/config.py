@@ -30,10 +30,14 @@ class Secret:
 
 
 class Options:
-    """The options of one rail. Each method reads an option of one type; ``finish`` refuses options that were not read."""
+    """The options of one rail. Each method reads an option of one type; ``finish`` refuses options that were not read.
 
-    def __init__(self, *, rail: str, values: Mapping[str, Any]) -> None:
+    ``subject`` is what messages call the owner of the options, where it is no rail.
+    """
+
+    def __init__(self, *, rail: str, values: Mapping[str, Any], subject: str | None = None) -> None:
         self._rail = rail
+        self._subject = f"the rail {rail}" if subject is None else subject
         self._values = dict(values)
         self._read: set[str] = set()
 
@@ -79,6 +83,30 @@ class Options:
             raise self._wrong(name, "must be a list of texts")
         return tuple(value)
 
+    def table(self, name: str) -> dict[str, str]:
+        """Texts by name, such as ``{EURC: "0.25"}``; empty where the option is absent.
+
+        Raises:
+            RailMisconfigured: it is no table of texts, as where a number stands without quotes.
+        """
+        value = self._take(name, {})
+        if not isinstance(value, Mapping) or not all(
+            isinstance(key, str) and isinstance(item, str) for key, item in value.items()
+        ):
+            raise self._wrong(name, "must be a table of texts: numbers stand in quotes")
+        return dict(value)
+
+    def mapping(self, name: str, default: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A mapping whose keys are texts; the values are of any type.
+
+        Raises:
+            RailMisconfigured: it is missing without default, or no such mapping.
+        """
+        value = self._take(name, default)
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise self._wrong(name, "must be a mapping whose keys are texts")
+        return dict(value)
+
     def path(self, name: str) -> Path | None:
         """A file path, None where the option is absent.
 
@@ -122,7 +150,7 @@ class Options:
         unknown = sorted(set(self._values) - self._read)
         if unknown:
             known = ", ".join(sorted(self._read)) or "none"
-            msg = f"the rail {self._rail} has an unknown option {unknown[0]!r}; it knows: {known}"
+            msg = f"{self._subject} has an unknown option {unknown[0]!r}; it knows: {known}"
             raise RailMisconfigured(msg)
 
     def _take(self, name: str, default: Any) -> Any:
@@ -135,4 +163,4 @@ class Options:
         return default
 
     def _wrong(self, name: str, what: str) -> RailMisconfigured:
-        return RailMisconfigured(f"the rail {self._rail}: {name} {what}")
+        return RailMisconfigured(f"{self._subject}: {name} {what}")

@@ -1,7 +1,7 @@
 """Constructors of ``ProviderResult``."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import Outcome, ProviderResult
@@ -10,14 +10,20 @@ from prizewire_money import Amount
 
 
 def paid(
-    *, amount: Amount, reference: str, fee: Amount | None = None, proof: Mapping[str, Any] | None = None
+    *,
+    amount: Amount,
+    reference: str,
+    fee: Amount | None = None,
+    fee_borne_by: Literal["platform", "recipient"] = "platform",
+    proof: Mapping[str, Any] | None = None,
 ) -> ProviderResult:
-    """Proven: ``amount`` reached the recipient."""
+    """Proven: ``amount`` was paid, as instructed. ``fee`` is what the rail took for it, None where it took none."""
     return ProviderResult(
         outcome=Outcome.PAID,
         provider_ref=_clean(reference),
         amount=amount,
         fee=fee,
+        fee_borne_by=fee_borne_by,
         proof=proof if proof is not None else {"reference": _clean(reference)},
     )
 

@@ -1,7 +1,7 @@
 """A payout rail that moves no money: scripted, for tests and demonstrations, with a journal of its payments."""
 
 from prizewire_rail_fake.journal import Journal
-from prizewire_rail_fake.provider import FakeProvider, Scenario, build
+from prizewire_rail_fake.provider import FakeProvider, Scenario, build, check
 from prizewire_rail_fake.webhooks import FakeVerifier, WebhookSender, build_verifier, signed_webhook
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "WebhookSender",
     "build",
     "build_verifier",
+    "check",
     "signed_webhook",
 ]

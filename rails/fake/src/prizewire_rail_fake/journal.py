@@ -15,7 +15,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS payments (
     key TEXT PRIMARY KEY, payout_id TEXT NOT NULL, attempt_no INTEGER NOT NULL, asset TEXT NOT NULL,
     amount TEXT NOT NULL, state TEXT NOT NULL, code TEXT, scenario TEXT NOT NULL, looks INTEGER NOT NULL,
-    made_at TEXT NOT NULL);
+    made_at TEXT NOT NULL, body TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS effects (
     id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, payout_id TEXT NOT NULL, asset TEXT NOT NULL,
     amount TEXT NOT NULL, at TEXT NOT NULL);
@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS effects (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One payment in the journal. ``state`` is ``pending``, ``paid``, ``refused`` or ``returned``;
-    ``looks`` counts how often it was asked about.
+    ``looks`` counts how often it was asked about. ``body`` is a digest of the recipient's details, empty where the key was
+    closed without a payment.
     """
 
     key: UUID
@@ -37,6 +38,7 @@ class Entry:
     code: str | None
     scenario: str
     looks: int
+    body: str = ""
 
 
 class Journal:
@@ -53,6 +55,9 @@ class Journal:
         if path is not None:
             self._db.execute("PRAGMA journal_mode = WAL")
         self._db.executescript(_SCHEMA)
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(payments)")}
+        if "body" not in columns:  # a file of an earlier version
+            self._db.execute("ALTER TABLE payments ADD COLUMN body TEXT NOT NULL DEFAULT ''")
 
     def close(self) -> None:
         """Close the journal."""
@@ -71,7 +76,8 @@ class Journal:
             if known is not None:
                 return known
             self._db.execute(
-                "INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO payments (key, payout_id, attempt_no, asset, amount, state, code, scenario, looks, made_at, body) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     str(entry.key),
                     str(entry.payout_id),
@@ -83,6 +89,7 @@ class Journal:
                     entry.scenario,
                     entry.looks,
                     at.isoformat(),
+                    entry.body,
                 ),
             )
             if entry.state == "paid":
@@ -128,7 +135,7 @@ class Journal:
 
     def _find(self, key: UUID) -> Entry | None:
         row = self._db.execute(
-            "SELECT payout_id, attempt_no, asset, amount, state, code, scenario, looks FROM payments WHERE key = ?",
+            "SELECT payout_id, attempt_no, asset, amount, state, code, scenario, looks, body FROM payments WHERE key = ?",
             (str(key),),
         ).fetchone()
         if row is None:
@@ -143,4 +150,5 @@ class Journal:
             code=row[5],
             scenario=row[6],
             looks=row[7],
+            body=row[8],
         )

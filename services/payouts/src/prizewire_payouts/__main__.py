@@ -3,7 +3,8 @@
 import sys
 
 from prizewire_chassis.lifecycle import main, migrations_of
-from prizewire_payouts.app import FILES, build
+from prizewire_payouts.app import build
+from prizewire_payouts.files import FILES
 from prizewire_payouts.settings import PayoutSettings
 
 if __name__ == "__main__":

@@ -6,11 +6,18 @@ PayoutError                     payout_error
 ├── CancelRefused               not_cancellable
 ├── AttemptUnproved             attempt_unproved
 ├── NotEnded                    not_ended
+├── RetryRefused                already_retried | details_not_kept | method_not_possible | method_unknown | not_retryable | retry_open
+├── DetailsError                (codes of the installed method types)
 ├── MethodError                 (several codes: see methods/domain.py)
-├── ApprovalRefused             approver_is_<role> | already_approved | intent_expired | not_held
-├── PauseRefused                pause_value_unknown | pause_not_found
+├── VerificationError           (several codes: see verification/handlers.py)
+├── LegalRefused                (several codes: see legal/domain.py)
+├── ApprovalRefused             approver_is_<role> | already_approved | intent_expired | not_held | quote_expired
+├── QuoteRefused                rail_unsupported | limit_exceeded | quote_unavailable
+├── BatchRefused                (several codes: see batches/domain.py)
+├── PauseRefused                pause_value_unknown | pause_not_found | same_person
 ├── ReviewNotFound              review_not_found         stellar/domain/errors.py
-└── ReviewRefused               (several codes: see stellar/domain/review.py)
+├── ReviewRefused               (several codes: see stellar/domain/review.py and reviews/domain.py)
+└── ByHandRefused               (several codes: see by_hand/domain.py)
 
 Each carries a stable ``code``. A request that raised one fails again when it is repeated unchanged.
 """
@@ -28,3 +35,9 @@ class CodedError(PayoutError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class DetailsError(CodedError):
+    """Details of a destination are refused. The code is one of their method type, which a package may bring. The text never
+    repeats a detail.
+    """

@@ -11,6 +11,7 @@ from prizewire_chassis.http import LineageEntry
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, FileCheck, Runtime
 from prizewire_money import AssetRegistry
+from prizewire_railkit.method_types.installed import installed_method_types
 from prizewire_rewards.checks.slices import build_checks, build_watches, staged_parts, sum_up
 from prizewire_rewards.claims.jobs import build_claim_jobs
 from prizewire_rewards.claims.storage import count_claims
@@ -22,10 +23,14 @@ from prizewire_rewards.jobs import build_ledger_jobs
 from prizewire_rewards.ledger.storage.accounts import roll_up
 from prizewire_rewards.lineage import lineage_of
 from prizewire_rewards.payouts.adapters import (
+    InlineDestinations,
     MessageKeySigner,
     SignedIntents,
     TrustedClosures,
+    TrustedQuotes,
     load_payout_rules,
+    read_funding_by_asset,
+    read_inline_rails,
 )
 from prizewire_rewards.payouts.domain.rules import PayoutRules
 from prizewire_rewards.payouts.jobs import build_withdrawal_job
@@ -55,18 +60,26 @@ async def build(runtime: Runtime) -> Built:
         msg = f"rewards is built from its own settings, not {type(settings).__name__}"
         raise TypeError(msg)
     assets = read_assets(settings.assets_file)
+    hasher = _hasher(settings)
+    inline = InlineDestinations(
+        types=installed_method_types(),
+        rail_types=_inline_rails(settings),
+        trust=runtime.trust,
+        mark=partial(hasher.raw, "payout_details"),
+    )
     tools = RoundTools(
         assets=assets,
         signer=MessageKeySigner(runtime.key),
         intents=SignedIntents(trust=runtime.trust, assets=assets),
         closures=TrustedClosures(runtime.trust),
+        quotes=TrustedQuotes(runtime.trust),
+        inline=inline,
         digest=CanonicalDigest(assets),
         network=settings.stellar_network_passphrase,
         intent_lifetime=timedelta(hours=settings.intent_lifetime_hours),
         payout_rules=_rules(settings, assets),
+        funding_by_asset=_funding_by_asset(settings, assets),
     )
-
-    hasher = _hasher(settings)
 
     ports_of = partial(bind_ports, outbox=runtime.outbox, assets=assets)
 
@@ -164,10 +177,29 @@ def _rules(settings: RewardsSettings, assets: AssetRegistry) -> PayoutRules:
         raise ConfigurationError(f"PAYOUT_RULES_FILE {path.name}: {error}") from None
 
 
+def _funding_by_asset(settings: RewardsSettings, assets: AssetRegistry) -> dict[str, str]:
+    try:
+        return read_funding_by_asset(settings.payout_funding_accounts, assets=assets)
+    except ValueError as error:
+        raise ConfigurationError(f"PAYOUT_FUNDING_ACCOUNTS: {error}") from None
+
+
+def _inline_rails(settings: RewardsSettings) -> dict[str, tuple[str, ...]]:
+    try:
+        return read_inline_rails(settings.payout_inline_rails, types=installed_method_types())
+    except ValueError as error:
+        raise ConfigurationError(f"PAYOUT_INLINE_RAILS: {error}") from None
+
+
 FILES: Final = (
+    FileCheck([], _inline_rails),
     FileCheck(["player_sources_file"], _player_sources),
     FileCheck(
         ["assets_file", "payout_rules_file"],
         lambda settings: _rules(settings, read_assets(settings.assets_file)),
+    ),
+    FileCheck(
+        ["assets_file"],
+        lambda settings: _funding_by_asset(settings, read_assets(settings.assets_file)),
     ),
 )

@@ -92,6 +92,7 @@ def build_specs(
             done = await apply_payout_events(commands, ports=ports, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(_count_ended, done.reached))
+            after_commit(tx, partial(_count_retries, done.retries))
         if locked is not None:
             await apply_topups(tx, locked, refused=refused, ports=ports, tools=tools, now=now)
         return _refusals(tx, refused)
@@ -157,6 +158,11 @@ def _count_refused(refused: Mapping[str, int]) -> None:
 def _count_ended(reached: Mapping[PayoutState, int]) -> None:
     for state, count in reached.items():
         metrics.PAYOUTS_ENDED.labels(state).inc(count)
+
+
+def _count_retries(outcomes: Sequence[str]) -> None:
+    for outcome in outcomes:
+        metrics.PAYOUT_RETRIES.labels(outcome).inc()
 
 
 def _refusals(tx: AsyncConnection, refused: Mapping[int, Refused]) -> dict[int, Refusal]:

@@ -4,7 +4,8 @@ RewardsError                    code, retryable
 ├── Refused                     an event cannot be applied: its code is one of the contracts' refusal codes
 ├── NeverBookable               a settlement that can never be booked: an event reports its code to settlement
 ├── IllegalTransition           illegal_transition
-├── NotFound                    campaign_unknown | claim_unknown | disownment_unknown | fee_withdrawal_unknown | funding_unknown
+├── NotFound                    assignment_unknown | batch_unknown | campaign_unknown | claim_unknown | disownment_unknown
+│                               | fee_withdrawal_unknown | funding_unknown
 │                               | payout_unknown | player_unknown | receivable_unknown | reward_unknown | round_unknown | transfer_unknown
 │                               | withdrawal_unknown
 ├── InvalidRequest              a stable code of its own, with a sentence

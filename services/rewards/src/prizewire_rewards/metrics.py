@@ -30,6 +30,11 @@ LINES_BOOKED = Counter(
 FEE_WITHDRAWALS = Counter(
     "prizewire_rewards_fee_withdrawals_total", "Decided withdrawals of fees.", ["outcome"]
 )
+PAYEE_ASSIGNMENTS = Counter(
+    "prizewire_rewards_payee_assignments_total",
+    "Decisions about payee assignments: proposed, confirmed, ended or withdrawn.",
+    ["outcome"],
+)
 DISOWNMENTS = Counter(
     "prizewire_rewards_disownments_total",
     "Disownments of rounds by state: filed, approved or rejected. An approved one took a round back.",
@@ -41,6 +46,11 @@ DISOWNED_EVENTS = Counter(
 )
 PAYOUTS_REQUESTED = Counter(
     "prizewire_rewards_payouts_requested_total", "Requested payouts, by the kind of requester.", ["by"]
+)
+PAYOUT_BATCHES = Counter(
+    "prizewire_rewards_payout_batches_total",
+    "Files of operators' payouts: filed, repeated (nothing was new), refused, or dry_run.",
+    ["outcome"],
 )
 PAYOUTS_ENDED = Counter("prizewire_rewards_payouts_ended_total", "Payouts that reached a state.", ["state"])
 RECEIVABLES_NETTED = Counter(
@@ -116,6 +126,11 @@ TOPUPS = Counter(
     "prizewire_rewards_topups_total",
     "Bookings of top-ups: credited, refund, dispute, dispute_won.",
     ["what"],
+)
+PAYOUT_RETRIES = Counter(
+    "prizewire_rewards_payout_retries_total",
+    "Retries of ended payouts that operators requested: filed, or the code of the refusal.",
+    ["outcome"],
 )
 AUTO_WITHDRAWALS = Counter(
     "prizewire_rewards_auto_withdrawals_total",

@@ -6,12 +6,14 @@ from typing import Protocol
 from litestar import Controller, Router
 from litestar.di import Provide
 
+from prizewire_rewards.assignments.http import AssignmentController
 from prizewire_rewards.campaigns.http.campaigns import CampaignController
 from prizewire_rewards.claims.http import ClaimController
 from prizewire_rewards.entries.http import EntryController
 from prizewire_rewards.fees.http import FeeController, FeeWithdrawalController
 from prizewire_rewards.http.context import Context
 from prizewire_rewards.ledger.http import ReceivableController
+from prizewire_rewards.payouts.http.batches import BatchController
 from prizewire_rewards.payouts.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.payouts.http.withdrawals import WithdrawalController
 from prizewire_rewards.players.http import PlayerController
@@ -47,6 +49,8 @@ def build_routes(context: Context[RoutePorts, RoundTools]) -> Router:
         WithdrawalController,
         FundingController,
         OperatorPayoutController,
+        BatchController,
+        AssignmentController,
         FeeController,
         FeeWithdrawalController,
         ReceivableController,

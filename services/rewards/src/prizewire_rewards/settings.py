@@ -24,6 +24,14 @@ class RewardsSettings(ApiSettings):
         None,
         description="payout-rules.yaml: minimum, maximum, daily limit and fee of payouts by asset, and the most that a rail may charge; no rules if unset.",
     )
+    payout_funding_accounts: str = Field(
+        "",
+        description="ASSET=ACCOUNT comma list: the funding account of POST /api/payouts/create for a body of earlier systems, which names the asset only.",
+    )
+    payout_inline_rails: str = Field(
+        "{}",
+        description='JSON {"METHOD_TYPE": ["RAIL_TYPE"]}: the types of rails that a payout may go over whose request names the details of its destination (`method`), by preference. {}: no request may name details.',
+    )
     parts_wait_s: int = Field(
         900,
         ge=1,

@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.outbox import Outbox
 from prizewire_money import AssetRegistry
+from prizewire_rewards.assignments.ports import Assignments
+from prizewire_rewards.assignments.storage import SqlAssignments
 from prizewire_rewards.campaigns.messages import ENCODERS as CAMPAIGNS
 from prizewire_rewards.campaigns.ports import Campaigns, CapCounts
 from prizewire_rewards.campaigns.storage.campaigns import SqlCampaigns
@@ -27,7 +29,8 @@ from prizewire_rewards.ledger.ports import History, Ledger, Messages, Parties, P
 from prizewire_rewards.ledger.storage.accounts import SqlHistory, SqlLedger
 from prizewire_rewards.ledger.storage.receivables import SqlParties, SqlReceivables
 from prizewire_rewards.payouts.messages import ENCODERS as PAYOUTS
-from prizewire_rewards.payouts.ports import Fundings, Methods, Payouts, Withdrawals
+from prizewire_rewards.payouts.ports import Batches, Fundings, Methods, Payouts, Withdrawals
+from prizewire_rewards.payouts.storage.batches import SqlBatches
 from prizewire_rewards.payouts.storage.funding import SqlFundings, SqlWithdrawals
 from prizewire_rewards.payouts.storage.payouts import SqlMethods, SqlPayouts
 from prizewire_rewards.players.ports import Players
@@ -54,6 +57,7 @@ class Ports:
     rounds: Rounds
     payouts: Payouts
     methods: Methods
+    assignments: Assignments
     claims: Claims
     caps: CapCounts
     players: Players
@@ -63,6 +67,7 @@ class Ports:
     entries: Entries
     topups: Topups
     fundings: Fundings
+    batches: Batches
     fees: FeeWithdrawals
     disownments: Disownments
     withdrawals: Withdrawals
@@ -80,6 +85,7 @@ def ports_of(tx: AsyncConnection, *, outbox: Outbox, assets: AssetRegistry) -> P
         rounds=SqlRounds(tx),
         payouts=SqlPayouts(tx),
         methods=SqlMethods(tx),
+        assignments=SqlAssignments(tx),
         claims=SqlClaims(tx),
         caps=SqlCaps(tx),
         players=SqlPlayers(tx),
@@ -88,6 +94,7 @@ def ports_of(tx: AsyncConnection, *, outbox: Outbox, assets: AssetRegistry) -> P
         entries=SqlEntries(tx),
         topups=SqlTopups(tx),
         fundings=SqlFundings(tx),
+        batches=SqlBatches(tx),
         fees=SqlFeeWithdrawals(tx),
         disownments=SqlDisownments(tx),
         withdrawals=SqlWithdrawals(tx),

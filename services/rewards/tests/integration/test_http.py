@@ -182,7 +182,9 @@ async def test_a_player_requests_a_payout_and_cancels_it(rig: Rig) -> None:
     [requested_event] = await rig.events("payout.requested")
     intent = requested_event["data"]["intent"]
     assert (intent["pay_asset"], intent["pay_amount"], intent["player"]) == ("USDC", "60.00", "ann")
-    assert intent["allowed"] == [{"rail": "stellar", "destination": "GANN", "memo": None, "commitment": None}]
+    assert intent["allowed"] == [
+        {"rail": "stellar", "destination": "GANN", "memo": None, "commitment": None, "amount_max": "60.00"}
+    ]
     [request] = await rig.events("payout.cancel_requested")
     assert (request["aggregateversion"], request["data"]["code"]) == (2, "cancelled_by_player")
     assert await rig.breaches() == []

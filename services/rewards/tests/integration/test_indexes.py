@@ -10,6 +10,7 @@ from prizewire_chassis.stuck_events import replays
 from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed, sent_by, with_literals
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards import lineage
+from prizewire_rewards.assignments import storage as assignments
 from prizewire_rewards.campaigns.storage import campaigns, caps
 from prizewire_rewards.campaigns.storage import views as campaign_views
 from prizewire_rewards.checks.invariants import Invariant
@@ -18,7 +19,7 @@ from prizewire_rewards.claims import storage as claims
 from prizewire_rewards.entries import storage as entries
 from prizewire_rewards.fees import storage as fees
 from prizewire_rewards.ledger.storage import accounts, receivables
-from prizewire_rewards.payouts.storage import funding, payouts
+from prizewire_rewards.payouts.storage import batches, funding, payouts
 from prizewire_rewards.payouts.storage import views as payout_views
 from prizewire_rewards.prizes.storage import rounds, staging
 from prizewire_rewards.prizes.storage import views as prize_views
@@ -80,9 +81,19 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "ledger_transfers_wallet_credits": histories._OPENING,
     "ledger_transfers_wallet_debits": histories._OPENING,
     "money_in_reference_once": accounts._EARLIER,
+    "payee_assignments_listed": assignments._PAGE,
+    "payee_assignments_one": UniqueOnly("a second proposed assignment of a player, or a second one in force"),
+    "payee_assignments_payee": assignments._CHAINED,
+    "payee_assignments_player": assignments._IN_FORCE,
     "payout_methods_default": payouts._DEFAULTS,
     "payouts_by_funding": payout_views._FUNDINGS,
     "payouts_campaign": campaign_views._SHEET,
+    "payout_batches_newest": sent_by(lambda tx: batches.list_batches(tx, limit=50, before=None)),
+    "payouts_one_of_inline": UniqueOnly("a second payout to the details of one request"),
+    "payouts_one_of_line": payouts._OF_BATCH,
+    "payouts_one_of_reference": UniqueOnly("a second payout of a funding account under one reference"),
+    "payouts_one_retry": UniqueOnly("a second payout that retries the same one"),
+    "payouts_quote_once": UniqueOnly("a second payout with one quote"),
     "payouts_stored": changes(payout_views.changed_payouts),
     "payouts_correlation": lineage._PAYOUTS,
     "payouts_player": payouts._REQUESTED,

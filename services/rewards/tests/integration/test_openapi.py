@@ -86,6 +86,17 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
     ("apo", "POST", "/api/fee-withdrawals/{withdrawal_id}/reject", {}, REASON),
     ("olga", "GET", "/api/fee-withdrawals", {}, None),
     ("olga", "GET", "/api/fee-withdrawals/{withdrawal_id}", {}, None),
+    (
+        "ada",
+        "POST",
+        "/api/admin/payee-assignments",
+        {},
+        {"player": "kim", "payee": "gerd", "until": "2999-01-01T00:00:00Z", **REASON},
+    ),
+    ("bea", "POST", "/api/admin/payee-assignments/{assignment_id}/confirm", {}, None),
+    ("bea", "POST", "/api/admin/payee-assignments/{assignment_id}/end", {}, REASON),
+    ("olga", "GET", "/api/admin/payee-assignments", {}, None),
+    ("olga", "GET", "/api/admin/payee-assignments/{assignment_id}", {}, None),
     ("ada", "POST", "/api/round-disownments", {}, {"round_id": "$forged", **REASON}),
     ("bea", "POST", "/api/round-disownments/{disownment_id}/approve", {}, None),
     ("bea", "POST", "/api/round-disownments/{disownment_id}/reject", {}, REASON),
@@ -98,6 +109,20 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
         {},
         {"funding_account": "marketing", "amount": "5.00", "destination": DESTINATION, **REASON},
     ),
+    ("olga", "POST", "/api/payouts/create/{payout_id}/cancel", {}, REASON),
+    (
+        "olga",
+        "POST",
+        "/api/payouts/batches",
+        {},
+        {
+            "funding_account": "marketing",
+            "lines": [{"reference": "line 1", "amount": "5.00", "destination": DESTINATION}],
+            **REASON,
+        },
+    ),
+    ("olga", "GET", "/api/payouts/batches", {}, None),
+    ("olga", "GET", "/api/payouts/batches/{batch_id}", {}, None),
     (
         "ada",
         "POST",
@@ -152,6 +177,22 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
             withdrawal = {**body, "reference": f"wire {number}"}
             made = await client.post("/api/fee-withdrawals", json=withdrawal, headers=headers)
             filed.append(made.json()["withdrawal_id"])
+        file = {"lines": [{"reference": "a", "amount": "1.00", "destination": DESTINATION}], **REASON}
+        for path, sent in (
+            ("/api/funding-accounts", {"name": "casters", "asset": "USDC"}),
+            ("/api/funding-accounts/casters/fund", {"amount": "9.00", "reference": "wire"}),
+            ("/api/payouts/batches", {"funding_account": "casters", **file}),
+        ):
+            made = await client.post(path, json=sent, headers={"Idempotency-Key": uuid4().hex})
+        batch_id, of_batch = made.json()["batch_id"], made.json()["lines"][0]["payout_id"]
+        assigned = []
+        for ward in ("lea", "lou"):
+            made = await client.post(
+                "/api/admin/payee-assignments",
+                json={"player": ward, "payee": "gina", **REASON},
+                headers={"Idempotency-Key": uuid4().hex},
+            )
+            assigned.append(made.json()["assignment_id"])
         forged = [Match(await rig.campaign(funded=10_000), [(player, "1.00")]) for _ in range(3)]
         await rig.settle(*forged)
         disowned = []
@@ -170,9 +211,11 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
         "receivable_id": debt.id,
         "withdrawal_id": filed[0],
         "disownment_id": disowned[0],
+        "assignment_id": assigned[0],
         "forged": str(forged[0].round_id),
         "asset": "USDC",
         "name": "marketing",
+        "batch_id": batch_id,
         "player": player,
         "reward_id": reviewed.reward_id(player),
         "entered": str(to_enter.round_id),
@@ -183,7 +226,9 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
         "POST /api/rewards/{reward_id}/release": {"reward_id": capped.reward_id(player)},
         "POST /api/rewards/{reward_id}/reject": {"reward_id": capped.reward_id(other)},
         "POST /api/fee-withdrawals/{withdrawal_id}/reject": {"withdrawal_id": filed[1]},
+        "POST /api/admin/payee-assignments/{assignment_id}/end": {"assignment_id": assigned[1]},
         "POST /api/round-disownments/{disownment_id}/reject": {"disownment_id": disowned[1]},
+        "POST /api/payouts/create/{payout_id}/cancel": {"payout_id": of_batch},
         "POST /api/claims/{reward_id}/reject": {"reward_id": reviewed.reward_id(other)},
     }
 

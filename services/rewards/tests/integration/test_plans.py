@@ -38,8 +38,8 @@ PAST = (
         "SELECT gen_random_uuid(), 'wallet:winnings', 'past-' || n, 'USDC', 'floor', 0, now() FROM generate_series(1, 40000) n"
     ),
     (
-        "INSERT INTO payout_methods (id, version, player, type, rail_type, active, verified, is_default, changed_at) "
-        "SELECT gen_random_uuid(), 1, 'past-' || n, 'stellar', 'stellar', true, true, true, now() "
+        "INSERT INTO payout_methods (id, version, player, type, rail_types, active, verified, is_default, changed_at) "
+        "SELECT gen_random_uuid(), 1, 'past-' || n, 'stellar', '{stellar}', true, true, true, now() "
         "FROM generate_series(1, 40000) n"
     ),
     (

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from prizewire_devstack.testing import DatabaseFactory
+from prizewire_rewards.assignments.domain import ASSIGNMENT_EDGES, ASSIGNMENT_START
 from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, CAMPAIGN_START
 from prizewire_rewards.claims.domain import CLAIM_EDGES, CLAIM_START
 from prizewire_rewards.entries.domain import ENTRY_EDGES, ENTRY_START
@@ -34,6 +35,7 @@ async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
         "claims": {*CLAIM_EDGES, *(("", state) for state in CLAIM_START)},
         "entries": {*ENTRY_EDGES, *(("", state) for state in ENTRY_START)},
         "fee_withdrawals": {*WITHDRAWAL_EDGES, *(("", state) for state in WITHDRAWAL_START)},
+        "payee_assignments": {*ASSIGNMENT_EDGES, *(("", state) for state in ASSIGNMENT_START)},
         "round_disownments": {*DISOWNMENT_EDGES, *(("", state) for state in DISOWNMENT_START)},
     }
     for table, edges in domain.items():

@@ -83,6 +83,7 @@ class Walk(RuleBasedStateMachine):
         self.prizes: Prizes
         self.before: dict[Account, int] = {}
         self.closed_at_once = 1
+        self.methods = {person: uuid4() for person in PEOPLE}
 
     def name(self, person: str) -> str:
         """The name of a person in this walk."""
@@ -144,7 +145,7 @@ class Walk(RuleBasedStateMachine):
 
     def _method(self, person: str) -> Method:
         return Method(
-            id=uuid4(), version=1, player=self.name(person), type=rail_of(person), rail_type=rail_of(person),
+            id=self.methods[person], version=1, player=self.name(person), type=rail_of(person), rail_types=(rail_of(person),),
             active=True, verified=True, is_default=True, address="G", memo=None, commitment=None,
         )  # fmt: skip
 

@@ -37,7 +37,8 @@ class DebtModel:
 @dataclass
 class Holdings:
     """All holdings. ``funded`` came into pools, ``paid_in`` into top-ups. ``paid_out`` left by payouts, ``outside`` in
-    other ways. ``given_up`` is the sum of written-off debts.
+    other ways. ``quoted`` is what a payout pays in the other asset, ``exchanges`` what its exchange holds in the two
+    assets, ``paid_out_in_other`` what left in the other one. ``given_up`` is the sum of written-off debts.
     """
 
     campaigns: dict[UUID, CampaignModel] = field(default_factory=dict)
@@ -48,10 +49,13 @@ class Holdings:
     open: dict[UUID, tuple[str, int]] = field(default_factory=dict)
     cancel_requested: set[UUID] = field(default_factory=set)
     paid: dict[UUID, tuple[str, int]] = field(default_factory=dict)
+    quoted: dict[UUID, int] = field(default_factory=dict)
+    exchanges: dict[UUID, tuple[int, int]] = field(default_factory=dict)
     funded: int = 0
     paid_in: int = 0
     outside: int = 0
     paid_out: int = 0
+    paid_out_in_other: int = 0
     given_up: int = 0
 
     def credit(self, person: str, amount: int) -> None:

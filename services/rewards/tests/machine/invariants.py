@@ -12,7 +12,7 @@ from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.claims import reward_of
 from services.rewards.tests.machine.entries import entry_of
 from services.rewards.tests.machine.holdings import PEOPLE
-from services.rewards.tests.machine.payouts import RAIL
+from services.rewards.tests.machine.payouts import OTHER, RAIL
 from services.rewards.tests.machine.prizes import LIVE
 
 ESCROWS = {Kind.ESCROW_TOPUP: Kind.TOPUP, Kind.ESCROW_WINNINGS: Kind.WINNINGS}
@@ -29,6 +29,7 @@ class Invariants(Walk):
             Account(Kind.EXTERNAL_IN, WORLD, ASSET): -holdings.funded - holdings.paid_in,
             Account(Kind.EXTERNAL_OUT, WORLD, ASSET): holdings.outside,
             Account(Kind.TREASURY, RAIL, ASSET): holdings.paid_out,
+            Account(Kind.TREASURY, RAIL, OTHER): holdings.paid_out_in_other,
             Account(Kind.ENTRY_FEES, PLATFORM, ASSET): self.entry_fees.earned,
             Account(Kind.FEES, PLATFORM, ASSET): self.prizes.fees,
             Account(Kind.CLEARING, RECEIVABLES, ASSET): owed + holdings.given_up,
@@ -48,7 +49,12 @@ class Invariants(Walk):
             held[Account(Kind.TOPUP, name, ASSET)] = holdings.topup[person]
             held[Account(Kind.RECEIVABLE, name, ASSET)] = -holdings.owed(person)
         for payout, (_, amount) in holdings.open.items():
-            held[Account(Kind.PAYOUT_PENDING, str(payout), ASSET)] = amount
+            quoted = holdings.quoted.get(payout)
+            held[Account(Kind.PAYOUT_PENDING, str(payout), ASSET)] = amount if quoted is None else 0
+            held[Account(Kind.PAYOUT_PENDING, str(payout), OTHER)] = 0 if quoted is None else quoted
+        for payout, (debited, paid) in holdings.exchanges.items():
+            held[Account(Kind.FX, str(payout), ASSET)] = debited
+            held[Account(Kind.FX, str(payout), OTHER)] = paid
         for round_id, round_ in self.prizes.rounds.items():
             held[Account(Kind.RESERVED, str(round_id), ASSET)] = round_.reserve
         for key, entry in self.entry_fees.entries.items():
@@ -72,16 +78,19 @@ class Invariants(Walk):
 
     @invariant()
     def money_is_conserved(self) -> None:
-        """The model's accounts sum to zero, and no wallet, pool, reserve or escrow is below zero."""
+        """The model's accounts sum to zero in each asset, and no wallet, pool, reserve or escrow is below zero."""
         own, shared_accounts = self.own_accounts(), self.shared_accounts()
-        assert sum(own.values()) + sum(shared_accounts.values()) == 0
-        below = [key for key, held in own.items() if held < 0 and key.kind is not Kind.RECEIVABLE]
+        for asset in (ASSET, OTHER):
+            assert sum(held for key, held in {**own, **shared_accounts}.items() if key.asset == asset) == 0
+        unbounded = (Kind.RECEIVABLE, Kind.FX)
+        below = [key for key, held in own.items() if held < 0 and key.kind not in unbounded]
         assert below == []
 
     @invariant()
     def books_are_sound(self) -> None:
         """The ledger sums to zero, and no account exceeds its bound."""
         assert self.backend.unsound(ASSET) == []
+        assert self.backend.unsound(OTHER) == []
 
     @invariant()
     def claims_follow_the_model(self) -> None:

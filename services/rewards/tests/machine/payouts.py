@@ -1,20 +1,29 @@
 """Rules of payouts and debts: request, pay, fail, return, open debts and write them off."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from uuid import uuid4
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from prizewire_chassis.testing import make_key
+from prizewire_contracts.quotes import QUOTE_VERSION, PayoutQuote
 from prizewire_rewards.payouts.domain.commands import ClosePayout, MarkPaid, MarkReturned, RequestPayout
 from prizewire_rewards.payouts.domain.model import PayoutState
+from prizewire_rewards.payouts.domain.quotes import SignedQuote
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
 from prizewire_rewards.payouts.handlers.requests import request_payout
 from services.rewards.tests.debts import ARTIFICIAL, open_receivable
 from services.rewards.tests.machine.base import ASSET, GRANTED, REFUSED_PLAYER, UNSIGNED_PLAYER, Walk, rail_of
 from services.rewards.tests.machine.holdings import PEOPLE, CampaignModel, DebtModel
+from services.rewards.tests.rig import ASSETS, NETWORK
 
 RAIL = "s"
+OTHER = "EURC"
+"""The asset that quoted payouts pay in."""
+RATE_MAX = 2
+"""The highest rate that the payout rules of these tests allow."""
+KEY = make_key("payouts")
 DEBTS_MAX = 80
 """The limit of artificial debts. More would absorb all winnings."""
 
@@ -33,9 +42,11 @@ class PayoutRules(Walk):
         now = self.tick()
         person = data.draw(st.sampled_from(self.able_to_request()))
         amount = data.draw(st.integers(1, self.holdings.winnings[person] + 10))
+        pay = data.draw(st.none() | st.integers(1, RATE_MAX * amount))
         command = RequestPayout(
-            id=uuid4(), player=self.name(person), asset=ASSET, amount=amount, method_id=None
-        )
+            id=uuid4(), player=self.name(person), asset=ASSET, amount=amount, method_id=None,
+            quote=None if pay is None else self.quote(person, amount=amount, pay=pay),
+        )  # fmt: skip
         enough = self.holdings.winnings[person] >= amount
         _, code = self.attempt(lambda ports: request_payout(command, ports=ports, tools=self.tools, now=now))
         assert code == (None if enough else "insufficient_balance")
@@ -43,6 +54,21 @@ class PayoutRules(Walk):
             return
         self.holdings.winnings[person] -= amount
         self.holdings.open[command.id] = (person, amount)
+        if pay is not None:
+            self.holdings.quoted[command.id] = pay
+            self.holdings.exchanges[command.id] = (amount, -pay)
+
+    def quote(self, person: str, *, amount: int, pay: int) -> SignedQuote:
+        """A quote of payouts for this payout, which is valid for an hour."""
+        now = int(self.now.timestamp())
+        quote = PayoutQuote(
+            v=QUOTE_VERSION, network=NETWORK, quote_id=str(uuid4()), player=self.name(person),
+            method_id=str(self.methods[person]), rail=RAIL, rail_type=rail_of(person), debit_asset=ASSET,
+            debit_amount=ASSETS[ASSET].render(amount), pay_asset=OTHER, pay_amount=ASSETS[OTHER].render(pay), rate="1",
+            fee_asset=OTHER, fee_amount=ASSETS[OTHER].render(0), fee_borne_by="platform", issued_at=now,
+            expires_at=now + 3600, key_id=KEY.keyid,
+        )  # fmt: skip
+        return SignedQuote(fields=asdict(quote), signature=KEY.sign(quote.signing_bytes()))
 
     @precondition(lambda self: self.holdings.open)
     @rule(data=st.data(), proven=st.booleans(), pays=st.booleans())
@@ -54,8 +80,10 @@ class PayoutRules(Walk):
             self.closures.known.add(("tombstone", payout))
         command: MarkPaid | ClosePayout
         if pays:
+            pay = self.holdings.quoted.get(payout)
             command = MarkPaid(
-                payout_id=payout, player=self.name(person), asset=ASSET, amount=amount, rail=RAIL,
+                payout_id=payout, player=self.name(person), asset=ASSET if pay is None else OTHER,
+                amount=amount if pay is None else pay, rail=RAIL,
                 rail_type=rail_of(person), fee_asset="XLM", fee=0, outcome={}, cause="p",
             )  # fmt: skip
         else:
@@ -65,9 +93,14 @@ class PayoutRules(Walk):
         done = self.run(lambda ports: apply_payout_events([command], ports=ports, tools=self.tools, now=now))
         if pays:
             self.holdings.paid[payout] = self.holdings.open.pop(payout)
-            self.holdings.paid_out += amount
+            if pay is None:
+                self.holdings.paid_out += amount
+            else:
+                self.holdings.paid_out_in_other += pay
         elif proven or person == UNSIGNED_PLAYER:
             del self.holdings.open[payout]
+            if payout in self.holdings.exchanges:
+                self.holdings.exchanges[payout] = (0, 0)
             self.holdings.credit(person, amount)
         else:
             assert [refused.code for refused in done.refusals.values()] == ["closure_invalid"]
@@ -81,8 +114,11 @@ class PayoutRules(Walk):
         """Return all or a part of a paid payout. A repetition has no effect, and no payment of the signer comes back."""
         now = self.tick()
         payout, (person, amount) = data.draw(st.sampled_from(list(self.holdings.paid.items())))
-        back = max(1, amount - less)
-        command = MarkReturned(payout_id=payout, asset=ASSET, amount=back, return_ref="r", cause="r")
+        pay = self.holdings.quoted.get(payout)
+        back = max(1, (amount if pay is None else pay) - less)
+        command = MarkReturned(
+            payout_id=payout, asset=ASSET if pay is None else OTHER, amount=back, return_ref="r", cause="r"
+        )
         events = [command, command, replace(command, return_ref="other")]
         done = self.run(lambda ports: apply_payout_events(events, ports=ports, tools=self.tools, now=now))
         codes = {at: refused.code for at, refused in done.refusals.items()}
@@ -91,7 +127,12 @@ class PayoutRules(Walk):
             return
         assert codes == {2: "event_mismatch"}
         del self.holdings.paid[payout]
-        self.holdings.paid_out -= back
+        if pay is None:
+            self.holdings.paid_out -= back
+        else:
+            self.holdings.paid_out_in_other -= back
+            back, returned = amount * back // pay, back
+            self.holdings.exchanges[payout] = (amount - back, returned - pay)
         self.holdings.credit(person, back)
         self.run_jobs()
 

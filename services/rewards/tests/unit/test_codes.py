@@ -7,7 +7,7 @@ import pytest
 
 import prizewire_rewards
 from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
-from prizewire_rewards.payouts.handlers.requests import NO_PAYOUT_METHOD
+from prizewire_rewards.payouts.handlers.terms import NO_PAYOUT_METHOD
 
 ERRORS = {"InvalidRequest", "NotFound"}
 

@@ -198,7 +198,7 @@ def test_a_failing_threshold_is_tried_once_a_day() -> None:
         version=1,
         player="ann",
         type="fake",
-        rail_type="fake",
+        rail_types=("fake",),
         active=True,
         verified=True,
         is_default=True,

@@ -70,6 +70,7 @@ class Code(StrEnum):
     ASSET_MISMATCH = "asset_mismatch"
     AMOUNT_MALFORMED = "amount_malformed"
     AMOUNT_MISMATCH = "amount_mismatch"
+    AMOUNT_OVER_WAY = "amount_over_way"
     DESTINATION_MISMATCH = "destination_mismatch"
     DESTINATION_NOT_ALLOWED = "destination_not_allowed"
     MEMO_MISMATCH = "memo_mismatch"

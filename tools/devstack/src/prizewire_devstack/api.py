@@ -229,9 +229,9 @@ class Api:
         """PUT a document."""
         return self._request("PUT", path, body=body)
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str) -> Any:
         """DELETE a thing."""
-        self._request("DELETE", path)
+        return self._request("DELETE", path)
 
     def items(self, path: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
         """Every item of a paged list."""

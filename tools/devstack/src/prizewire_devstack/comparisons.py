@@ -34,7 +34,7 @@ COMPARED_HEADS: Final = (
     "digest",
 )
 """The fields of a settlement, which must be equal in both services."""
-COMPARED_PAYOUTS: Final = ("player", "asset", "pay_amount")
+COMPARED_PAYOUTS: Final = ("player", "payee", "asset", "pay_amount")
 """The fields of a payout, which must be equal in both services."""
 CLOSED: Final = frozenset({"paid", "failed", "rejected", "cancelled", "returned"})
 """States of a payout whose money has moved, or moves back."""
@@ -88,7 +88,7 @@ def requested_payouts(api: Api, since: datetime | None, now: datetime) -> Listed
     return Listed(
         name="payouts_are_known",
         key="payout_id",
-        at="changed_at",
+        at="stored_at",
         items=_items(api, "/api/rewards/payouts/asked", since=since),
         ask=lambda ids: _known(api, "/api/admin/payouts/known", "payout_id", ids),
         differs=lambda requested, known: _of_requested(requested, known, now=now),

@@ -23,7 +23,7 @@ details.
 """
 INSTALLATION_NAME = "installation.json"
 """A file of a state directory whose services run elsewhere, as in containers."""
-GENERATION = "4"
+GENERATION = "5"
 """The version of the stored state. It rises with each change after which older state cannot be used, such as a change of
 a service's first migration; after the first release there is none.
 """
@@ -92,6 +92,8 @@ class RunRecord:
     ready: bool = False
     left_out: tuple[str, ...] = ()
     """Services that the stack does not run; they may run by hand."""
+    ended: tuple[str, ...] = ()
+    """Parts that ended by themselves and were not started again yet."""
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variables by service that were set at the start; they override those of the local stack."""
     log_level: str = "INFO"
@@ -258,6 +260,7 @@ class Home:
             processes={name: ProcessRecord(**record) for name, record in raw["processes"].items()},
             ready=raw["ready"],
             left_out=tuple(raw.get("left_out", ())),
+            ended=tuple(raw.get("ended", ())),
             settings=raw.get("settings", {}),
             log_level=raw.get("log_level", "INFO"),
         )

@@ -59,6 +59,15 @@ def without(document: Any) -> None:
     document["keys"].pop()
 
 
+def seals_nothing(one: Spoilt) -> None:
+    def change(document: Any) -> None:
+        for entry in document["keys"]:
+            entry["uses"] = [use for use in entry["uses"] if use != "seal"]
+
+    one.set("rewards", PAYOUT_INLINE_RAILS='{"stellar": ["stellar"]}')
+    one.change("trust.json", change)
+
+
 def more_uses(document: Any) -> None:
     document["keys"][0]["uses"].append("intent")
 
@@ -251,6 +260,11 @@ SPOILERS: list[tuple[str, str, Callable[[Spoilt], object]]] = [
     ),
     (
         "automatic_limits",
+        "over stellar",
+        lambda one: one.set("payouts", PAYOUTS_AUTO_APPROVE_UP_TO="USDC=100,XLM=500,stellar:USDC=10001"),
+    ),
+    (
+        "automatic_limits",
         "two persons",
         lambda one: one.set("payouts", PAYOUTS_TWO_APPROVERS_ABOVE="EURC=1,USDC=99,XLM=5000"),
     ),
@@ -343,7 +357,7 @@ SPOILERS: list[tuple[str, str, Callable[[Spoilt], object]]] = [
         "fake_rail",
         "free",
         lambda one: one.change(
-            "rails.yaml", lambda found: found["rails"].append({"name": "free", "type": "fake"})
+            "rails.yaml", lambda found: found["rails"].append({"name": "free", "provider": "fake"})
         ),
     ),
     (
@@ -357,6 +371,7 @@ SPOILERS: list[tuple[str, str, Callable[[Spoilt], object]]] = [
     ("webhook_targets", "LOOPBACK", lambda one: one.set("webhooks", WEBHOOKS_ALLOW_LOOPBACK="1")),
     ("trust", "cannot be used", lambda one: one.files.update({"trust.json": '{"keys": 1}'})),
     ("trust", "signer", lambda one: one.change("trust.json", without)),
+    ("trust", "use seal", seals_nothing),
     ("key_uses", "intent", lambda one: one.change("trust.json", more_uses)),
     ("key_age", "days old", lambda one: one.change("trust.json", age_of(401))),
     ("key_age", "ends on", lambda one: one.change("trust.json", ends_in(29))),

@@ -90,7 +90,7 @@ def public_files(*, now: datetime) -> Files:
         "assets.yaml": (repository_root() / "assets.yaml").read_text(),
         "trust.json": json.dumps({"keys": [key_entry(service, now=now) for service in USES]}),
         "jwks.json": json.dumps({"keys": [{**token_key, "kid": "2026", "alg": "EdDSA"}]}),
-        "rails.yaml": yaml.safe_dump({"rails": [{"name": "stellar", "type": "stellar"}]}),
+        "rails.yaml": yaml.safe_dump({"rails": [{"name": "stellar", "provider": "stellar"}]}),
         "signer-policy.yaml": yaml.safe_dump({"assets": {"USDC": limits, "XLM": limits}}),
         "payout-rules.yaml": yaml.safe_dump({"players": rules}),
         "kafka-ca.crt": authority(now=now),

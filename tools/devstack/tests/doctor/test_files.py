@@ -41,7 +41,7 @@ def without_files(one: ServiceConfiguration) -> ServiceConfiguration:
     return dataclasses.replace(one, files={})
 
 
-RAIL = "rails: [{name: stellar, type: stellar, chanels: 3}]"
+RAIL = "rails: [{name: stellar, provider: stellar, chanels: 3}]"
 MISTAKES: list[tuple[str, Change, list[str]]] = [
     (
         "settlement",

@@ -105,7 +105,7 @@ def test_files_that_differ_between_services_are_found(settings: dict[str, dict[s
     """Services that trust other keys, or have other rails, refuse each other's events."""
     spoilt = made(Profile.STAGING)
     spoilt.files["other-trust.json"] = json.dumps({"keys": []})
-    spoilt.files["other-rails.yaml"] = json.dumps({"rails": [{"name": "other", "type": "stellar"}]})
+    spoilt.files["other-rails.yaml"] = json.dumps({"rails": [{"name": "other", "provider": "stellar"}]})
     spoilt.set(
         "webhooks",
         TRUST_FILE=f"{sound.PUBLIC}/other-trust.json",
@@ -211,7 +211,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
             "network policies, ingress, database clusters and their backups, Kafka's brokers as ordered.\n"
         ),
     )
-    (folder / "rails.yaml").write_text("rails: [{name: free, type: fake}]")
+    (folder / "rails.yaml").write_text("rails: [{name: free, provider: fake}]")
     done = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert done.return_value == 1
     assert "The rail free is a stand-in, which says paid and pays nobody: take it out." in done.output

@@ -171,10 +171,10 @@ def test_status_of_a_healthy_stack_is_good(full_stack: Stack) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_stays_small(service: str, demonstration: Demonstration) -> None:
-    """Below 140 MB, proportional set size, after the demonstration; payouts, the largest, had 131."""
+    """Below 165 MB, proportional set size, after the demonstration; payouts, the largest, has the libraries of its rails."""
     memory = demonstration.memory[service]
     assert memory is not None
-    assert memory < 140 * 2**20
+    assert memory < 165 * 2**20
 
 
 def test_an_ended_service_is_restarted_also_from_another_terminal(full_stack: Stack) -> None:

@@ -5,7 +5,7 @@ events ``paid``, ``failed``, ``rejected``, ``cancelled`` and ``returned`` of pay
 ``completed``, ``refunded``, ``disputed`` and ``dispute_won`` do.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -14,7 +14,17 @@ from prizewire_contracts.envelope import Amount, AssetCode, Data, Digest, Servic
 from prizewire_contracts.text import PRINTABLE, Ascii, EventLine, EventReason, Memo, Name, Word
 
 
-class _Payout(Data):
+class PrizeOrigin(Data):
+    """The campaign, the competition and the source of the match of the prize that a payout pays. All are None for a
+    withdrawal of a wallet, whose money is mixed, and for an operator's payout.
+    """
+
+    campaign: Ascii | None = None
+    competition: Name | None = None
+    source: Ascii | None = None
+
+
+class _Payout(PrizeOrigin):
     payout_id: UUID
 
 
@@ -111,8 +121,25 @@ class PayoutReturned(_Payout):
     fee: Amount
 
 
+class PayoutRetryRequested(_Payout):
+    """An operator retries an ended payout: rewards files a new one, or answers ``payout.retry_refused``. ``retry_no`` counts
+    the requests for this payout from 1. ``method_id`` is the payout method to pay to, None for the default one.
+    """
+
+    retry_no: Version
+    player: Name | None
+    by: EventLine
+    reason: EventReason
+    method_id: UUID | None = None
+
+
+RAIL_TYPES_MAX: Final = 32
+"""The most rail types that pay to one method."""
+
+
 class MethodChanged(Data):
-    """A payout method, whole. ``address`` is set for on-chain types, ``commitment`` for the others. ``registered_by`` says
+    """A payout method, whole. ``rail_types`` are the types of the configured rails that pay to it, in order of preference;
+    none where no rail does. ``address`` is set for on-chain types, ``commitment`` for the others. ``registered_by`` says
     whether the player or a member of the staff named this destination.
     """
 
@@ -120,7 +147,7 @@ class MethodChanged(Data):
     version: Version
     player: Name
     type: Word
-    rail_type: Word
+    rail_types: Annotated[list[Word], Field(max_length=RAIL_TYPES_MAX)]
     state: Literal["active", "removed"]
     verified: bool
     is_default: bool
@@ -237,6 +264,13 @@ class PayoutReturnedEvent(_PayoutsEnvelope):
     data: PayoutReturned
 
 
+class PayoutRetryRequestedEvent(_PayoutsEnvelope):
+    """Envelope of ``payout.retry_requested``."""
+
+    type: Literal["prizewire.payout.retry_requested.v1"] = "prizewire.payout.retry_requested.v1"
+    data: PayoutRetryRequested
+
+
 class MethodRegisteredEvent(_PayoutsEnvelope):
     """Envelope of ``method.registered``."""
 
@@ -255,6 +289,13 @@ class MethodDefaultedEvent(_PayoutsEnvelope):
     """Envelope of ``method.defaulted``: this method became, or ceased to be, the player's default."""
 
     type: Literal["prizewire.method.defaulted.v1"] = "prizewire.method.defaulted.v1"
+    data: MethodChanged
+
+
+class MethodRoutedEvent(_PayoutsEnvelope):
+    """Envelope of ``method.routed``: the configured rails changed, and with them the types of those that pay to this method."""
+
+    type: Literal["prizewire.method.routed.v1"] = "prizewire.method.routed.v1"
     data: MethodChanged
 
 
@@ -318,9 +359,11 @@ PayoutEvent = Annotated[
     | PayoutRejectedEvent
     | PayoutCancelledEvent
     | PayoutReturnedEvent
+    | PayoutRetryRequestedEvent
     | MethodRegisteredEvent
     | MethodVerifiedEvent
     | MethodDefaultedEvent
+    | MethodRoutedEvent
     | MethodRemovedEvent
     | TopupCompletedEvent
     | TopupExpiredEvent

@@ -33,6 +33,7 @@ from prizewire_contracts.events.wallets import (
     TopupReversedEvent,
 )
 from prizewire_contracts.intents import Intent
+from prizewire_contracts.quotes import PayoutQuote
 from prizewire_contracts.text import Ascii, EventLine, EventReason, Name, Word, printable_members
 
 
@@ -156,16 +157,29 @@ class CampaignWithdrawn(Data):
 
 
 class SealedDetails(Data):
-    """Payout details given inline, sealed to payouts' public key (NaCl sealed box, base64)."""
+    """Payout details that the request names itself: ``box`` is sealed for payouts' key ``key_id``, see ``sealing``."""
 
     key_id: Ascii
     box: Annotated[str, Field(max_length=16_384, pattern=r"^[A-Za-z0-9+/=_-]+$")]
 
 
+class BatchLine(Data):
+    """The place of a payout in the batch that it was requested with: line ``line`` of ``lines``, counted from 1. The approval of
+    the batch is the approval of each of its payouts.
+    """
+
+    batch_id: UUID
+    line: Version
+    lines: Version
+
+
 class PayoutRequested(Data):
     """Pay this out. ``intent`` with ``intent_signature`` (by rewards) is the whole authority; ``filed_by`` is the
     player, operator or automatism behind it. ``method_id`` is None for an operator's payout. ``parties`` are the persons
-    whose word brought the money about; ``one_person`` names each who alone said who is paid some of it.
+    whose word brought the money about; ``one_person`` names each who alone said who is paid some of it. ``retry_of`` is the
+    ended payout that an operator retries by this one. ``quote`` with ``quote_signature`` (by payouts) is the quote that the
+    intent names; both are None without one. ``sealed_details`` are the details of a destination that is no registered method:
+    payouts makes a method of them, whose id is ``ids.inline_method_id`` and stands in ``method_id``, with version 1.
     """
 
     payout_id: UUID
@@ -178,19 +192,34 @@ class PayoutRequested(Data):
     filed_by: EventLine
     parties: list[MoneyParty] = Field(default_factory=list)
     one_person: list[EventLine] = Field(default_factory=list)
+    retry_of: UUID | None = None
     sealed_details: SealedDetails | None = None
+    batch: BatchLine | None = None
+    quote: Annotated[PayoutQuote, AfterValidator(printable_members)] | None = None
+    quote_signature: HexSignature | None = None
 
 
 class PayoutCancelRequested(Data):
     """A request to cancel a payout. Payouts decides. ``by`` is the person, or the part of rewards; ``code`` says who wants
-    it, and is the code of the payout if it ends as cancelled: its player, or rewards itself, because a correction or a
-    disownment takes the winnings back. An event without ``code`` is the player's.
+    it, and is the code of the payout if it ends as cancelled: its player, an operator (of a payout out of a funding account), or
+    rewards itself, because a correction or a disownment takes the winnings back. An event without ``code`` is the player's.
     """
 
     payout_id: UUID
     by: EventLine
     reason: EventReason
-    code: Literal["cancelled_by_player", "winnings_taken_back"] = "cancelled_by_player"
+    code: Literal["cancelled_by_player", "cancelled_by_operator", "winnings_taken_back"] = (
+        "cancelled_by_player"
+    )
+
+
+class PayoutRetryRefused(Data):
+    """No new payout is filed for an ended one. ``retry_no`` is that of the request, ``code`` a ``RetryRefusal``."""
+
+    payout_id: UUID
+    retry_no: Version
+    code: Word
+    detail: EventReason
 
 
 class PayoutIntentRenewed(Data):
@@ -271,6 +300,13 @@ class PayoutIntentRenewedEvent(FromRewards):
     data: PayoutIntentRenewed
 
 
+class PayoutRetryRefusedEvent(FromRewards):
+    """Envelope of ``payout.retry_refused``."""
+
+    type: Literal["prizewire.payout.retry_refused.v1"] = "prizewire.payout.retry_refused.v1"
+    data: PayoutRetryRefused
+
+
 class CampaignWithdrawnEvent(FromRewards):
     """Envelope of ``campaign.withdrawn``."""
 
@@ -345,6 +381,7 @@ RewardsEvent = Annotated[
     | EntryClosedEvent
     | PayoutRequestedEvent
     | PayoutCancelRequestedEvent
-    | PayoutIntentRenewedEvent,
+    | PayoutIntentRenewedEvent
+    | PayoutRetryRefusedEvent,
     Field(discriminator="type"),
 ]

@@ -1,7 +1,7 @@
 """Approval of payouts: limits, parties, decisions of approvers, pauses."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Final
@@ -13,6 +13,8 @@ from prizewire_payouts.payouts.domain.change import INTENT_EXPIRED, Change, Hold
 from prizewire_payouts.payouts.domain.model import REGISTRANT, Party, Payout
 from prizewire_payouts.payouts.domain.states import Approved, PayoutState
 
+ABOVE_LIMIT = "above_automatic_limit"
+"""The reason of a hold: the amount is above the automatic limit of its rail and asset."""
 ABOVE_DAY_LIMIT = "above_day_limit"
 """The reason of a hold: the payout would exceed the day's limit of what is approved without a person."""
 METHOD_BY_STAFF = "method_registered_by_staff"
@@ -25,6 +27,7 @@ _ORDER: Final = (
     "filer",
     "payee",
     REGISTRANT,
+    "assigner",
     "reporter",
     "rule_writer",
     "importer",
@@ -45,10 +48,11 @@ class PauseRefused(CodedError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
     """Limits by asset code. An asset without an automatic limit, or without a limit of the day, is always held; one
-    without a second limit never needs two approvers. Payouts that an operator requested, payouts to a method that staff
+    without a second limit never needs two approvers. Payouts that an operator requested or retried, payouts to a method that staff
     registered, and money for which one person alone decided who is paid always wait for another person. ``version`` is
     published with each approval.
 
+    ``automatic_on_rail`` are automatic limits by (rail, asset code). Such a limit goes before the one of the asset.
     ``automatic_in_day`` is the most that is approved without a person within one day (UTC), over all rails.
     """
 
@@ -56,6 +60,20 @@ class ApprovalPolicy:
     automatic_up_to: Mapping[str, Amount]
     automatic_in_day: Mapping[str, Amount]
     two_above: Mapping[str, Amount]
+    automatic_on_rail: Mapping[tuple[str, str], Amount] = field(default_factory=dict)
+
+    def automatic_limit(self, *, asset: str, rail: str | None) -> Amount | None:
+        """The most that is paid in this asset over this rail without a person; None where a person must always decide."""
+        on_rail = None if rail is None else self.automatic_on_rail.get((rail, asset))
+        return self.automatic_up_to.get(asset) if on_rail is None else on_rail
+
+    def automatic_somewhere(self, *, amount: Amount) -> bool:
+        """Whether this amount may be approved without a person over one of the rails."""
+        code = amount.asset.code
+        limits = [limit for (_, asset), limit in self.automatic_on_rail.items() if asset == code]
+        if code in self.automatic_up_to:
+            limits.append(self.automatic_up_to[code])
+        return any(amount <= limit for limit in limits)
 
     def approvers(self, *, amount: Amount) -> int:
         """The number of approvers that a held payout of this amount needs."""
@@ -66,11 +84,14 @@ class ApprovalPolicy:
         self,
         *,
         amount: Amount,
+        rail: str | None = None,
         by_operator: bool = False,
         registered_by_staff: bool = False,
         by_one_person: bool = False,
     ) -> Hold | None:
-        """None if the payout may be approved without a person, within the day's allowance; else the reason of its hold."""
+        """None if the payout may be approved without a person, within the day's allowance; else the reason of its hold.
+        ``rail`` is the one over which it would be paid.
+        """
         approvers = self.approvers(amount=amount)
         if by_operator:
             return Hold(reason="filed_by_operator", approvers=approvers)
@@ -78,11 +99,11 @@ class ApprovalPolicy:
             return Hold(reason=METHOD_BY_STAFF, approvers=approvers)
         if by_one_person:
             return Hold(reason=ONE_PERSON, approvers=approvers)
-        limit = self.automatic_up_to.get(amount.asset.code)
+        limit = self.automatic_limit(asset=amount.asset.code, rail=rail)
         if limit is None:
             return Hold(reason="no_automatic_limit", approvers=approvers)
         if amount > limit:
-            return Hold(reason="above_automatic_limit", approvers=approvers)
+            return Hold(reason=ABOVE_LIMIT, approvers=approvers)
         return None
 
 
@@ -119,18 +140,28 @@ def first_role(parties: Iterable[Party], *, subject: str) -> str | None:
 
 
 def decide_by_policy(
-    *, change: Change, policy: ApprovalPolicy, allowance: DayAllowance, cause: str, now: datetime
+    *,
+    change: Change,
+    policy: ApprovalPolicy,
+    allowance: DayAllowance,
+    gated: Hold | None,
+    cause: str,
+    now: datetime,
 ) -> None:
-    """Approve a new payout by policy, or hold it for approvers or for a renewed intent. Only payouts that are approved here
-    count against the day's allowance.
+    """Approve a new payout by policy, or hold it for approvers or for a renewed intent. ``gated`` is the hold by gates that it does
+    not pass: it names the reason, and both may ask for two approvers. Only payouts that are approved here count against the
+    day's allowance.
     """
     payout = change.payout
     terms = policy.decide(
         amount=payout.amount,
-        by_operator=payout.player is None,
+        rail=payout.rail,
+        by_operator=payout.player is None or payout.retry_of is not None,
         registered_by_staff=payout.registered_by_staff,
         by_one_person=bool(payout.one_person),
     )
+    if gated is not None:
+        terms = Hold(reason=gated.reason, approvers=max(gated.approvers, terms.approvers if terms else 1))
     if not payout.intent_alive(now=now):
         terms = Hold(reason=INTENT_EXPIRED, approvers=terms.approvers if terms else 1)
     if terms is None and not allowance.take(amount=payout.amount):
@@ -139,6 +170,27 @@ def decide_by_policy(
         approve(change=change, policy=policy, approvers=(), cause=cause, actor="policy", now=now)
     else:
         hold(change=change, terms=terms, cause=cause, now=now)
+
+
+def hold_again(
+    *, change: Change, policy: ApprovalPolicy, gated: Hold | None, cause: str, now: datetime
+) -> bool:
+    """Hold an approved payout that may not be sent as it is: gates do not let it pass (``gated``), or policy approved it over a
+    rail with a higher limit than the one that it is routed to now. False where it may be sent.
+
+    Raises:
+        IllegalTransition: it is not approved.
+    """
+    payout, terms = change.payout, gated
+    limit = policy.automatic_limit(asset=payout.amount.asset.code, rail=payout.rail)
+    by_policy = payout.hold_no == 0
+    if terms is None and by_policy and (limit is None or payout.amount > limit):
+        terms = Hold(reason=ABOVE_LIMIT, approvers=policy.approvers(amount=payout.amount))
+    if terms is None:
+        return False
+    most = max(terms.approvers, payout.approvers_needed, policy.approvers(amount=payout.amount))
+    hold(change=change, terms=Hold(reason=terms.reason, approvers=most), cause=cause, now=now)
+    return True
 
 
 def approve(
@@ -164,7 +216,7 @@ def check_approver(*, payout: Payout, approver: str, already: Collection[str], n
 
     Raises:
         ApprovalRefused: ``not_held``, ``approver_is_…`` with the role of a party, ``already_approved`` or
-            ``intent_expired``.
+            ``intent_expired`` or ``quote_expired``.
     """
     if payout.state is not PayoutState.HELD:
         raise ApprovalRefused(
@@ -175,6 +227,12 @@ def check_approver(*, payout: Payout, approver: str, already: Collection[str], n
         raise ApprovalRefused("already_approved", "a second approval must come from another person")
     if not payout.intent_alive(now=now):
         raise ApprovalRefused("intent_expired", "the intent has expired; approve once rewards has renewed it")
+    if not payout.quote_alive(now=now):
+        raise ApprovalRefused(
+            "quote_expired",
+            "the quote of the payout has expired: reject the payout, which gives the money back at the quoted rate; the player "
+            "then takes a new quote",
+        )
 
 
 def _check_no_party(payout: Payout, approver: str) -> None:
@@ -213,11 +271,13 @@ class PauseScope(StrEnum):
     RAIL = "rail"
     ASSET = "asset"
     CAMPAIGN = "campaign"
+    COMPETITION = "competition"
+    PLAYER = "player"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """A switch that keeps new payments of a rail, an asset or a campaign from starting."""
+    """A switch that keeps new payments of a rail, an asset, a campaign, a competition or a player from starting."""
 
     pause_id: UUID
     scope: PauseScope

@@ -11,7 +11,7 @@ from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.db import after_commit
 from prizewire_money import Amount, Asset
 from prizewire_payouts.approval.domain import Pause, PauseScope, day_of
-from prizewire_payouts.metrics import AUTOMATIC_USED
+from prizewire_payouts.metrics import AUTOMATIC_USED, PAUSES
 from prizewire_payouts.payouts.domain.model import Payout
 from prizewire_payouts.unit_of_work import UnitOfWork
 
@@ -34,6 +34,7 @@ _ADD_AUTOMATIC_USE = text(
 )
 _USED = text("SELECT asset, used_minor FROM automatic_use WHERE day = CAST(:day AS date)")
 _PAUSES = text("SELECT * FROM pauses WHERE resumed_at IS NULL ORDER BY paused_at DESC, pause_id DESC")
+_PAUSES_COUNTED = text("SELECT scope, count(*) AS n FROM pauses WHERE resumed_at IS NULL GROUP BY scope")
 _ADD_PAUSE = text(
     "INSERT INTO pauses (pause_id, scope, value, reason, paused_by, paused_at) "
     "VALUES (:pause, :scope, :value, :reason, :by, :at)"
@@ -149,6 +150,13 @@ async def measure_automatic_use(
     for asset, limit in automatic_in_day.items():
         # a limit of zero is used up from the start
         AUTOMATIC_USED.labels(asset).set(used.get(asset, 0) / limit.minor if limit else 1)
+
+
+async def measure_pauses(tx: AsyncConnection) -> None:
+    """Set the gauge of pauses in force."""
+    counted = {row.scope: row.n for row in await tx.execute(_PAUSES_COUNTED)}
+    for scope in PauseScope:
+        PAUSES.labels(scope).set(counted.get(scope, 0))
 
 
 async def _automatic(tx: AsyncConnection) -> list[str]:

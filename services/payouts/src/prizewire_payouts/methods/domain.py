@@ -1,22 +1,24 @@
-"""Payout methods: which types there are, what their details must look like, and how a player's set changes."""
+"""Payout methods, and how a player's set of them changes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 from prizewire_payouts.errors import CodedError
 
-MEMO_BYTES_MAX = 28
-"""The longest memo text of a Stellar transaction (`string text<28>` in Stellar's XDR, Stellar-transaction.x)."""
-_TYPES = ("stellar", "fake")
-_ON_CHAIN = frozenset({"stellar"})
+METHOD_UNVERIFIED: Final = "method_unverified"
+METHOD_NOT_USABLE_YET: Final = "method_not_usable_yet"
+ERASED: Final = "erased"
+"""Stands in place of the key where the details were erased. Commitment, destination mark and address stay."""
+LOOK_AGAIN: Final = timedelta(minutes=1)
+"""How long a payout waits before its method is looked at again, where no time is known at which it may be paid."""
 
 
 class MethodError(CodedError):
-    """A payout method, or its details, cannot be accepted. ``code`` says why; the text never holds the details."""
+    """A payout method cannot be accepted or changed. ``code`` says why; the text never holds the details."""
 
 
 class MethodState(StrEnum):
@@ -28,17 +30,22 @@ class MethodState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A payout method of one player.
+    """A payout method of one player, or of one payout whose request named the destination itself (``payout_id``). A method of a
+    payout is inline: nobody lists or changes it, no other payout names it but a retry, and ``player`` is None where an operator
+    requested the payout.
 
+    ``rail_types`` are the types of the configured rails that pay to it, in order of preference.
     ``address`` and ``memo`` are stored in clear for on-chain types, ``commitment`` for all others; ``sealed`` are the
     encrypted details. Details never change: another destination is another method. ``version`` counts the
-    changes of its standing (registered, default, removed). ``registered_by`` is the person who named the destination.
+    changes of its standing (registered, verified, default, routed, removed). ``registered_by`` is the person who named the
+    destination. Nothing is paid to it before ``usable_from``. ``destination_mac`` is the keyed mark of its details, ``account_mac`` that
+    of the account to which they lead, None where it is not marked yet.
     """
 
     method_id: UUID
-    player: str
+    player: str | None
     type: str
-    rail_type: str
+    rail_types: tuple[str, ...]
     version: int
     state: MethodState
     verified: bool
@@ -51,17 +58,38 @@ class Method:
     destination_mac: bytes = field(repr=False)
     registered_by: str
     registered_at: datetime
+    usable_from: datetime
     changed_at: datetime
+    payout_id: UUID | None = None
+    account_mac: bytes | None = field(default=None, repr=False)
 
     @property
     def by_staff(self) -> bool:
         """Whether another person than its player registered it."""
         return self.registered_by != self.player
 
+    @property
+    def erased(self) -> bool:
+        """Whether its details were erased."""
+        return self.sealed_by == ERASED
+
+    @property
+    def inline(self) -> bool:
+        """Whether it is of one payout alone."""
+        return self.payout_id is not None
+
+    @property
+    def owner(self) -> str:
+        """The player of a registered method."""
+        assert self.player is not None
+        return self.player
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodChange:
-    """A method as it will be saved. ``change`` is ``registered``, ``defaulted`` or ``removed``; ``actor`` caused it."""
+    """A method as it will be saved. ``change`` is ``registered``, ``verified``, ``defaulted``, ``routed`` or ``removed``;
+    ``actor`` caused it.
+    """
 
     method: Method
     change: str
@@ -69,89 +97,21 @@ class MethodChange:
     is_new: bool = False
 
 
+AccountKey = tuple[str, Mapping[str, str]]
+"""A kind, and the members that say where the money goes: equal for methods that lead to one account."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodTerms:
     """Details that were found valid. ``details`` are exactly what is sealed; ``address`` and ``memo`` are set for
-    on-chain types, whose intents name them in clear.
+    on-chain types, whose intents name them in clear. ``account`` is what marks the account to which they lead.
     """
 
     type: str
-    rail_type: str
     details: Mapping[str, str]
     address: str | None
     memo: str | None
-
-
-def read_details(
-    *, method_type: str, details: Mapping[str, Any], address_kind: Callable[[str], str | None]
-) -> MethodTerms:
-    """Check details by type. ``address_kind`` names the kind of a Stellar address, or None if it is none.
-
-    Raises:
-        MethodError: ``method_type_unknown``, ``details_malformed``, ``address_invalid``, ``address_not_supported``,
-            ``address_not_allowed``, ``memo_too_long``, ``memo_not_possible`` or ``account_invalid``. No message
-            repeats a detail.
-    """
-    if method_type not in _TYPES:
-        known = " or ".join(_TYPES)
-        raise MethodError("method_type_unknown", f"there is no method type {method_type[:32]!r}: use {known}")
-    if method_type == "stellar":
-        return _stellar(details, address_kind)
-    return _fake(details)
-
-
-def _stellar(details: Mapping[str, Any], address_kind: Callable[[str], str | None]) -> MethodTerms:
-    _only(details, required={"address"}, optional={"memo"})
-    address, memo = details["address"], details.get("memo")
-    kind = address_kind(address)
-    if kind is None:
-        raise MethodError("address_invalid", "address is no Stellar account (G…) or muxed account (M…)")
-    if kind == "contract":
-        raise MethodError(
-            "address_not_supported", "a contract (C…) cannot be paid yet: name an account (G… or M…)"
-        )
-    if kind == "own":
-        raise MethodError(
-            "address_not_allowed", "this account belongs to Prizewire itself: give an account of the player"
-        )
-    if memo is not None:
-        if not memo or len(memo.encode()) > MEMO_BYTES_MAX:
-            raise MethodError("memo_too_long", f"a memo has 1 to {MEMO_BYTES_MAX} bytes of text")
-        if kind == "muxed":
-            raise MethodError("memo_not_possible", "a payment to a muxed address carries no memo")
-    clean = {"address": address} if memo is None else {"address": address, "memo": memo}
-    return MethodTerms(type="stellar", rail_type="stellar", details=clean, address=address, memo=memo)
-
-
-def _fake(details: Mapping[str, Any]) -> MethodTerms:
-    _only(details, required={"account"}, optional=set())
-    account = details["account"]
-    if not account or len(account) > 128 or not account.isprintable():
-        raise MethodError("account_invalid", "account has 1 to 128 printable characters")
-    return MethodTerms(type="fake", rail_type="fake", details={"account": account}, address=None, memo=None)
-
-
-def _only(details: Mapping[str, Any], *, required: set[str], optional: set[str]) -> None:
-    given = {name for name, value in details.items() if value is not None}
-    if missing := required - given:
-        raise MethodError("details_malformed", f"details lack {', '.join(sorted(missing))}")
-    if given - required - optional:
-        known = ", ".join(sorted(required | optional))
-        raise MethodError("details_malformed", f"details hold more than {known}")
-    if any(not isinstance(details[name], str) for name in given):
-        raise MethodError("details_malformed", "every detail is a text")
-
-
-def method_type_for_rail(*, rail_type: str) -> str | None:
-    """The method type whose details an intent can name by itself: an on-chain address. None for other rails."""
-    return rail_type if rail_type in _ON_CHAIN else None
-
-
-def mask(text: str) -> str:
-    """A masked destination: its owner recognizes it, and nobody can pay to it."""
-    if len(text) >= 20:
-        return f"{text[:4]}…{text[-4:]}"
-    return f"{text[:2]}…" if len(text) > 4 else "…"
+    account: AccountKey
 
 
 def with_default(*, methods: Sequence[Method], chosen: Method, now: datetime) -> list[Method]:
@@ -177,6 +137,17 @@ def without_default(*, methods: Sequence[Method], now: datetime) -> list[Method]
     ]
 
 
+def routed(
+    *, methods: Sequence[Method], served: Mapping[str, tuple[str, ...]], now: datetime
+) -> list[Method]:
+    """The active methods whose rail types change when ``served`` are those that pay to each method type."""
+    return [
+        replace(method, rail_types=wanted, version=method.version + 1, changed_at=now)
+        for method in methods
+        if method.state is MethodState.ACTIVE and (wanted := served.get(method.type, ())) != method.rail_types
+    ]
+
+
 def without(*, method: Method, now: datetime) -> Method:
     """The method, removed; payouts that name it and were not sent yet will fail.
 
@@ -188,3 +159,35 @@ def without(*, method: Method, now: datetime) -> Method:
     return replace(
         method, state=MethodState.REMOVED, is_default=False, version=method.version + 1, changed_at=now
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodWait:
+    """A method is not paid to yet: ``code`` says why, and at ``until`` it is looked at again."""
+
+    code: str
+    until: datetime
+
+
+def waits_for(*, method: Method, verified_types: Collection[str], now: datetime) -> MethodWait | None:
+    """What must happen before a payment to this method; None where it may be paid now. ``verified_types`` are the method types that
+    the rail pays only to a verified method. Where an operator named the destination of a payout, approvers verify it.
+    """
+    if now < method.usable_from:
+        return MethodWait(code=METHOD_NOT_USABLE_YET, until=method.usable_from)
+    if method.type in verified_types and not method.verified and method.player is not None:
+        return MethodWait(code=METHOD_UNVERIFIED, until=now + LOOK_AGAIN)
+    return None
+
+
+def as_verified(*, method: Method, now: datetime) -> Method:
+    """The method, once its owner was proved.
+
+    Raises:
+        MethodError: ``method_removed`` or ``method_already_verified``.
+    """
+    if method.state is MethodState.REMOVED:
+        raise MethodError("method_removed", "a removed method is not verified: register it again")
+    if method.verified:
+        raise MethodError("method_already_verified", "the method is verified already")
+    return replace(method, verified=True, version=method.version + 1, changed_at=now)

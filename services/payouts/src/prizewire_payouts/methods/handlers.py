@@ -1,7 +1,8 @@
 """A player's payout methods: registered, made the default, removed. Details are encrypted before they are stored."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from prizewire_contracts.ids import derive
@@ -11,6 +12,8 @@ from prizewire_payouts.methods.domain import (
     MethodError,
     MethodState,
     MethodTerms,
+    as_verified,
+    routed,
     with_default,
     without,
     without_default,
@@ -38,21 +41,29 @@ async def register(
     method_id: UUID,
     player: str,
     terms: MethodTerms,
+    rail_types: tuple[str, ...],
     default: bool,
     vault: Vault,
     actor: str,
     now: datetime,
+    cool_down: timedelta = timedelta(),
 ) -> Registered:
-    """Add a method; the player's first one becomes the default.
+    """Add a method; the player's first one becomes the default. ``rail_types`` are those of the configured rails that pay to it.
+    Nothing is paid to it before ``cool_down`` is over.
 
     Raises:
-        MethodError: ``too_many_methods``.
+        MethodError: ``method_type_unserved`` or ``too_many_methods``.
     """
+    if not rail_types:
+        raise MethodError(
+            "method_type_unserved",
+            f"no rail of this installation pays to methods of type {terms.type}: register another one",
+        )
     known = await methods.lock_player(player)
     active = [method for method in known if method.state is MethodState.ACTIVE]
-    mac = vault.destination_mac(method_type=terms.type, details=terms.details)
+    macs = vault.destination_macs(method_type=terms.type, details=terms.details)
     for method in active:
-        if method.destination_mac == mac:
+        if method.destination_mac in macs:
             return await _register_again(
                 methods, method, active=active, default=default, actor=actor, now=now
             )
@@ -64,7 +75,7 @@ async def register(
         method_id=method_id,
         player=player,
         type=terms.type,
-        rail_type=terms.rail_type,
+        rail_types=rail_types,
         version=1,
         state=MethodState.ACTIVE,
         verified=False,
@@ -74,9 +85,11 @@ async def register(
         commitment=None if terms.address is not None else vault.commitment(opened=opened),
         sealed=vault.seal(method_id=method_id, opened=opened),
         sealed_by=vault.key_id,
-        destination_mac=mac,
+        destination_mac=next(iter(macs)),
+        account_mac=vault.destination_mac(method_type=terms.account[0], details=terms.account[1]),
         registered_by=actor,
         registered_at=now,
+        usable_from=now + cool_down,
         changed_at=now,
     )
     former = without_default(methods=active, now=now) if is_default else []
@@ -94,11 +107,24 @@ async def _register_again(
     if confirmed:
         method = replace(method, registered_by=actor, version=method.version + 1, changed_at=now)
         change = MethodChange(method=method, change="registered", actor=actor)
-        await methods.save([change], correlation_id=_correlation(method.player))
+        await methods.save([change], correlation_id=_correlation(method.owner))
     if default and not method.is_default:
         known = [method if one.method_id == method.method_id else one for one in active]
         method = await _set_default(methods, known=known, chosen=method, actor=actor, now=now)
     return Registered(method=method, is_new=False, confirmed=confirmed)
+
+
+async def verify(methods: Methods, *, method_id: UUID, player: str, actor: str, now: datetime) -> Method:
+    """Store that the owner of a method was proved.
+
+    Raises:
+        MethodError: ``method_not_found`` among this player's, ``method_removed`` or ``method_already_verified``.
+    """
+    known = await methods.lock_player(player)
+    verified = as_verified(method=find_method(known, method_id), now=now)
+    change = MethodChange(method=verified, change="verified", actor=actor)
+    await methods.save([change], correlation_id=_correlation(player))
+    return verified
 
 
 async def make_default(
@@ -110,7 +136,9 @@ async def make_default(
         MethodError: ``method_not_found`` among this player's, or ``method_removed``.
     """
     known = await methods.lock_player(player)
-    return await _set_default(methods, known=known, chosen=_find(known, method_id), actor=actor, now=now)
+    return await _set_default(
+        methods, known=known, chosen=find_method(known, method_id), actor=actor, now=now
+    )
 
 
 async def remove(methods: Methods, *, method_id: UUID, player: str, actor: str, now: datetime) -> Method:
@@ -120,10 +148,24 @@ async def remove(methods: Methods, *, method_id: UUID, player: str, actor: str, 
         MethodError: ``method_not_found`` among this player's, or ``method_removed`` before.
     """
     known = await methods.lock_player(player)
-    removed = without(method=_find(known, method_id), now=now)
+    removed = without(method=find_method(known, method_id), now=now)
     change = MethodChange(method=removed, change="removed", actor=actor)
     await methods.save([change], correlation_id=_correlation(player))
     return removed
+
+
+async def route_all(
+    methods: Methods, *, served: Mapping[str, tuple[str, ...]], now: datetime, limit: int
+) -> bool:
+    """Store the rail types of methods that the configured rails do not serve as stored, of up to ``limit`` players; True if
+    there may be more.
+    """
+    players = await methods.misrouted(served, limit=limit)
+    for player in sorted(players):
+        changed = routed(methods=await methods.lock_player(player), served=served, now=now)
+        changes = [MethodChange(method=method, change="routed", actor="routing") for method in changed]
+        await methods.save(changes, correlation_id=_correlation(player))
+    return len(players) == limit
 
 
 async def _set_default(
@@ -132,11 +174,16 @@ async def _set_default(
     changed = with_default(methods=known, chosen=chosen, now=now)
     if changed:
         changes = [MethodChange(method=method, change="defaulted", actor=actor) for method in changed]
-        await methods.save(changes, correlation_id=_correlation(chosen.player))
+        await methods.save(changes, correlation_id=_correlation(chosen.owner))
     return changed[-1] if changed else chosen
 
 
-def _find(known: list[Method], method_id: UUID) -> Method:
+def find_method(known: Iterable[Method], method_id: UUID) -> Method:
+    """The method of this id.
+
+    Raises:
+        MethodError: ``method_not_found``.
+    """
     for method in known:
         if method.method_id == method_id:
             return method

@@ -1,6 +1,8 @@
 """`/api/payout-methods`: the payout methods of players. Answers never show details in full."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,62 +13,60 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import Action, OptionalKey, Problem
+from prizewire_chassis.http import Action, OptionalKey
 from prizewire_chassis.http.answers import AnswerModel, Id, Items, Moment
 from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts.text import NAME_LENGTH_MAX, PRINTABLE_OR_EMPTY, Name, Word
-from prizewire_payouts.http import ADDRESS_EXAMPLE, STATUSES, Context
-from prizewire_payouts.methods.domain import Method, MethodError, MethodState, mask, read_details
+from prizewire_payouts.errors import DetailsError
+from prizewire_payouts.http import ADDRESS_EXAMPLE, STAFF, STATUSES, Context, player_of
+from prizewire_payouts.methods.adapters import InstalledTypes
+from prizewire_payouts.methods.domain import Method, MethodState
 from prizewire_payouts.methods.handlers import make_default, register, remove
-from prizewire_payouts.methods.ports import AddressCheck, Vault
+from prizewire_payouts.methods.ports import ShownDetails, Vault
 from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.metrics import METHODS
 from prizewire_payouts.unit_of_work import UnitOfWork
+from prizewire_railkit.method_types.installed import installed_method_types
 
+_DETAIL = {"maxLength": 256, "pattern": PRINTABLE_OR_EMPTY}
 _Detail = Annotated[str, Field(max_length=256, pattern=PRINTABLE_OR_EMPTY)]
 """Encrypted and hashed as it is sent, so never normalized."""
+_DetailName = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+_DETAILS_MAX = 32
 _Player = Annotated[
     str | None,
     QueryParameter(
-        description="Whose method, where staff acts for a player.",
+        description="Whose method. Staff who are no players must name it.",
         min_length=1,
         max_length=NAME_LENGTH_MAX,
     ),
 ]
-_STAFF = (Role.OPERATOR, Role.ADMIN)
-_NOT_OWN: Refusals = {404: ("method_not_found",), 409: ("method_removed",)}
+_OF_PLAYER = ("player_required",)
+_NOT_OWN: Refusals = {404: ("method_not_found",), 409: ("method_removed",), 422: _OF_PLAYER}
 
 
-class MethodDetails(BaseModel):
-    """Where a method leads: address and memo for ``stellar``, account for ``fake``."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    address: _Detail | None = Field(
-        None,
-        description="A Stellar account (G…) or muxed account (M…).",
-        repr=False,
-        examples=[ADDRESS_EXAMPLE],
-    )
-    memo: _Detail | None = Field(
-        None, description="Text of 1 to 28 bytes that must stand on the payment.", repr=False, examples=["77"]
-    )
-    account: _Detail | None = Field(None, description="The account at the rail.", repr=False, examples=[None])
+def _describe_types(schema: dict[str, Any]) -> None:
+    InstalledTypes(installed_method_types()).describe(schema, text=_DETAIL)
 
 
 class NewMethod(BaseModel):
     """A payout method to register. Registering the same destination again makes no second one."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, json_schema_extra=_describe_types)
 
-    type: Word = Field(description="`stellar` or `fake`.", examples=["stellar"])
-    details: MethodDetails = Field(repr=False)
+    type: Word = Field(description="The method type.", examples=["stellar"])
+    details: dict[_DetailName, _Detail | None] = Field(
+        repr=False,
+        max_length=_DETAILS_MAX,
+        description="Where the method leads, as its type needs it.",
+        examples=[{"address": ADDRESS_EXAMPLE}],
+    )
     default: bool = Field(
         False, strict=True, description="Whether prizes go there from now on.", examples=[True]
     )
     player: Name | None = Field(
         None,
-        description="Whose method it is, where staff acts for a player. Null: your own.",
+        description="Whose method it is. Null: your own; staff who are no players must name it.",
         examples=[None],
     )
 
@@ -81,7 +81,7 @@ class MethodAnswer(AnswerModel):
     state: Annotated[MethodState, Field(examples=["active"])]
     is_default: Annotated[bool, Field(description="Whether prizes go there.", examples=[True])]
     verified: Annotated[
-        bool, Field(description="Whether a rail has confirmed the destination.", examples=[False])
+        bool, Field(description="Whether its owner was proved by a code or a signature.", examples=[False])
     ]
     destination: Annotated[str, Field(description="Address or account, masked.", examples=["GA5Z…KZVN"])]
     memo: Annotated[str, Field(description="The memo, masked.", examples=["77…"])] | None
@@ -93,6 +93,7 @@ class MethodAnswer(AnswerModel):
         ),
     ]
     registered_at: Moment
+    usable_from: Moment
     shared_with: Annotated[
         int | None,
         Field(
@@ -103,36 +104,41 @@ class MethodAnswer(AnswerModel):
     ]
 
 
-def method_answer(method: Method, *, destination: str, shared_with: int | None = None) -> MethodAnswer:
-    """A method; ``destination`` is its address or account in clear, which is masked here."""
+def method_answer(method: Method, *, shown: ShownDetails, shared_with: int | None = None) -> MethodAnswer:
+    """A method, with its details masked."""
     return MethodAnswer(
         id=method.method_id,
         version=method.version,
-        player=method.player,
+        player=method.owner,
         type=method.type,
         state=method.state,
         is_default=method.is_default,
         verified=method.verified,
-        destination=mask(destination),
-        memo=None if method.memo is None else mask(method.memo),
+        destination=shown.destination,
+        memo=shown.memo,
         registered_by="staff" if method.by_staff else "player",
         registered_at=method.registered_at,
+        usable_from=method.usable_from,
         shared_with=shared_with,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodContext(Context):
-    """The context of the controller of payout methods: details are opened with the vault, for masking only."""
+    """The context of the controller of payout methods: details are opened with the vault, for masking only. ``served`` are the rail
+    types that pay to each method type. Nothing is paid to a new method before ``cool_down`` is over.
+    """
 
     vault: Vault
-    address_kind: AddressCheck
+    types: InstalledTypes
+    served: Mapping[str, tuple[str, ...]]
+    cool_down: timedelta = timedelta()
 
     def show(self, method: Method, *, shared_with: int | None = None) -> MethodAnswer:
         """A method as it is answered, with its destination masked."""
         details = self.vault.open(method=method).details
-        destination = str(details.get("address") or details.get("account") or "")
-        return method_answer(method, destination=destination, shared_with=shared_with)
+        shown = self.types.shown(method_type=method.type, details=details)
+        return method_answer(method, shown=shown, shared_with=shared_with)
 
 
 def methods_controller(context: MethodContext) -> type[Controller]:
@@ -140,7 +146,7 @@ def methods_controller(context: MethodContext) -> type[Controller]:
 
     class MethodsController(Controller):
         path = "/api/payout-methods"
-        guards = [require(Role.PLAYER, *_STAFF)]  # noqa: RUF012 - Litestar reads a plain list
+        guards = [require(Role.PLAYER, *STAFF)]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["payout methods"]  # noqa: RUF012 - Litestar reads a plain list
 
         @post(
@@ -155,29 +161,19 @@ def methods_controller(context: MethodContext) -> type[Controller]:
             },
             refusals={
                 409: ("too_many_methods",),
-                422: (
-                    "method_type_unknown",
-                    "details_malformed",
-                    "address_invalid",
-                    "address_not_supported",
-                    "address_not_allowed",
-                    "memo_too_long",
-                    "memo_not_possible",
-                    "account_invalid",
-                ),
+                422: [*context.types.codes(), "method_type_unserved", *_OF_PLAYER],
             },
         )
         async def create(
             self, data: JSONBody[NewMethod], request: Request[Principal, Any, Any], key: OptionalKey = None
         ) -> Response[MethodAnswer]:
-            player = _player(request.user, data.player)
+            player = player_of(request.user, data.player, what="payout methods")
             try:
-                terms = read_details(
+                terms = context.types.read(
                     method_type=data.type,
-                    details=data.details.model_dump(exclude_none=True),
-                    address_kind=context.address_kind,
+                    details={name: value for name, value in data.details.items() if value is not None},
                 )
-            except MethodError as error:
+            except DetailsError as error:
                 raise STATUSES.problem(error) from None
             # the stored request holds a keyed hash of the details: a plain hash could be guessed
             mac = context.vault.destination_mac(method_type=terms.type, details=terms.details).hex()
@@ -188,10 +184,12 @@ def methods_controller(context: MethodContext) -> type[Controller]:
                     method_id=action.id,
                     player=player,
                     terms=terms,
+                    rail_types=context.served.get(terms.type, ()),
                     default=data.default,
                     vault=context.vault,
                     actor=action.actor.subject,
                     now=action.now,
+                    cool_down=context.cool_down,
                 )
                 if found.is_new or found.confirmed:
                     await _record(action, found.method, "registered" if found.is_new else "confirmed")
@@ -207,11 +205,11 @@ def methods_controller(context: MethodContext) -> type[Controller]:
                 key_required=False,
             )
 
-        @get("/", summary="A player's payout methods, newest first")
+        @get("/", summary="A player's payout methods, newest first", refusals={422: _OF_PLAYER})
         async def list_methods(
             self, request: Request[Principal, Any, Any], player: _Player = None
         ) -> Items[MethodAnswer]:
-            owner = _player(request.user, player)
+            owner = player_of(request.user, player, what="payout methods")
 
             async def read(unit_of_work: UnitOfWork) -> tuple[list[Method], dict[bytes, int]]:
                 storage = MethodStorage(unit_of_work)
@@ -220,7 +218,7 @@ def methods_controller(context: MethodContext) -> type[Controller]:
                 return active, await storage.players_of_destinations([one.destination_mac for one in active])
 
             methods, players = await context.read(read)
-            staff = request.user.has(*_STAFF)
+            staff = request.user.has(*STAFF)
             return Items(
                 items=[
                     context.show(
@@ -242,7 +240,7 @@ def methods_controller(context: MethodContext) -> type[Controller]:
             request: Request[Principal, Any, Any],
             player: _Player = None,
         ) -> MethodAnswer:
-            owner = _player(request.user, player)
+            owner = player_of(request.user, player, what="payout methods")
 
             async def change(action: Action[UnitOfWork, UnitOfWork]) -> MethodAnswer:
                 method = await make_default(
@@ -264,7 +262,7 @@ def methods_controller(context: MethodContext) -> type[Controller]:
             request: Request[Principal, Any, Any],
             player: _Player = None,
         ) -> MethodAnswer:
-            owner = _player(request.user, player)
+            owner = player_of(request.user, player, what="payout methods")
 
             async def change(action: Action[UnitOfWork, UnitOfWork]) -> MethodAnswer:
                 method = await remove(
@@ -290,16 +288,3 @@ async def _record(action: Action[UnitOfWork, UnitOfWork], method: Method, change
         target=str(method.method_id),
         detail={"player": method.player, "type": method.type, "registered_by": method.registered_by},
     )
-
-
-def _player(principal: Principal, wanted: str | None) -> str:
-    """The player of a request.
-
-    Raises:
-        Problem: 403 when a player names another player.
-    """
-    if wanted is None or wanted == principal.subject:
-        return principal.player
-    if not principal.has(*_STAFF):
-        raise Problem(status=403, code="forbidden", detail="a player's methods are the player's own")
-    return wanted

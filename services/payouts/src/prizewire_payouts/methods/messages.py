@@ -10,6 +10,7 @@ _EVENTS: dict[str, type[Envelope]] = {
     "registered": contract.MethodRegisteredEvent,
     "verified": contract.MethodVerifiedEvent,
     "defaulted": contract.MethodDefaultedEvent,
+    "routed": contract.MethodRoutedEvent,
     "removed": contract.MethodRemovedEvent,
 }
 
@@ -19,9 +20,9 @@ def method_event(method: Method, *, change: str, correlation_id: str, outbox: Ou
     data = contract.MethodChanged(
         method_id=method.method_id,
         version=method.version,
-        player=method.player,
+        player=method.owner,
         type=method.type,
-        rail_type=method.rail_type,
+        rail_types=list(method.rail_types),
         state="active" if method.state == "active" else "removed",
         verified=method.verified,
         is_default=method.is_default,

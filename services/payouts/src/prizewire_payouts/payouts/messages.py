@@ -1,5 +1,8 @@
 """The published events of a payout, made of its domain events."""
 
+from typing import TypedDict
+from uuid import UUID
+
 from pydantic import BaseModel
 
 from prizewire_chassis.outbox import Outbox
@@ -40,22 +43,37 @@ def payout_events(change: Change, *, outbox: Outbox) -> list[EncodedEvent]:
     return events
 
 
+class _Key(TypedDict):
+    """What every event names: the payout, and the prize that it pays."""
+
+    payout_id: UUID
+    campaign: str | None
+    competition: str | None
+    source: str | None
+
+
 def _contract(payout: Payout, pending: PendingEvent) -> tuple[type[Envelope], BaseModel]:
-    event, key = pending.event, payout.payout_id
+    event = pending.event
+    key: _Key = {
+        "payout_id": payout.payout_id,
+        "campaign": payout.campaign,
+        "competition": payout.competition,
+        "source": payout.source,
+    }
     match event:
         case domain.Approved():
             return contract.PayoutApprovedEvent, contract.PayoutApproved(
-                payout_id=key, policy_version=event.policy_version, approvers=list(event.approvers)
+                **key, policy_version=event.policy_version, approvers=list(event.approvers)
             )
         case domain.Held():
-            return contract.PayoutHeldEvent, contract.PayoutHeld(payout_id=key, reason=event.reason)
+            return contract.PayoutHeldEvent, contract.PayoutHeld(**key, reason=event.reason)
         case domain.Submitted():
             return contract.PayoutSubmittedEvent, contract.PayoutSubmitted(
-                payout_id=key, attempt_no=event.attempt_no, rail=event.rail, provider_key=event.provider_key
+                **key, attempt_no=event.attempt_no, rail=event.rail, provider_key=event.provider_key
             )
         case domain.Pending():
             return contract.PayoutPendingEvent, contract.PayoutPending(
-                payout_id=key,
+                **key,
                 attempt_no=event.attempt_no,
                 rail=event.rail,
                 provider_ref=event.provider_ref,
@@ -63,14 +81,14 @@ def _contract(payout: Payout, pending: PendingEvent) -> tuple[type[Envelope], Ba
             )
         case domain.Unknown():
             return contract.PayoutUnknownEvent, contract.PayoutUnknown(
-                payout_id=key, attempt_no=event.attempt_no, rail=event.rail, code=event.code
+                **key, attempt_no=event.attempt_no, rail=event.rail, code=event.code
             )
         case domain.Paid():
-            return contract.PayoutPaidEvent, _paid(payout, event)
+            return contract.PayoutPaidEvent, _paid(event, key)
         case domain.Ended():
             closure = None if event.closure is None else contract.Closure(event=event.closure)
             return _ENDED[event.state], contract.PayoutClosed(
-                payout_id=key,
+                **key,
                 code=event.code,
                 reason=event.reason,
                 attempts=event.attempts,
@@ -78,19 +96,28 @@ def _contract(payout: Payout, pending: PendingEvent) -> tuple[type[Envelope], Ba
             )
         case domain.Returned():
             return contract.PayoutReturnedEvent, contract.PayoutReturned(
-                payout_id=key,
+                **key,
                 return_ref=event.return_ref,
                 asset=event.amount.asset.code,
                 amount=event.amount.to_wire(),
                 fee=event.fee.to_wire(),
             )
+        case domain.RetryRequested():
+            return contract.PayoutRetryRequestedEvent, contract.PayoutRetryRequested(
+                **key,
+                retry_no=event.retry_no,
+                player=payout.player,
+                by=event.by,
+                reason=event.reason,
+                method_id=event.method_id,
+            )
         case domain.CloseRequested():
-            return CloseRequestedEvent, CloseRequested(payout_id=key)
+            return CloseRequestedEvent, CloseRequested(payout_id=payout.payout_id)
 
 
-def _paid(payout: Payout, event: domain.Paid) -> contract.PayoutPaid:
+def _paid(event: domain.Paid, key: _Key) -> contract.PayoutPaid:
     return contract.PayoutPaid(
-        payout_id=payout.payout_id,
+        **key,
         attempt_no=event.attempt_no,
         rail=event.rail,
         rail_type=event.rail_type,

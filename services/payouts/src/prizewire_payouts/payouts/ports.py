@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from prizewire_money import Amount
 from prizewire_payouts.methods.domain import Method
 from prizewire_payouts.payouts.domain.change import Change
 from prizewire_payouts.payouts.domain.model import Payout
+from prizewire_payouts.payouts.domain.retries import Retry
+from prizewire_payouts.rails.ports import Rail
 
 
 class Payouts(Protocol):
@@ -46,6 +47,10 @@ class Payouts(Protocol):
         """Approved payouts whose rail is none of these."""
         ...
 
+    async def retries(self, payout_id: UUID) -> list[Retry]:
+        """The requests to retry a payout, in their order."""
+        ...
+
     def add(self, payout: Payout) -> Change:
         """A new payout; ``save`` inserts it."""
         ...
@@ -68,16 +73,44 @@ class Payouts(Protocol):
 class Admission(Protocol):
     """Decides, within one transaction, whether a new payout is approved at once or held."""
 
-    async def prepare(self, amounts: Iterable[Amount], *, now: datetime) -> None:
-        """Lock what the decisions over these amounts count against."""
+    async def prepare(self, payouts: Sequence[Payout], *, now: datetime) -> None:
+        """Lock what the decisions over these payouts count against, and load what they depend on."""
         ...
 
     def decide(self, *, change: Change, cause: str, now: datetime) -> None:
-        """Approve or hold a new payout, whose amount was given to ``prepare``."""
+        """Approve or hold a new payout, which was given to ``prepare``."""
         ...
 
-    async def save(self) -> None:
-        """Store what the decisions have counted on the day of ``prepare``."""
+    async def save(self, *, now: datetime) -> None:
+        """Store what the decisions have counted on the day of ``prepare``, and found. The payouts are saved before."""
+        ...
+
+
+class Clearance(Protocol):
+    """Decides, within one transaction, whether an approved payout may still be sent."""
+
+    async def prepare(self, payouts: Sequence[Payout]) -> None:
+        """Load what the decisions over these payouts depend on."""
+        ...
+
+    def may_be_sent(self, *, change: Change, cause: str, now: datetime) -> bool:
+        """Whether its next attempt may begin, over the rail that it is routed to. Else the payout is held, or waits."""
+        ...
+
+    def begun(self, *, payout: Payout, now: datetime) -> None:
+        """The next attempt of this payout was begun; ``payout.attempts`` is its number."""
+        ...
+
+    async def save(self, *, now: datetime) -> None:
+        """Store what was decided. Payouts and attempts are saved before."""
+        ...
+
+
+class RailPermission(Protocol):
+    """Whether a rail may pay at all, within one transaction."""
+
+    async def may_pay(self, rail: Rail, *, now: datetime) -> bool:
+        """Whether the rail needs no legal approval, or has one that is in force."""
         ...
 
 

@@ -1,34 +1,74 @@
-"""Reads the configuration of rails and builds the providers it names, and no others."""
+"""Reads the configuration of rails."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from prizewire_chassis.clock import Clock
-from prizewire_contracts.rails import PROVIDER_ENTRY_POINTS, RailType, RewardPayoutProvider
 from prizewire_contracts.text import is_word
-from prizewire_money import AssetRegistry
-from prizewire_payouts.rails.ports import Rail
-from prizewire_railkit import Options, RailContext, RailMisconfigured
+from prizewire_money import Amount, AssetRegistry, MoneyError
+from prizewire_payouts.rails.domain import RailCost
+from prizewire_railkit import RailMisconfigured
 
-Factory = Callable[[RailContext], RewardPayoutProvider]
+PREFERENCE_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailEntry:
-    """One rail of the configuration: its name, its type, and the options that its package reads."""
+    """One rail of the configuration: its name, its provider, and the options that the provider's package reads. ``preference`` and
+    ``cost`` are read by payouts, the latter as it is written: by asset, ``fixed`` and ``share`` as decimal strings.
+    """
 
     name: str
-    type: RailType
+    provider: str
     options: Mapping[str, Any]
+    preference: int = 0
+    cost: Any = None
+
+
+def read_costs(entry: RailEntry, *, assets: AssetRegistry) -> dict[str, RailCost]:
+    """The costs of an entry, such as ``{USDC: {fixed: "0.10", share: "0.005"}}``.
+
+    Raises:
+        RailMisconfigured: they are malformed; the sentence says where.
+    """
+    if entry.cost is None:
+        return {}
+    if not isinstance(entry.cost, Mapping):
+        raise _wrong_cost(entry, "must be a mapping by asset")
+    return {str(code): _cost(entry, str(code), item, assets) for code, item in entry.cost.items()}
+
+
+def _cost(entry: RailEntry, code: str, item: Any, assets: AssetRegistry) -> RailCost:
+    if not isinstance(item, Mapping) or not item or not item.keys() <= {"fixed", "share"}:
+        raise _wrong_cost(entry, f"of {code} holds `fixed:` or `share:`, and nothing else")
+    fixed, share = item.get("fixed", "0"), item.get("share", "0")
+    if not isinstance(fixed, str) or not isinstance(share, str):
+        raise _wrong_cost(entry, f"of {code} holds decimal strings: numbers stand in quotes")
+    if not _SHARE.fullmatch(share):
+        raise _wrong_cost(
+            entry,
+            f'of {code} has the share {share!r}: give a part of the amount from 0 to 1, such as "0.005"',
+        )
+    try:
+        return RailCost(fixed=Amount.parse(assets[code], fixed), share=Decimal(share))
+    except MoneyError as error:
+        raise _wrong_cost(entry, f"of {code}: {error}") from None
+
+
+def _wrong_cost(entry: RailEntry, what: str) -> RailMisconfigured:
+    return RailMisconfigured(f"the rail {entry.name}: cost {what}")
+
+
+_SHARE = re.compile(r"0|1|0\.[0-9]{1,12}", re.ASCII)
 
 
 def read_rails(path: Path) -> list[RailEntry]:
-    """The rails of a file such as ``rails: [{name: fake, type: fake}]``, in their order.
+    """The rails of a file such as ``rails: [{name: fake, provider: fake}]``, in their order.
 
     Raises:
         RailMisconfigured: the file is missing or malformed, or an entry is; the sentence says which.
@@ -61,53 +101,18 @@ def _entry(number: int, item: Any) -> RailEntry:
         msg = f"rail number {number} of RAILS_FILE is no mapping"
         raise RailMisconfigured(msg)
     options = {str(key): value for key, value in item.items()}
-    name, kind = options.pop("name", None), options.pop("type", None)
+    name, provider = options.pop("name", None), options.pop("provider", None)
+    preference, cost = options.pop("preference", 0), options.pop("cost", None)
     options.pop("webhook", None)  # how this rail's webhooks are verified: for the service that takes them
     if not isinstance(name, str) or not is_word(name):
         msg = f"rail number {number} of RAILS_FILE has no name of letters, digits and _.:/-"
         raise RailMisconfigured(msg)
-    if not isinstance(kind, str) or kind not in [*RailType]:
-        msg = f"the rail {name} has no type of: {', '.join(RailType)}"
+    if not isinstance(provider, str) or not is_word(provider):
+        msg = (
+            f"the rail {name} names no provider: give `provider:` with the name of an installed rail package"
+        )
         raise RailMisconfigured(msg)
-    return RailEntry(name=name, type=RailType(kind), options=options)
-
-
-def build_rails(
-    entries: list[RailEntry],
-    *,
-    built_in: Mapping[RailType, Callable[[RailEntry], RewardPayoutProvider]],
-    clock: Clock,
-    assets: AssetRegistry,
-    environment: str,
-) -> list[Rail]:
-    """A provider for each entry. Types in ``built_in`` are made here; the others come from the packages that
-    announce them under the entry point group ``prizewire.rails``, of which only the configured are imported.
-
-    Raises:
-        RailMisconfigured: no package serves a type, two do, or the package refuses its options.
-    """
-    rails = []
-    for entry in entries:
-        if entry.type in built_in:
-            provider = built_in[entry.type](entry)
-        else:
-            context = RailContext(
-                name=entry.name,
-                options=Options(rail=entry.name, values=entry.options),
-                clock=clock,
-                assets=assets,
-                environment=environment,
-            )
-            provider = _factory(entry)(context)
-        rails.append(Rail(name=entry.name, capabilities=provider.capabilities(), provider=provider))
-    return rails
-
-
-def _factory(entry: RailEntry) -> Factory:
-    announced = list(entry_points(group=PROVIDER_ENTRY_POINTS, name=str(entry.type)))
-    if len(announced) != 1:
-        count = "no installed package serves" if not announced else f"{len(announced)} packages serve"
-        msg = f"the rail {entry.name} is of type {entry.type}, which {count}"
+    if type(preference) is not int or abs(preference) > PREFERENCE_MAX:
+        msg = f"the rail {name}: preference must be a whole number from -{PREFERENCE_MAX} to {PREFERENCE_MAX}"
         raise RailMisconfigured(msg)
-    factory: Factory = announced[0].load()
-    return factory
+    return RailEntry(name=name, provider=provider, options=options, preference=preference, cost=cost)

@@ -8,11 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from litestar import Controller
 from stellar_sdk import StrKey
 
-from prizewire_chassis.checks import Check
-from prizewire_chassis.http import Lineage
 from prizewire_chassis.inbox import ConsumerSpec, strict
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.lifecycle import Runtime
@@ -20,6 +17,13 @@ from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import ROWS_POSTPONED
 from prizewire_chassis.settings import load_assets
 from prizewire_contracts.topics import SIGNING_RESULTS
+from prizewire_payouts.execution import (
+    ExecutionContext,
+    ExecutionParts,
+    ExecutionType,
+    OnProgress,
+    OnSignerAnswer,
+)
 from prizewire_payouts.metrics import STELLAR_CONTRADICTIONS
 from prizewire_payouts.stellar.adapters.rpc import StellarRpc
 from prizewire_payouts.stellar.adapters.transactions import StellarTransactions, parse_assets
@@ -43,8 +47,6 @@ from prizewire_payouts.stellar.storage.execution import (
     Execution,
     ExecutionStep,
     JobWaker,
-    OnProgress,
-    OnSignerAnswer,
 )
 from prizewire_payouts.stellar.storage.leases import LeaseStorage
 from prizewire_payouts.stellar.storage.lineage import lineage
@@ -52,7 +54,7 @@ from prizewire_payouts.stellar.storage.outcomes import OutcomeStorage
 from prizewire_payouts.stellar.storage.provider import StellarProvider
 from prizewire_payouts.stellar.storage.reviews import ReviewStorage
 from prizewire_payouts.stellar.storage.unasked import UNASKED_CHECK, UnaskedStorage, signed_unasked
-from prizewire_payouts.unit_of_work import SignedUnasked
+from prizewire_railkit import RailMisconfigured
 
 CONSUMER = "payouts.signing"
 _COMPARE = "stellar.compare"
@@ -64,6 +66,10 @@ _WATCH_S_MAX = 0.5
 
 class StellarSettings(Protocol):
     """What the rail reads of the service's settings; the names are the environment's in lower case."""
+
+    @property
+    def payouts_live_execution(self) -> bool:
+        """Whether real transactions may be sent."""
 
     @property
     def soroban_rpc_url(self) -> str:
@@ -114,20 +120,38 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StellarParts:
-    """The parts of the rail: provider, consumer, jobs, lineage, checks, the reviews with the nodes that are asked for them,
-    which payouts the signer signed for unasked, and what is closed at the end.
-    """
+class StellarParts(ExecutionParts):
+    """The parts of the rail, and what they share."""
 
-    provider: StellarProvider
-    specs: list[ConsumerSpec]
-    jobs: list[Job]
-    lineage: Lineage
-    checks: tuple[Check, ...]
-    controller: Callable[[Mapping[str, Any]], type[Controller]]
-    signed_unasked: SignedUnasked
-    close: Callable[[], Awaitable[None]]
     execution: Execution = field(repr=False)
+
+
+def check_configuration(*, rail: str, options: Mapping[str, Any], settings: StellarSettings) -> None:
+    """See `prizewire_payouts.execution.ExecutionCheck`."""
+    if options:
+        msg = f"the rail {rail} has an unknown option {min(options)!r}; it knows: none"
+        raise RailMisconfigured(msg)
+    if not settings.payouts_live_execution:
+        msg = f"the rail {rail} sends real transactions: set PAYOUTS_LIVE_EXECUTION=true, or take it out of RAILS_FILE"
+        raise RailMisconfigured(msg)
+    checked_channels(settings)
+
+
+def build_execution(context: ExecutionContext) -> StellarParts:
+    """The rail that payouts finds by its entry point."""
+    settings: StellarSettings = context.runtime.settings  # type: ignore[assignment] # payouts' settings have these members
+    check_configuration(rail=context.rail, options=context.options, settings=settings)
+    return build_stellar(
+        context.runtime,
+        settings,
+        rail_name=context.rail,
+        on_closed=context.on_closed,
+        on_close_refused=context.on_close_refused,
+        on_progress=context.on_progress,
+    )
+
+
+EXECUTION = ExecutionType(build=build_execution, check=check_configuration)
 
 
 def build_stellar(
@@ -170,12 +194,21 @@ def build_stellar(
         lineage=lineage,
         checks=(*CHECKS, compared_check(comparison, clock=runtime.clock), UNASKED_CHECK),
         signed_unasked=signed_unasked,
-        controller=lambda shared: reviews_controller(
-            ReviewContext(
-                **shared,
-                rpcs=tuple(rpcs),
-                reviews=partial(ReviewStorage, execution=execution, assets=registry),
+        controllers=lambda shared: [
+            reviews_controller(
+                ReviewContext(
+                    **shared,
+                    rpcs=tuple(rpcs),
+                    reviews=partial(ReviewStorage, execution=execution, assets=registry),
+                )
             )
+        ],
+        own_accounts=frozenset(
+            {
+                execution.treasury,
+                *execution.channels,
+                *(one.issuer for one in execution.assets.values() if one.issuer is not None),
+            }
         ),
         close=close,
         execution=execution,

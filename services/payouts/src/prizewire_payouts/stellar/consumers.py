@@ -23,6 +23,7 @@ from prizewire_contracts.events.signing import (
     SigningRefused,
     SigningRefusedEvent,
 )
+from prizewire_payouts.execution import OnSignerAnswer
 from prizewire_payouts.metrics import STELLAR_SIGNER_WAITS, STELLAR_UNKNOWN_ANSWERS
 from prizewire_payouts.stellar.adapters.transactions import attach_signatures
 from prizewire_payouts.stellar.domain.model import Kind
@@ -34,7 +35,7 @@ from prizewire_payouts.stellar.handlers.codes import (
     STALE,
     code_of,
 )
-from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep, OnSignerAnswer
+from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep
 from prizewire_payouts.stellar.storage.rows import (
     REST_CHANNEL,
     end_payments,

@@ -1,5 +1,7 @@
 """The approval policy: limits for a payout and for a day."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,26 @@ def test_limits_decide_the_number_of_approvers(minor: int, wanted: tuple[str, in
     """Up to a limit nobody, above it one, above the second limit two; the limits themselves still pass."""
     found = POLICY.decide(amount=Amount(EURC, minor))
     assert (None if found is None else (found.reason, found.approvers)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("rail", "minor", "reason"),
+    [
+        ("fake", 100_000, None),
+        ("fake", 100_001, "above_automatic_limit"),
+        ("bank", 500_000, None),
+        ("bank", 500_001, "above_automatic_limit"),
+        ("slow", 1, "above_automatic_limit"),
+        (None, 100_000, None),
+    ],
+)
+def test_the_limit_of_a_rail_goes_before_the_assets(rail: str | None, minor: int, reason: str | None) -> None:
+    """A rail may have a higher or a lower limit, or zero; the others keep the one of the asset."""
+    of_rails = {("bank", "EURC"): Amount(EURC, 500_000), ("slow", "EURC"): Amount(EURC, 0)}
+    policy = replace(POLICY, automatic_on_rail=of_rails)
+    found = policy.decide(amount=Amount(EURC, minor), rail=rail)
+    assert (None if found is None else found.reason) == reason
+    assert policy.automatic_somewhere(amount=Amount(EURC, minor)) is (minor <= 500_000)
 
 
 @pytest.mark.parametrize(

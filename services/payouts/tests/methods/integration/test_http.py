@@ -4,12 +4,20 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from stellar_sdk import MuxedAccount
 
+from prizewire_chassis.health import Health
+from prizewire_chassis.http import build_app
+from prizewire_chassis.testing import token_reader
+from prizewire_payouts.methods.handlers import remove
+from prizewire_payouts.methods.jobs import routing_job
 from prizewire_payouts.methods.storage import MethodStorage
+from prizewire_railkit.method_types.installed import installed_method_types
 from services.payouts.tests.http import Client, as_, create, stored
 from services.payouts.tests.rig import ADDRESS, OWN, Rig
+from tests.documented import Documented
 
 MUXED = "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVAAAAAAAAAAAAAJLK"
 
@@ -118,16 +126,57 @@ async def test_bad_details_are_refused_and_not_repeated(
 async def test_an_unknown_method_type_is_answered_with_those_that_there_are(client: Client) -> None:
     """Every type that the answer names can be registered."""
     answer = await create(client, type="pigeon", details={"address": ADDRESS})
-    assert answer.json()["detail"] == "there is no method type 'pigeon': use stellar or fake"
+    names = ", ".join(sorted(installed_method_types()))
+    assert answer.json()["detail"] == f"there is no method type 'pigeon': use one of {names}"
     for type_, details in (("stellar", {"address": ADDRESS}), ("fake", {"account": "ana's own"})):
         assert (await create(client, type=type_, details=details)).status_code == 201
 
 
+async def test_a_method_that_no_rail_pays_to_is_refused(rig: Rig, client: Client) -> None:
+    """A known type without a configured rail has a code of its own; registered methods say which rails pay to them."""
+    rig.rails[:] = [rail for rail in rig.rails if rail.name == "fake"]
+    app = build_app(service="payouts", controllers=rig.controllers, health=Health(), tokens=token_reader())
+    transport = httpx.ASGITransport(app=Documented(app))  # type: ignore[arg-type] # Litestar types its scope more narrowly
+    async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as only_fake:
+        answer = await create(only_fake)
+        assert (answer.status_code, answer.json()["code"]) == (422, "method_type_unserved")
+        made = await create(only_fake, type="fake", details={"account": "ana"})
+    (event,) = await rig.events(UUID(made.json()["id"]))
+    assert event.data["rail_types"] == ["fake"]
+
+
+async def test_a_new_configuration_routes_stored_methods(rig: Rig) -> None:
+    """Each active method whose rails changed gets a new version and an event; once stored, nothing is left to do."""
+    chain, fake = await rig.method(kind="stellar"), await rig.method()
+    gone = await rig.method("bob", kind="stellar")
+    await rig.run(
+        lambda s: remove(s.methods, method_id=gone.method_id, player="bob", actor="bob", now=rig.clock.now())
+    )
+    job = routing_job(
+        db=rig.db,
+        unit_of_work=rig.unit_of_work,
+        clock=rig.clock,
+        served={"stellar": ("exchange", "stellar"), "fake": ("fake",)},
+    )
+    for _ in range(2):
+        assert await job.run() is False
+        published = [
+            (event.type, event.version, event.data["rail_types"])
+            for event in await rig.events(chain.method_id)
+        ]
+        assert published == [
+            ("method.registered", 1, ["stellar"]),
+            ("method.routed", 2, ["exchange", "stellar"]),
+        ]
+        assert await rig.event_types(fake.method_id) == ["method.registered"]
+        assert await rig.event_types(gone.method_id) == ["method.registered", "method.removed"]
+
+
 async def test_details_have_known_members_only(client: Client) -> None:
-    """Another member is named, and what was sent is not repeated."""
+    """Another member is refused with those that there are, and what was sent is not repeated."""
     answer = await create(client, details={"address": ADDRESS, "iban": "DE89370400440532013000"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
-    assert "iban" in answer.text
+    assert (answer.status_code, answer.json()["code"]) == (422, "details_malformed")
+    assert answer.json()["detail"] == "details hold more than address, memo"
     assert "DE89370400440532013000" not in answer.text
     assert ADDRESS not in answer.text
 
@@ -149,6 +198,23 @@ async def test_methods_are_the_players_own(client: Client) -> None:
     assert (await client.post("/api/payout-methods", json=body, headers=as_("eve"))).status_code == 403
     acting = await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))
     assert acting.json()["player"] == "bob"
+
+
+async def test_staff_names_the_player(client: Client) -> None:
+    """Staff without the role player who names no player is refused on each route, and registers no method of its own."""
+    made = (await create(client)).json()
+    body = {"type": "fake", "details": {"account": "x"}}
+    answers = [
+        await client.post("/api/payout-methods", json=body, headers=as_("op", "operator")),
+        await client.get("/api/payout-methods", headers=as_("op", "operator")),
+        await client.post(f"/api/payout-methods/{made['id']}/default", headers=as_("op", "admin")),
+        await client.delete(f"/api/payout-methods/{made['id']}", headers=as_("op", "admin")),
+    ]
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [(422, "player_required")] * 4
+    listed = await client.get("/api/payout-methods", params={"player": "op"}, headers=as_("op", "operator"))
+    assert listed.json()["items"] == []
+    both = await client.post("/api/payout-methods", json=body, headers=as_("op", "operator", "player"))
+    assert (both.status_code, both.json()["player"]) == (201, "op")
 
 
 async def test_a_player_confirms_a_method_of_the_staff(rig: Rig, client: Client) -> None:

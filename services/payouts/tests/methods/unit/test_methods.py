@@ -1,18 +1,42 @@
-"""Details of payout methods: sealing, masks, addresses."""
+"""Details of payout methods: sealing, and the types that read them."""
 
 import contextlib
 import hashlib
+from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import AfterValidator
 
-from prizewire_payouts.methods.adapters import DetailsVault, stellar_address_kind
-from prizewire_payouts.methods.domain import MethodError, mask, read_details
-from prizewire_payouts.methods.ports import OpenedDetails
+from prizewire_payouts.errors import DetailsError
+from prizewire_payouts.methods.adapters import DetailsVault, InstalledTypes
+from prizewire_payouts.methods.ports import OpenedDetails, ShownDetails
+from prizewire_railkit.method_types import MethodDetails, MethodType, mask, refusal
+from prizewire_railkit.method_types.installed import installed_method_types
 from services.payouts.tests.fakes import METHOD, make_method
 from services.payouts.tests.rig import ADDRESS
+
+TYPES = InstalledTypes(installed_method_types())
+
+
+def _loft(value: str) -> str:
+    if not value:
+        raise refusal("loft_invalid", "loft is empty")
+    return value
+
+
+class PigeonDetails(MethodDetails):
+    """Details of a type that an outsider brings."""
+
+    loft: Annotated[str, AfterValidator(_loft)]
+
+    def masked(self) -> str:
+        return mask(self.loft)
+
+
+PIGEON = MethodType(name="pigeon", details=PigeonDetails, summary="a loft", codes=("loft_invalid",))
 
 
 def vault(label: str = "a") -> DetailsVault:
@@ -24,15 +48,15 @@ def test_details_come_back_only_with_key_and_method() -> None:
     opened = OpenedDetails(details={"account": "ana's account"}, salt=vault().salt())
     sealed = vault().seal(method_id=METHOD, opened=opened)
     assert b"ana" not in sealed
-    assert vault().open(method=make_method(sealed=sealed)) == opened
+    assert vault().open(method=make_method(sealed=sealed, sealed_by=vault().key_id)) == opened
     other = UUID(int=METHOD.int + 1)
     flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
     for keeper, changed in (
-        (vault("b"), make_method(sealed=sealed)),
-        (vault(), make_method(method_id=other, sealed=sealed)),
-        (vault(), make_method(sealed=flipped)),
+        (vault("b"), make_method(sealed=sealed, sealed_by=vault().key_id)),
+        (vault(), make_method(method_id=other, sealed=sealed, sealed_by=vault().key_id)),
+        (vault(), make_method(sealed=flipped, sealed_by=vault().key_id)),
     ):
-        with pytest.raises(ValueError, match="not sealed by this key"):
+        with pytest.raises(ValueError, match="not sealed by a known key"):
             keeper.open(method=changed)
 
 
@@ -71,18 +95,40 @@ def test_a_mask_hides_most(text: str) -> None:
     assert not text or len(shown) < len(text)
 
 
-@given(st.text(max_size=80))
-def test_no_text_is_an_address_by_chance(text: str) -> None:
-    """Whatever is given as an address gets an answer, never an error; only real ones are taken."""
-    assert stellar_address_kind(text) in (None, "account", "muxed", "contract")
-    assert stellar_address_kind(ADDRESS + text) in ((None,) if text else ("account",))
-
-
 @given(st.dictionaries(st.text(max_size=8), st.none() | st.text(max_size=8), max_size=4))
 def test_details_of_any_shape_get_a_code(details: dict[str, str | None]) -> None:
-    """Details of whatever shape are either read whole or refused with a code of the domain."""
-    for kind in ("stellar", "fake"):
-        with contextlib.suppress(MethodError):
-            terms = read_details(method_type=kind, details=details, address_kind=stellar_address_kind)
+    """Details of whatever shape are read whole or refused with a code, for each installed type."""
+    for kind in TYPES.names():
+        with contextlib.suppress(DetailsError):
+            terms = TYPES.read(method_type=kind, details=details)
             given_ = {name: value for name, value in details.items() if value is not None}
             assert dict(terms.details) == given_
+
+
+def test_a_package_brings_a_method_type() -> None:
+    """A type that payouts does not bring itself is read, masked and described; without its package nothing is shown of stored details."""
+    types = InstalledTypes({"pigeon": PIGEON})
+    terms = types.read(method_type="pigeon", details={"loft": "the loft of ana"})
+    assert (terms.type, terms.details, terms.address) == ("pigeon", {"loft": "the loft of ana"}, None)
+    assert types.shown(method_type="pigeon", details=terms.details) == ShownDetails(
+        destination="th…", memo=None
+    )
+    with pytest.raises(DetailsError) as caught:
+        types.read(method_type="pigeon", details={"loft": ""})
+    assert caught.value.code == "loft_invalid"
+    assert "loft_invalid" in types.codes()
+    schema: dict[str, Any] = {}
+    types.describe(schema, text={"maxLength": 9})
+    (described,) = schema["oneOf"]
+    assert described["properties"]["type"] == {"const": "pigeon"}
+    assert described["properties"]["details"]["properties"]["loft"]["maxLength"] == 9
+    gone = TYPES.shown(method_type="pigeon", details=terms.details)
+    assert gone == ShownDetails(destination="…", memo=None)
+
+
+def test_an_address_is_found_to_be_of_a_type() -> None:
+    """Only types of chains are found by an address, and only among those that are asked for."""
+    found = TYPES.on_chain(among=TYPES.names(), address=ADDRESS, memo="7")
+    assert found == "stellar"
+    assert TYPES.on_chain(among=["fake"], address=ADDRESS, memo=None) is None
+    assert TYPES.on_chain(among=["stellar"], address=ADDRESS[:-1], memo=None) is None

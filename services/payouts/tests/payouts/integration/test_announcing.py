@@ -197,6 +197,9 @@ async def test_a_payment_is_published_as_it_was_made(rig: Rig, client: Client) -
             assert event.type == "payout.paid"
             assert event.data == {
                 "payout_id": str(payout_id),
+                "campaign": "11111111-1111-4111-8111-111111111111",
+                "competition": "spring-cup",
+                "source": "/games/arena",
                 "rail": "stellar",
                 "rail_type": "stellar",
                 "player": "ana",

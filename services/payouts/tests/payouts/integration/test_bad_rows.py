@@ -10,7 +10,7 @@ from prizewire_chassis.batches import POSTPONED_FIRST
 from prizewire_chassis.metrics import ROWS_POSTPONED
 from prizewire_contracts.ids import event_id
 from prizewire_contracts.rails import PayoutInstruction, ProviderResult
-from prizewire_payouts.payouts.jobs import housekeeping_job
+from prizewire_payouts.payouts.jobs.housekeeping import housekeeping_job
 from prizewire_rail_fake import Scenario
 from services.payouts.tests.rig import Rig
 

@@ -20,6 +20,14 @@ _EFFECT, _OPEN, _PATHS, _ATTEMPTS, _AMOUNTS, _MISSING = (
     "payout_rows_have_their_payout",
 )
 _COUNTED = "payout_automatic_use_is_counted"
+_GATES = "payout_gates_were_passed"
+_SCREENED = "payouts_were_screened"
+_ANSWERED = (
+    "INSERT INTO screenings (payout_id, verdict, reference, at) "
+    "SELECT payout_id, '{}', 'R', at - interval '{}' FROM gate_judgements"
+)
+_BATCHES = "payout_batches_fit"
+_INLINE = "payout_inline_methods_are_bound"
 _STEP = (
     "INSERT INTO payout_transitions (payout_id, from_state, to_state, cause, actor, correlation_id, at) "
     "SELECT payout_id, '{}', '{}', 'x', 'x', correlation_id, changed_at FROM payouts WHERE state = '{}'"
@@ -34,12 +42,73 @@ _ATTEMPT = (
 )
 _TWO_ATTEMPTS = "UPDATE payouts SET attempts = 2 WHERE state = 'paid'"
 _REPLICA = "SET LOCAL session_replication_role = replica"
+_EVIDENCE = (
+    "INSERT INTO payout_evidence (evidence_id, payout_id, attempt_no, rail, state, finding, reference, note, filed_by, "
+    "filed_at, decided_by, decided_at) SELECT gen_random_uuid(), payout_id, attempt_no, rail, 'confirmed', '{}', 'ref', "
+    "'note', '{}', changed_at, 'olga', changed_at FROM attempts"
+)
 _ENDED = (
     "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
     _STEP.format("held", "closing_rejected", "held"),
     _STEP.format("closing_rejected", "rejected", "held"),
 )
 BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "evidence by who is paid": (
+        (_EVIDENCE.format("paid", "ana"),),
+        {"evidence_is_of_two_persons": "was filed or confirmed by a party"},
+    ),
+    "evidence that nothing followed": (
+        (_EVIDENCE.format("no_effect", "otto"),),
+        {"confirmed_evidence_was_applied": "no_effect"},
+    ),
+    "a legal approval by one person": (
+        (
+            "ALTER TABLE legal_approvals DROP CONSTRAINT legal_approvals_by_two_persons",
+            (
+                "INSERT INTO legal_approvals (approval_id, scope, value, reference, jurisdictions, ends_at, state, filed_by, "
+                "filed_at, confirmed_by, confirmed_at) VALUES (gen_random_uuid(), 'rail', 'a', 'ref', '{}', now(), "
+                "'confirmed', 'olga', now(), 'olga', now())"
+            ),
+        ),
+        {"legal_approvals_by_two_persons": "confirmed by one person"},
+    ),
+    "a retry of no payout": (
+        ("UPDATE payouts SET retry_of = gen_random_uuid() WHERE state = 'paid'",),
+        {"payout_retries_fit": "retries payout None"},
+    ),
+    "a method that nobody verified": (
+        ("UPDATE payout_methods SET verified = true",),
+        {"payout_methods_verified_by_proof": "is verified, and no verification of it was confirmed"},
+    ),
+    "a rail's row of no payout": (
+        (
+            (
+                "INSERT INTO rail_rows (rail, collection, name, state, payout_id, document, version, changed_at) "
+                "VALUES ('bank', 'lines', 'a', 'open', gen_random_uuid(), '{}', 1, now())"
+            ),
+        ),
+        {"rail_rows_name_payouts": "names a payout that there is not"},
+    ),
+    "an open line of a payment that was made": (
+        (
+            (
+                "INSERT INTO rail_rows (rail, collection, name, state, payout_id, document, version, changed_at) "
+                "SELECT rail, 'lines', 'a', 'open', payout_id, jsonb_build_object('attempt_no', attempt_no), 1, now() "
+                "FROM attempts WHERE state = 'effected' LIMIT 1"
+            ),
+        ),
+        {"lines_fit_their_attempts": "is effected"},
+    ),
+    "a quote that the intent does not name": (
+        (
+            """UPDATE payouts SET quote = '{"quote_id": "x", "pay_amount": "1.00", "expires_at": 4102444800}'""",
+        ),
+        {"payout_quotes_are_bound": "name different quotes"},
+    ),
+    "an attempt after the quote had expired": (
+        ("""UPDATE payouts SET quote = '{"quote_id": "x", "pay_amount": "12.50", "expires_at": 1}'""",),
+        {"payout_quotes_are_bound": "began after its quote had expired"},
+    ),
     "paid without an effect": (
         ("UPDATE attempts SET state = 'no_effect'",),
         {_EFFECT: "is paid with 0 effects"},
@@ -57,7 +126,11 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "two effects of what is paid": (
         (_ATTEMPT.format("effected"), _TWO_ATTEMPTS),
-        {_EFFECT: "is paid with 2 effects and 0 reversals", _AMOUNTS: "attempt 2 of payout"},
+        {
+            _EFFECT: "is paid with 2 effects and 0 reversals",
+            _AMOUNTS: "attempt 2 of payout",
+            _GATES: "paid, and no gate was judged before it",
+        },
     ),
     "a reversal beside the effect": (
         (_ATTEMPT.format("reversed"), _TWO_ATTEMPTS),
@@ -82,6 +155,10 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         )
         for state in ("opened", "sent", "accepted", "ambiguous")
     },
+    "a payment before which no gate was judged": (
+        (_REPLICA, "DELETE FROM gate_judgements"),
+        {_GATES: "paid, and no gate was judged before it"},
+    ),
     "attempts that are not counted": (
         (_TWO_ATTEMPTS,),
         {_OPEN: "are not counted 1…n"},
@@ -92,11 +169,11 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "a first attempt that is gone": (
         ("UPDATE attempts SET attempt_no = 2", _TWO_ATTEMPTS),
-        {_OPEN: "are not counted 1…n", _AMOUNTS: "attempt 2 of payout"},
+        {_OPEN: "are not counted 1…n", _AMOUNTS: "attempt 2 of payout", _GATES: "no gate was judged"},
     ),
     "attempts with a gap": (
         ("UPDATE attempts SET attempt_no = 2",),
-        {_OPEN: "are not counted 1…n", _AMOUNTS: "attempt 2 of payout"},
+        {_OPEN: "are not counted 1…n", _AMOUNTS: "attempt 2 of payout", _GATES: "no gate was judged"},
     ),
     "less than was paid": (
         ("UPDATE payouts SET amount_minor = amount_minor - 1 WHERE state = 'paid'",),
@@ -235,6 +312,65 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         ),
         {},
     ),
+    "a payment without an answer of the screening service": (
+        (
+            "ALTER TABLE gate_judgements DISABLE TRIGGER USER",
+            "UPDATE gate_judgements SET screened_after = at",
+        ),
+        {_SCREENED: "paid without an answer of the screening service in time"},
+    ),
+    "a payment by an old answer of the screening service": (
+        (
+            "ALTER TABLE gate_judgements DISABLE TRIGGER USER",
+            _ANSWERED.format("clear", "1 hour"),
+            "UPDATE gate_judgements SET screened_after = at, screening = (SELECT max(number) FROM screenings)",
+        ),
+        {_SCREENED: "paid without an answer of the screening service in time"},
+    ),
+    "a payment in spite of a hit": (
+        (
+            "ALTER TABLE gate_judgements DISABLE TRIGGER USER",
+            _ANSWERED.format("hit", "0"),
+            "UPDATE gate_judgements SET screened_after = at, screening = (SELECT max(number) FROM screenings)",
+        ),
+        {_SCREENED: "paid without an answer of the screening service in time"},
+    ),
+    "details of another payout": (
+        (
+            "UPDATE payout_methods SET is_default = false",
+            "UPDATE payout_methods m SET payout_id = p.payout_id FROM payouts p WHERE p.method_id = m.method_id AND p.state = 'paid'",
+        ),
+        {_INLINE: "names the inline method"},
+    ),
+    "details of no payout": (
+        ("UPDATE payout_methods SET payout_id = gen_random_uuid() WHERE NOT is_default",),
+        {_INLINE: "which does not name it"},
+    ),
+    "details that no intent leads to": (
+        (
+            "DELETE FROM payout_transitions t USING payouts p WHERE p.payout_id = t.payout_id AND p.state = 'held'",
+            "DELETE FROM payouts WHERE state = 'held'",
+            "UPDATE payout_methods SET is_default = false, commitment = 'other'",
+            "UPDATE payout_methods m SET payout_id = p.payout_id FROM payouts p WHERE p.method_id = m.method_id",
+        ),
+        {_INLINE: "allows no way to its inline method"},
+    ),
+    "a line of a batch twice": (
+        ("UPDATE payouts SET batch_line = 1",),
+        {_BATCHES: "is 2 payouts"},
+    ),
+    "a batch of two sizes": (
+        ("UPDATE payouts SET batch_lines = 3 WHERE batch_line = 2",),
+        {_BATCHES: "names another number or another line"},
+    ),
+    "a line behind the last one": (
+        ("UPDATE payouts SET batch_line = 3 WHERE batch_line = 2",),
+        {_BATCHES: "names another number or another line"},
+    ),
+    "a batch that is not stored": (
+        ("UPDATE payouts SET batch_id = gen_random_uuid() WHERE batch_line = 2",),
+        {_BATCHES: "which is not stored"},
+    ),
     "two defaults": (
         ("DROP INDEX payout_methods_default", "UPDATE payout_methods SET is_default = true"),
         {"payout_methods_one_default": "ana has two default methods"},
@@ -267,8 +403,18 @@ async def lived(
     await rig.request(method)
     await rig.submit()
     await rig.request(method, amount="5000.00")
+    await rig.rows(
+        "INSERT INTO payout_batches SELECT gen_random_uuid(), 2, 'rewards', min(requested_at) FROM payouts RETURNING 1"
+    )
     await rig.method(account="other")
     owner = Database(rig.urls.migration, application_name="test-owner", pool_size=1)
+    async with owner.transaction() as tx:
+        await tx.execute(
+            text(
+                "UPDATE payouts p SET batch_id = b.batch_id, batch_lines = 2, batch_line = CASE p.state WHEN 'paid' THEN 1 ELSE 2 END "
+                "FROM payout_batches b"
+            )
+        )
     yield owner
     await owner.close()
     await rig.close()
@@ -286,6 +432,8 @@ async def breaches_after(lived: Database, statements: tuple[str, ...]) -> dict[s
             "attempt_transitions",
             "payout_methods",
             "automatic_use",
+            "payout_evidence",
+            "legal_approvals",
         ):
             await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         for statement in statements:

@@ -144,7 +144,7 @@ async def test_the_database_counts_approvals(rig: Rig) -> None:
         "asset = 'XLM'",
         "player = 'eve'",
         "method_id = NULL",
-        "rail_type = 'x'",
+        "method_type = 'x'",
     ):
         assert "permission denied" in await refused(rig, f"UPDATE payouts SET {column} {where}")
 

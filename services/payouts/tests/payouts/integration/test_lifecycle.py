@@ -66,9 +66,11 @@ async def commit_only(rig: Rig, rail: str = "fake") -> list[PayoutInstruction]:
         return await open_attempts(
             storages.payouts,
             storages.methods,
+            rig.clearance(storages.unit_of_work),
             rail=found,
             vault=rig.vault,
             intents=rig.intents,
+            permission=storages.permission,
             schedule=SCHEDULE,
             now=rig.clock.now(),
             limit=10,
@@ -261,7 +263,9 @@ async def test_a_provider_that_raises_proves_nothing(rig: Rig) -> None:
 
 
 async def test_retryable_failures_are_bounded(rig: Rig) -> None:
-    """Each proved failure makes a new attempt with a new key, until there are no more; only then it fails."""
+    """Each proved failure makes a new attempt with a new key, until there are no more; only then it fails. A step back to
+    approved names no person: nobody approved it again.
+    """
     payout_id = await rig.request(await rig.method(account="outage+ana"))
     for number in range(1, 4):
         await rig.submit()
@@ -275,6 +279,9 @@ async def test_retryable_failures_are_bounded(rig: Rig) -> None:
     )
     keys = {attempt.provider_key for attempt in await rig.attempts(payout_id)}
     assert len(keys) == 3
+    steps = await transitions_shown(rig, payout_id)
+    assert "submitting → approved for another attempt, rail_unavailable" in steps
+    assert [step for step in steps if "approved by" in step] == [steps[0]]
     last = (await rig.events(payout_id))[-1]
     assert (last.type, last.data["attempts"], last.data["closure"]) == ("payout.failed", 3, None)
     assert await rig.breaches() == []
@@ -497,7 +504,7 @@ async def paused_for(rig: Rig, scope: PauseScope, value: str) -> UUID:
 
 async def lift(rig: Rig, pause_id: UUID) -> None:
     async def work(storages: Storages) -> None:
-        await resume(storages.pauses, pause_id=pause_id, by="op", now=rig.clock.now())
+        await resume(storages.pauses, pause_id=pause_id, by="op", by_another=False, now=rig.clock.now())
 
     await rig.run(work)
 

@@ -8,10 +8,11 @@ from uuid import UUID
 import asyncpg
 
 from prizewire_payouts.payouts.domain.states import CLOSING
-from prizewire_payouts.payouts.storage.queries import PayoutFilter, changed_listing, listing
+from prizewire_payouts.payouts.storage.queries import Order, PayoutFilter, SortBy, changed_listing, listing
 from services.payouts.tests.rig import START, Rig
 
 PAST = 20_000
+HELD = 5_000
 RARE = 3
 READ_MAX = 200
 """Rows of the table that a page of 50 may look at, found and dropped ones together."""
@@ -29,24 +30,33 @@ async def grow(rig: Rig) -> UUID:
         "player": "'player-' || n % 500",
         "correlation_id": "'match-' || n",
         "method_id": "NULL",
+        "campaign": "'campaign-' || n % 500",
+        "competition": "'cup-' || n % 500",
+        "source": "'/games/' || n % 500",
         "stored_at": "requested_at - n * interval '1 minute'",
     }
+    waiting = {**common, "state": "'held'", "code": "'above_automatic_limit'"}
     past = {
         **common,
         "requested_at": "requested_at - interval '300 days' - n * interval '1 hour'",
         "player": "'rare'",
+        "payee": "'rare-payee'",
         "correlation_id": "'rare'",
         "rail": "'rare'",
         "asset": "'XLM'",
         "state": "'closing_failed'",
         "method_id": f"CAST('{rare}' AS uuid)",
+        "campaign": "'rare'",
+        "competition": "'rare'",
+        "source": "'rare'",
+        "code": "'rare'",
     }
     owner = await asyncpg.connect(rig.urls.migration)
     await owner.execute("ALTER TABLE payouts DISABLE TRIGGER USER")
     columns = await owner.fetch(
         "SELECT column_name AS name FROM information_schema.columns WHERE table_name = 'payouts'"
     )
-    for count, changes in ((PAST, common), (RARE, past)):
+    for count, changes in ((PAST, common), (HELD, waiting), (RARE, past)):
         names = [row["name"] for row in columns]
         values = ", ".join(changes.get(name, name) for name in names)
         await owner.execute(
@@ -56,6 +66,26 @@ async def grow(rig: Rig) -> UUID:
     await owner.execute("ANALYZE payouts")
     await owner.close()
     return rare
+
+
+QUEUES = [
+    PayoutFilter(
+        states=("held",),
+        asset="EURC" if by is SortBy.AMOUNT else None,
+        order=Order(by=by, descending=descending),
+        after=after if paged else None,
+    )
+    for by, after in (
+        (SortBy.AGE, (START - timedelta(days=3), UUID(int=7))),
+        (SortBy.AMOUNT, (1250, UUID(int=7))),
+        (SortBy.RAIL, ("fake", START - timedelta(days=3), UUID(int=7))),
+        (SortBy.ASSET, ("EURC", START - timedelta(days=3), UUID(int=7))),
+        (SortBy.PLAYER, ("player-7", START - timedelta(days=3), UUID(int=7))),
+    )
+    for descending in (False, True)
+    for paged in (False, True)
+]
+"""The queue in every order, from its beginning and from its middle."""
 
 
 def steps_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -71,20 +101,28 @@ async def test_every_filter_of_a_list_is_answered_through_an_index(rig: Rig) -> 
     back = (START - timedelta(days=10), UUID(int=7))
     filters = [
         PayoutFilter(),
-        PayoutFilter(before=back),
-        PayoutFilter(asset="EURC", before=back),
-        PayoutFilter(rail="fake", states=("approved",), before=back),
+        PayoutFilter(after=back),
+        PayoutFilter(asset="EURC", after=back),
+        PayoutFilter(rail="fake", states=("approved",), after=back),
         PayoutFilter(player="player-7"),
-        PayoutFilter(player="player-7", before=back),
+        PayoutFilter(player="player-7", after=back),
         PayoutFilter(player="rare"),
+        PayoutFilter(person="player-7"),
+        PayoutFilter(person="rare"),
+        PayoutFilter(payee="rare-payee"),
         PayoutFilter(rail="rare"),
         PayoutFilter(asset="XLM"),
         PayoutFilter(states=("closing_failed",)),
         PayoutFilter(states=tuple(CLOSING)),
         PayoutFilter(method_id=rare),
+        PayoutFilter(campaign="rare"),
+        PayoutFilter(competition="rare"),
+        PayoutFilter(source="rare"),
         PayoutFilter(correlation_id="match-4711"),
         PayoutFilter(since=START - timedelta(days=9), until=START - timedelta(days=8)),
         PayoutFilter(until=START - timedelta(days=299)),
+        PayoutFilter(code="rare"),
+        *QUEUES,
     ]
     queries = {str(wanted): listing(wanted) for wanted in filters}
     for since, before in ((None, None), (START - timedelta(days=9), None), (None, back)):

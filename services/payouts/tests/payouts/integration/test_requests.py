@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.stuck_events import ReplayAnswer, StuckEvents
 from prizewire_chassis.stuck_events.discards import Discards
 from prizewire_chassis.testing import make_key
-from prizewire_contracts.intents import AllowedDestination
+from prizewire_contracts.intents import AllowedWay
 from prizewire_contracts.rails import Outcome, ProviderResult
 from prizewire_money import Amount
 from prizewire_payouts.approval.domain import ApprovalRefused
@@ -27,7 +27,14 @@ async def test_a_request_within_the_limit_is_approved_and_routed(rig: Rig) -> No
     assert (payout.state, payout.rail, payout.due_at) == ("approved", "fake", rig.clock.now())
     (approved,) = await rig.events(payout_id)
     assert (approved.type, approved.version, approved.correlation_id) == ("payout.approved", 1, "corr-1")
-    assert approved.data == {"payout_id": str(payout_id), "policy_version": 3, "approvers": []}
+    assert approved.data == {
+        "payout_id": str(payout_id),
+        "campaign": "11111111-1111-4111-8111-111111111111",
+        "competition": "spring-cup",
+        "source": "/games/arena",
+        "policy_version": 3,
+        "approvers": [],
+    }
     steps = await rig.rows("SELECT * FROM payout_transitions")
     assert [(step.from_state, step.to_state, step.cause, step.correlation_id) for step in steps] == [
         ("requested", "approved", f"{payout_id}/payout.requested/1", "corr-1")
@@ -65,7 +72,7 @@ async def test_another_request_for_a_known_payout_parks(rig: Rig) -> None:
         {"correlation_id": "corr-2"},
         {"expires_at": 4_000_000_000},
         {"payout_id": "22222222-2222-4222-8222-222222222222"},
-        {"allowed": (AllowedDestination(rail="fake", commitment="0" * 64),)},
+        {"allowed": (AllowedWay(rail="fake", commitment="0" * 64, amount_max="12.50"),)},
     ],
 )
 async def test_a_changed_intent_is_dead(rig: Rig, change: dict[str, Any]) -> None:
@@ -107,9 +114,12 @@ async def test_only_rewards_signs_intents(rig: Rig, signer: str) -> None:
         {"pay_amount": "1.005", "debit_amount": "1.005"},
         {"pay_asset": "SEASON", "debit_asset": "SEASON", "pay_amount": "5", "debit_amount": "5"},
         {"allowed": ()},
-        {"allowed": (AllowedDestination(rail="fake", commitment="0" * 64),)},
-        {"allowed": (AllowedDestination(rail="stellar", destination="G..."),)},
-        {"v": 2},
+        {"allowed": (AllowedWay(rail="fake", commitment="0" * 64, amount_max="12.50"),)},
+        {"allowed": (AllowedWay(rail="stellar", destination="G...", amount_max="12.50"),)},
+        {"v": 1},
+        {"competition": "spring cup"},
+        {"source": "games arena"},
+        {"campaign": ""},
         {"issued_at": 2**50, "expires_at": 2**51},
     ],
 )
@@ -139,7 +149,9 @@ async def test_a_memo_belongs_to_the_intent(rig: Rig) -> None:
     method = await rig.method(
         kind="stellar", address="GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN", memo="77"
     )
-    bare = rig.intent(method, allowed=(AllowedDestination(rail="stellar", destination=method.address),))
+    bare = rig.intent(
+        method, allowed=(AllowedWay(rail="stellar", destination=method.address, amount_max="12.50"),)
+    )
     await rig.feed(rig.requested(method, bare))
     assert await rig.stuck() == [("dead", "intent_invalid")]
 
@@ -238,9 +250,9 @@ async def test_a_cancelled_payout_names_its_requester(rig: Rig, code: str | None
 
 
 async def test_an_unknown_code_of_a_cancel_is_refused(rig: Rig) -> None:
-    """Rewards cancels for the player or for itself, and for no other role."""
+    """Rewards cancels for the player, for an operator or for itself, and for no other role."""
     payout_id = await rig.request(await rig.method())
-    await rig.feed(rig.cancel_asked(payout_id, code="cancelled_by_operator"))
+    await rig.feed(rig.cancel_asked(payout_id, code="cancelled_by_approver"))
     assert [code for _, code in await rig.stuck()] == ["schema_invalid"]
     assert (await rig.payout(payout_id)).state == "approved"
 
@@ -315,12 +327,13 @@ async def test_a_fee_is_debited_and_not_paid(rig: Rig) -> None:
     assert events[-1].data["amount"] == "12.50"
 
 
-WAY = AllowedDestination(rail="stellar", destination=ADDRESS, memo="77")
+WAY = AllowedWay(rail="stellar", destination=ADDRESS, memo="77", amount_max="12.50")
 
 
 async def operators(rig: Rig, **changes: Any) -> tuple[UUID, bytes]:
     """An operator's payout out of a funding account to an address in clear, filed by olga."""
-    of_nobody = {"player": None, "campaign": None, "funding_account": "marketing", "allowed": (WAY,)}
+    prize = {"campaign": None, "competition": None, "source": None}
+    of_nobody = {**prize, "player": None, "funding_account": "marketing", "allowed": (WAY,)}
     method = await rig.method(kind="stellar", address=ADDRESS)
     intent = rig.intent(method, **{**of_nobody, **changes})
     event = rig.requested(method, intent, player=None, method_id=None, method_version=None, filed_by="olga")
@@ -365,8 +378,9 @@ async def test_an_operators_payout_waits_for_somebody_else(rig: Rig) -> None:
     "change",
     [
         {"debit_amount": "13.00"},
-        {"allowed": (AllowedDestination(rail="stellar", commitment="0" * 64),)},
-        {"allowed": (AllowedDestination(rail="fake", destination="somebody"),)},
+        {"allowed": (replace(WAY, amount_max="12.49"),)},
+        {"allowed": (AllowedWay(rail="stellar", commitment="0" * 64, amount_max="12.50"),)},
+        {"allowed": (AllowedWay(rail="fake", destination="somebody", amount_max="12.50"),)},
     ],
 )
 async def test_an_operators_intent_that_says_too_little_is_dead(rig: Rig, change: dict[str, Any]) -> None:

@@ -16,8 +16,11 @@ import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from prizewire_chassis.clock import ManualClock
+from prizewire_chassis.health import Health
+from prizewire_chassis.http import build_app
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import ConfigurationError, check_database, command, main, open_runtime
+from prizewire_chassis.testing import token_reader
 from prizewire_contracts.topics import PAYOUTS, REWARDS
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.kafka import KafkaServer
@@ -29,10 +32,12 @@ from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
 from prizewire_payouts.app import build
+from prizewire_payouts.files import check_files
 from prizewire_payouts.methods.adapters import DetailsVault
 from prizewire_payouts.settings import PayoutSettings
 from prizewire_rail_fake import Journal
 from services.payouts.tests import rig as rigs
+from services.payouts.tests.http import as_, create
 from services.payouts.tests.rig import Rig
 
 PAYOUTS_N = 60
@@ -84,7 +89,9 @@ async def service(
 ) -> AsyncIterator[tuple[Service, Rig]]:
     """The service with one rail that keeps its book in a file, and a rig over the same database."""
     urls = make_database("payouts", migrated=True)
-    rails = [{"name": "fake", "type": "fake", "journal": str(tmp_path / "book"), "latency_ms": LATENCY_MS}]
+    rails = [
+        {"name": "fake", "provider": "fake", "journal": str(tmp_path / "book"), "latency_ms": LATENCY_MS}
+    ]
     (tmp_path / "rails.yaml").write_text(yaml.safe_dump({"rails": rails}))
     around = Surroundings(
         keyring=keyring,
@@ -124,20 +131,6 @@ def login(kafka_server: KafkaServer, principal: str) -> dict[str, Any]:
 
 def headers(keyring: Keyring, subject: str, role: str) -> dict[str, str]:
     return {"authorization": f"Bearer {keyring.token(role, subject=subject)}"}
-
-
-async def test_accounts_that_pay_are_no_destinations(service: tuple[Service, Rig], keyring: Keyring) -> None:
-    """Treasury and channels, as the settings name them, cannot be registered."""
-    running, _ = service
-    own = keyring.stellar()
-    async with httpx.AsyncClient(timeout=60, base_url=running.url) as client:
-        for keypair in (own.treasury, own.channels[-1]):
-            answer = await client.post(
-                "/api/payout-methods",
-                json={"type": "stellar", "details": {"address": keypair.public_key}},
-                headers={**headers(keyring, "ana", "player"), "idempotency-key": keypair.public_key},
-            )
-            assert (answer.status_code, answer.json()["code"]) == (422, "address_not_allowed")
 
 
 async def test_killed_while_it_pays_it_pays_each_once(
@@ -227,7 +220,14 @@ async def published_in_order(kafka_server: KafkaServer, wanted: set[str]) -> Non
     ("change", "said"),
     [
         ({"PAYOUTS_SIGN_WITH_HOT_KEY": "true"}, "chain keys live in the signer"),
-        ({"PRIZEWIRE_ENVIRONMENT": "production"}, "may not run in production"),
+        (
+            {"PRIZEWIRE_ENVIRONMENT": "production", "PAYOUTS_LEGAL_APPROVAL_WAIVED": "false"},
+            "may not run in production",
+        ),
+        (
+            {"PRIZEWIRE_ENVIRONMENT": "production", "PAYOUTS_LEGAL_APPROVAL_WAIVED": "true"},
+            "PAYOUTS_LEGAL_APPROVAL_WAIVED must be false in production",
+        ),
         ({"PAYOUTS_AUTO_APPROVE_UP_TO": "EURC"}, "PAYOUTS_AUTO_APPROVE_UP_TO"),
         (
             {"PAYOUTS_AUTO_APPROVE_UP_TO": "EURC=5.00,XLM=5"},
@@ -240,6 +240,18 @@ async def published_in_order(kafka_server: KafkaServer, wanted: set[str]) -> Non
             },
             "PAYOUTS_AUTO_APPROVE_UP_TO lacks EURC, USDC and PAYOUTS_AUTO_APPROVE_PER_DAY lacks XLM: an asset",
         ),
+        (
+            {"PAYOUTS_AUTO_APPROVE_UP_TO": "bank:EURC=5.00", "PAYOUTS_AUTO_APPROVE_PER_DAY": "EURC=5.00"},
+            "names the rail 'bank', which RAILS_FILE does not have: use one of fake",
+        ),
+        (
+            {
+                "PAYOUTS_AUTO_APPROVE_UP_TO": "fake:EURC=5.00,fake:EURC=6.00",
+                "PAYOUTS_AUTO_APPROVE_PER_DAY": "EURC=5.00",
+            },
+            "names the rail fake and the asset EURC twice",
+        ),
+        ({"PAYOUTS_AUTO_APPROVE_UP_TO": "fake:EURC=5.00"}, "PAYOUTS_AUTO_APPROVE_PER_DAY lacks EURC"),
         ({"RAILS_FILE": "no-such-file.yaml"}, "RAILS_FILE"),
         ({"PAYOUTS_MAX_ATTEMPTS": "none"}, "PAYOUTS_MAX_ATTEMPTS"),
     ],
@@ -253,7 +265,7 @@ def test_wrong_settings_stop_it_with_a_sentence(
     said: str,
 ) -> None:
     """What must not be is said in one sentence, with exit code 2, before anything is connected."""
-    (tmp_path / "rails.yaml").write_text("rails: [{name: fake, type: fake}]")
+    (tmp_path / "rails.yaml").write_text("rails: [{name: fake, provider: fake}]")
     environment = {
         "PRIZEWIRE_ENVIRONMENT": "development",
         "DATABASE_URL": "postgresql://x:x@127.0.0.1:1/x",
@@ -284,24 +296,80 @@ def test_wrong_settings_stop_it_with_a_sentence(
     assert said in capsys.readouterr().err
 
 
+def settings_of(keyring: Keyring, database_url: str, folder: Path, **changes: Any) -> PayoutSettings:
+    """Settings of a service that is built and not served."""
+    values: dict[str, Any] = {
+        "prizewire_environment": "development",
+        "database_url": database_url,
+        "kafka_sasl_password": "unused",
+        "stellar_network_passphrase": PASSPHRASE,
+        "message_key_file": keyring.message_key_file("payouts"),
+        "trust_file": keyring.trust_file,
+        "assets_file": repository_root() / "assets.yaml",
+        "method_encryption_key_file": keyring.method_encryption_key_file,
+        "rails_file": folder / "rails.yaml",
+    }
+    return PayoutSettings(**{**values, **changes})
+
+
+async def test_accounts_that_pay_are_no_destinations(
+    make_database: DatabaseFactory, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Treasury, channels and issuers, as the settings name them, cannot be registered. The rail is listed; without the permission to send, the
+    service does not start.
+    """
+    (tmp_path / "rails.yaml").write_text("rails: [{name: chain, provider: stellar}]")
+    own = keyring.stellar()
+    settings = settings_of(
+        keyring,
+        make_database("payouts", migrated=True).runtime,
+        tmp_path,
+        payouts_live_execution=True,
+        soroban_rpc_url="http://127.0.0.1:1",
+        payout_source_account=own.treasury.public_key,
+        stellar_channel_accounts=",".join(one.public_key for one in own.channels),
+        stellar_assets=f"USDC:{own.issuer.public_key}",
+    )
+    async with open_runtime(settings, service="payouts") as runtime:
+        built = await build(runtime)
+        app = build_app(
+            service="payouts", controllers=built.controllers, health=Health(), tokens=token_reader()
+        )
+        transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type] # Litestar types its scope more narrowly
+        async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as client:
+            for keypair in (own.treasury, own.channels[-1], own.issuer):
+                answer = await create(client, details={"address": keypair.public_key})
+                assert (answer.status_code, answer.json()["code"]) == (422, "address_not_allowed")
+            listed = await client.get("/api/admin/payouts/rails", headers=as_("op", "operator"))
+            (rail,) = listed.json()["items"]
+            assert (rail["name"], rail["provider"], rail["type"]) == ("chain", "stellar", "stellar")
+            assert (rail["method_types"], rail["paused"], rail["circuit"]) == (["stellar"], False, "closed")
+            assert rail["off"] in (None, "rail_not_approved")
+            paused = {"scope": "rail", "value": "chain", "reason": "maintenance of the node"}
+            made = await client.post(
+                "/api/admin/payouts/pauses", json=paused, headers=as_("op", "operator", key="pause-1")
+            )
+            assert made.status_code == 201, made.text
+            (rail,) = (await client.get("/api/admin/payouts/rails", headers=as_("op", "operator"))).json()[
+                "items"
+            ]
+            assert rail["paused"] is True
+        await built.close()
+    check_files(settings)
+    with pytest.raises(ConfigurationError, match="the rail chain sends real transactions"):
+        check_files(settings.model_copy(update={"payouts_live_execution": False}))
+
+
 async def test_an_asset_with_other_decimals_does_not_start(
     make_database: DatabaseFactory, keyring: Keyring, tmp_path: Path
 ) -> None:
     """What the first start knew of an asset stays: attempts are stored in its smallest unit."""
     assets = tmp_path / "assets.yaml"
-    (tmp_path / "rails.yaml").write_text("rails: [{name: fake, type: fake}]")
-    values: dict[str, Any] = {
-        "prizewire_environment": "development",
-        "database_url": make_database("payouts", migrated=True).runtime,
-        "kafka_sasl_password": "unused",
-        "stellar_network_passphrase": PASSPHRASE,
-        "message_key_file": keyring.message_key_file("payouts"),
-        "trust_file": keyring.trust_file,
-        "assets_file": assets,
-        "method_encryption_key_file": keyring.method_encryption_key_file,
-        "rails_file": tmp_path / "rails.yaml",
-    }
-    async with open_runtime(PayoutSettings(**values), service="payouts") as runtime:
+    (tmp_path / "rails.yaml").write_text("rails: [{name: fake, provider: fake}]")
+    settings = settings_of(
+        keyring, make_database("payouts", migrated=True).runtime, tmp_path, assets_file=assets
+    )
+    async with open_runtime(settings, service="payouts") as runtime:
         assets.write_text((repository_root() / "assets.yaml").read_text())
         first = await build(runtime)
         await check_database(runtime, first)

@@ -10,7 +10,7 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome
 from prizewire_payouts.approval.handlers import approve_payout
 from prizewire_payouts.payouts.http.answers import payout_answer
-from prizewire_payouts.payouts.storage.queries import measure
+from prizewire_payouts.payouts.storage.queries import NO_NOTES, measure
 from services.payouts.tests.payouts.integration.test_lifecycle import on_chain, paid, said
 from services.payouts.tests.rig import ADDRESS, POLICY, SCHEDULE, Rig, Storages, renewed
 
@@ -32,7 +32,7 @@ async def test_limit_of_the_signer_is_waited_for_and_shown(rig: Rig) -> None:
     assert payout.due_at is not None
     wait = payout.due_at - rig.clock.now()
     assert timedelta(hours=1) <= wait <= timedelta(hours=1, minutes=5)
-    shown = payout_answer(payout)
+    shown = payout_answer(payout, notes=NO_NOTES)
     assert (shown.next_attempt_at, shown.attempts_waived) == (payout.due_at, 1)
     async with rig.db.transaction() as tx:
         await measure(tx, now=rig.clock.now())
@@ -83,6 +83,21 @@ async def test_cancel_is_applied_before_any_waiting(rig: Rig) -> None:
     rig.chain.looks.append(said(Outcome.NO_EFFECT, PayoutCode.SIGNER_LIMIT))
     await rig.watch("stellar")
     assert (await rig.payout(payout_id)).state == "closing_cancelled"
+
+
+async def test_a_payout_that_was_cancelled_before_it_arrived_is_not_paid(rig: Rig) -> None:
+    """An operator's cancel follows its request at once, in one batch of events: the payout ends as cancelled by the operator, and no rail is
+    called.
+    """
+    method = await rig.method()
+    intent = rig.intent(method)
+    asked = rig.cancel_asked(intent.payout_id, by="olga", code="cancelled_by_operator")
+    await rig.feed(rig.requested(method, intent), asked)
+    await rig.submit()
+    payout = await rig.payout(UUID(intent.payout_id))
+    assert (payout.state, payout.code, payout.attempts) == ("cancelled", "cancelled_by_operator", 0)
+    assert (payout.cancel_asked_by, payout.reason) == ("olga", "stop")
+    assert await rig.breaches() == []
 
 
 async def test_expired_intent_is_held_renewed_and_paid(rig: Rig) -> None:

@@ -23,3 +23,13 @@ def test_looks_never_come_closer(polls: int) -> None:
     """The gap between looks never shrinks, and has a bound."""
     here, next_ = SCHEDULE.look_again_in(polls=polls), SCHEDULE.look_again_in(polls=polls + 1)
     assert SCHEDULE.poll <= here <= next_ <= SCHEDULE.poll_max
+
+
+@given(st.integers(0, 100_000))
+def test_looks_for_a_return_are_few(looks: int) -> None:
+    """A paid payout is looked at less and less often, at most once a day in the end: fewer than fifteen times in a week."""
+    here, next_ = SCHEDULE.look_for_return_in(looks=looks), SCHEDULE.look_for_return_in(looks=looks + 1)
+    assert SCHEDULE.poll * SCHEDULE.polls_flat <= here <= next_ <= timedelta(days=1)
+    assert (
+        sum((SCHEDULE.look_for_return_in(looks=n) for n in range(15)), timedelta()) > SCHEDULE.returns_watched
+    )

@@ -44,7 +44,7 @@ from prizewire_contracts.events.signing import (
     SlotClosed,
     SlotClosedEvent,
 )
-from prizewire_contracts.intents import AllowedDestination, Intent
+from prizewire_contracts.intents import AllowedWay, Intent
 from prizewire_contracts.rails import PayoutInstruction, PayoutReference, ProviderResult
 from prizewire_contracts.topics import SIGNING_REQUESTS
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
@@ -417,18 +417,23 @@ class World:
         amount = Amount(self.assets[asset], cents)
         now = self.clock.now()
         intent = Intent(
-            v=1,
+            v=2,
             network=PASSPHRASE,
             payout_id=str(payout_id),
             correlation_id=correlation,
             player="player",
             campaign="campaign",
+            competition="spring-cup",
+            source="/games/arena",
+            quote=None,
             funding_account=None,
             debit_asset=asset,
             debit_amount=amount.to_wire(),
             pay_asset=asset,
             pay_amount=amount.to_wire(),
-            allowed=(AllowedDestination(rail="stellar", destination=destination, memo=memo),),
+            allowed=(
+                AllowedWay(rail="stellar", destination=destination, memo=memo, amount_max=amount.to_wire()),
+            ),
             issued_at=int(now.timestamp()),
             expires_at=int(now.timestamp()) + 3600,
             key_id=make_key("rewards").keyid,

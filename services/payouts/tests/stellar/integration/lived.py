@@ -10,10 +10,19 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_money import Amount
+from prizewire_payouts.approval.domain import ApprovalPolicy
+from prizewire_payouts.approval.handlers import PolicyClearance
 from prizewire_payouts.checks import CHECKS
+from prizewire_payouts.gates.adapters import MarkedDestinations, NoDenyList
+from prizewire_payouts.gates.domain import GateLimits
+from prizewire_payouts.gates.handlers import Gates
+from prizewire_payouts.gates.storage import GateStorage
+from prizewire_payouts.legal.storage import LegalPermission
+from prizewire_payouts.methods.adapters import DetailsVault
 from prizewire_payouts.payouts.consumers.requests import ExecutionReports
 from prizewire_payouts.payouts.handlers.watching import Schedule
-from prizewire_payouts.payouts.jobs import RailWorker
+from prizewire_payouts.payouts.jobs.worker import RailWorker
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.unit_of_work import UnitOfWork
 from services.payouts.tests.rig import Storages, run_over
@@ -39,7 +48,11 @@ class LivedWorld(World):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self.unit_of_work = partial(
-            UnitOfWork, assets=self.assets, outbox=self.outbox, mac=lambda row: hashlib.sha256(row).digest()
+            UnitOfWork,
+            assets=self.assets,
+            outbox=self.outbox,
+            mac=lambda row: hashlib.sha256(row).digest(),
+            seals=DetailsVault(key_hex="0" * 64),
         )
         self.reports = ExecutionReports(unit_of_work=self.unit_of_work, schedule=SCHEDULE, clock=self.clock)
         provider = self.parts.provider
@@ -55,6 +68,18 @@ class LivedWorld(World):
             unit_of_work=self.unit_of_work,
             vault=vault,
             intents=lambda payout, method: True,  # the signer checks its own
+            permission=partial(LegalPermission, waived=True),
+            clearance=lambda unit: PolicyClearance(
+                Gates(
+                    GateStorage(
+                        unit,
+                        deny_list=NoDenyList(),
+                        destinations=MarkedDestinations({}, mac=lambda **_named: b""),
+                    ),
+                    limits=GateLimits(),
+                ),
+                policy=self._everything(),
+            ),
             schedule=SCHEDULE,
             clock=self.clock,
             call_timeout=timedelta(seconds=5),
@@ -69,6 +94,11 @@ class LivedWorld(World):
         closed = incoming.event.type == "prizewire.signing.closed.v1"
         take = self.reports.on_closed if closed else self.reports.on_close_refused
         return await take(tx, incoming)
+
+    def _everything(self) -> ApprovalPolicy:
+        """A policy that lets every amount go without a person."""
+        most = {code: Amount(asset, 10**15) for code, asset in self.assets.items()}
+        return ApprovalPolicy(version=1, automatic_up_to=most, automatic_in_day=most, two_above={})
 
     async def approved(self, destination: str, cents: int) -> UUID:
         """A payout that may be paid."""

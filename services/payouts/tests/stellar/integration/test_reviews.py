@@ -26,7 +26,7 @@ from tests.documented import Documented
 FOREVER = 1_000_000
 CENT = 100_000
 ONE, TWO = (PLAYER_KEYS[index].public_key for index in range(2))
-PATH = "/api/admin/payouts/reviews"
+PATH = "/api/admin/payouts/reviews/transactions"
 
 
 class Unreachable:

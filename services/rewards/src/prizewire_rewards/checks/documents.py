@@ -49,14 +49,16 @@ DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
             THEN format('the top-up is of %s in %s', u.player, u.asset) END
         WHEN t.type IN ('payout_returned', 'payout_given_back') THEN CASE
             WHEN p.id IS NULL THEN 'there is no such payout'
-            WHEN (coalesce(p.player, p.funding_account), p.asset, p.correlation_id) <> (c.owner, t.asset, t.correlation_id)
+            WHEN (CASE t.credit_kind WHEN 'fx' THEN CAST(p.id AS text) ELSE coalesce(p.player, p.funding_account) END,
+                  CASE t.credit_kind WHEN 'fx' THEN p.pay_asset ELSE p.asset END, p.correlation_id)
+                 IS DISTINCT FROM (c.owner, t.asset, t.correlation_id)
                  OR t.amount <> CASE t.type WHEN 'payout_returned' THEN p.returned ELSE p.amount END
                  OR (t.type = 'payout_given_back' AND d.owner <> CAST(p.id AS text))
             THEN format('the payout of %s is %s over %s, and %s came back', coalesce(p.player, p.funding_account),
-                        p.state, {amount_sql("p.amount", "p.asset")}, {amount_sql("p.returned", "p.asset")})
+                        p.state, {amount_sql("p.amount", "p.asset")}, {amount_sql("p.returned", "coalesce(p.pay_asset, p.asset)")})
             WHEN t.type = 'payout_returned' AND EXISTS (
                 SELECT 1 FROM ledger_journal o WHERE o.correlation_id = t.correlation_id AND o.type = t.type
-                AND o.cause = t.cause AND o.id <> t.id)
+                AND o.cause = t.cause AND o.debit_kind = t.debit_kind AND o.id <> t.id)
             THEN 'it came back more than once' END
         WHEN t.type = 'prize_reserved' THEN CASE
             WHEN r.id IS NULL THEN 'there is no such round'

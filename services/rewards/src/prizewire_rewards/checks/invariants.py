@@ -54,6 +54,24 @@ class Invariant(StrEnum):
     PAYOUTS_CONSISTENT = "payouts_consistent"
     """An open payout holds exactly its amount, an ended one nothing. A paid amount went to its rail, and its fee to the fees.
     A payout belongs to a player or to a funding account."""
+    EXCHANGES_ADD_UP = "exchanges_add_up"
+    """The exchange of a payout that pays in another asset holds what the quote exchanged, less what came back at its rate. Nothing
+    is left of a payout that ended without effect. So the position of each asset is the sum over open, paid and returned payouts.
+    """
+    PAYEES_ASSIGNED = "payees_are_assigned"
+    """A payout with a payee names an assignment of its player to this payee that was in force when it was requested. A payout
+    of a player that was requested while an assignment was in force has its payee.
+    """
+    RETRIES_FIT = "retries_fit_their_payouts"
+    """A payout that retries another one has the money that came back from it: of the same player or funding account, the same
+    asset and amount. The other one has ended.
+    """
+    INLINE_OWN = "inline_destinations_have_one_payout"
+    """The destination that a request named belongs to one payout and to those that retry it: no registered method and no other
+    payout has it.
+    """
+    BATCHES_WHOLE = "batches_are_whole"
+    """Every batch of operators' payouts has a payout for each of its lines, of its account and its filer, with its total."""
     INTENTS_SIGNED = "intents_are_signed"
     """Rewards signed the intent of each open payout, on the terms of its row."""
     ENTRIES_IN_ESCROW = "entries_in_escrow"

@@ -21,7 +21,7 @@ _OWNED: Final = f"""
     SELECT a.id, format('%s of %s holds %s, and there is no %s with this id in %s', a.kind, a.owner,
                         {amount_sql("coalesce(a.balance, 0)", "a.asset")}, CASE a.kind
                             WHEN 'pool' THEN 'campaign' WHEN 'claimable' THEN 'campaign' WHEN 'reserved' THEN 'round'
-                            WHEN 'payout_pending' THEN 'payout' WHEN 'funding' THEN 'funding account' ELSE 'entry' END,
+                            WHEN 'payout_pending' THEN 'payout' WHEN 'fx' THEN 'payout' WHEN 'funding' THEN 'funding account' ELSE 'entry' END,
                         a.asset)
     FROM (SELECT *, {_uuid("owner")} AS row_id FROM ledger_accounts WHERE id = ANY (CAST(:ids AS uuid[]))) a
     WHERE NOT CASE
@@ -29,7 +29,9 @@ _OWNED: Final = f"""
             EXISTS (SELECT 1 FROM campaigns x WHERE x.id = a.row_id AND x.asset = a.asset)
         WHEN a.kind = 'reserved' THEN EXISTS (SELECT 1 FROM rounds x WHERE x.id = a.row_id AND x.asset = a.asset)
         WHEN a.kind = 'payout_pending' THEN
-            EXISTS (SELECT 1 FROM payouts x WHERE x.id = a.row_id AND x.asset = a.asset)
+            EXISTS (SELECT 1 FROM payouts x WHERE x.id = a.row_id AND a.asset IN (x.asset, x.pay_asset))
+        WHEN a.kind = 'fx' THEN EXISTS (
+            SELECT 1 FROM payouts x WHERE x.id = a.row_id AND x.pay_asset IS NOT NULL AND a.asset IN (x.asset, x.pay_asset))
         WHEN a.kind IN ('entry_fee_escrow:topup', 'entry_fee_escrow:winnings') THEN
             EXISTS (SELECT 1 FROM entries x WHERE x.id = a.row_id AND x.asset = a.asset)
         WHEN a.kind = 'funding' THEN
@@ -39,16 +41,29 @@ _OWNED: Final = f"""
 
 _PAYOUT: Final = f"""
     EXISTS (SELECT 1 FROM payouts p WHERE p.id = {_uuid("CASE t.credit_kind WHEN 'payout_pending' THEN c.owner ELSE d.owner END")}
-        AND (p.asset, p.correlation_id) = (t.asset, t.correlation_id) AND CASE t.type
+        AND p.correlation_id = t.correlation_id
+        AND t.asset = CASE WHEN t.type = 'payout_paid' OR (t.type = 'payout_exchanged' AND t.debit_kind = 'fx')
+            OR (t.type = 'payout_exchange_reversed' AND t.credit_kind = 'fx') THEN coalesce(p.pay_asset, p.asset) ELSE p.asset END
+        AND CASE t.type
             WHEN 'payout_requested' THEN t.amount = p.amount AND d.owner = coalesce(p.player, p.funding_account)
             WHEN 'payout_given_back' THEN t.amount = p.amount AND c.owner = coalesce(p.player, p.funding_account)
-            WHEN 'payout_paid' THEN t.amount = p.amount - p.fee AND c.owner = p.rail
+            WHEN 'payout_paid' THEN t.amount = coalesce(p.pay, p.amount - p.fee) AND c.owner = p.rail
+            WHEN 'payout_exchanged' THEN c.owner = d.owner
+                AND t.amount = CASE t.debit_kind WHEN 'fx' THEN p.pay ELSE p.amount - p.fee END
+            WHEN 'payout_exchange_reversed' THEN c.owner = d.owner
+                AND t.amount = CASE t.credit_kind WHEN 'fx' THEN p.pay ELSE p.amount - p.fee END
             ELSE t.amount = p.fee END)
 """
 _PAID_PAYOUT: Final = f"""
     EXISTS (SELECT 1 FROM payouts p WHERE p.id = {_NAMED} AND p.correlation_id = t.correlation_id AND CASE t.type
-        WHEN 'payout_returned' THEN p.asset = t.asset AND t.amount = p.returned
-            AND c.owner = coalesce(p.player, p.funding_account) AND d.owner = p.rail
+        WHEN 'payout_returned' THEN CASE
+            WHEN t.credit_kind = 'fx' THEN p.pay_asset = t.asset AND t.amount = p.returned
+                AND c.owner = CAST(p.id AS text) AND d.owner = p.rail
+            WHEN t.debit_kind = 'fx' THEN p.asset = t.asset
+                AND t.amount = div(CAST(p.amount - p.fee AS numeric) * p.returned, CAST(p.pay AS numeric))
+                AND c.owner = p.player AND d.owner = CAST(p.id AS text)
+            ELSE p.pay_asset IS NULL AND p.asset = t.asset AND t.amount = p.returned
+                AND c.owner = coalesce(p.player, p.funding_account) AND d.owner = p.rail END
         ELSE d.owner = p.rail END)
 """
 _ENTRY: Final = f"""
@@ -117,7 +132,18 @@ _ROUND: Final = f"""
                         AND k.round_id = r.id)))
 """
 _DOCUMENTS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
-    ("payout", ("payout_requested", "payout_given_back", "payout_paid", "payout_fee"), _PAYOUT),
+    (
+        "payout",
+        (
+            "payout_requested",
+            "payout_exchanged",
+            "payout_exchange_reversed",
+            "payout_given_back",
+            "payout_paid",
+            "payout_fee",
+        ),
+        _PAYOUT,
+    ),
     ("paid payout", ("payout_returned", "rail_fee"), _PAID_PAYOUT),
     ("entry", ("entry_fee_held", "entry_fee_refunded", "entry_fee_earned"), _ENTRY),
     ("refunded entry", ("entry_fee_reversed",), _REVERSED_ENTRY),

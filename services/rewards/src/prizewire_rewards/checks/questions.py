@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from prizewire_chassis.assets import amount_sql
+from prizewire_rewards.assignments.storage import IN_FORCE
 from prizewire_rewards.checks.debts import DEBT_QUESTIONS
 from prizewire_rewards.checks.disownments import DISOWNMENT_QUESTION
 from prizewire_rewards.checks.documents import DOCUMENT_QUESTION
@@ -217,7 +218,8 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                             n.payouts, w.payout_ordinal)
         FROM rewards w LEFT JOIN payouts p ON p.id = w.payout_id
         CROSS JOIN LATERAL (
-            SELECT count(*) AS payouts FROM payouts o WHERE o.round_id = w.round_id AND o.player = w.player
+            SELECT count(*) AS payouts FROM payouts o
+            WHERE o.round_id = w.round_id AND o.player = w.player AND o.retry_of IS NULL
         ) n
         WHERE w.id = ANY (CAST(:ids AS uuid[])) AND w.payout_id IS NOT NULL
           AND (p.id IS NULL OR p.player <> w.player OR p.asset <> w.asset
@@ -232,24 +234,114 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         f"""
         SELECT p.id, format('payout %s is %s over %s with a fee of %s, and holds %s; %s went to its rail, %s to the fees',
                             p.id, p.state, {amount_sql("p.amount", "p.asset")}, {amount_sql("p.fee", "p.asset")},
-                            {amount_sql("coalesce(a.balance, 0)", "p.asset")}, {amount_sql("t.paid", "p.asset")},
-                            {amount_sql("t.fee", "p.asset")})
+                            {amount_sql("coalesce(a.balance, 0)", "p.asset")},
+                            {amount_sql("t.paid", "coalesce(p.pay_asset, p.asset)")}, {amount_sql("t.fee", "p.asset")})
         FROM payouts p LEFT JOIN ledger_accounts a
             ON a.kind = 'payout_pending' AND a.owner = CAST(p.id AS text) AND a.asset = p.asset
+        LEFT JOIN ledger_accounts b
+            ON b.kind = 'payout_pending' AND b.owner = CAST(p.id AS text) AND b.asset = p.pay_asset
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(amount) FILTER (WHERE type = 'payout_paid'), 0) AS paid,
                    coalesce(sum(amount) FILTER (WHERE type = 'payout_fee'), 0) AS fee
-            FROM ledger_journal WHERE p.round_id IS NULL AND correlation_id = p.correlation_id AND debit_account = a.id
+            FROM ledger_journal WHERE p.round_id IS NULL AND correlation_id = p.correlation_id AND debit_account IN (a.id, b.id)
         ) t
         WHERE p.id = ANY (CAST(:ids AS uuid[]))
           AND (coalesce(a.balance, 0) <>
-               CASE WHEN p.state IN ('requested', 'cancel_requested') THEN p.amount ELSE 0 END
+               CASE WHEN p.state NOT IN ('requested', 'cancel_requested') THEN 0
+                    WHEN p.pay IS NOT NULL THEN p.fee ELSE p.amount END
+               OR coalesce(b.balance, 0) <>
+               CASE WHEN p.state IN ('requested', 'cancel_requested') THEN coalesce(p.pay, 0) ELSE 0 END
                OR (p.round_id IS NOT NULL AND p.fee <> 0)
-               OR (p.round_id IS NULL AND p.state IN ('paid', 'returned') AND (t.paid <> p.amount - p.fee OR t.fee <> p.fee))
+               OR (p.round_id IS NULL AND p.state IN ('paid', 'returned') AND (t.paid <> coalesce(p.pay, p.amount - p.fee) OR t.fee <> p.fee))
                OR (p.round_id IS NULL AND p.state NOT IN ('paid', 'returned') AND t.paid + t.fee <> 0)
                OR (p.player IS NULL) <> (p.funding_account IS NOT NULL)
                OR (p.state IN ('paid', 'returned')) <> (p.rail IS NOT NULL)
                OR (p.state = 'returned') <> (p.returned > 0))
+        """,
+    ),
+    Invariant.EXCHANGES_ADD_UP: Question(
+        "exchanged payouts",
+        "SELECT id, 1 AS weight FROM payouts WHERE pay_asset IS NOT NULL",
+        f"""
+        SELECT p.id, format('payout %s is %s: it exchanged %s for %s, %s came back, and its exchange holds %s and %s', p.id,
+                            p.state, {amount_sql("p.amount - p.fee", "p.asset")}, {amount_sql("p.pay", "p.pay_asset")},
+                            {amount_sql("p.returned", "p.pay_asset")}, {amount_sql("d.balance", "p.asset")},
+                            {amount_sql("c.balance", "p.pay_asset")})
+        FROM payouts p
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(x.balance), 0) AS balance FROM ledger_balances x
+            WHERE x.kind = 'fx' AND x.owner = CAST(p.id AS text) AND x.asset = p.asset
+        ) d
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(x.balance), 0) AS balance FROM ledger_balances x
+            WHERE x.kind = 'fx' AND x.owner = CAST(p.id AS text) AND x.asset = p.pay_asset
+        ) c
+        WHERE p.id = ANY (CAST(:ids AS uuid[])) AND p.pay_asset IS NOT NULL AND (d.balance, c.balance) <> (
+            CASE WHEN p.state IN ('failed', 'rejected', 'cancelled') THEN 0 ELSE p.amount - p.fee
+                - div(CAST(p.amount - p.fee AS numeric) * p.returned, CAST(p.pay AS numeric)) END,
+            CASE WHEN p.state IN ('failed', 'rejected', 'cancelled') THEN 0 ELSE p.returned - p.pay END)
+        """,
+    ),
+    Invariant.PAYEES_ASSIGNED: Question(
+        "payouts",
+        "SELECT id, 1 AS weight FROM payouts",
+        f"""
+        SELECT p.id, format('payout %s of %s names %s, and by the assignment in force at its request it is %s', p.id, p.player,
+                            coalesce('the payee ' || p.payee, 'no payee'), coalesce('the payee ' || a.payee, 'no payee'))
+        FROM payouts p LEFT JOIN payee_assignments a ON a.player = p.player AND {IN_FORCE.format(at="p.requested_at")}
+        WHERE p.id = ANY (CAST(:ids AS uuid[])) AND p.player IS NOT NULL
+          AND ((a.id, a.payee) IS DISTINCT FROM (p.assignment, p.payee)
+               OR p.assigners <> CASE WHEN a.id IS NULL THEN '[]' ELSE jsonb_build_array(a.proposed_by, a.confirmed_by) END)
+        """,
+    ),
+    Invariant.RETRIES_FIT: Question(
+        "payouts",
+        "SELECT id, 1 AS weight FROM payouts",
+        f"""
+        SELECT p.id, format('payout %s over %s of %s retries payout %s, which is %s over %s of %s', p.id,
+                            {amount_sql("p.amount", "p.asset")}, coalesce(p.player, p.funding_account), p.retry_of,
+                            coalesce(o.state, 'missing'), {amount_sql("coalesce(b.amount, 0)", "p.asset")},
+                            coalesce(o.player, o.funding_account))
+        FROM payouts p LEFT JOIN payouts o ON o.id = p.retry_of
+        CROSS JOIN LATERAL (
+            SELECT CASE o.state WHEN 'returned' THEN o.returned ELSE o.amount END AS amount
+        ) b
+        WHERE p.id = ANY (CAST(:ids AS uuid[])) AND p.retry_of IS NOT NULL
+          AND (o.id IS NULL OR o.state NOT IN ('failed', 'rejected', 'cancelled', 'returned') OR o.asset <> p.asset
+               OR (o.player, o.funding_account) IS DISTINCT FROM (p.player, p.funding_account) OR p.amount <> b.amount)
+        """,
+    ),
+    Invariant.INLINE_OWN: Question(
+        "payouts to details of their requests",
+        "SELECT id, 1 AS weight FROM payouts WHERE inline_type IS NOT NULL",
+        """
+        SELECT p.id, format('payout %s goes to method %s of its own request, which is that of %s too', p.id, p.method_id,
+                            coalesce('payout ' || o.id, 'a registered method'))
+        FROM payouts p
+        LEFT JOIN payout_methods m ON m.id = p.method_id
+        LEFT JOIN payouts o ON o.method_id = p.method_id AND o.inline_type IS NOT NULL AND o.retry_of IS NULL AND o.id <> p.id
+            AND p.retry_of IS NULL
+        WHERE p.id = ANY (CAST(:ids AS uuid[])) AND p.inline_type IS NOT NULL AND (m.id IS NOT NULL OR o.id IS NOT NULL)
+        UNION ALL
+        SELECT p.id, format('payout %s retries payout %s at the details of its request, but that one went to another destination',
+                            p.id, p.retry_of)
+        FROM payouts p LEFT JOIN payouts b ON b.id = p.retry_of
+        WHERE p.id = ANY (CAST(:ids AS uuid[])) AND p.inline_type IS NOT NULL AND p.retry_of IS NOT NULL
+          AND (b.method_id, b.inline_type, b.inline_mark) IS DISTINCT FROM (p.method_id, p.inline_type, p.inline_mark)
+        """,
+    ),
+    Invariant.BATCHES_WHOLE: Question(
+        "batches",
+        "SELECT id, lines AS weight FROM payout_batches",
+        f"""
+        SELECT b.id, format('batch %s has %s lines over %s, but %s payouts over %s of its account and filer', b.id, b.lines,
+                            {amount_sql("b.total", "f.asset")}, coalesce(s.lines, 0), {amount_sql("coalesce(s.total, 0)", "f.asset")})
+        FROM payout_batches b JOIN funding_accounts f ON f.name = b.funding_account
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS lines, sum(p.amount) AS total, min(p.batch_line) AS first, max(p.batch_line) AS last
+            FROM payouts p WHERE p.batch_id = b.id AND p.funding_account = b.funding_account AND p.filed_by = b.filed_by
+        ) s ON true
+        WHERE b.id = ANY (CAST(:ids AS uuid[])) AND (s.lines, s.total, s.first, s.last) IS DISTINCT FROM (b.lines, b.total, 1, b.lines)
         """,
     ),
     Invariant.ROUND_MONEY: Question(*ROUND_QUESTION),

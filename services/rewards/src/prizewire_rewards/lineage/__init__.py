@@ -144,7 +144,11 @@ def _payout(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     detail = {
         "player": row.player,
         "funding_account": row.funding_account,
+        "campaign": None if row.campaign is None else str(row.campaign),
+        "competition": row.competition,
+        "source": row.source,
         "filed_by": row.filed_by,
+        "retry_of": None if row.retry_of is None else str(row.retry_of),
         "asset": row.asset,
         "amount": _wire(row, row.amount, assets),
         "fee": _wire(row, row.fee, assets),
@@ -157,6 +161,8 @@ def _payout(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     }
     whose = f"to {row.player}" if row.player else f"out of {row.funding_account}"
     summary = f"payout {row.id} of {detail['amount']} {row.asset} {whose} requested, intent signed"
+    if row.retry_of is not None:
+        summary += f", to retry payout {row.retry_of}"
     yield LineageEntry(row.requested_at, SERVICE, "payout_request", str(row.id), summary, detail)
 
 

@@ -1,22 +1,34 @@
-"""The key that signs intents, the keys that verify them, and the rules of payouts from their file."""
+"""The key that signs intents, the keys that verify and seal, and the rules of payouts from their file."""
 
+import secrets
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.events.signing import ClosedEvent
-from prizewire_contracts.intents import Intent
+from prizewire_contracts.intents import INTENT_VERSION, Intent, commitment
+from prizewire_contracts.quotes import QUOTE_VERSION, RATE_PATTERN, PayoutQuote, QuoteReference
+from prizewire_contracts.rails import is_rail_type
+from prizewire_contracts.sealing import SALT_BYTES, InlineDetails, seal
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore
 from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_railkit.method_types import DetailsRefused, MethodType, read_details
+from prizewire_rewards.errors import InvalidRequest
+from prizewire_rewards.payouts.domain.inline import InlineDestination, InlineTerms, SealedDestination
 from prizewire_rewards.payouts.domain.model import Payout
+from prizewire_rewards.payouts.domain.quotes import SignedQuote
 from prizewire_rewards.payouts.domain.rules import FeeBearer, PayoutRule, PayoutRules
 from prizewire_rewards.payouts.handlers.requests import intent_of
+from prizewire_rewards.payouts.handlers.terms import reference_of
 
 
 class MessageKeySigner:
@@ -54,6 +66,7 @@ class SignedIntents:
                 signature=payout.intent_signature,
                 at=datetime.fromtimestamp(intent.issued_at, UTC),
             )
+            terms = self._terms(payout)
         except NotTrusted as error:
             return error.detail
         except (KeyError, TypeError, ValueError, OverflowError, OSError):
@@ -61,22 +74,120 @@ class SignedIntents:
         rails = tuple(one.rail for one in intent.allowed)
         if rails != payout.rail_types:
             return "its rails are not those of the payout"
-        differs = [name for name, value in self._terms(payout).items() if getattr(intent, name) != value]
+        differs = [name for name, value in terms.items() if getattr(intent, name) != value]
         return f"its {differs[0]} is not that of the payout" if differs else None
 
-    def _terms(self, payout: Payout) -> dict[str, str | None]:
+    def _terms(self, payout: Payout) -> dict[str, str | int | QuoteReference | None]:
         asset = self._assets[payout.asset]
         return {
             "payout_id": str(payout.id),
             "correlation_id": payout.correlation_id,
             "player": payout.player,
+            "payee": payout.payee,
+            "v": INTENT_VERSION,
             "campaign": None if payout.campaign is None else str(payout.campaign),
+            "competition": payout.competition,
+            "source": payout.source,
             "funding_account": payout.funding_account,
             "debit_asset": asset.code,
             "debit_amount": asset.render(payout.amount),
-            "pay_asset": asset.code,
-            "pay_amount": asset.render(payout.pay_amount),
+            "quote": None if payout.quote is None else reference_of(payout.quote),
+            "pay_asset": payout.paid_asset,
+            "pay_amount": self._assets[payout.paid_asset].render(payout.pay_amount),
         }
+
+
+class TrustedQuotes:
+    """Verifies quotes by payouts' keys in the trust store."""
+
+    def __init__(self, trust: TrustStore) -> None:
+        self._trust = trust
+
+    def problem_of(self, quote: SignedQuote) -> str | None:
+        """Why the quote is not one that payouts signed; None if it is."""
+        try:
+            signed = PayoutQuote(**quote.fields)
+            self._trust.verify(
+                keyid=signed.key_id,
+                service="payouts",
+                use="quote",
+                message=signed.signing_bytes(),
+                signature=quote.signature,
+                at=datetime.fromtimestamp(signed.issued_at, UTC),
+            )
+        except NotTrusted as error:
+            return error.detail
+        except (TypeError, ValueError, OverflowError, OSError):
+            return "it is no quote"
+        return None if signed.v == QUOTE_VERSION else f"its version is {signed.v}, not {QUOTE_VERSION}"
+
+
+class InlineDestinations:
+    """Reads the destinations that requests name, and seals them for payouts. ``types`` are the installed method types,
+    ``rail_types`` the types of rails that each may be paid over. ``mark`` is a keyed digest of a text: without a key, the
+    details of many types could be found by trying them.
+    """
+
+    def __init__(
+        self,
+        *,
+        types: Mapping[str, MethodType],
+        rail_types: Mapping[str, tuple[str, ...]],
+        trust: TrustStore,
+        mark: Callable[[str], str],
+    ) -> None:
+        self._types = types
+        self._rail_types = rail_types
+        self._trust = trust
+        self._mark = mark
+
+    def read(self, *, method_type: str, details: Mapping[str, Any]) -> InlineDestination:
+        """Check the details of a destination.
+
+        Raises:
+            InvalidRequest: the code of the method type, or ``method_type_unserved``. No text repeats a detail.
+        """
+        try:
+            found = read_details(self._types, method_type=method_type, details=details)
+        except DetailsRefused as error:
+            raise InvalidRequest(error.code, error.detail) from None
+        rail_types = self._rail_types.get(method_type, ())
+        if not rail_types:
+            served = ", ".join(sorted(self._rail_types)) or "none"
+            raise InvalidRequest(
+                "method_type_unserved",
+                f"a request cannot name details of type {method_type}; types that it can name: {served} (PAYOUT_INLINE_RAILS)",
+            )
+        clear = found.clear()
+        chain = found.on_chain()
+        return InlineDestination(
+            terms=InlineTerms(
+                type=method_type,
+                masked=found.masked(),
+                mark=self._mark(canonical_bytes([method_type, clear]).decode()),
+            ),
+            rail_types=rail_types,
+            details=clear,
+            address=None if chain is None else chain.address,
+            memo=None if chain is None else chain.memo,
+        )
+
+    def seal(self, destination: InlineDestination, *, payout_id: UUID, now: datetime) -> SealedDestination:
+        """See the port."""
+        key = self._trust.sealing_key(service="payouts", at=now)
+        if key is None:
+            raise InvalidRequest(
+                "sealing_key_missing",
+                "trust.json has no key of payouts with the use seal that is valid now: register the payout method, or have it added",
+            )
+        salt = secrets.token_bytes(SALT_BYTES)
+        inline = InlineDetails(
+            payout_id=payout_id, type=destination.terms.type, details=destination.details, salt=salt
+        )
+        bound = (
+            commitment(salt=salt, details=dict(destination.details)) if destination.address is None else None
+        )
+        return SealedDestination(key_id=key.keyid, box=seal(inline, key=key.public_key), commitment=bound)
 
 
 class TrustedClosures:
@@ -124,6 +235,7 @@ class _Rules(_Document):
     players: dict[str, _PlayerRule] = Field(default_factory=dict)
     operators: dict[str, _OperatorRule] = Field(default_factory=dict)
     rail_fees: dict[str, str] = Field(default_factory=dict)
+    exchanges: dict[str, dict[str, Annotated[str, Field(pattern=RATE_PATTERN)]]] = Field(default_factory=dict)
 
 
 def load_payout_rules(path: Path, *, assets: AssetRegistry) -> PayoutRules:
@@ -155,7 +267,52 @@ def load_payout_rules(path: Path, *, assets: AssetRegistry) -> PayoutRules:
             code: _minor(most, _asset(code, assets), f"rail_fees.{code}") or 0
             for code, most in document.rail_fees.items()
         },
+        rates_max={
+            (_asset(code, assets).code, _asset(paid, assets).code): _rate(
+                rate, f"exchanges.{code}.{paid}", same=code == paid
+            )
+            for code, rates in document.exchanges.items()
+            for paid, rate in rates.items()
+        },
     )
+
+
+def read_funding_by_asset(text: str, *, assets: AssetRegistry) -> dict[str, str]:
+    """Read an ``ASSET=ACCOUNT`` comma list. Whether an account exists is known at a request.
+
+    Raises:
+        ValueError: a part is malformed, names an asset twice, or one that is unknown or not redeemable.
+    """
+    accounts: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        code, equals, account = part.partition("=")
+        if not equals or not account or code in accounts:
+            raise ValueError(f"{part!r} is not ASSET=ACCOUNT, or names the asset twice")
+        accounts[_asset(code, assets).code] = account
+    return accounts
+
+
+_InlineRails: Final = TypeAdapter(dict[str, list[str]])
+
+
+def read_inline_rails(text: str, *, types: Mapping[str, MethodType]) -> dict[str, tuple[str, ...]]:
+    """Read ``{"METHOD_TYPE": ["RAIL_TYPE", …]}``: the types of rails that details in a request may be paid over.
+
+    Raises:
+        ValueError: it is no such JSON, or names a method type that is not installed.
+    """
+    try:
+        document = _InlineRails.validate_json(text or "{}", strict=True)
+    except ValidationError:
+        raise ValueError('it is no JSON such as {"bank": ["manual"]}') from None
+    found: dict[str, tuple[str, ...]] = {}
+    for name, rails in document.items():
+        if name not in types:
+            raise ValueError(f"there is no method type {name!r}: use one of {', '.join(sorted(types))}")
+        if not rails or len(set(rails)) < len(rails) or not all(map(is_rail_type, rails)):
+            raise ValueError(f'{name} must name types of rails, each once, such as ["manual"]')
+        found[name] = tuple(rails)
+    return found
 
 
 def _player(rule: _PlayerRule, *, asset: Asset, place: str) -> PayoutRule:
@@ -187,6 +344,13 @@ def _asset(code: str, assets: AssetRegistry) -> Asset:
     if not asset.redeemable:
         raise ValueError(f"{code} can never be paid out")
     return asset
+
+
+def _rate(text: str, place: str, *, same: bool) -> Fraction:
+    rate = Fraction(text)
+    if same or not rate:
+        raise ValueError(f"{place}: an exchange is between two assets, at a rate above zero")
+    return rate
 
 
 def _minor(amount: str | None, asset: Asset, place: str) -> int | None:

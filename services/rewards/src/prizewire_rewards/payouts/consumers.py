@@ -12,6 +12,7 @@ from prizewire_rewards.payouts.domain.commands import (
     MarkReturned,
     RecordMethod,
     RenewIntent,
+    RetryPayout,
 )
 from prizewire_rewards.payouts.domain.model import Method, PayoutState
 from prizewire_rewards.payouts.handlers.outcomes import PayoutEvent
@@ -22,6 +23,7 @@ _METHOD_TYPES = frozenset(
         "prizewire.method.verified.v1",
         "prizewire.method.defaulted.v1",
         "prizewire.method.removed.v1",
+        "prizewire.method.routed.v1",
     }
 )
 
@@ -34,6 +36,7 @@ _PAYOUT_TYPES = frozenset(
         "prizewire.payout.cancelled.v1",
         "prizewire.payout.returned.v1",
         "prizewire.payout.held.v1",
+        "prizewire.payout.retry_requested.v1",
     }
 )
 
@@ -60,6 +63,14 @@ def _payout_command(item: Incoming, *, assets: AssetRegistry) -> PayoutEvent | N
         if data.reason != _INTENT_EXPIRED:
             return None
         return RenewIntent(payout_id=data.payout_id, cause=event.id)
+    if isinstance(data, payout_events.PayoutRetryRequested):
+        return RetryPayout(
+            payout_id=data.payout_id,
+            retry_no=data.retry_no,
+            by=data.by,
+            method_id=data.method_id,
+            cause=event.id,
+        )
     if isinstance(data, payout_events.PayoutPaid):
         return _paid(data, cause=event.id, assets=assets)
     if isinstance(data, payout_events.PayoutReturned):
@@ -111,7 +122,7 @@ def _method(data: payout_events.MethodChanged) -> Method:
         version=data.version,
         player=data.player,
         type=data.type,
-        rail_type=data.rail_type,
+        rail_types=tuple(data.rail_types),
         active=data.state == "active",
         verified=data.verified,
         is_default=data.is_default,

@@ -1,15 +1,19 @@
 """Ports of payouts: requests, methods, funding accounts, automatic withdrawals and signing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from prizewire_contracts.intents import Intent
+from prizewire_rewards.assignments.ports import Assignments
 from prizewire_rewards.ledger.ports import LedgerPorts, Tools
+from prizewire_rewards.payouts.domain.batches import PayoutBatch
 from prizewire_rewards.payouts.domain.funding import FundingAccount
+from prizewire_rewards.payouts.domain.inline import InlineDestination, SealedDestination
 from prizewire_rewards.payouts.domain.model import Method, Payout
+from prizewire_rewards.payouts.domain.quotes import SignedQuote
 from prizewire_rewards.payouts.domain.rules import PayoutRules
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal
 
@@ -42,6 +46,22 @@ class Payouts(Protocol):
         """Store state, outcome and intent of locked payouts."""
         ...
 
+    async def with_quote(self, quote_id: str) -> UUID | None:
+        """The payout that was requested with a quote; None where none was. A quote is of one player: the caller holds the lock
+        of the player's winnings, so that no payout is requested with it meanwhile.
+        """
+        ...
+
+    async def with_reference(self, reference: str, *, funding_account: str) -> UUID | None:
+        """An operator's payout of the account under this reference that has not ended without effect. The caller holds the
+        lock of the account's money, so that no payout is added meanwhile.
+        """
+        ...
+
+    async def with_references(self, references: Sequence[str], *, funding_account: str) -> dict[str, Payout]:
+        """As ``with_reference``, the payouts under several references."""
+        ...
+
     async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
         """The sum that a player requested since a moment, also by automatic withdrawal, without payouts that ended without
         effect. The caller holds the lock of the player's winnings, so that no request is added meanwhile.
@@ -57,7 +77,7 @@ class Methods(Protocol):
         ...
 
     async def defaults(self, players: Iterable[str]) -> dict[str, Method]:
-        """The active default method of each player that has one."""
+        """The active default method of each player that has one to which a rail pays."""
         ...
 
     async def get(self, method_id: UUID) -> Method | None:
@@ -74,6 +94,14 @@ class Fundings(Protocol):
 
     async def add(self, account: FundingAccount, *, actor: str, now: datetime) -> bool:
         """Store a new account; False where the name is taken."""
+        ...
+
+
+class Batches(Protocol):
+    """Batches of operators' payouts."""
+
+    async def add(self, batch: PayoutBatch, *, now: datetime) -> None:
+        """Store a new batch, before its payouts."""
         ...
 
 
@@ -118,6 +146,34 @@ class IntentVerifier(Protocol):
         ...
 
 
+class QuoteVerifier(Protocol):
+    """Checks quotes of payouts."""
+
+    def problem_of(self, quote: SignedQuote) -> str | None:
+        """Why the quote is not one that payouts signed; None if it is."""
+        ...
+
+
+class InlineReader(Protocol):
+    """Reads the destinations that requests name, and seals them for payouts."""
+
+    def read(self, *, method_type: str, details: Mapping[str, str]) -> InlineDestination:
+        """Check the details of a destination.
+
+        Raises:
+            InvalidRequest: the code of the method type, or ``method_type_unserved``: it is not configured for requests.
+        """
+        ...
+
+    def seal(self, destination: InlineDestination, *, payout_id: UUID, now: datetime) -> SealedDestination:
+        """Seal the details for payouts and for this payout.
+
+        Raises:
+            InvalidRequest: ``sealing_key_missing``: ``trust.json`` has no valid key for it.
+        """
+        ...
+
+
 class ClosureVerifier(Protocol):
     """Checks closures of the signer."""
 
@@ -128,14 +184,19 @@ class ClosureVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutTools(Tools):
-    """The dependencies of payouts' handlers that need no transaction. ``network`` is the network passphrase of intents."""
+    """The dependencies of payouts' handlers that need no transaction. ``network`` is the network passphrase of intents,
+    ``funding_by_asset`` the funding account of operators' payouts that name an asset only.
+    """
 
     signer: IntentSigner
     intents: IntentVerifier
     closures: ClosureVerifier
+    quotes: QuoteVerifier
+    inline: InlineReader
     network: str
     intent_lifetime: timedelta
     payout_rules: PayoutRules = field(default_factory=PayoutRules)
+    funding_by_asset: Mapping[str, str] = field(default_factory=dict)
 
 
 class PayoutPorts(LedgerPorts, Protocol):
@@ -143,5 +204,7 @@ class PayoutPorts(LedgerPorts, Protocol):
 
     payouts: Payouts
     methods: Methods
+    assignments: Assignments
     fundings: Fundings
+    batches: Batches
     withdrawals: Withdrawals

@@ -62,15 +62,18 @@ class FactGroup(StrEnum):
 
     IDENTITY = "identity"
     RISK = "risk"
+    TAX = "tax"
 
 
 GROUPS: Final[Mapping[str, FactGroup]] = {
     "kyc_state": FactGroup.IDENTITY,
+    "kyc_expires_at": FactGroup.IDENTITY,
     "registered_at": FactGroup.RISK,
     "device_hash": FactGroup.RISK,
     "address_hash": FactGroup.RISK,
+    "tax_state": FactGroup.TAX,
 }
-"""The group of each fact."""
+"""The group of each fact of ``player.updated``. Rewards stores those of ``FACTS``; payouts the other ones, and ``kyc_state`` too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,7 +205,7 @@ async def test_points_cannot_leave(rig: Rig) -> None:
         await insert(tx, "prize_credited", points[Kind.RESERVED], points[Kind.WINNINGS], 50)
         await insert(tx, "entry_fee_held", points[Kind.WINNINGS], points[Kind.ESCROW_WINNINGS], 5)
     edges = await rig.rows("SELECT type, debit_kind, credit_kind FROM ledger_edges WHERE redeemable")
-    assert len(edges) == 26
+    assert len(edges) == 32
     for edge in edges:
         debit, credit = points[Kind(edge["debit_kind"])], points[Kind(edge["credit_kind"])]
         state, message = await refused(

@@ -138,7 +138,8 @@ async def test_an_operators_payout_has_intent_and_parties(funded: Rig) -> None:
     assert data.filed_by == "olga"
     assert [(party.role.value, party.subject) for party in data.parties] == [("funder", "boss")]
     intent = data.intent
-    assert (intent.player, intent.campaign, intent.funding_account) == (None, None, "marketing")
+    assert (intent.player, intent.campaign, intent.competition, intent.source) == (None,) * 4
+    assert intent.funding_account == "marketing"
     assert (intent.debit_amount, intent.pay_amount) == ("250.00", "250.00")
     [way] = intent.allowed
     assert (way.rail, way.destination, way.commitment, way.memo) == ("stellar", ADDRESS, None, "invoice 77")
@@ -269,6 +270,38 @@ async def test_a_player_cannot_cancel_an_operators_payout(funded: Rig) -> None:
     async with funded.client("olga") as olga:
         answer = await olga.post(f"/api/wallet/payout-requests/{payout}/cancel")
     assert (answer.status_code, answer.json()["code"]) == (404, "payout_unknown")
+
+
+async def test_an_operator_cancels_a_payout_before_payouts_has_it(funded: Rig) -> None:
+    """A payout out of a funding account is cancelled at once after it was requested: payouts gets the request and then the cancel, in this
+    order of versions. A second cancel changes nothing, an ended payout is 409, and nobody cancels a player's payout here.
+    """
+    payout = (await create(funded)).json()["payout_id"]
+    path = f"/api/payouts/create/{payout}/cancel"
+    body = {"reason": "filed twice"}
+    refused = await post(funded, path, body, role="player", by="ann")
+    assert refused.status_code == 403
+    for _ in range(2):
+        said = await post(funded, path, body, role="operator", by="olga")
+        assert (said.status_code, said.json()["state"]) == (202, "cancel_requested")
+    [requested] = await funded.events("payout.requested")
+    [cancelled] = await funded.events("payout.cancel_requested")
+    assert {name: cancelled["data"][name] for name in ("by", "code", "reason")} == {
+        "by": "olga",
+        "code": "cancelled_by_operator",
+        "reason": "filed twice",
+    }
+    assert cancelled["subject"] == requested["subject"] == payout
+    assert cancelled["aggregateversion"] == requested["aggregateversion"] + 1
+    await funded.feed(
+        funded.payouts, closed_event(UUID(payout), "cancelled", closure=closure_of(UUID(payout)))
+    )
+    assert await funded.balance(Kind.FUNDING, "marketing") == 100_000
+    late = await post(funded, path, body, role="operator", by="olga")
+    assert (late.status_code, late.json()["code"]) == (409, "payout_final")
+    other = await post(funded, f"/api/payouts/create/{uuid4()}/cancel", body, role="operator", by="olga")
+    assert (other.status_code, other.json()["code"]) == (404, "payout_unknown")
+    assert await funded.breaches() == []
 
 
 async def test_funds_do_not_reach_players_or_pools_by_sql(funded: Rig) -> None:

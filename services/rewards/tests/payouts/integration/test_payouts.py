@@ -23,7 +23,7 @@ from services.rewards.tests.rig import (
     payout_event,
     returned_event,
 )
-from services.rewards.tests.sql import as_owner
+from services.rewards.tests.sql import as_owner, refused_to_the_owner
 
 
 async def requested(rig: Rig, **method: Any) -> UUID:
@@ -72,6 +72,30 @@ async def test_the_intent_is_signed_by_rewards(rig: Rig) -> None:
     check(data.intent.signing_bytes())
     with pytest.raises(NotTrusted):
         check(data.intent.signing_bytes().replace(b"500.00", b"600.00"))
+
+
+async def test_the_intent_of_a_prize_names_its_origin_and_its_way(rig: Rig) -> None:
+    """Campaign, competition and source come from the round. The one way allows the paid amount. The row keeps all three."""
+    payout = await requested(rig)
+    [requested_event] = await rig.events("payout.requested")
+    intent = PayoutRequestedEvent.model_validate(requested_event).data.intent
+    [row] = await rig.rows(
+        "SELECT p.campaign, p.competition, p.source, r.competition AS cup, r.match_source FROM payouts p "
+        "JOIN rounds r ON r.id = p.round_id"
+    )
+    assert (intent.v, intent.quote) == (2, None)
+    assert (intent.campaign, intent.competition, intent.source) == (
+        str(row["campaign"]),
+        row["cup"],
+        "/games/test",
+    )
+    assert (row["competition"], row["source"]) == (row["cup"], row["match_source"])
+    [way] = intent.allowed
+    assert (way.rail, way.amount_max) == ("stellar", "500.00")
+    for column in ("competition", "source"):
+        change = f"UPDATE payouts SET {column} = 'other' WHERE id = '{payout}'"
+        _, message = await refused_to_the_owner(rig, change)
+        assert "what it is bound to does not change" in message
 
 
 @pytest.mark.parametrize(

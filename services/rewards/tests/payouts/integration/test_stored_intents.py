@@ -32,6 +32,7 @@ FORGED = {
     "an unknown key": ("""intent = intent || '{"key_id": "nobody"}'""", "not pinned"),
     "another time": ("""intent = intent || '{"issued_at": 1800000000}'""", "signature"),
     "no intent": ("intent = '{}'", "it is no intent"),
+    "version 1": ("""intent = intent || '{"v": 1}'""", "signature"),
     "no valid destination": ("""intent = intent || '{"allowed": [7]}'""", "it is no intent"),
     "a fraction": ("""intent = intent || '{"issued_at": 1.5}'""", "it is no intent"),
     "the signed intent of another payout": (
@@ -47,6 +48,8 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "asset": ({"asset": "EURC"}, "debit_asset"),
     "player": ({"player": "eve"}, "player"),
     "campaign": ({"campaign": None}, "campaign"),
+    "competition": ({"competition": None}, "competition"),
+    "source": ({"source": "/games/other"}, "source"),
     "funding account": ({"funding_account": "eve"}, "funding_account"),
     "correlation": ({"correlation_id": "other"}, "correlation_id"),
 }

@@ -1,5 +1,6 @@
 """Limits, fees and due times of payouts: arithmetic without a database."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -214,4 +215,26 @@ def test_a_wrong_rule_is_named(tmp_path: Path, wrong: str, place: str) -> None:
     path = tmp_path / "payout-rules.yaml"
     path.write_text(wrong)
     with pytest.raises(ValueError, match=place):
+        load_payout_rules(path, assets=ASSETS)
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "said"),
+    [
+        ('{USDC: {USDC: "1"}}', "exchanges.USDC.USDC: an exchange is between two assets"),
+        (
+            '{USDC: {EURC: "0"}}',
+            "exchanges.USDC.EURC: an exchange is between two assets, at a rate above zero",
+        ),
+        ('{USDC: {EURC: "1/3"}}', "exchanges.USDC.EURC"),
+        ("{USDC: {EURC: 0.95}}", "exchanges.USDC.EURC"),
+        ('{USDC: {SEASON: "1"}}', "SEASON can never be paid out"),
+        ('{GOLD: {EURC: "1"}}', "GOLD"),
+    ],
+)
+def test_an_exchange_names_two_assets_and_a_rate(tmp_path: Path, exchanges: str, said: str) -> None:
+    """A mistake in an exchange is refused with its place in the file."""
+    path = tmp_path / "rules.yaml"
+    path.write_text(f"exchanges: {exchanges}")
+    with pytest.raises(ValueError, match=re.escape(said)):
         load_payout_rules(path, assets=ASSETS)

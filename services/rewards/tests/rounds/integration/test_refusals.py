@@ -214,7 +214,9 @@ async def test_booked_rounds_are_listed_by_their_last_change(rig: Rig) -> None:
 
 
 async def test_requested_payouts_are_listed_by_their_last_change(rig: Rig) -> None:
-    """Payouts are also found by their ids; the amount is without the fee."""
+    """Payouts are also found by their ids; the amount is without the fee. A payout that has not changed since it was requested has one
+    time for both.
+    """
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"), method_event("bob"))
     await rig.settle(Match(campaign, [("ann", "6.00")]))
@@ -226,6 +228,7 @@ async def test_requested_payouts_are_listed_by_their_last_change(rig: Rig) -> No
         ["bob", "USDC", "7.00", "requested"],
         ["ann", "USDC", "6.00", "requested"],
     ]
+    assert [one["changed_at"] == one["requested_at"] for one in found] == [True, True]
     since = await rig.database_time()
     await rig.feed(rig.payouts, paid_event(found[1]["payout_id"], player="ann", amount="6.00"))
     [changed] = await pages(rig, "/api/rewards/payouts/asked", since=since)

@@ -204,13 +204,15 @@ async def test_a_batch_is_one_set_of_statements(rig: Rig) -> None:
     assert await rig.winnings("p3") == 4_000
 
 
-async def test_direct_payouts_of_a_batch_need_three_more_statements(rig: Rig) -> None:
-    """Besides those of a batch: the default methods, the payouts, and what is stored after them. Nothing is sent early."""
+async def test_direct_payouts_of_a_batch_need_five_more_statements(rig: Rig) -> None:
+    """Besides those of a batch: the locks of payee assignments, the assignments, the default methods, the payouts, and what is
+    stored after them. Nothing is sent early.
+    """
     campaign = await rig.campaign(funded=1_000_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     with counted(rig) as seen:
         await rig.settle(*(Match(campaign, [("ann", "1.00")]) for _ in range(3)))
-    assert len(seen) == 12, seen
+    assert len(seen) == 14, seen
     assert len(await rig.events("payout.requested")) == 3
 
 

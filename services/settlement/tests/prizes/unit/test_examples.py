@@ -23,14 +23,14 @@ SHAPES = {
     "the-international-2018": "a MOBA's world final: place ranges",
     "wsop-2019-final-table": "poker: a payout ladder",
 }
-"""The purpose of each folder under `examples/`."""
+"""The purpose of each folder under `examples/` that holds a prize list."""
+_OTHERS = {"game_server", "outside-rail"}
+"""A game server's script and a rail's package, which tests of their own run."""
 
 
 def test_every_example_is_checked() -> None:
-    """A folder that is added is settled here as well, and stands in the list of examples; one holds a game server's script,
-    which the service's own test runs.
-    """
-    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()} - {"game_server"}
+    """A folder with a prize list that is added is settled here as well, and stands in the list of examples."""
+    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()} - _OTHERS
     assert folders == SHAPES.keys()
     listed = (EXAMPLES / "README.md").read_text()
     assert [name for name in sorted(folders) if f"`{name}`" not in listed] == []

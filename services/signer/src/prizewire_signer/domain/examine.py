@@ -15,19 +15,22 @@ from prizewire_signer.domain.model import (
     ALLOWED_OPERATIONS,
     PAYING,
     STELLAR_DECIMALS,
-    Destination,
+    Intent,
     Memo,
     Operation,
     Rules,
     Transaction,
+    Way,
 )
 from prizewire_signer.errors import Code
 
 CHAIN = "stellar"
 RAIL = "stellar"
 """The rail type that an intent must allow, for a payment on this chain."""
-VERSION = 1
-"""The supported version of intents and approvals."""
+INTENT_VERSION = 2
+"""The supported version of intents."""
+APPROVAL_VERSION = 1
+"""The supported version of approvals."""
 
 
 @dataclass(slots=True)
@@ -115,7 +118,7 @@ def _approval_faults(request: SigningRequest, rules: Rules) -> Iterable[Code]:
         approval.items,
     )
     asked = (
-        VERSION,
+        APPROVAL_VERSION,
         request.kind,
         request.slot.chain,
         request.slot.account,
@@ -231,7 +234,7 @@ def _intent_fault(item: Item, position: int, rules: Rules, now_s: int | None) ->
     intent = item.intent
     if item.op != position:
         return Code.ITEM_ORDER_MISMATCH
-    if intent.version != VERSION:
+    if intent.version != INTENT_VERSION:
         return Code.INTENT_VERSION_NOT_SUPPORTED
     if intent.network != rules.network:
         return Code.NETWORK_MISMATCH
@@ -248,7 +251,7 @@ def _operation_fault(item: Item, operation: Operation, memo: Memo, rules: Rules)
         return Code.OPERATION_NOT_ALLOWED
     if operation.source != rules.treasury:
         return Code.OPERATION_SOURCE_MISMATCH
-    ways = [way for way in item.intent.destinations if way.rail == RAIL and way.address is not None]
+    ways = [way for way in item.intent.ways if way.rail == RAIL and way.address is not None]
     if not ways:
         return Code.RAIL_NOT_ALLOWED
     asset = rules.chain_assets.get(item.intent.pay_asset)
@@ -261,12 +264,26 @@ def _operation_fault(item: Item, operation: Operation, memo: Memo, rules: Rules)
         return Code.DESTINATION_MISMATCH
     if payment.account == rules.treasury or payment.account in rules.channels:
         return Code.DESTINATION_NOT_ALLOWED
-    if not any(_same_memo(way, memo) for way in ways):
+    ways = [way for way in ways if _same_memo(way, memo)]
+    if not ways:
         return Code.MEMO_MISMATCH
-    return None
+    return _most_fault(item.intent, ways, rules)
 
 
-def _same_memo(way: Destination, memo: Memo) -> bool:
+def _most_fault(intent: Intent, ways: Sequence[Way], rules: Rules) -> Code | None:
+    """Whether the amount is more than may be paid in any of the ways that the payment takes."""
+    asset = rules.assets.get(intent.pay_asset)
+    if asset is None:
+        return Code.ASSET_NOT_ALLOWED
+    try:
+        amount = Amount.parse(asset, intent.pay_amount)
+        most = max(Amount.parse(asset, way.amount_max) for way in ways)
+    except MoneyError:
+        return Code.AMOUNT_MALFORMED
+    return Code.AMOUNT_OVER_WAY if amount > most else None
+
+
+def _same_memo(way: Way, memo: Memo) -> bool:
     if way.memo is None:
         return memo.kind == "none"
     return memo.kind == "text" and memo.text == way.memo.encode()

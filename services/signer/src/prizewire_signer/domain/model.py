@@ -89,12 +89,15 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
-    """One allowed destination of an intent; ``address`` is None where the intent has only a commitment to it."""
+class Way:
+    """One way of paying that an intent allows. ``address`` is None where the intent has only a commitment to it, ``amount_max``
+    is the most that may be paid in it, as the intent writes it.
+    """
 
     rail: str
     address: str | None
     memo: str | None
+    amount_max: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ class Intent:
     correlation_id: str
     pay_asset: str
     pay_amount: str
-    destinations: tuple[Destination, ...]
+    ways: tuple[Way, ...]
     expires_at: int
     terms: bytes
 

@@ -24,7 +24,7 @@ from prizewire_contracts.intents import Approval as SignedApproval
 from prizewire_contracts.intents import Intent as SignedIntent
 from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_signer.domain.commands import Approval, CloseRequest, Item, SigningRequest, SlotClosing
-from prizewire_signer.domain.model import Destination, Intent, Slot
+from prizewire_signer.domain.model import Intent, Slot, Way
 from prizewire_signer.domain.states import SlotState, WorkState
 from prizewire_signer.errors import Code, MismatchedClosing
 from prizewire_signer.ports import Work
@@ -146,8 +146,9 @@ def _intent(intent: SignedIntent) -> Intent:
         correlation_id=intent.correlation_id,
         pay_asset=intent.pay_asset,
         pay_amount=intent.pay_amount,
-        destinations=tuple(
-            Destination(rail=way.rail, address=way.destination, memo=way.memo) for way in intent.allowed
+        ways=tuple(
+            Way(rail=way.rail, address=way.destination, memo=way.memo, amount_max=way.amount_max)
+            for way in intent.allowed
         ),
         expires_at=intent.expires_at,
         terms=hashlib.sha256(orjson.dumps(timeless, option=orjson.OPT_SORT_KEYS)).digest(),

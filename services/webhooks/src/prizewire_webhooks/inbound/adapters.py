@@ -10,12 +10,13 @@ from typing import Any
 import yaml
 
 from prizewire_chassis.keys import read_secret
-from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS, ProviderEvent, RailType, WebhookVerifier
+from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS, ProviderEvent, WebhookVerifier
+from prizewire_contracts.text import is_word
 from prizewire_railkit import Options, RailMisconfigured, VerifierContext
 
 
 class RailsFileMalformed(Exception):
-    """RAILS_FILE is not a list of rails with name and type. The message says where."""
+    """RAILS_FILE is not a list of rails with name and provider. The message says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class RailVerifier:
 def load_rails(path: Path | None, *, environment: str) -> dict[str, RailVerifier]:
     """Verifiers by the rail's configured name; none without a file.
 
-    A rail that takes webhooks is listed as ``{name, type, webhook: {secret_files: [path, …], …}}``. What else the section
+    A rail that takes webhooks is listed as ``{name, provider, webhook: {secret_files: [path, …], …}}``. What else the section
     holds is for the verifier; the other members of an entry belong to payouts.
 
     Raises:
@@ -46,24 +47,24 @@ def load_rails(path: Path | None, *, environment: str) -> dict[str, RailVerifier
     found: dict[str, RailVerifier] = {}
     seen: set[str] = set()
     for number, entry in enumerate(_entries(path), 1):
-        name, kind = entry.get("name"), entry.get("type")
-        if not isinstance(name, str) or not name or kind not in set(RailType):
-            raise RailsFileMalformed(f"RAILS_FILE {path.name}: rail {number} needs a name and a known type")
+        name, provider = entry.get("name"), entry.get("provider")
+        if not isinstance(name, str) or not is_word(name) or not isinstance(provider, str):
+            raise RailsFileMalformed(f"RAILS_FILE {path.name}: rail {number} needs a name and a provider")
         if name in seen:
             raise RailsFileMalformed(f"RAILS_FILE {path.name} gives the name {name} to two rails")
         seen.add(name)
         if "webhook" not in entry:
             continue
-        if kind not in factories:
+        if provider not in factories:
             raise RailsFileMalformed(
-                f"RAILS_FILE {path.name}: no installed package verifies webhooks of type {kind}"
+                f"RAILS_FILE {path.name}: no installed package verifies webhooks of the provider {provider}"
             )
         secrets, options = _section(path, name, entry["webhook"])
         context = VerifierContext(
             name=name, options=Options(rail=name, values=options), environment=environment
         )
         try:
-            verifier = factories[kind].load()(context)
+            verifier = factories[provider].load()(context)
         except RailMisconfigured as error:
             raise RailsFileMalformed(f"RAILS_FILE {path.name}: {error}") from None
         found[name] = RailVerifier(verifier, secrets)

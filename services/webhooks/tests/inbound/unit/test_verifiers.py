@@ -52,8 +52,8 @@ def test_without_a_file_no_rail_takes_webhooks():
 def test_rails_with_secrets_get_their_verifier(tmp_path):
     """Only rails that name secrets take webhooks; other members of an entry are payouts' business."""
     text = (
-        "rails:\n  - {name: cards, type: gift_card, webhook: {secret_files: [secret], mode: x}, concurrency: 4}\n"
-        "  - {name: fake, type: fake}\n"
+        "rails:\n  - {name: cards, provider: gift_card, webhook: {secret_files: [secret], mode: x}, concurrency: 4}\n"
+        "  - {name: fake, provider: fake}\n"
     )
     rails = load_rails(write(tmp_path, text), environment="staging")
     assert set(rails) == {"cards"}
@@ -66,7 +66,7 @@ def test_rails_with_secrets_get_their_verifier(tmp_path):
 
 def test_the_fake_rails_verifier_is_installed(tmp_path):
     """The package of the fake rail announces its verifier, which refuses production and options that it does not know."""
-    good = "rails: [{name: one, type: fake, webhook: {secret_files: [secret], tolerance_s: 60}}]"
+    good = "rails: [{name: one, provider: fake, webhook: {secret_files: [secret], tolerance_s: 60}}]"
     assert isinstance(
         load_rails(write(tmp_path, good), environment="development")["one"].verifier, FakeVerifier
     )
@@ -80,13 +80,13 @@ def test_the_fake_rails_verifier_is_installed(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "rails: 5", "rails: [5]", "rails: [{name: a}]", "rails: [{name: a, type: nonsense}]", "rails: [{type: fake}]",
-        "rails: [{name: a, type: fiat_provider, webhook: {secret_files: [secret]}}]", ": : :",
-        "rails: [{name: a, type: gift_card, webhook: {secret_files: secret}}]",
-        "rails: [{name: a, type: gift_card, webhook: {secret_files: []}}]",
-        "rails: [{name: a, type: gift_card, webhook: {}}]", "rails: [{name: a, type: gift_card, webhook: yes}]",
-        "rails: [{name: a, type: gift_card, webhook: {secret_files: [secret], unknown: 1}}]",
-        "rails: [{name: a, type: gift_card, webhook: {secret_files: [secret]}}, {name: a, type: gift_card}]",
+        "", "rails: 5", "rails: [5]", "rails: [{name: a}]", "rails: [{provider: fake}]",
+        "rails: [{name: a, provider: fiat_provider, webhook: {secret_files: [secret]}}]", ": : :",
+        "rails: [{name: a, provider: gift_card, webhook: {secret_files: secret}}]",
+        "rails: [{name: a, provider: gift_card, webhook: {secret_files: []}}]",
+        "rails: [{name: a, provider: gift_card, webhook: {}}]", "rails: [{name: a, provider: gift_card, webhook: yes}]",
+        "rails: [{name: a, provider: gift_card, webhook: {secret_files: [secret], unknown: 1}}]",
+        "rails: [{name: a, provider: gift_card, webhook: {secret_files: [secret]}}, {name: a, provider: gift_card}]",
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_reported(tmp_path, text):
@@ -98,7 +98,7 @@ def test_a_wrong_file_is_reported(tmp_path, text):
 @pytest.mark.usefixtures("installed")
 def test_a_secret_that_others_can_read_is_refused(tmp_path):
     """Secret files have mode 0600."""
-    text = "rails: [{name: a, type: gift_card, webhook: {secret_files: [secret]}}]"
+    text = "rails: [{name: a, provider: gift_card, webhook: {secret_files: [secret]}}]"
     with pytest.raises(UnsafeKeyFile):
         load_rails(write(tmp_path, text, mode=0o644), environment="staging")
 

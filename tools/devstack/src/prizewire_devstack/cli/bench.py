@@ -14,7 +14,7 @@ from prizewire_devstack.home import repository_root
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> int:
-    """Measure Prizewire and its lower bounds in the same run: wallet, ledger, latency, history (`--help` lists the options)."""
+    """Measure Prizewire and its lower bounds in the same run: wallet, ledger, latency, history, payouts (`--help` lists the options)."""
     done = subprocess.run(  # noqa: S603 - our own module, without a shell
         (sys.executable, "-m", "bench", *arguments), cwd=repository_root(), check=False
     )

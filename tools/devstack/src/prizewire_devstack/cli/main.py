@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "trace": "prizewire_devstack.cli.trace",
     "status": "prizewire_devstack.cli.status",
     "stuck": "prizewire_devstack.cli.stuck",
+    "rails": "prizewire_devstack.cli.rails",
+    "payouts": "prizewire_devstack.cli.payouts",
     "verify": "prizewire_devstack.cli.verify",
     "doctor": "prizewire_devstack.cli.doctor",
     "token": "prizewire_devstack.cli.token",

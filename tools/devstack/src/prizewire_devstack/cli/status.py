@@ -16,6 +16,9 @@ from prizewire_devstack.stack.replicas import service_of
 
 LEFT_OUT: Final = "left out"
 """A service that `up --without` left out, and that is not run by hand now."""
+ENDED: Final = "ended"
+RESTARTING: Final = "restarting"
+"""A part whose process ended, and that the running `prizewire up` starts again."""
 SILENT: Final = "does not answer"
 """A service that takes a request and does not answer within ``ANSWER_WITHIN_S``."""
 FROZEN: Final = "frozen"
@@ -38,8 +41,11 @@ def memory_bytes(pid: int) -> int | None:
         return None
 
 
-def parts(run: RunRecord) -> list[dict[str, Any]]:
-    """The state of each part of a running stack. Parts that serve HTTP are asked concurrently."""
+def parts(run: RunRecord, *, restarts: bool = False) -> list[dict[str, Any]]:
+    """The state of each part of a running stack. Parts that serve HTTP are asked concurrently. ``restarts`` says that the stack starts
+    parts again that ended, as `prizewire up` does.
+    """
+    ended = RESTARTING if restarts else ENDED
     with ThreadPoolExecutor(len(run.processes) + len(run.left_out) + 1) as pool:
         asked = {
             name: pool.submit(_http_state, f"{run.urls[name]}{READY_PATH}")
@@ -53,12 +59,17 @@ def parts(run: RunRecord) -> list[dict[str, Any]]:
         found.append(
             {
                 "part": name,
-                "state": _state(record, states.get(name, "running")),
+                "state": _state(record, states.get(name, "running"), ended=ended),
                 "pid": record.pid,
                 "port": run.ports.get(name),
                 "memory_bytes": memory_bytes(record.pid) if alive else None,
             }
         )
+    found += [
+        {"part": name, "state": ended, "pid": None, "port": run.ports.get(name), "memory_bytes": None}
+        for name in run.ended
+        if name not in run.processes
+    ]
     for name in run.left_out:
         state = states[name] if states[name] != "not ready" else LEFT_OUT
         found.append(
@@ -78,15 +89,15 @@ def _http_state(url: str) -> str:
     return "ready" if answer.status_code == httpx.codes.OK else "not ready"
 
 
-def _state(record: ProcessRecord, said: str) -> str:
+def _state(record: ProcessRecord, said: str, *, ended: str) -> str:
     """The state of a part with a recorded process: its state over HTTP, if it runs."""
     if not is_alive(record):
-        return "ended"
+        return ended
     try:
         if psutil.Process(record.pid).status() == psutil.STATUS_STOPPED:
             return FROZEN
     except psutil.NoSuchProcess:
-        return "ended"
+        return ended
     return said
 
 
@@ -99,6 +110,7 @@ state    running: the process runs; it has no endpoint that says more
          does not answer: it took a request, and did not answer within 5 s
          frozen: a signal stopped the process
          ended: the process has ended
+         restarting: it has ended, and `prizewire up` starts it again
          left out: by `up --without`, and not run by hand
 port     on 127.0.0.1
 memory   of the process and its children, shared memory divided
@@ -115,7 +127,7 @@ def command(as_json: bool) -> int:
     """Print the parts and their states; exit code 1 when one of them is not ready."""
     home = Home.default()
     run = home.running()
-    found = parts(run)
+    found = parts(run, restarts=home.control.is_dir())
     healthy = all(part["state"] in {"running", "ready", LEFT_OUT} for part in found)
     if as_json:
         click.echo(
@@ -130,7 +142,7 @@ def command(as_json: bool) -> int:
             part["state"],
             str(part["port"] or ""),
             f"{memory / 2**20:.0f} MB" if memory is not None else "",
-            "" if part["state"] == LEFT_OUT else str(part["pid"] or "by hand"),
+            "" if part["state"] in (LEFT_OUT, ENDED, RESTARTING) else str(part["pid"] or "by hand"),
         )
     console = make_console()
     console.print(table)

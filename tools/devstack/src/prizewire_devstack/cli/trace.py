@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import asdict
+from uuid import UUID
 
 import click
 
 from prizewire_devstack import tracing
-from prizewire_devstack.api import connect
+from prizewire_devstack.api import Api, ApiError, connect
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.game_server import local_correlation_id
 from prizewire_devstack.texts import printable
@@ -19,16 +20,12 @@ from prizewire_devstack.texts import printable
 def command(given: str, as_json: bool, verbose: bool) -> int:
     """Show the steps that every service recorded under a correlation id, what waits now, and the stuck events.
 
-    ID is a correlation id, or the id of a match of the local game server.
+    ID is a correlation id, the id of a match of the local game server, or the id of a payout, such as one that retries another.
 
     Exit code 1 when no service knows it, or one does not answer.
     """
     with connect() as api:
-        correlation_id, found = given, tracing.lineage(api, given)
-        if not found.is_known and not found.silent:
-            of_match = local_correlation_id(given)
-            of_local = tracing.lineage(api, of_match)
-            correlation_id, found = (of_match, of_local) if of_local.is_known else (given, found)
+        correlation_id, found, what = _look_up(api, given)
     known = found.is_known
     if as_json:
         click.echo(
@@ -43,8 +40,8 @@ def command(given: str, as_json: bool, verbose: bool) -> int:
             )
         )
         return 0 if known and not found.silent else 1
-    if correlation_id != given:
-        click.echo(f"Match {printable(given)} has the correlation id {correlation_id}.")
+    if what is not None:
+        click.echo(f"{what} {printable(given)} has the correlation id {printable(correlation_id)}.")
     if found.steps:
         tracing.render(make_console(), found.steps, verbose=verbose)
         if not verbose:
@@ -58,8 +55,35 @@ def command(given: str, as_json: bool, verbose: bool) -> int:
         click.echo(f"prizewire: {tracing.missing(found.silent)}", err=True)
     elif not known:
         click.echo(
-            f"No service knows the id {printable(given)}, as a correlation id or as a match of the local game server: check it, or look into `prizewire stuck list`, for discarded "
+            f"No service knows the id {printable(given)}, as a correlation id, a payout or a match of the local game server: check it, or look into `prizewire stuck list`, for discarded "
             "events with `--state discarded`.",
             err=True,
         )
     return 0 if known and not found.silent else 1
+
+
+def _look_up(api: Api, given: str) -> tuple[str, tracing.Lineage, str | None]:
+    """The correlation id that `given` is or stands for, its lineage, and what `given` is the id of: None for the correlation id itself."""
+    found = tracing.lineage(api, given)
+    if found.is_known or found.silent:
+        return given, found, None
+    of_match = local_correlation_id(given)
+    of_local = tracing.lineage(api, of_match)
+    if of_local.is_known:
+        return of_match, of_local, "Match"
+    of_payout = None if of_local.silent else _of_payout(api, given)
+    if of_payout is None:
+        return given, found, None
+    return of_payout, tracing.lineage(api, of_payout), "Payout"
+
+
+def _of_payout(api: Api, given: str) -> str | None:
+    """The correlation id of the payout of this id; None where there is none."""
+    try:
+        return str(api.get(f"/api/payouts/{UUID(given)}")["correlation_id"])
+    except ValueError:
+        return None
+    except ApiError as error:
+        if error.code in ("payout_not_found", "forbidden"):
+            return None
+        raise

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 USES: Final[Mapping[str, tuple[str, ...]]] = {
     "settlement": ("event", "audit-head"),
     "rewards": ("event", "intent", "audit-head"),
-    "payouts": ("event", "approval", "audit-head"),
+    "payouts": ("event", "approval", "quote", "seal", "audit-head"),
     "webhooks": ("event", "audit-head"),
     "signer": ("event", "audit-head"),
 }
@@ -246,7 +246,7 @@ class Keyring:
 
         source = {
             "source": acl.IDENTITY_SOURCE,
-            "tells": ["identity", "risk"],
+            "tells": ["identity", "risk", "tax"],
             "keys": [self._public_entry(IDENTITY, made_at=now, valid=valid)],
         }
         return yaml.safe_dump({"sources": [source]}, sort_keys=False).rstrip()

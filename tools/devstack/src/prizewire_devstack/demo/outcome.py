@@ -8,6 +8,7 @@ from prizewire_devstack.api import Api
 from prizewire_devstack.demo import onchain, sums
 from prizewire_devstack.demo.following import Standing
 from prizewire_devstack.demo.tournaments import Tournament
+from prizewire_devstack.demo.ways import Ways
 from prizewire_devstack.routes import SERVICES
 from prizewire_money import AssetRegistry
 
@@ -23,6 +24,7 @@ class Seen:
     payments: Sequence[onchain.Payment]
     destinations: Mapping[str, str]
     paid_after_s: float
+    ways: Ways
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,7 @@ class Outcome:
     delivered: int
     deliveries_refused: int
     traced: Mapping[str, tuple[str, ...]]
+    ways: Ways
     paid_after_s: float
     seconds: float
 
@@ -71,7 +74,7 @@ class Outcome:
         webhooks = self.delivered == self.paid and not self.deliveries_refused
         complete = all(len(services) == len(SERVICES) for services in self.traced.values())
         sound = self.sums_match and not self.broken
-        return settled and self.paid == self.prizes and sound and webhooks and complete
+        return settled and self.paid == self.prizes and sound and webhooks and complete and self.ways.complete
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as JSON for scripts."""
@@ -95,6 +98,9 @@ class Outcome:
             ],
             "invariants_broken": [asdict(one) for one in self.broken],
             "webhooks_delivered": self.delivered,
+            "paid_by_rail": dict(self.ways.by_rail),
+            "unknown_then_proved": [one.payout_id for one in self.ways.by_proof],
+            "approved_by_two": [one.payout_id for one in self.ways.by_two],
             "paid_after_s": round(self.paid_after_s, 1),
             "seconds": round(self.seconds, 1),
             "ok": self.good,
@@ -161,6 +167,7 @@ def judge(
         delivered=seen.delivered,
         deliveries_refused=seen.deliveries_refused,
         traced=seen.traced,
+        ways=seen.ways,
         paid_after_s=seen.paid_after_s,
         seconds=seconds,
     )

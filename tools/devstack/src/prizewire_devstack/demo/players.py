@@ -1,5 +1,6 @@
 """The players' accounts on the chain, created by real transactions, and their payout methods."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,12 +58,20 @@ class PlayerBook:
 
     def unregistered(self, players: Iterable[Player]) -> list[Player]:
         """The players who have no payout method yet."""
-        return [player for player in players if player.id not in self._registered]
+        return [player for player in players if _registration(player) not in self._registered]
 
     def registered(self, players: Iterable[Player]) -> None:
         """Store that these players have a method and, on the chain, an account."""
-        self._registered |= {player.id for player in players}
+        self._registered |= {_registration(player) for player in players}
         self.keep()
+
+
+def _registration(player: Player) -> str:
+    """The name of a player's payout method: other details are another method."""
+    if player.details is None:
+        return player.id
+    method = json.dumps([player.method_type, player.details], sort_keys=True)
+    return f"{player.id}:{hashlib.sha256(method.encode()).hexdigest()[:12]}"
 
 
 def create_accounts(chain: StellarChain, addresses: Sequence[Address], tokens: Mapping[str, Asset]) -> None:
@@ -108,14 +117,14 @@ def register_methods(api_of: Callable[[str], Api], addresses: Sequence[Address])
     def register(address: Address) -> None:
         player = address.player
         on_chain = player.rail == RAIL_DEFAULT
-        details = (
+        details = player.details or (
             {"address": address.keypair.public_key} if on_chain else {"account": f"{player.id}@example.com"}
         )
         with api_of(player.id) as api:
             api.post(
                 "/api/payout-methods",
-                {"type": player.rail, "details": details, "default": True},
-                key=f"demo:method:{player.id}",
+                {"type": player.method_type or player.rail, "details": dict(details), "default": True},
+                key=f"demo:method:{_registration(player)}",
             )
 
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:

@@ -11,6 +11,7 @@ from prizewire_devstack.demo.following import PAID, Prize, Standing
 from prizewire_devstack.demo.onchain import ChainSum
 from prizewire_devstack.demo.outcome import Outcome
 from prizewire_devstack.demo.tournaments import Tournament
+from prizewire_devstack.demo.ways import Way, Ways
 
 WIDE: Final = 140
 """Columns from which a transaction hash is shown whole."""
@@ -75,6 +76,33 @@ def refusals(console: Console, tournament: Tournament, standing: Standing) -> No
     """Print the refused events of a tournament."""
     for refusal in standing.refusals:
         console.print(f"[red]✗ {escape(tournament.name)}: {escape(refusal)}[/]", soft_wrap=True)
+
+
+NAMED: Final = 3
+"""Payouts that a line names at most."""
+
+
+def ways(console: Console, found: Ways) -> None:
+    """Print over which rails payouts were paid, which came back from an unknown outcome, and which two persons approved."""
+    rails = ", ".join(f"{count} over {rail}" for rail, count in found.by_rail.items())
+    _say(console, found.wanted <= set(found.by_rail), f"payouts paid: {rails or 'none'}")
+    _say(
+        console,
+        bool(found.by_proof),
+        f"{counted(len(found.by_proof), 'payout')} unknown after the rail's answer was lost, then proved paid by a look-up"
+        f"{_named(found.by_proof)}",
+    )
+    codes = sorted({code for one in found.by_two for code in one.held_for if code})
+    _say(
+        console,
+        bool(found.by_two),
+        f"{counted(len(found.by_two), 'payout')} held ({', '.join(codes)}), then approved by two persons{_named(found.by_two)}",
+    )
+
+
+def _named(found: tuple[Way, ...]) -> str:
+    names = ", ".join(one.player for one in found[:NAMED])
+    return f": {names}{' and others' if len(found) > NAMED else ''}" if names else ""
 
 
 def sums(console: Console, outcome: Outcome) -> None:

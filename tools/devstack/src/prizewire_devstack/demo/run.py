@@ -18,6 +18,7 @@ from prizewire_devstack.components.kafka import KafkaLogin
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.stellar import StellarChain, assets
 from prizewire_devstack.demo import report, sums
+from prizewire_devstack.demo.by_hand import PaidByHand
 from prizewire_devstack.demo.following import Approvers, Standing, standing
 from prizewire_devstack.demo.onchain import TreasuryLedger
 from prizewire_devstack.demo.outcome import Outcome, Seen, judge
@@ -26,6 +27,7 @@ from prizewire_devstack.demo.projection import MethodsProjection
 from prizewire_devstack.demo.receiver import Receiver, subscribed
 from prizewire_devstack.demo.refusals import Refusals
 from prizewire_devstack.demo.tournaments import RAIL_DEFAULT, Tournament, load_all
+from prizewire_devstack.demo.ways import Ways, ways_of
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import Home, RunRecord
 from prizewire_devstack.ports import LOOPBACK
@@ -94,12 +96,14 @@ class Demonstration:
                     payments=ledger.since(cursor),
                     destinations=self._destinations(),
                     paid_after_s=paid_after_s,
+                    ways=self._ways(api),
                 ),
                 campaigns=campaigns,
                 assets=self._assets,
                 seconds=time.monotonic() - began,
                 signer_url=self._run.urls["signer"],
             )
+        report.ways(self._console, outcome.ways)
         report.sums(self._console, outcome)
         self._verdict(outcome)
         return outcome
@@ -169,6 +173,7 @@ class Demonstration:
         latest: dict[str, Standing] = {}
         deadline = time.monotonic() + PAID_DEADLINE_S
         approvers = Approvers(lambda name: self._api(name, "approver"))
+        by_hand = PaidByHand(lambda name: self._api(name, "operator", "approver"))
         refusals = Refusals(api)
         with Progress(
             TextColumn("{task.description}"),
@@ -192,7 +197,13 @@ class Demonstration:
                     report.refusals(self._console, tournament, found)
                     _advance(progress, bars[tournament.name], found)
                     approvers.approve(found.prizes)
+                    by_hand.pay(found.prizes)
                 time.sleep(POLL_S)
+        for batch in by_hand.batches:
+            self._say(
+                f"{counted(len(batch.payout_ids), 'payout')} claimed and paid by hand out of {batch.exported}, "
+                "proved by evidence of two persons"
+            )
         return tuple(latest[tournament.name] for tournament in self._tournaments)
 
     def _await_deliveries(self, receiver: Receiver, paid: int) -> None:
@@ -218,6 +229,14 @@ class Demonstration:
         except NotInTimeError:
             self._console.print(f"[red]The trace of {tournament.name} does not name every service.[/]")
         return named()
+
+    def _ways(self, api: Api) -> Ways:
+        """The ways that the payouts took, as the traces of all tournaments have them."""
+        steps = [
+            step for tournament in self._tournaments for step in tracing.trace(api, tournament.correlation_id)
+        ]
+        players = [player for tournament in self._tournaments for player in tournament.players.values()]
+        return ways_of(steps, wanted={player.rail for player in players})
 
     def _show_trace(self, api: Api) -> None:
         tournament = next(one for one in self._tournaments if one.name == TRACED)

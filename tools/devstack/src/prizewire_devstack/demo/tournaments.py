@@ -16,12 +16,17 @@ RAIL_DEFAULT: Final = "stellar"
 
 @dataclass(frozen=True, kw_only=True)
 class Player:
-    """A player of the demonstration; `asset` is what the player's prizes are paid in."""
+    """A player of the demonstration; `asset` is what the player's prizes are paid in. `details` are
+    those of the payout method, without them an account on the chain or an invented address of e-mail; `method_type` is its type,
+    None where it is called as the rail.
+    """
 
     id: str
     name: str
     rail: str
     asset: str
+    method_type: str | None = None
+    details: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,12 @@ def load(directory: Path, *, run: str, now: datetime) -> Tournament:
         events=tuple(events),
         players={
             player["id"]: Player(
-                id=player["id"], name=player["name"], rail=player.get("rail", RAIL_DEFAULT), asset=asset
+                id=player["id"],
+                name=player["name"],
+                rail=player.get("rail", RAIL_DEFAULT),
+                asset=asset,
+                method_type=player.get("method"),
+                details=player.get("details"),
             )
             for player in players
         },

@@ -44,6 +44,7 @@ CONSUMERS: Final[dict[str, dict[str, Topic]]] = {
         "payouts.rewards": topics.REWARDS,
         "payouts.signing": topics.SIGNING_RESULTS,
         "payouts.provider-webhooks": topics.PROVIDER_WEBHOOKS,
+        "payouts.players": topics.PLAYERS,
     },
     "webhooks": {"webhooks.payouts": topics.PAYOUTS},
     "signer": {"signer.requests": topics.SIGNING_REQUESTS},

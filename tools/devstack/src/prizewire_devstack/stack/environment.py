@@ -22,22 +22,42 @@ AUTO_APPROVE_PER_DAY: Final = "EURC=100000000.00,USDC=100000000.00,XLM=100000000
 TWO_APPROVERS_ABOVE: Final = "EURC=2000000.00,USDC=2000000.00"
 """Larger payouts wait for a person, the largest for two: the demonstration has some of each."""
 
+NEW_DESTINATION_ABOVE: Final = "USDC=1500000.00"
+"""A larger payout to a method that the player has just registered is held by a gate, and two persons let it pass."""
+
 CONFIRM_POLL_MS: Final = 500
 """The sandbox closes a ledger every second."""
+
+
+_DEBTOR: Final = {"name": "Prizewire Demonstration", "iban": "DE89370400440532013000", "bic": "COBADEFFXXX"}
+BY_HAND: Final[Mapping[str, Any]] = {
+    "name": "manual",
+    "provider": "manual",
+    "method_types": ["bank", "upi"],
+    "assets": ["EURC", "USDC"],
+    "currencies": {"EURC": "EUR", "USDC": "USD"},
+    "debtor": {"EUR": dict(_DEBTOR), "USD": dict(_DEBTOR)},
+}
+"""The rail whose payments people make. Its bank account is an example."""
+
+
+INLINE_RAILS: Final = '{"bank": ["manual"], "fake": ["fake"], "stellar": ["stellar"], "upi": ["manual"]}'
+"""The rails of this stack that serve details which a request names."""
 
 
 def rails(state: Path, *, webhook_secret_file: Path | None = None, gateway_url: str = "") -> str:
     """The payout rails of the local stack (RAILS_FILE); the fake rail stores its payments in the state directory, and sends signed
     webhooks to the gateway where a secret is given.
     """
-    fake: dict[str, Any] = {"name": "fake", "type": "fake", "journal": str(state / "fake-rail.sqlite")}
+    fake: dict[str, Any] = {"name": "fake", "provider": "fake", "journal": str(state / "fake-rail.sqlite")}
     if webhook_secret_file is not None:
         fake |= {
             "webhook_url": f"{gateway_url}/api/payments/webhook/fake",
             "webhook_secret": {"file": str(webhook_secret_file)},
             "webhook": {"secret_files": [str(webhook_secret_file)]},
         }
-    return yaml.safe_dump({"rails": [{"name": "stellar", "type": "stellar"}, fake]}, sort_keys=False)
+    stellar = {"name": "stellar", "provider": "stellar"}
+    return yaml.safe_dump({"rails": [stellar, fake, BY_HAND]}, sort_keys=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +75,7 @@ def _for_rewards(around: Surroundings) -> dict[str, str]:
     return {
         "STELLAR_NETWORK_PASSPHRASE": PASSPHRASE,
         "PLAYER_HASH_KEY_FILE": str(around.keyring.player_hash_key_file),
+        "PAYOUT_INLINE_RAILS": INLINE_RAILS,
         "PLAYER_SOURCES_FILE": str(around.keyring.player_sources_file),
     }
 
@@ -68,11 +89,15 @@ def _for_payouts(around: Surroundings) -> dict[str, str]:
         "STELLAR_CHANNEL_ACCOUNTS": ",".join(channel.public_key for channel in keys.channels),
         "STELLAR_ASSETS": stellar_assets(keys),
         "PAYOUTS_LIVE_EXECUTION": "true",
+        "PAYOUTS_LEGAL_APPROVAL_WAIVED": "true",
         "PAYOUTS_AUTO_APPROVE_UP_TO": AUTO_APPROVE_UP_TO,
         "PAYOUTS_AUTO_APPROVE_PER_DAY": AUTO_APPROVE_PER_DAY,
         "PAYOUTS_TWO_APPROVERS_ABOVE": TWO_APPROVERS_ABOVE,
+        "PAYOUTS_GATE_NEW_DESTINATION_ABOVE": NEW_DESTINATION_ABOVE,
+        "PAYOUTS_GATES_TWO_APPROVERS": "destination_denied,screening_hit,new_destination",
         "PAYOUTS_CONFIRM_POLL_MS": str(CONFIRM_POLL_MS),
         "METHOD_ENCRYPTION_KEY_FILE": str(around.keyring.method_encryption_key_file),
+        "PLAYER_SOURCES_FILE": str(around.keyring.player_sources_file),
         "RAILS_FILE": str(around.rails_file),
     }
 

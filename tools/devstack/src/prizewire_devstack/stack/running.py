@@ -384,6 +384,7 @@ class Stack:
                 processes=self.supervisor.records(),
                 ready=ready,
                 left_out=self.options.left_out,
+                ended=self.supervisor.ended_unexpectedly(),
                 settings={name: dict(own) for name, own in self.options.extra_environment.items()},
                 log_level=self.options.log_level,
             )

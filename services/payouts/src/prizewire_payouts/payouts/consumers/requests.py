@@ -7,28 +7,36 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.events.payouts import PrizeOrigin
 from prizewire_contracts.events.rewards import (
+    BatchLine,
     PayoutCancelRequestedEvent,
     PayoutIntentRenewedEvent,
+    PayoutRequested,
     PayoutRequestedEvent,
+    PayoutRetryRefusedEvent,
 )
 from prizewire_contracts.events.signing import ClosedEvent, CloseRefusedEvent
-from prizewire_contracts.intents import Intent
-from prizewire_contracts.rails import SIGNER_RAILS
+from prizewire_contracts.intents import INTENT_VERSION, Intent
 from prizewire_contracts.topics import REWARDS
 from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_money import Amount, AssetRegistry, InvalidAmount, UnknownAsset
+from prizewire_payouts.inline.domain import Sealed
 from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.payouts.domain.model import (
-    AllowedDestination,
+    AllowedWay,
+    BatchPlace,
+    BoundQuote,
     Command,
     IntentTerms,
+    RefuseRetry,
     RenewIntent,
     RequestCancel,
     RequestPayout,
@@ -38,6 +46,9 @@ from prizewire_payouts.payouts.handlers.requests import Rules, apply_commands
 from prizewire_payouts.payouts.handlers.watching import Schedule
 from prizewire_payouts.payouts.ports import Admission
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
+from prizewire_payouts.payouts.storage.quotes import bound_quote
+from prizewire_payouts.quotes.adapters import OwnQuotes, document_of
+from prizewire_payouts.quotes.handlers import mismatch
 from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 CONSUMER = "payouts.rewards"
@@ -45,11 +56,13 @@ CONSUMER = "payouts.rewards"
 
 _TYPES = frozenset(
     str(model.model_fields["type"].default)
-    for model in (PayoutRequestedEvent, PayoutCancelRequestedEvent, PayoutIntentRenewedEvent)
+    for model in (
+        PayoutRequestedEvent,
+        PayoutCancelRequestedEvent,
+        PayoutIntentRenewedEvent,
+        PayoutRetryRefusedEvent,
+    )
 )
-
-
-_INTENT_VERSION = 1
 
 
 def rewards_spec(handler: "RewardsConsumer") -> ConsumerSpec:
@@ -80,6 +93,7 @@ class RewardsConsumer:
         self._admission = admission
         self._rules = rules
         self._trust = trust
+        self._quotes = OwnQuotes(trust)
         self._assets = assets
         self._clock = clock
 
@@ -124,17 +138,27 @@ class RewardsConsumer:
             if isinstance(terms, Refusal):
                 return terms
             return RenewIntent(payout_id=event.data.payout_id, cause=event.id, terms=terms)
+        if isinstance(event, PayoutRetryRefusedEvent):
+            refused = event.data
+            return RefuseRetry(
+                payout_id=refused.payout_id,
+                cause=event.id,
+                retry_no=refused.retry_no,
+                code=refused.code,
+                detail=refused.detail,
+            )
         assert isinstance(event, PayoutRequestedEvent)
         return self._requested(event)
 
     def _requested(self, event: PayoutRequestedEvent) -> Command | Refusal:
         data = event.data
-        if data.sealed_details is not None:
-            detail = "inline payout details are not supported: register a payout method"
-            return Refusal(RefusalCode.NOT_SUPPORTED_YET, detail, park=True)
         terms = self._terms(data.intent, data.intent_signature)
         if isinstance(terms, Refusal):
             return terms
+        quote = self._quote(data)
+        if isinstance(quote, Refusal):
+            return quote
+        sealed = data.sealed_details
         return RequestPayout(
             payout_id=data.payout_id,
             correlation_id=event.correlationid,
@@ -147,7 +171,26 @@ class RewardsConsumer:
             terms=terms,
             parties=tuple((party.role.value, party.subject) for party in data.parties),
             one_person=tuple(data.one_person),
+            retry_of=data.retry_of,
+            quote=quote,
+            batch=_place(data.batch),
+            sealed=None if sealed is None else Sealed(key_id=sealed.key_id, box=sealed.box),
         )
+
+    def _quote(self, data: PayoutRequested) -> BoundQuote | Refusal | None:
+        """The quote of a request, which payouts itself signed and the intent names."""
+        if data.quote is None and data.intent.quote is None:
+            return None
+        if data.quote is None or data.quote_signature is None:
+            return Refusal(RefusalCode.INTENT_INVALID, "the intent names a quote that is not in the request")
+        document = document_of(data.quote, signature=data.quote_signature)
+        if self._quotes.read(document) is None:
+            return Refusal(RefusalCode.INTENT_INVALID, "payouts did not sign the quote")
+        wrong = mismatch(data.quote, intent=data.intent, method_id=data.method_id)
+        bound = bound_quote(document, assets=self._assets)
+        if wrong is not None or bound is None:
+            return Refusal(RefusalCode.INTENT_INVALID, wrong or "the quote has an invalid amount or asset")
+        return bound
 
     def _terms(self, intent: Intent, signature: str) -> IntentTerms | Refusal:
         try:
@@ -158,10 +201,10 @@ class RewardsConsumer:
                 RefusalCode.INTENT_INVALID,
                 "invalid intent timestamps: issued_at and expires_at are Unix seconds",
             )
-        if intent.v != _INTENT_VERSION or issued >= expires:
+        if intent.v != INTENT_VERSION or issued >= expires:
             detail = (
                 f"an intent of version {intent.v}, issued at {intent.issued_at} and expired at {intent.expires_at}, is "
-                f"not accepted: version {_INTENT_VERSION} that expires after it is issued is"
+                f"not accepted: version {INTENT_VERSION} that expires after it is issued is"
             )
             return Refusal(RefusalCode.INTENT_INVALID, detail)
         try:
@@ -178,11 +221,27 @@ class RewardsConsumer:
         try:
             amount = Amount.parse(self._assets[intent.pay_asset], intent.pay_amount)
             debit = Amount.parse(self._assets[intent.debit_asset], intent.debit_amount)
+            allowed = tuple(
+                AllowedWay(
+                    rail=one.rail,
+                    destination=one.destination,
+                    commitment=one.commitment,
+                    memo=one.memo,
+                    amount_max=Amount.parse(amount.asset, one.amount_max),
+                )
+                for one in intent.allowed
+            )
         except UnknownAsset:
             codes = f"{intent.pay_asset} or {intent.debit_asset}"
             return Refusal(RefusalCode.ASSET_UNKNOWN, f"assets.yaml does not contain {codes}", park=True)
         except InvalidAmount as error:
-            return Refusal(RefusalCode.INTENT_INVALID, f"the intent's amount is invalid: {error.code}")
+            return Refusal(RefusalCode.INTENT_INVALID, f"an amount of the intent is invalid: {error.code}")
+        try:
+            # every event about the payout names them
+            PrizeOrigin(campaign=intent.campaign, competition=intent.competition, source=intent.source)
+        except ValidationError as error:
+            wrong = error.errors()[0]["loc"][0]
+            return Refusal(RefusalCode.INTENT_INVALID, f"the intent's {wrong} is no identifier")
         as_json: dict[str, Any] = orjson.loads(orjson.dumps(asdict(intent)))
         return IntentTerms(
             json=as_json,
@@ -191,18 +250,22 @@ class RewardsConsumer:
             payout_id=intent.payout_id,
             correlation_id=intent.correlation_id,
             player=intent.player,
+            payee=intent.payee,
             campaign=intent.campaign,
+            competition=intent.competition,
+            source=intent.source,
             amount=amount,
             debit=debit,
-            allowed=tuple(
-                AllowedDestination(
-                    rail=one.rail, destination=one.destination, commitment=one.commitment, memo=one.memo
-                )
-                for one in intent.allowed
-            ),
+            allowed=allowed,
             expires_at=expires,
-            needs_closure=any(one.rail in SIGNER_RAILS for one in intent.allowed),
+            needs_closure=intent.needs_closure,
         )
+
+
+def _place(batch: BatchLine | None) -> BatchPlace | None:
+    if batch is None:
+        return None
+    return BatchPlace(batch_id=batch.batch_id, line=batch.line, lines=batch.lines)
 
 
 class ExecutionReports:

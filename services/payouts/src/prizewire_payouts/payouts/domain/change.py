@@ -12,6 +12,7 @@ from prizewire_payouts.payouts.domain.model import (
     PendingEvent,
     Transition,
 )
+from prizewire_payouts.payouts.domain.retries import Retry, RetryAnswer
 from prizewire_payouts.payouts.domain.states import (
     CLOSING,
     FINAL,
@@ -24,6 +25,7 @@ from prizewire_payouts.payouts.domain.states import (
     Paid,
     PayoutEvent,
     PayoutState,
+    RetryRequested,
     Submitted,
     Unknown,
     check_attempt_edge,
@@ -38,7 +40,8 @@ class Change:
 
     ``attempt`` is the one on which the outcome depends. ``others_unproved`` says that another attempt is not proved to be
     without effect, ``last_attempt_no`` is the highest number of all. ``signed_unasked`` says that the signer signed a transaction
-    for it that payouts did not ask for, and that is not proved to be without effect.
+    for it that payouts did not ask for, and that is not proved to be without effect. ``retry`` is a request to retry the
+    payout, or rewards' answer to it.
     """
 
     payout: Payout
@@ -52,6 +55,7 @@ class Change:
     transitions: list[Transition] = field(default_factory=list)
     attempt_transitions: list[AttemptTransition] = field(default_factory=list)
     events: list[PendingEvent] = field(default_factory=list)
+    retry: Retry | RetryAnswer | None = None
     touched: bool = False
 
     @property
@@ -111,11 +115,31 @@ class Change:
         self.attempt = replace(attempt, state=to, code=code, changed_at=now, **fields)
         self.touched = True
 
+    def time_attempt(self, *, latency_ms: int | None) -> None:
+        """Keep how long the call took that began the attempt, with the attempt's next transition; None changes nothing."""
+        if latency_ms is not None and self.attempt is not None:
+            self.attempt = replace(self.attempt, latency_ms=latency_ms)
+
     def confirm_attempt(self, *, provider_ref: str | None, now: datetime) -> None:
         """The rail proved what the attempt's row says already, although payouts did not write the row."""
         assert self.attempt is not None
         self.attempt = replace(self.attempt, authentic=True, provider_ref=provider_ref, changed_at=now)
         self.attempt_confirmed = self.touched = True
+
+    def ask_retry(self, *, retry: Retry, cause: str) -> None:
+        """Store a request to retry the payout, and send it to rewards."""
+        self.retry = retry
+        event = RetryRequested(
+            retry_no=retry.retry_no, by=retry.asked_by, reason=retry.reason, method_id=retry.method_id
+        )
+        self.emit(event=event, cause=cause)
+
+    def answer_retry(self, *, answer: RetryAnswer) -> None:
+        """Store rewards' answer to the open request to retry the payout."""
+        self.retry = answer
+        if answer.retried_by is not None:
+            self.payout = replace(self.payout, retried_by=answer.retried_by)
+        self.touched = True
 
     def emit(self, *, event: PayoutEvent, cause: str) -> None:
         """Publish an event with the change. It takes the next version: requests to the signer are counted apart."""
@@ -178,6 +202,16 @@ def hold_expired(*, change: Change, cause: str, now: datetime) -> None:
     elif payout.state is PayoutState.HELD and not payout.expiry_told:
         change.set(expiry_told=True)
         change.emit(event=Held(reason=INTENT_EXPIRED), cause=cause)
+
+
+def hold_quoted(*, change: Change, reason: str, cause: str, now: datetime) -> None:
+    """Hold an approved payout whose quote has expired, or whose rail now names a worse price: a person decides.
+
+    Raises:
+        IllegalTransition: the payout is not approved.
+    """
+    needed = max(change.payout.approvers_needed, 1)
+    hold(change=change, terms=Hold(reason=reason, approvers=needed), cause=cause, now=now)
 
 
 def begin_attempt(

@@ -7,11 +7,16 @@ from typing import Any, Final
 from uuid import UUID
 
 from prizewire_money import Amount, InvalidAmount
+from prizewire_payouts.inline.domain import Sealed
 from prizewire_payouts.methods.domain import Method
 from prizewire_payouts.payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutEvent, PayoutState
 
 Party = tuple[str, str]
 """Role and subject of a person who may not decide on a payout, as in ``prizewire_contracts.parties``."""
+
+
+PAYEE: Final = "payee"
+"""The role of the person who is paid, and of the player whose money it is."""
 
 
 REGISTRANT: Final = "registrant"
@@ -23,7 +28,8 @@ class Attempt:
     """One try at one rail. ``provider_key`` is the key under which the rail knows it, stored before the call.
 
     ``authentic`` is False for a stored row that payouts did not write: its MAC is wrong. Its state proves nothing, and its
-    ``provider_ref`` is None.
+    ``provider_ref`` is None. ``latency_ms`` is how long the rail took to answer the call that began it, None where no call of
+    this process ended.
     """
 
     payout_id: UUID
@@ -38,6 +44,7 @@ class Attempt:
     opened_at: datetime
     changed_at: datetime
     authentic: bool = True
+    latency_ms: int | None = None
 
     @property
     def proved(self) -> bool:
@@ -60,15 +67,45 @@ def deciding_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Payout:
-    """One payout, from request to end.
+class BatchPlace:
+    """The place of a payout in the batch that it was requested with: line ``line`` of ``lines``, counted from 1."""
 
-    ``intent`` is the JSON of the intent that rewards signed; ``needs_closure`` says that it allows a rail that
-    the signer serves. ``due_at`` is when a worker must handle it next. ``version`` counts its events,
+    batch_id: UUID
+    line: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundQuote:
+    """The quote that an intent names. ``document`` is the quote with payouts' signature, as it is stored; the other fields are
+    read from it. ``rail`` is the configured rail that named the price.
+    """
+
+    document: Mapping[str, Any]
+    rail: str
+    debit: Amount
+    pay: Amount
+    fee: Amount
+    fee_borne_by: str
+    rate: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payout:
+    """One payout, from request to end. ``quote`` is the quote at which it is paid, None where none was taken.
+
+    ``payee`` is the person who is paid in the player's place, by a payee assignment; None where the player is paid. ``campaign``,
+    ``competition`` and ``source`` (of the match) say which prize it pays; all are None for a withdrawal of a
+    wallet and for an operator's payout. ``intent`` is the JSON of the intent that rewards signed; ``needs_closure`` says that it allows a rail that
+    the signer serves. ``rail`` and ``rail_type`` are of the chosen rail; before the choice ``rail_type`` is the first type that
+    the intent allows. ``due_at`` is when a worker must handle it next. ``version`` counts its events,
     ``close_version`` the requests to the signer to close it. ``attempts`` counts all attempts, ``attempts_waived``
     those of them that ended for a passing reason and are not counted. ``ends_as`` is the closing state it returns to when
     a close was refused and then proved to be without effect. ``sources`` are the parties that rewards and the
-    method named; ``one_person`` are those who alone said who is paid some of the money.
+    method named; ``one_person`` are those who alone said who is paid some of the money. ``retry_of`` is the ended payout that
+    it retries, ``retried_by`` the payout that retries it. ``batch`` is its place in a batch, None for a payout that was requested
+    alone.
     """
 
     payout_id: UUID
@@ -76,6 +113,8 @@ class Payout:
     causation_id: str
     player: str | None
     campaign: str | None
+    competition: str | None
+    source: str | None
     amount: Amount
     method_id: UUID | None
     method_version: int | None
@@ -119,6 +158,16 @@ class Payout:
     returned: Amount | None = None
     sources: tuple[Party, ...] = ()
     one_person: tuple[str, ...] = ()
+    retry_of: UUID | None = None
+    retried_by: UUID | None = None
+    quote: BoundQuote | None = None
+    batch: BatchPlace | None = None
+    payee: str | None = None
+
+    @property
+    def person(self) -> str | None:
+        """The person who is paid: the payee of an assignment, or the player. None for an operator's payout."""
+        return self.player if self.payee is None else self.payee
 
     @property
     def debit(self) -> Amount | None:
@@ -126,15 +175,45 @@ class Payout:
         intent says no such amount: it was changed in the database.
         """
         try:
-            found = Amount.parse(self.amount.asset, self.intent.get("debit_amount"))
+            found = Amount.parse(self._least.asset, self.intent.get("debit_amount"))
         except InvalidAmount:
             return None
-        return found if found >= self.amount else None
+        return found if found >= self._least else None
+
+    @property
+    def player_fee(self) -> Amount | None:
+        """What a rule, or the quote within one asset, took from the player. None where ``debit`` is."""
+        return None if self.debit is None else self.debit - self._least
+
+    @property
+    def _least(self) -> Amount:
+        """What the debit is for: the paid amount, or in another asset the debit of the quote."""
+        if self.quote is None or self.quote.debit.asset == self.amount.asset:
+            return self.amount
+        return self.quote.debit
+
+    def quote_alive(self, *, now: datetime) -> bool:
+        """Whether its quote, if it has one, still names the price."""
+        return self.quote is None or now < self.quote.expires_at
+
+    @property
+    def rail_types(self) -> tuple[str, ...]:
+        """The rail types by which its intent allows this amount to its destination, in the order of the intent. None where the
+        stored intent cannot be read: it was changed in the database.
+        """
+        try:
+            return tuple(way["rail"] for way in self.intent["allowed"] if self._leads_here(way))
+        except (InvalidAmount, KeyError, TypeError):
+            return ()
+
+    def _leads_here(self, way: Mapping[str, Any]) -> bool:
+        most = Amount.parse(self.amount.asset, way["amount_max"])
+        return (way["destination"], way["memo"]) == (self.address, self.memo) and most >= self.amount
 
     @property
     def parties(self) -> tuple[Party, ...]:
-        """The persons who may not decide on it: filer, payee, and the parties of its money and its destination."""
-        payee = () if self.player is None else (("payee", self.player),)
+        """The persons who may not decide on it: filer, player, payee, and the parties of its money and its destination."""
+        payee = () if self.player is None else ((PAYEE, self.player),)
         return (("filer", self.filed_by), *payee, *self.sources)
 
     @property
@@ -186,13 +265,14 @@ class PendingEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllowedDestination:
-    """One destination that an intent allows, and the rail type that pays it."""
+class AllowedWay:
+    """One way in which an intent allows the payment: rail type, destination, memo, and the most that may be paid in it."""
 
     rail: str
     destination: str | None
     commitment: str | None
     memo: str | None
+    amount_max: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,10 +287,13 @@ class IntentTerms:
     payout_id: str
     correlation_id: str
     player: str | None
+    payee: str | None
     campaign: str | None
+    competition: str | None
+    source: str | None
     amount: Amount
     debit: Amount
-    allowed: tuple[AllowedDestination, ...]
+    allowed: tuple[AllowedWay, ...]
     expires_at: datetime
     needs_closure: bool
 
@@ -224,7 +307,9 @@ class IntentTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPayout:
-    """A new payout. ``parties`` are the persons behind the money, ``one_person`` those who decided alone who is paid."""
+    """A new payout. ``parties`` are the persons behind the money, ``one_person`` those who decided alone who is paid. ``sealed`` are
+    the details of a destination that the request names itself.
+    """
 
     payout_id: UUID
     correlation_id: str
@@ -237,6 +322,21 @@ class RequestPayout:
     terms: IntentTerms
     parties: tuple[Party, ...] = ()
     one_person: tuple[str, ...] = ()
+    retry_of: UUID | None = None
+    quote: BoundQuote | None = None
+    sealed: Sealed | None = None
+    batch: BatchPlace | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseRetry:
+    """Rewards files no new payout for an ended one; ``code`` says why."""
+
+    payout_id: UUID
+    cause: str
+    retry_no: int
+    code: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +359,7 @@ class RenewIntent:
     terms: IntentTerms
 
 
-Command = RequestPayout | RequestCancel | RenewIntent
+Command = RequestPayout | RequestCancel | RenewIntent | RefuseRetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,14 +371,13 @@ class Rejection:
     park: bool = False
 
 
-def allows(*, allowed: Sequence[AllowedDestination], method: Method) -> bool:
-    """Whether an intent allows exactly this method: rail type, destination or commitment, and memo."""
-    for one in allowed:
-        if one.rail != method.rail_type or one.memo != method.memo:
-            continue
-        if method.address is not None:
-            if one.destination == method.address:
-                return True
-        elif one.destination is None and one.commitment == method.commitment:
-            return True
-    return False
+def ways_to(*, allowed: Sequence[AllowedWay], method: Method, amount: Amount) -> list[AllowedWay]:
+    """The ways in which an intent allows this amount to exactly this method: destination or commitment, and memo."""
+    return [
+        one
+        for one in allowed
+        if one.amount_max >= amount
+        and one.memo == method.memo
+        and one.destination == method.address
+        and (method.address is not None or one.commitment == method.commitment)
+    ]

@@ -73,6 +73,7 @@ PAYOUT_EDGES: dict[tuple[PayoutState, PayoutState], str] = {
     (_P.REQUESTED, _P.HELD): "policy: an approver must look, or the intent has expired",
     (_P.APPROVED, _P.HELD): "pause or expiry, and no open attempt",
     (_P.HELD, _P.APPROVED): "distinct approvers, none of them a party, and the intent alive",
+    (_P.REQUESTED, _P.CLOSING_FAILED): "the details in its request cannot be used",
     (_P.REQUESTED, _P.CLOSING_REJECTED): "an approver rejects it, with a reason",
     (_P.HELD, _P.CLOSING_REJECTED): "an approver rejects it, with a reason",
     (_P.REQUESTED, _P.CLOSING_CANCELLED): "cancel asked, and no open attempt",
@@ -282,8 +283,29 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRequested:
+    """Rewards is asked for a new payout in place of this ended one, to a named method or the default one."""
+
+    retry_no: int
+    by: str
+    reason: str
+    method_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRequested:
     """The signer is asked never to sign for this payout again."""
 
 
-PayoutEvent = Approved | Held | Submitted | Pending | Unknown | Paid | Ended | Returned | CloseRequested
+PayoutEvent = (
+    Approved
+    | Held
+    | Submitted
+    | Pending
+    | Unknown
+    | Paid
+    | Ended
+    | Returned
+    | RetryRequested
+    | CloseRequested
+)

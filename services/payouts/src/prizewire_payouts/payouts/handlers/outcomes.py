@@ -7,32 +7,39 @@ from typing import Any
 from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode, RetryDecision, decision_for
-from prizewire_contracts.rails import Outcome, ProviderResult
-from prizewire_payouts.payouts.domain.change import Change, close, hold_expired, pay
+from prizewire_contracts.rails import SIGNER_RAILS, Outcome, ProviderResult
+from prizewire_payouts.payouts.domain.change import Change, close, hold_expired, hold_quoted, pay
 from prizewire_payouts.payouts.domain.model import Attempt
 from prizewire_payouts.payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState, Pending, Returned
 from prizewire_payouts.payouts.handlers.watching import Schedule, move_to_unknown
 from prizewire_payouts.payouts.ports import Payouts
+from prizewire_payouts.rails.handlers import next_after
 from prizewire_payouts.rails.ports import Rail
 
 _OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN})
+_OF_QUOTES = frozenset({PayoutCode.QUOTE_EXPIRED, PayoutCode.QUOTE_WORSE})
 _PROOF = ("tx_hash", "ledger", "op", "reference")
 _FINAL = "a return on a rail that the signer serves, where a payment is final"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A rail's answer about one attempt. ``cancel_answer`` is its answer to the request to cancel, where one was made."""
+    """A rail's answer about one attempt. ``cancel_answer`` is its answer to the request to cancel, where one was made;
+    ``latency_ms`` is how long the call took that began the attempt, None for other calls.
+    """
 
     payout_id: UUID
     attempt_no: int
     result: ProviderResult
     cancel_answer: str | None = None
+    latency_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpossibleOutcome:
-    """An impossible answer of a rail. It changed nothing; a person must find out why the rail gave it."""
+    """An impossible answer of a rail, of which a person must find out why the rail gave it. It changed nothing, except for a payment
+    with another fee than quoted, which was booked.
+    """
 
     payout_id: UUID
     correlation_id: str
@@ -41,14 +48,25 @@ class ImpossibleOutcome:
 
 
 async def record_answers(
-    payouts: Payouts, answers: Sequence[Answer], *, rail: Rail, schedule: Schedule, now: datetime
+    payouts: Payouts,
+    answers: Sequence[Answer],
+    *,
+    rail: Rail,
+    schedule: Schedule,
+    now: datetime,
+    rails: Sequence[Rail] = (),
 ) -> list[ImpossibleOutcome]:
-    """Store the rail's answers; returns the impossible ones, which were not applied."""
+    """Store the rail's answers; returns the impossible ones. Of these only a payment with another fee than quoted was applied. ``rails``
+    are all that are configured: a payout whose attempts on this one are used up, each proved to be without effect, goes to the
+    next one that its intent allows.
+    """
     changes = await payouts.lock({answer.payout_id for answer in answers})
     impossible: list[ImpossibleOutcome] = []
     for answer in answers:
         change = changes[answer.payout_id]
-        detail = _RecordedAnswer(change=change, answer=answer, rail=rail, schedule=schedule, now=now).apply()
+        detail = _RecordedAnswer(
+            change=change, answer=answer, rail=rail, rails=rails, schedule=schedule, now=now
+        ).apply()
         if detail is not None:
             impossible.append(
                 ImpossibleOutcome(
@@ -73,6 +91,7 @@ class _RecordedAnswer:
     change: Change
     answer: Answer
     rail: Rail
+    rails: Sequence[Rail]
     schedule: Schedule
     now: datetime
 
@@ -104,6 +123,7 @@ class _RecordedAnswer:
         if attempt.state not in ATTEMPT_OPEN and not _says_no_effect(attempt, outcome):
             self._schedule_look_up()
             return f"{outcome} for an attempt that is stored as {attempt.state}" if moved else None
+        self.change.time_attempt(latency_ms=self.answer.latency_ms)
         if outcome is Outcome.PENDING:
             self._pending(attempt)
             return None
@@ -119,7 +139,7 @@ class _RecordedAnswer:
         self._paid(attempt)
         if outcome is Outcome.RETURNED:
             return self._after_paid()
-        return None
+        return self._more_than_quoted()
 
     def _pending(self, attempt: Attempt) -> None:
         change, result = self.change, self._result
@@ -181,10 +201,15 @@ class _RecordedAnswer:
             self._close(PayoutState.CLOSING_FAILED, code)
         elif decision is RetryDecision.HOLD:
             self._try_again(code, wait=timedelta(), waived=1)
-            hold_expired(change=change, cause=self._cause, now=now)
+            if code in _OF_QUOTES:
+                hold_quoted(change=change, reason=code, cause=self._cause, now=now)
+            else:
+                hold_expired(change=change, cause=self._cause, now=now)
         elif decision is RetryDecision.WAIT:
             wait = self.schedule.limit_again_in(now=now, provider_key=attempt.provider_key)
             self._try_again(code, wait=wait, waived=1)
+        elif payout.attempts_counted >= self.schedule.attempts_max and self._go_on(code):
+            pass
         elif payout.attempts_counted >= self.schedule.attempts_max:
             self._close(PayoutState.CLOSING_FAILED, PayoutCode.ATTEMPTS_EXHAUSTED, reason=f"last: {code}")
         else:
@@ -195,6 +220,20 @@ class _RecordedAnswer:
             )
             self._try_again(code, wait=wait)
         return None
+
+    def _go_on(self, code: str) -> bool:
+        """Give the payout to the next rail, at once and with all attempts; False where no other may have it. An attempt that is not
+        proved to be without effect keeps it at its rail, and so does a quote, whose price only its rail keeps. So does the signer, which may sign the payout until it has closed it.
+        """
+        change = self.change
+        following = next_after(payout=change.payout, rail=self.rail.name, rails=self.rails)
+        if following is None or change.unproved or change.payout.quote is not None:
+            return False
+        if self.rail.capabilities.type in SIGNER_RAILS - {following.capabilities.type}:
+            return False
+        self._try_again(code, wait=timedelta(), waived=change.payout.attempts_counted)
+        change.set(rail=following.name, rail_type=following.capabilities.type)
+        return True
 
     def _try_again(self, code: str, *, wait: timedelta, waived: int = 0) -> None:
         """Move the payout back to approved: the next attempt is due after ``wait``. A waived attempt is not counted."""
@@ -229,7 +268,21 @@ class _RecordedAnswer:
             proof=proof,
             fee=fee,
             fee_borne_by=self._result.fee_borne_by,
-            due_at=now + self.schedule.look_again_in(polls=1) if watched else None,
+            due_at=now + self.schedule.look_for_return_in(looks=0) if watched else None,
+        )
+
+    def _more_than_quoted(self) -> str | None:
+        """The rail has paid and taken its fee, so the fee is booked as it is; a higher one than quoted is reported."""
+        quote, fee = self.change.payout.quote, self._result.fee
+        if quote is None or fee is None or not fee.minor:
+            return None
+        as_quoted = fee.asset == quote.fee.asset and fee.minor <= quote.fee.minor
+        if as_quoted and self._result.fee_borne_by == quote.fee_borne_by:
+            return None
+        charged, quoted = fee.asset.describe(fee.minor), quote.fee.asset.describe(quote.fee.minor)
+        return (
+            f"a fee of {charged}, borne by the {self._result.fee_borne_by}, and the quote says {quoted}, borne by the "
+            f"{quote.fee_borne_by}: it was booked as charged"
         )
 
     def _after_paid(self) -> str | None:
@@ -238,7 +291,7 @@ class _RecordedAnswer:
         if result.outcome is not Outcome.RETURNED:
             assert payout.paid_at is not None
             watched = now < payout.paid_at + self.schedule.returns_watched
-            due = now + self.schedule.look_again_in(polls=payout.polls) if watched else None
+            due = now + self.schedule.look_for_return_in(looks=payout.polls) if watched else None
             change.set(due_at=due)
             denied = result.outcome is Outcome.NO_EFFECT
             return "no effect for a payment that was proved" if denied else None

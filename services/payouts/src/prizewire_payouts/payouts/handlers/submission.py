@@ -9,9 +9,9 @@ from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.ids import provider_key
-from prizewire_contracts.rails import PayoutInstruction
+from prizewire_contracts.rails import PayoutInstruction, Quote
 from prizewire_money import Amount
-from prizewire_payouts.methods.domain import Method, MethodState
+from prizewire_payouts.methods.domain import LOOK_AGAIN, Method, MethodState, waits_for
 from prizewire_payouts.methods.ports import Methods, Vault
 from prizewire_payouts.payouts.domain.change import (
     UNASKED_PAUSE,
@@ -20,11 +20,13 @@ from prizewire_payouts.payouts.domain.change import (
     begin_attempt,
     close,
     hold_expired,
+    hold_quoted,
 )
-from prizewire_payouts.payouts.domain.model import Attempt, Payout
+from prizewire_payouts.payouts.domain.model import Attempt, BoundQuote, Payout
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.waiting import wait
 from prizewire_payouts.payouts.handlers.watching import Schedule
-from prizewire_payouts.payouts.ports import IntentCheck, Payouts
+from prizewire_payouts.payouts.ports import Clearance, IntentCheck, Payouts, RailPermission
 from prizewire_payouts.rails.handlers import serves
 from prizewire_payouts.rails.ports import Rail
 
@@ -32,10 +34,12 @@ from prizewire_payouts.rails.ports import Rail
 async def open_attempts(
     payouts: Payouts,
     methods: Methods,
+    clearance: Clearance,
     *,
     rail: Rail,
     vault: Vault,
     intents: IntentCheck,
+    permission: RailPermission,
     schedule: Schedule,
     now: datetime,
     limit: int,
@@ -43,16 +47,20 @@ async def open_attempts(
     """Open an attempt for up to ``limit`` due payouts of ``rail``. Returns the calls to make once this transaction has
     committed.
 
-    A payout whose intent has expired is held. One that may have been paid by a transaction that payouts did not ask for waits until
+    A payout whose intent or quote has expired is held. One that may have been paid by a transaction that payouts did not ask for waits until
     that is proved to be without effect. One with an attempt that is not proved to be without effect waits for that
-    proof, so that it is not paid twice. A payout is failed whose method is removed or differs, whose rail cannot
-    carry it, or whose intent rewards did not sign.
+    proof, so that it is not paid twice. One whose rail has no legal
+    approval in force, or whose method must be verified first or is not usable yet, waits. A payout is failed whose method is removed or
+    differs, whose rail cannot carry it, or whose intent rewards did not sign. One that
+    ``clearance`` does not let go is held.
     """
     changes = await payouts.lock_approved(rail=rail.name, now=now, limit=limit)
     found = await methods.find(
         {method_id for change in changes if (method_id := change.payout.method_id) is not None}
     )
+    await clearance.prepare([change.payout for change in changes])
     cause = f"worker:{rail.name}"
+    permitted = not changes or await permission.may_pay(rail, now=now)
     instructions: list[PayoutInstruction] = []
     for change in changes:
         payout = change.payout
@@ -64,6 +72,9 @@ async def open_attempts(
             continue
         if not payout.intent_alive(now=now):
             hold_expired(change=change, cause=cause, now=now)
+            continue
+        if not payout.quote_alive(now=now):
+            hold_quoted(change=change, reason=PayoutCode.QUOTE_EXPIRED, cause=cause, now=now)
             continue
         details = (
             _details(payout, found, vault, intents)
@@ -80,10 +91,26 @@ async def open_attempts(
                 now=now,
             )
             continue
+        if not permitted:
+            wait(change=change, code=PayoutCode.RAIL_NOT_APPROVED, until=now + LOOK_AGAIN, cause=cause)
+            continue
+        method = None if payout.method_id is None else found[payout.method_id]
+        waits = (
+            None
+            if method is None
+            else waits_for(method=method, verified_types=rail.capabilities.verified_methods, now=now)
+        )
+        if waits is not None:
+            wait(change=change, code=waits.code, until=waits.until, cause=cause)
+            continue
+        if not clearance.may_be_sent(change=change, cause=cause, now=now):
+            continue
         instructions.append(
             _open(change, details=details, rail=rail, schedule=schedule, cause=cause, now=now)
         )
+        clearance.begun(payout=change.payout, now=now)
     await payouts.save()
+    await clearance.save(now=now)
     return instructions
 
 
@@ -97,7 +124,7 @@ def _details(
         return {"address": payout.address, "memo": payout.memo}
     if method is None or method.state is MethodState.REMOVED:
         return PayoutCode.METHOD_UNKNOWN
-    if (method.address, method.memo, method.player) != (payout.address, payout.memo, payout.player):
+    if (method.address, method.memo, method.player) != (payout.address, payout.memo, payout.person):
         return PayoutCode.METHOD_MISMATCH
     try:
         opened = vault.open(method=method)
@@ -146,6 +173,18 @@ def _open(
         method_type=payout.method_type,
         details=details,
         memo=payout.memo,
+        quote=None if payout.quote is None else _quote_of(payout.quote),
+    )
+
+
+def _quote_of(bound: BoundQuote) -> Quote:
+    return Quote(
+        debit=bound.debit,
+        pay=bound.pay,
+        fee=bound.fee,
+        fee_borne_by="recipient" if bound.fee_borne_by == "recipient" else "platform",
+        expires_at=bound.expires_at,
+        rate=bound.rate,
     )
 
 

@@ -15,6 +15,7 @@ from prizewire_payouts.payouts.ports import Payouts
 from prizewire_payouts.rails.ports import Rail
 
 _LIMIT_WAIT_MAX = timedelta(hours=1)
+_RETURN_WAIT_MAX = timedelta(days=1)
 _LIMIT_SPREAD = timedelta(minutes=5)
 
 
@@ -38,6 +39,14 @@ class Schedule:
     def look_again_in(self, *, polls: int) -> timedelta:
         """How long to wait after look number ``polls`` (from 1)."""
         return _doubled(self.poll, times=polls - self.polls_flat, most=self.poll_max)
+
+    def look_for_return_in(self, *, looks: int) -> timedelta:
+        """How long to wait with the next look at a paid payout, after ``looks`` of them: as long as all looks that are ``poll``
+        apart take together, then four times as long each time, up to a day. A return comes late, is found by the rail's webhook
+        first, and looks take calls from payments.
+        """
+        factor: int = 4 ** max(0, min(looks, 15))
+        return min(self.poll * self.polls_flat * factor, _RETURN_WAIT_MAX)
 
     def retry_in(self, *, attempt_no: int, provider_key: UUID, at_least_s: int | None = None) -> timedelta:
         """How long to wait after attempt ``attempt_no`` was proved without effect.

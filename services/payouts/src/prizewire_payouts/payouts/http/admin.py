@@ -16,21 +16,17 @@ from prizewire_contracts import text
 from prizewire_payouts.http import Context, Reason
 from prizewire_payouts.payouts.domain.model import Payout
 from prizewire_payouts.payouts.handlers.operators import announce_end, cancel_payout
-from prizewire_payouts.payouts.http.answers import (
-    DecisionAnswer,
-    KnownPayoutAnswer,
-    PayoutAnswer,
-    decision_answer,
-    known_payout_answer,
-)
+from prizewire_payouts.payouts.http.answers import decision_answer, known_payout_answer
 from prizewire_payouts.payouts.http.listing import (
     LISTING_REFUSALS,
     PAGE_MAX,
     ListingQuery,
     PayoutContext,
     filters_of,
-    page_of,
+    queue_page,
 )
+from prizewire_payouts.payouts.http.models import DecisionAnswer, KnownPayoutAnswer, QueuedAnswer
+from prizewire_payouts.payouts.http.queue import QUEUE_REFUSALS, QueueQuery, queue_filters
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.payouts.storage.queries import PayoutFilter, PayoutQueries
 from prizewire_payouts.unit_of_work import UnitOfWork
@@ -46,13 +42,21 @@ def admin_controller(context: PayoutContext) -> type[Controller]:
 
         @get(
             "/",
-            summary="Payouts, newest first; of one player, or of everybody",
-            dependencies={"wanted": Provide(filters_of(context), sync_to_thread=False)},
-            refusals={400: (*LISTING_REFUSALS[400], "page_invalid")},
+            summary="The queue: payouts of one player, or of everybody",
+            description="Newest first without `sort`. With `state=held` it shows what waits for a person.",
+            dependencies={
+                "wanted": Provide(filters_of(context), sync_to_thread=False),
+                "queue": Provide(queue_filters, sync_to_thread=False),
+            },
+            refusals={
+                400: (*LISTING_REFUSALS[400], *QUEUE_REFUSALS[400], "page_invalid"),
+                422: (*LISTING_REFUSALS[422], *QUEUE_REFUSALS[422]),
+            },
         )
         async def list_payouts(
             self,
             wanted: ListingQuery,
+            queue: QueueQuery,
             player: Annotated[
                 str | None,
                 QueryParameter(description="Whose payouts.", min_length=1, max_length=text.NAME_LENGTH_MAX),
@@ -64,13 +68,15 @@ def admin_controller(context: PayoutContext) -> type[Controller]:
                     schema_extra={"type": "integer", "minimum": 1, "maximum": PAGE_MAX},
                 ),
             ] = None,
-        ) -> PageOf[PayoutAnswer]:
-            return await page_of(context, wanted, player=player, page=page)
+        ) -> PageOf[QueuedAnswer]:
+            return await queue_page(context, wanted, queue, player=player, page=page, now=context.clock.now())
 
         @post(
             "/{payout_id:uuid}/cancel",
             status_code=202,
             summary="Ask for a payout to be cancelled",
+            description="A payout out of a funding account whose request has not arrived here yet (404) is cancelled at "
+            "`POST /api/payouts/create/{payout_id}/cancel`.",
             refusals={404: ("payout_not_found",), 409: ("not_cancellable",)},
         )
         async def cancel(

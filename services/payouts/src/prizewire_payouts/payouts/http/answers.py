@@ -1,206 +1,45 @@
-"""Answers of routes about payouts and their attempts."""
+"""Payouts and their attempts as answers of routes."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any, Final
 
-from pydantic import Field
-
-from prizewire_chassis.http.answers import AnswerModel, Id, Moment
+from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.parties import PartyRole
-from prizewire_payouts.http import AssetCode, CorrelationId, DecimalAmount, RailName, TxHash
+from prizewire_payouts.methods.ports import ShownDetails
+from prizewire_payouts.payouts.domain.change import INTENT_EXPIRED
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
-from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
-
-_Reference = Annotated[
-    str | None,
-    Field(
-        description="The provider's own id of the payment. Null before it named one.", examples=["fake-17"]
-    ),
-]
-_ChainHash = Annotated[TxHash | None, Field(description="The transaction that paid, on a chain.")]
-_Ledger = Annotated[
-    int | None, Field(description="The ledger of the transaction, on a chain.", examples=[52_417_301])
-]
-
-
-class ProofAnswer(AnswerModel):
-    """Evidence of a payment: on a chain transaction, ledger and operation, elsewhere the rail's reference."""
-
-    tx_hash: _ChainHash
-    ledger: _Ledger
-    op: Annotated[
-        int | None, Field(description="The operation within the transaction, from 0.", examples=[0])
-    ]
-    reference: Annotated[str | None, Field(description="The rail's reference.", examples=[None])]
+from prizewire_payouts.payouts.domain.retries import Retry
+from prizewire_payouts.payouts.domain.states import PayoutState
+from prizewire_payouts.payouts.http.models import (
+    AttemptAnswer,
+    DecisionAnswer,
+    EvidenceNoteAnswer,
+    GateAnswer,
+    KnownPayoutAnswer,
+    PartyAnswer,
+    PauseNoteAnswer,
+    PayoutAnswer,
+    PayoutDetailAnswer,
+    ProofAnswer,
+    QueuedAnswer,
+    RetryAnswer,
+)
+from prizewire_payouts.payouts.storage.queries import NO_NOTES, EvidenceNote, PauseNote, StaffNotes
 
 
-class PayoutAnswer(AnswerModel):
-    """A payout."""
-
-    payout_id: Id
-    correlation_id: CorrelationId
-    player: Annotated[
-        str | None, Field(description="Who is paid. Null for an operator's payout.", examples=["ana"])
-    ]
-    state: Annotated[PayoutState, Field(examples=["paid"])]
-    code: Annotated[
-        str | None,
-        Field(
-            description="Why it is held, unknown, waiting or ended: a code of docs/payout-codes.md, or of the policy that "
-            "holds it.",
-            examples=[None],
-        ),
-    ]
-    reason: Annotated[str | None, Field(description="Why, in a person's words.", examples=[None])]
-    asset: AssetCode
-    pay_amount: Annotated[
-        DecimalAmount,
-        Field(description="What is paid out: `debit_amount` less `player_fee`.", examples=["12.50"]),
-    ]
-    debit_amount: Annotated[
-        DecimalAmount | None,
-        Field(
-            description="What left the player's wallet, or the funding account, for this payout. Null where the stored "
-            "intent does not say it: it was changed in the database, `prizewire verify` shows how, and it is not paid.",
-            examples=["13.00"],
-        ),
-    ]
-    player_fee: Annotated[
-        DecimalAmount | None,
-        Field(
-            description="What a payout rule took from the player, in units of `asset`. It is not the rail's fee. Null where "
-            "`debit_amount` is.",
-            examples=["0.50"],
-        ),
-    ]
-    method_id: Annotated[Id | None, Field(description="The payout method. Null for an operator's payout.")]
-    method_type: Annotated[str, Field(description="The type of the destination.", examples=["stellar"])]
-    rail: Annotated[RailName | None, Field(description="Null before a rail was chosen.")]
-    filed_by: Annotated[str, Field(description="Who asked for it.", examples=["rewards"])]
-    attempts: Annotated[int, Field(description="Attempts so far.", examples=[1])]
-    attempts_waived: Annotated[
-        int,
-        Field(
-            description="Those of them that do not count against the most there may be, since what ended them passes.",
-            examples=[0],
-        ),
-    ]
-    next_attempt_at: Annotated[
-        Moment | None,
-        Field(
-            description="When it is tried again after a failed attempt. Null if it does not wait for that.",
-            examples=[None],
-        ),
-    ]
-    approvers_needed: Annotated[
-        int,
-        Field(description="How many persons must approve it. 0 where policy has approved it.", examples=[0]),
-    ]
-    cancel_asked_by: Annotated[str | None, Field(description="Who asked for a cancel.", examples=[None])]
-    provider_ref: _Reference
-    tx_hash: _ChainHash
-    ledger: _Ledger
-    proof: Annotated[ProofAnswer | None, Field(description="Null unless it was paid.")]
-    rail_fee: Annotated[
-        DecimalAmount | None,
-        Field(
-            description="What the rail charged for the payment, in units of `rail_fee_asset`. Null before it was paid. "
-            "`rail_fee_borne_by` says who bears it."
-        ),
-    ]
-    rail_fee_asset: AssetCode | None
-    rail_fee_borne_by: Annotated[
-        str | None,
-        Field(
-            description="`platform`: all of `pay_amount` arrives. `recipient`: the rail takes its fee from what arrives. "
-            "Null before it was paid.",
-            examples=["platform"],
-        ),
-    ]
-    requested_at: Moment
-    changed_at: Annotated[Moment, Field(description="When it came to its present state.")]
-    paid_at: Moment | None
-
-
-class KnownPayoutAnswer(AnswerModel):
-    """The payee, amount and state of a payout."""
-
-    payout_id: Id
-    player: Annotated[
-        str | None, Field(description="Who is paid. Null for an operator's payout.", examples=["ana"])
-    ]
-    asset: AssetCode
-    pay_amount: Annotated[DecimalAmount, Field(description="What is paid out.", examples=["12.50"])]
-    state: Annotated[PayoutState, Field(examples=["paid"])]
-    requested_at: Moment
-    stored_at: Annotated[
-        Moment | None,
-        Field(
-            description="When the database stored its last change. Null where payouts are asked for by their ids."
-        ),
-    ]
-
-
-class AttemptAnswer(AnswerModel):
-    """One attempt at one rail."""
-
-    attempt_no: Annotated[int, Field(description="From 1.", examples=[1])]
-    rail: RailName
-    state: Annotated[AttemptState, Field(examples=["effected"])]
-    provider_key: Annotated[Id, Field(description="The key under which the rail knows the attempt.")]
-    provider_ref: _Reference
-    code: Annotated[str | None, Field(description="Why it had no effect, or is unclear.", examples=[None])]
-    opened_at: Moment
-    changed_at: Moment
-
-
-class PartyAnswer(AnswerModel):
-    """A person who may not decide on the payout, and why."""
-
-    role: Annotated[PartyRole, Field(examples=["payee"])]
-    subject: Annotated[str, Field(examples=["ana"])]
-
-
-_Parties = Annotated[
-    list[PartyAnswer], Field(description="Who may not decide on it. Nobody of them approves or rejects it.")
-]
-_OnePerson = Annotated[
-    list[str], Field(description="Who alone decided who is paid some of it.", examples=[[]])
-]
-
-
-class PayoutDetailAnswer(PayoutAnswer):
-    """A payout with every attempt."""
-
-    attempt_list: Annotated[list[AttemptAnswer], Field(description="The first one first.")]
-    parties: Annotated[_Parties | None, Field(description="Who may not decide on it. Null for players.")]
-    one_person: Annotated[
-        _OnePerson | None,
-        Field(description="Who alone decided who is paid some of it. Null for players.", examples=[[]]),
-    ]
-
-
-class DecisionAnswer(PayoutAnswer):
-    """A payout after a person decided on it."""
-
-    parties: _Parties
-    one_person: _OnePerson
-    approvers: Annotated[
-        list[str], Field(description="Who has approved it under its present hold.", examples=[["pat"]])
-    ]
-
-
-def payout_answer(payout: Payout) -> PayoutAnswer:
-    """A payout as its owner and operators see it."""
-    return PayoutAnswer(**_members(payout))
+def payout_answer(payout: Payout, *, notes: StaffNotes) -> PayoutAnswer:
+    """A payout as its player and its payee see it."""
+    return PayoutAnswer(**_members(payout, notes, for_staff=False))
 
 
 def known_payout_answer(payout: Payout, *, stored_at: datetime | None = None) -> KnownPayoutAnswer:
-    """The payee, amount and state of a payout."""
+    """The player, payee, amount and state of a payout."""
     return KnownPayoutAnswer(
         payout_id=payout.payout_id,
         player=payout.player,
+        payee=payout.payee,
         asset=payout.amount.asset.code,
         pay_amount=payout.amount.to_wire(),
         state=payout.state,
@@ -209,10 +48,45 @@ def known_payout_answer(payout: Payout, *, stored_at: datetime | None = None) ->
     )
 
 
-def detail_answer(payout: Payout, *, attempts: Sequence[Attempt], for_staff: bool) -> PayoutDetailAnswer:
-    """A payout with its attempts; with its parties for staff alone."""
+def retry_answer(retry: Retry) -> RetryAnswer:
+    """A request to retry a payout."""
+    return RetryAnswer(**asdict(retry))
+
+
+def queued_answer(
+    payout: Payout, *, notes: StaffNotes, shown: ShownDetails | None, now: datetime
+) -> QueuedAnswer:
+    """A payout as the queue shows it to staff, with its masked destination."""
+    return QueuedAnswer(
+        **_members(payout, notes, for_staff=True),
+        **_staff_members(payout, notes),
+        destination=None if shown is None else shown.destination,
+        destination_memo=None if shown is None else shown.memo,
+        age_s=max(0, int((now - payout.requested_at).total_seconds())),
+    )
+
+
+def detail_answer(
+    payout: Payout,
+    *,
+    attempts: Sequence[Attempt],
+    retries: Sequence[Retry],
+    notes: StaffNotes,
+    evidence: Sequence[EvidenceNote],
+    shown: ShownDetails | None,
+    for_staff: bool,
+) -> PayoutDetailAnswer:
+    """A payout with its attempts and its masked destination; with its parties, approvers, retries, pause, gates and evidence for staff
+    alone. The reason of a refused payment is the confirmed evidence.
+    """
+    members = _members(payout, notes, for_staff=for_staff)
+    if for_staff and members["reason"] is None:
+        members["reason"] = _found(payout, evidence)
     return PayoutDetailAnswer(
-        **_members(payout),
+        **members,
+        **(_staff_members(payout, notes) if for_staff else dict.fromkeys(_STAFF_MEMBERS)),
+        destination=None if shown is None else shown.destination,
+        destination_memo=None if shown is None else shown.memo,
         attempt_list=[
             AttemptAnswer(
                 attempt_no=attempt.attempt_no,
@@ -223,50 +97,122 @@ def detail_answer(payout: Payout, *, attempts: Sequence[Attempt], for_staff: boo
                 code=attempt.code,
                 opened_at=attempt.opened_at,
                 changed_at=attempt.changed_at,
+                latency_ms=attempt.latency_ms,
             )
             for attempt in attempts
         ],
-        parties=_parties(payout) if for_staff else None,
-        one_person=list(payout.one_person) if for_staff else None,
+        retries=[retry_answer(retry) for retry in retries] if for_staff else None,
+        evidence=[EvidenceNoteAnswer(**asdict(one)) for one in evidence] if for_staff else None,
     )
 
 
-def decision_answer(payout: Payout, *, approvers: Sequence[str]) -> DecisionAnswer:
+def decision_answer(
+    payout: Payout, *, approvers: Sequence[str], notes: StaffNotes = NO_NOTES
+) -> DecisionAnswer:
     """A payout with those who may not decide on it, and those who did."""
-    return DecisionAnswer(
-        **_members(payout),
-        parties=_parties(payout),
-        one_person=list(payout.one_person),
-        approvers=list(approvers),
-    )
+    members = _staff_members(payout, replace(notes, approvers=tuple(approvers)))
+    return DecisionAnswer(**_members(payout, notes, for_staff=True), **members)
+
+
+_STAFF_MEMBERS: Final = ("parties", "one_person", "approvers", "pause", "gates")
+
+
+def _staff_members(payout: Payout, notes: StaffNotes) -> dict[str, Any]:
+    """The members that only staff see."""
+    return {
+        "parties": _parties(payout),
+        "one_person": list(payout.one_person),
+        "approvers": list(notes.approvers),
+        "pause": _pause_note(notes.pause),
+        "gates": [GateAnswer(code=gate.code, reason=gate.reason) for gate in notes.gates],
+    }
+
+
+IN_REVIEW: Final = "in_review"
+"""What a player sees in place of the reason of a hold."""
+IN_REVIEW_SENTENCE: Final = "This payout is checked before it is paid. You need not do anything."
+_SHOWN_TO_PLAYERS: Final = frozenset({INTENT_EXPIRED, "method_registered_by_staff"})
+"""Reasons of holds that show a player no limit and no rule."""
+
+
+REFUSED_SENTENCE: Final = (
+    "The bank or the payment provider refused the payment: nothing was paid. Check the payout method."
+)
+"""What a player sees of a refusal: neither the bank's words nor what persons wrote about them."""
+
+
+def _found(payout: Payout, evidence: Sequence[EvidenceNote]) -> str | None:
+    """What persons found of a payment that was refused: the bank's reference and code, and who filed and confirmed it."""
+    if payout.code != PayoutCode.PROVIDER_REJECTED:
+        return None
+    for one in reversed(evidence):
+        if (one.attempt_no, one.state, one.finding) == (payout.attempts, "confirmed", "no_effect"):
+            return f"{one.reference}: {one.note}; filed by {one.filed_by}, confirmed by {one.decided_by}"
+    return None
+
+
+def _why(payout: Payout, *, for_staff: bool) -> tuple[str | None, str | None]:
+    """The code and the reason of a payout's state. A player sees neither the gates that hold it nor any limit."""
+    if not for_staff and payout.state is PayoutState.APPROVED and payout.code == PayoutCode.SCREENING_PENDING:
+        return IN_REVIEW, IN_REVIEW_SENTENCE
+    if not for_staff and payout.code == PayoutCode.PROVIDER_REJECTED and payout.reason is None:
+        return payout.code, REFUSED_SENTENCE
+    if for_staff or payout.state is not PayoutState.HELD or payout.code in _SHOWN_TO_PLAYERS:
+        return payout.code, payout.reason
+    return IN_REVIEW, IN_REVIEW_SENTENCE
 
 
 def _parties(payout: Payout) -> list[PartyAnswer]:
     return [PartyAnswer(role=PartyRole(role), subject=subject) for role, subject in payout.parties]
 
 
-def _members(payout: Payout) -> dict[str, Any]:
+def _pause_note(pause: PauseNote | None) -> PauseNoteAnswer | None:
+    if pause is None:
+        return None
+    return PauseNoteAnswer(
+        scope=pause.scope,
+        value=pause.value,
+        reason=pause.reason,
+        paused_by=pause.paused_by,
+        paused_at=pause.paused_at,
+    )
+
+
+def _members(payout: Payout, notes: StaffNotes, *, for_staff: bool) -> dict[str, Any]:
     """The members of ``PayoutAnswer``, which the longer answers share."""
     proof, debit = payout.proof or {}, payout.debit
+    code, reason = _why(payout, for_staff=for_staff)
     return {
         "payout_id": payout.payout_id,
         "correlation_id": payout.correlation_id,
         "player": payout.player,
+        "payee": payout.payee,
+        "campaign": payout.campaign,
+        "competition": payout.competition,
+        "source": payout.source,
         "state": payout.state,
-        "code": payout.code,
-        "reason": payout.reason,
+        "code": code,
+        "reason": reason,
         "asset": payout.amount.asset.code,
         "pay_amount": payout.amount.to_wire(),
         "debit_amount": None if debit is None else debit.to_wire(),
-        "player_fee": None if debit is None else (debit - payout.amount).to_wire(),
+        "debit_asset": payout.amount.asset.code if debit is None else debit.asset.code,
+        "player_fee": None if payout.player_fee is None else payout.player_fee.to_wire(),
+        "quote_id": None if payout.quote is None else payout.quote.document["quote_id"],
+        "quote_expires_at": None if payout.quote is None else payout.quote.expires_at,
         "method_id": payout.method_id,
         "method_type": payout.method_type,
         "rail": payout.rail,
         "filed_by": payout.filed_by,
+        "retry_of": payout.retry_of,
+        "retried_by": payout.retried_by,
+        "batch_id": None if payout.batch is None else payout.batch.batch_id,
+        "batch_line": None if payout.batch is None else payout.batch.line,
         "attempts": payout.attempts,
         "attempts_waived": payout.attempts_waived,
         "next_attempt_at": _next_attempt(payout),
-        "approvers_needed": payout.approvers_needed,
+        "approvers_needed": payout.approvers_needed if for_staff else None,
+        "paused": notes.pause is not None,
         "cancel_asked_by": payout.cancel_asked_by,
         "provider_ref": payout.provider_ref,
         "tx_hash": proof.get("tx_hash"),

@@ -1,7 +1,8 @@
 """Lists of payouts: one set of filters for players and staff."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,24 +15,35 @@ from prizewire_chassis.http import BY_TIME_AND_ID, Problem, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_chassis.http.refusals import Refusals
+from prizewire_contracts import text
 from prizewire_money import AssetRegistry
 from prizewire_payouts.http import Context
+from prizewire_payouts.methods.domain import Method
+from prizewire_payouts.methods.ports import MethodTypes, ShownDetails, Vault
+from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.payouts.domain.model import Payout
 from prizewire_payouts.payouts.domain.states import CLOSING, NOT_ARRIVED_YET, PayoutNotFound, PayoutState
-from prizewire_payouts.payouts.http.answers import (
-    PayoutAnswer,
-    PayoutDetailAnswer,
-    detail_answer,
-    payout_answer,
+from prizewire_payouts.payouts.http.answers import detail_answer, payout_answer, queued_answer
+from prizewire_payouts.payouts.http.models import PayoutAnswer, PayoutDetailAnswer, QueuedAnswer
+from prizewire_payouts.payouts.http.queue import (
+    QueueFilters,
+    amount_range,
+    check_order,
+    cursor_of,
+    order_of,
+    sort_key,
 )
-from prizewire_payouts.payouts.storage.queries import PayoutFilter, PayoutQueries
+from prizewire_payouts.payouts.storage.queries import PayoutFilter, PayoutQueries, StaffNotes
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.unit_of_work import UnitOfWork
 
 PAGE_MAX = 10_000
 
 
-LISTING_REFUSALS: Refusals = {400: ("state_unknown", "asset_unknown", "rail_unknown", "period_invalid")}
+LISTING_REFUSALS: Refusals = {
+    400: ("state_unknown", "asset_unknown", "rail_unknown", "period_invalid"),
+    422: ("state_given_twice",),
+}
 
 
 _STATES = (*PayoutState, "closing")
@@ -47,25 +59,50 @@ _STATE_SCHEMA = {
 }
 
 
-_CORRELATION_PATTERN = "^[!-~]+$"
+_VISIBLE_PATTERN = "^[!-~]+$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutContext(Context):
-    """The context of payouts' controllers, with the rails and assets that lists are filtered by."""
+    """The context of payouts' controllers, with the rails and assets that lists are filtered by. Details are opened with the vault, for
+    masking only.
+    """
 
     rails: Sequence[Rail]
     assets: AssetRegistry
+    vault: Vault
+    types: MethodTypes
+
+    def shown(self, payout: Payout, method: Method | None) -> ShownDetails | None:
+        """Where a payout is paid, masked; None where its details are not there."""
+        if method is None:
+            if payout.address is None:
+                return None
+            memo = {} if payout.memo is None else {"memo": payout.memo}
+            return self.types.shown(
+                method_type=payout.method_type, details={"address": payout.address, **memo}
+            )
+        try:
+            details = self.vault.open(method=method).details
+        except ValueError:
+            return None
+        return self.types.shown(method_type=method.type, details=details)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """The query parameters of a list of payouts, as they were sent."""
+    """The query parameters of a list of payouts, as they were sent. ``status`` is the name of earlier systems for
+    ``states``.
+    """
 
     states: str | None
+    status: str | None
     asset: str | None
     rail: str | None
     method_id: UUID | None
+    campaign: UUID | None
+    competition: str | None
+    source: str | None
     correlation_id: str | None
     since: str | None
     until: str | None
@@ -88,6 +125,13 @@ def filters_of(context: PayoutContext) -> Callable[..., Filters]:
                 schema_extra=_STATE_SCHEMA,
             ),
         ] = None,
+        status: Annotated[
+            str | None,
+            QueryParameter(
+                description="The name of earlier systems for `state`. Only one of the two is given.",
+                schema_extra=_STATE_SCHEMA,
+            ),
+        ] = None,
         asset: Annotated[
             str | None, QueryParameter(description="An asset's code.", schema_extra=assets)
         ] = None,
@@ -99,14 +143,35 @@ def filters_of(context: PayoutContext) -> Callable[..., Filters]:
             ),
         ] = None,
         method_id: Annotated[UUID | None, QueryParameter(description="To one payout method.")] = None,
+        campaign: Annotated[
+            UUID | None, QueryParameter(description="Of prizes of one campaign, paid directly.")
+        ] = None,
+        competition: Annotated[
+            str | None,
+            QueryParameter(
+                description="Of prizes of one competition, paid directly.",
+                min_length=1,
+                max_length=text.NAME_LENGTH_MAX,
+            ),
+        ] = None,
+        source: Annotated[
+            str | None,
+            QueryParameter(
+                description="Of prizes whose match one source reported, paid directly.",
+                min_length=1,
+                max_length=256,
+                pattern=_VISIBLE_PATTERN,
+                schema_extra={"pattern": _VISIBLE_PATTERN},
+            ),
+        ] = None,
         correlation_id: Annotated[
             str | None,
             QueryParameter(
                 description="Of one match or payout.",
                 min_length=1,
                 max_length=128,
-                pattern=_CORRELATION_PATTERN,
-                schema_extra={"pattern": _CORRELATION_PATTERN},
+                pattern=_VISIBLE_PATTERN,
+                schema_extra={"pattern": _VISIBLE_PATTERN},
             ),
         ] = None,
         since: Annotated[
@@ -130,9 +195,13 @@ def filters_of(context: PayoutContext) -> Callable[..., Filters]:
     ) -> Filters:
         return Filters(
             states=states,
+            status=status,
             asset=asset,
             rail=rail,
             method_id=method_id,
+            campaign=campaign,
+            competition=competition,
+            source=source,
             correlation_id=correlation_id,
             since=since,
             until=until,
@@ -143,49 +212,130 @@ def filters_of(context: PayoutContext) -> Callable[..., Filters]:
     return provide
 
 
-async def page_of(
-    context: PayoutContext, query: Filters, *, player: str | None, page: int | None = None
-) -> PageOf[PayoutAnswer]:
-    """One page, newest request first; of one player, or of everybody. ``page`` counts from 1, as earlier systems did.
+async def own_page(context: PayoutContext, query: Filters, *, player: str) -> PageOf[PayoutAnswer]:
+    """One page of a player's payouts, and of those paid to the player in another one's place, newest request first.
 
     Raises:
-        Problem: 400 ``state_unknown``, ``asset_unknown``, ``rail_unknown``, ``period_invalid``, ``cursor_invalid``,
-            ``page_invalid`` or ``limit_invalid``.
+        Problem: see ``filter_of``.
     """
+    wanted = replace(filter_of(context, query, player=None), person=player)
+
+    async def read(unit_of_work: UnitOfWork) -> tuple[list[Payout], dict[UUID, StaffNotes]]:
+        queries = PayoutQueries(unit_of_work)
+        await check_rail(context, queries, query.rail)
+        found = await queries.page(wanted)
+        return found, await queries.notes(found)
+
+    found, notes = await context.read(read)
+    return BY_TIME_AND_ID.page(
+        found,
+        limit=wanted.limit,
+        key=lambda payout: (payout.requested_at, payout.payout_id),
+        show=lambda payout: payout_answer(payout, notes=notes[payout.payout_id]),
+    )
+
+
+async def queue_page(
+    context: PayoutContext,
+    query: Filters,
+    queue: QueueFilters,
+    *,
+    player: str | None,
+    page: int | None,
+    now: datetime,
+) -> PageOf[QueuedAnswer]:
+    """One page of everybody's payouts, with who has approved each and who may not decide. ``page`` counts from 1, as earlier
+    systems did.
+
+    Raises:
+        Problem: see ``filter_of``; 400 or 422 for what ``QUEUE_REFUSALS`` names.
+    """
+    wanted = filter_of(context, query, player=player, page=page, queue=queue)
+    check_order(wanted)
+
+    by = wanted.order.by
+
+    async def read(unit_of_work: UnitOfWork) -> PageOf[QueuedAnswer]:
+        queries = PayoutQueries(unit_of_work)
+        await check_rail(context, queries, query.rail)
+        found = await queries.page(wanted)
+        notes = await queries.notes(found)
+        methods = await MethodStorage(unit_of_work).find(
+            {payout.method_id for payout in found if payout.method_id is not None}
+        )
+        return cursor_of(by).page(
+            found,
+            limit=wanted.limit,
+            key=sort_key(by),
+            show=lambda payout: queued_answer(
+                payout,
+                notes=notes[payout.payout_id],
+                shown=context.shown(
+                    payout, None if payout.method_id is None else methods.get(payout.method_id)
+                ),
+                now=now,
+            ),
+        )
+
+    return await context.read(read)
+
+
+def filter_of(
+    context: PayoutContext,
+    query: Filters,
+    *,
+    player: str | None,
+    page: int | None = None,
+    queue: QueueFilters | None = None,
+) -> PayoutFilter:
+    """Which payouts a request asks for.
+
+    Raises:
+        Problem: 400 ``state_unknown``, ``asset_unknown``, ``period_invalid``, ``cursor_invalid``, ``page_invalid``,
+            ``limit_invalid`` or ``sort_unknown``; 422 ``state_given_twice``, ``amount_needs_asset`` or ``amount_invalid``.
+    """
+    queue = queue or QueueFilters()
     size = page_limit(query.limit)
     if page is not None and not 1 <= page <= PAGE_MAX:
         raise Problem(status=400, code="page_invalid", detail=f"page is between 1 and {PAGE_MAX}")
     if query.asset is not None and query.asset not in context.assets:
         raise Problem(status=400, code="asset_unknown", detail=context.assets.refusal_of(query.asset))
+    if query.states is not None and query.status is not None:
+        detail = "`status` is another name of `state`: give one of the two"
+        raise Problem(status=422, code="state_given_twice", detail=detail)
     begin, end = period_of(query.since, query.until)
-    wanted = PayoutFilter(
-        states=_states(query.states),
+    order = order_of(queue.sort)
+    least, most = amount_range(queue, None if query.asset is None else context.assets[query.asset])
+    return PayoutFilter(
+        states=_states(query.states if query.status is None else query.status),
         player=player,
         correlation_id=query.correlation_id,
         rail=query.rail,
         asset=query.asset,
         method_id=query.method_id,
+        campaign=None if query.campaign is None else str(query.campaign),
+        competition=query.competition,
+        source=query.source,
         since=begin,
         until=end,
-        before=BY_TIME_AND_ID.read(query.cursor),
+        payee=queue.payee,
+        code=queue.code,
+        batch_id=queue.batch,
+        amount_from=None if least is None else least.minor,
+        amount_to=None if most is None else most.minor,
+        order=order,
+        after=cursor_of(order.by).read(query.cursor),
         offset=0 if page is None or query.cursor is not None else (page - 1) * size,
         limit=size,
     )
 
-    async def read(unit_of_work: UnitOfWork) -> list[Payout]:
-        queries = PayoutQueries(unit_of_work)
-        await _check_rail(context, queries, query.rail)
-        return await queries.page(wanted)
 
-    return BY_TIME_AND_ID.page(
-        await context.read(read),
-        limit=size,
-        key=lambda payout: (payout.requested_at, payout.payout_id),
-        show=payout_answer,
-    )
+async def check_rail(context: PayoutContext, queries: PayoutQueries, rail: str | None) -> None:
+    """Whether there is or was a rail of this name.
 
-
-async def _check_rail(context: PayoutContext, queries: PayoutQueries, rail: str | None) -> None:
+    Raises:
+        Problem: 400 ``rail_unknown``.
+    """
     configured = [one.name for one in context.rails]
     if rail is not None and rail not in configured and not await queries.has_rail(rail):
         detail = f"there is no rail {rail}: use one of {', '.join(configured)}"
@@ -223,14 +373,14 @@ def payouts_controller(context: PayoutContext) -> type[Controller]:
 
         @get(
             "/",
-            summary="Your payouts, newest first",
+            summary="Your payouts, and those paid to you in another player's place, newest first",
             dependencies={"wanted": Provide(filters_of(context), sync_to_thread=False)},
             refusals=LISTING_REFUSALS,
         )
         async def own(
             self, wanted: ListingQuery, request: Request[Principal, Any, Any]
         ) -> PageOf[PayoutAnswer]:
-            return await page_of(context, wanted, player=request.user.player)
+            return await own_page(context, wanted, player=request.user.player)
 
         @get(
             "/{payout_id:uuid}",
@@ -246,11 +396,26 @@ def payouts_controller(context: PayoutContext) -> type[Controller]:
             async def find(unit_of_work: UnitOfWork) -> PayoutDetailAnswer:
                 queries = PayoutQueries(unit_of_work)
                 payout = await queries.find(payout_id)
-                if payout is None or not (staff or payout.player == user.player):
+                if payout is None or not (staff or user.player in (payout.player, payout.payee)):
                     # the same answer for both, so that a player cannot find out ids of others
-                    raise PayoutNotFound(f"you have no payout {payout_id}{NOT_ARRIVED_YET}")
+                    whose = "there is" if staff else "you have"
+                    raise PayoutNotFound(f"{whose} no payout {payout_id}{NOT_ARRIVED_YET}")
                 attempts = await queries.attempts(payout_id)
-                return detail_answer(payout, attempts=attempts, for_staff=staff)
+                retries = await queries.retries(payout_id)
+                evidence = await queries.evidence(payout_id) if staff else []
+                notes = (await queries.notes([payout]))[payout_id]
+                methods = await MethodStorage(unit_of_work).find(
+                    [payout.method_id] if payout.method_id is not None else []
+                )
+                return detail_answer(
+                    payout,
+                    attempts=attempts,
+                    retries=retries,
+                    notes=notes,
+                    evidence=evidence,
+                    shown=context.shown(payout, next(iter(methods.values()), None)),
+                    for_staff=staff,
+                )
 
             return await context.read(find)
 

@@ -1,6 +1,6 @@
 """Invariants of payouts, attempts and their histories, as SQL. Each check returns its breaches as sentences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -77,6 +77,16 @@ _CLOSED = text(
 )
 
 
+_RETRIED = text(
+    "SELECT o.payout_id, o.state, o.retried_by, p.payout_id AS retry FROM payouts o "
+    "FULL JOIN payouts p ON p.retry_of = o.payout_id "
+    "WHERE (p.retry_of IS NOT NULL OR o.retried_by IS NOT NULL) "
+    "AND (o.payout_id IS NULL OR p.payout_id IS NULL OR o.retried_by IS DISTINCT FROM p.payout_id "
+    "OR o.player IS DISTINCT FROM p.player OR o.asset <> p.asset "
+    "OR o.state NOT IN ('failed', 'rejected', 'cancelled', 'returned')) LIMIT 100"
+)
+
+
 async def _one_effect(tx: AsyncConnection) -> list[str]:
     return [
         f"payout {row.payout_id} is {row.state} with {row.effected} effects and {row.reversed} reversals"
@@ -147,11 +157,19 @@ async def _orphans(tx: AsyncConnection) -> list[str]:
     ]
 
 
+async def _retried(tx: AsyncConnection) -> list[str]:
+    return [
+        f"payout {row.retry} retries payout {row.payout_id}, which is {row.state} and names {row.retried_by}, or is of another "
+        "player or asset"
+        for row in await tx.execute(_RETRIED)
+    ]
+
+
 async def _closures(tx: AsyncConnection) -> list[str]:
     return [f"payout {row[0]} ended without the signer's closure" for row in await tx.execute(_CLOSED)]
 
 
-def attempts_check(mac: Callable[[bytes], bytes]) -> Check:
+def attempts_check(mac: Callable[[bytes], bytes], former: Sequence[Callable[[bytes], bytes]] = ()) -> Check:
     """Payouts wrote every attempt itself: its row agrees with its MAC."""
 
     async def changed(tx: AsyncConnection) -> list[str]:
@@ -160,7 +178,7 @@ def attempts_check(mac: Callable[[bytes], bytes]) -> Check:
         async for chunk in rows.partitions(_AT_ONCE):
             breaches += [
                 f"attempt {one.attempt_no} of payout {one.payout_id} was changed in the database"
-                for one in (attempt_from(row, mac) for row in chunk)
+                for one in (attempt_from(row, mac, former) for row in chunk)
                 if not one.authentic
             ]
             if len(breaches) >= _BREACHES_MAX:
@@ -168,6 +186,23 @@ def attempts_check(mac: Callable[[bytes], bytes]) -> Check:
         return breaches[:_BREACHES_MAX]
 
     return Check("payout_attempts_are_authentic", changed, count=rows_of("attempts"))
+
+
+_QUOTES = text("""
+    SELECT format('payout %s and its intent name different quotes, or amounts', p.payout_id) AS said FROM payouts p
+    WHERE jsonb_typeof(p.intent) = 'object'
+      AND ((p.quote IS NULL) <> (p.intent ->> 'quote' IS NULL)
+           OR p.quote ->> 'quote_id' <> p.intent #>> '{quote,id}' OR p.quote ->> 'pay_amount' <> p.intent ->> 'pay_amount')
+    UNION ALL
+    SELECT format('attempt %s of payout %s began after its quote had expired', a.attempt_no, a.payout_id)
+    FROM payouts p JOIN attempts a ON a.payout_id = p.payout_id
+    WHERE p.quote IS NOT NULL AND extract(epoch FROM a.opened_at) >= CAST(p.quote ->> 'expires_at' AS bigint)
+    LIMIT 50
+""")
+
+
+async def _quotes(tx: AsyncConnection) -> list[str]:
+    return [str(row.said) for row in await tx.execute(_QUOTES)]
 
 
 CHECKS = (
@@ -181,8 +216,12 @@ CHECKS = (
     Check("attempt_histories_are_paths", _attempt_histories, count=rows_of("attempt_transitions")),
     # A payout that the signer could have signed never ended without the signer's closure.
     Check("payout_closures_are_stored", _closures, count=rows_of("payouts")),
+    # A payout is retried by one other, of the same player and asset, once it has ended; each names the other.
+    Check("payout_retries_fit", _retried, count=rows_of("payouts")),
     # A payout's asset and amount are those of its intent, and each attempt was made for them.
     Check("payout_amounts_as_asked", _amounts, count=rows_of("payouts")),
+    # A payout has the quote that its intent names, and no attempt began after the quote had expired.
+    Check("payout_quotes_are_bound", _quotes, count=rows_of("payouts")),
     # Every attempt, approval and transition belongs to a payout that exists.
     Check("payout_rows_have_their_payout", _orphans, count=rows_of("payout_transitions")),
 )

@@ -11,18 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.http import LineageEntry
 from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, NO_ATTEMPT_OPEN, AttemptState
+from prizewire_payouts.payouts.storage.statements import PAUSED
 
 SERVICE = "payouts"
-_DECIDED: Final = frozenset({"approved", "rejected"})
-"""The states of a payout that the policy or a person decides on: the step names who did."""
+_DECIDED: Final = frozenset(
+    {("requested", "approved"), ("held", "approved"), ("closing_rejected", "rejected")}
+)
+"""The transitions of a payout that the policy or a person decides on: the step names who did."""
+_SENT: Final = frozenset({"submitting", "pending", "unknown"})
+"""The states of a payout with an open attempt."""
 _REFERRED: Final = frozenset({AttemptState.ACCEPTED, AttemptState.EFFECTED})
 """The states of an attempt with which a reference of its rail is stored."""
 _PAYOUTS = text(
-    "SELECT p.payout_id, p.player, p.asset, p.amount_minor, p.method_type, p.rail, p.filed_by, p.causation_id, "
-    "p.requested_at, p.state, p.code, p.reason, p.proof, p.attempts, x.scope AS pause_scope, x.value AS pause_value, "
+    "SELECT p.payout_id, p.player, p.payee, p.campaign, p.competition, p.source, p.asset, p.amount_minor, p.method_type, p.rail, "  # noqa: S608 - constants
+    "p.filed_by, p.causation_id, p.retry_of, p.requested_at, p.state, p.code, p.reason, p.proof, p.attempts, p.cancel_asked_by, p.cancel_reason, x.scope AS pause_scope, x.value AS pause_value, "
     "x.reason AS pause_reason, x.paused_by FROM payouts p LEFT JOIN LATERAL (SELECT * FROM pauses x "
-    "WHERE p.state = 'approved' AND x.resumed_at IS NULL AND ((x.scope = 'rail' AND x.value = p.rail) "
-    "OR (x.scope = 'asset' AND x.value = p.asset) OR (x.scope = 'campaign' AND x.value = p.campaign)) "
+    f"WHERE p.state = 'approved' AND {PAUSED} "
     "ORDER BY x.paused_at, x.pause_id LIMIT 1) x ON true "
     "WHERE p.correlation_id = :correlation ORDER BY p.requested_at, p.payout_id"
 )
@@ -36,8 +40,20 @@ _APPROVALS = text(
 )
 _ATTEMPTS = text(
     "SELECT t.payout_id, t.attempt_no, t.from_state, t.to_state, t.cause, t.code, t.at, a.rail, a.provider_key, "
-    "a.provider_ref FROM attempt_transitions t JOIN attempts a USING (payout_id, attempt_no) "
+    "a.provider_ref, a.latency_ms FROM attempt_transitions t JOIN attempts a USING (payout_id, attempt_no) "
     "JOIN payouts p USING (payout_id) WHERE p.correlation_id = :correlation ORDER BY t.id"
+)
+
+
+_RETRIES = text(
+    "SELECT r.*, p.player FROM payout_retries r JOIN payouts p USING (payout_id) WHERE p.correlation_id = :correlation "
+    "ORDER BY r.asked_at, r.payout_id, r.retry_no"
+)
+
+
+_EVIDENCE = text(
+    "SELECT e.*, p.player FROM payout_evidence e JOIN payouts p USING (payout_id) WHERE p.correlation_id = :correlation "
+    "ORDER BY e.filed_at, e.evidence_id"
 )
 
 
@@ -48,13 +64,15 @@ class PayoutLineage:
         self._assets = assets
 
     async def __call__(self, tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
-        """Requests, approvals, transitions of payouts and of attempts, by time. Of one time, causes come before effects: a
+        """Requests, approvals, evidence of persons, transitions of payouts and of attempts, by time. Of one time, causes come before effects: a
         payout is submitted before its attempt is sent, and an attempt ends before its payout does.
         """
         wanted = {"correlation": correlation_id}
         payouts = {row.payout_id: row for row in await tx.execute(_PAYOUTS, wanted)}
         entries = [self._requested(row) for row in payouts.values()]
         entries += [_approval(row, payouts[row.payout_id]) for row in await tx.execute(_APPROVALS, wanted)]
+        for row in await tx.execute(_EVIDENCE, wanted):
+            entries += _evidence(row)
         of_payouts, of_attempts = defaultdict(list), defaultdict(list)
         for step in _transitions((await tx.execute(_TRANSITIONS, wanted)).all(), payouts):
             of_payouts[step.id].append(step)
@@ -62,6 +80,8 @@ class PayoutLineage:
             of_attempts[step.detail["payout_id"]].append(step)
         for payout_id in map(str, payouts):
             entries += _from_cause_to_effect(of_payouts[payout_id], of_attempts[payout_id])
+        for row in await tx.execute(_RETRIES, wanted):
+            entries += _retry(row)
         return sorted(entries, key=lambda entry: entry.at)
 
     def _requested(self, row: Row[Any]) -> LineageEntry:
@@ -74,9 +94,14 @@ class PayoutLineage:
             summary=f"{_named(row)}: {amount} {row.asset} requested, to a payout method of the type {row.method_type}",
             detail={
                 "player": row.player,
+                "payee": row.payee,
+                "campaign": row.campaign,
+                "competition": row.competition,
+                "source": row.source,
                 "asset": row.asset,
                 "amount": amount.to_wire(),
                 "filed_by": row.filed_by,
+                "retry_of": None if row.retry_of is None else str(row.retry_of),
                 "cause": row.causation_id,
                 "now": {"state": row.state, "waits_for": _awaited(row)},
             },
@@ -84,7 +109,13 @@ class PayoutLineage:
 
 
 def _awaited(row: Row[Any]) -> str | None:
-    """The pause for whose end an approved payout waits, or None."""
+    """The pause for whose end an approved payout waits, or the outcome of a payment whose cancel was requested; else None."""
+    if row.cancel_asked_by is not None and row.state in _SENT:
+        reason = "" if row.cancel_reason is None else f": {row.cancel_reason}"
+        return (
+            f"the outcome of the payment: {row.cancel_asked_by} requested a cancel, which takes effect once it is proved that nothing was "
+            f"paid{reason}"
+        )
     if row.pause_scope is None:
         return None
     return (
@@ -105,6 +136,74 @@ def _approval(row: Row[Any], payout: Row[Any]) -> LineageEntry:
         id=str(row.payout_id),
         summary=f"{_named(payout)}: approval by {row.approver}",
         detail={"approver": row.approver, "note": row.note},
+    )
+
+
+def _retry(row: Row[Any]) -> Iterator[LineageEntry]:
+    """A request to retry an ended payout, and rewards' answer."""
+    detail = {
+        "retry_no": row.retry_no,
+        "asked_by": row.asked_by,
+        "reason": row.reason,
+        "method_id": None if row.method_id is None else str(row.method_id),
+    }
+    summary = f"{_named(row)}: retry requested by {row.asked_by}: {row.reason}"
+    yield LineageEntry(
+        at=row.asked_at,
+        service=SERVICE,
+        kind="payout.retry_requested",
+        id=str(row.payout_id),
+        summary=summary,
+        detail=detail,
+    )
+    if row.answered_at is None:
+        return
+    if row.retried_by is not None:
+        kind, answer = "payout.retried", f"retried by payout {row.retried_by}"
+    else:
+        kind, answer = "payout.retry_refused", f"retry refused, {row.code}: {row.detail}"
+    yield LineageEntry(
+        at=row.answered_at,
+        service=SERVICE,
+        kind=kind,
+        id=str(row.payout_id),
+        summary=f"{_named(row)}: {answer}",
+        detail={
+            "retry_no": row.retry_no,
+            "retried_by": None if row.retried_by is None else str(row.retried_by),
+            "code": row.code,
+            "detail": row.detail,
+        },
+    )
+
+
+def _evidence(row: Row[Any]) -> Iterator[LineageEntry]:
+    """What a person filed about a payment, and what another person decided."""
+    detail = {
+        "evidence_id": str(row.evidence_id),
+        "attempt_no": row.attempt_no,
+        "finding": row.finding,
+        "reference": row.reference,
+    }
+    named = f"{_named(row)}: evidence {row.finding}, {row.reference},"
+    yield LineageEntry(
+        at=row.filed_at,
+        service=SERVICE,
+        kind="payout.evidence_filed",
+        id=str(row.payout_id),
+        summary=f"{named} filed by {row.filed_by}: {row.note}",
+        detail={**detail, "filed_by": row.filed_by, "note": row.note},
+    )
+    if row.decided_at is None:
+        return
+    note = "" if row.decision_note is None else f": {row.decision_note}"
+    yield LineageEntry(
+        at=row.decided_at,
+        service=SERVICE,
+        kind=f"payout.evidence_{row.state}",
+        id=str(row.payout_id),
+        summary=f"{named} {row.state} by {row.decided_by}{note}",
+        detail={**detail, "decided_by": row.decided_by, "note": row.decision_note},
     )
 
 
@@ -138,8 +237,10 @@ def _transitions(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> 
 def _transition(row: Row[Any], payout: Row[Any], *, reason: str | None) -> LineageEntry:
     detail: dict[str, Any] = {"from": row.from_state, "cause": row.cause, "actor": row.actor}
     summary = f"{_named(payout)}: {row.from_state} → {row.to_state}"
-    if row.to_state in _DECIDED:
+    if (row.from_state, row.to_state) in _DECIDED:
         summary += f" by {row.actor}"
+    elif row.to_state == "approved":
+        summary += " for another attempt"
     if row.code is not None:
         detail["code"] = row.code
         summary += f", {row.code}"
@@ -180,6 +281,7 @@ def _attempt(row: Row[Any], payout: Row[Any], *, provider_ref: str | None) -> Li
         "provider_ref": provider_ref,
         "cause": row.cause,
         "code": row.code,
+        "latency_ms": row.latency_ms if row.from_state == AttemptState.SENT else None,
     }
     return LineageEntry(
         at=row.at,

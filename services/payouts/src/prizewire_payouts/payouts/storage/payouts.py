@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Row, TextClause
 
 from prizewire_chassis.batches import batch_of
@@ -16,9 +15,10 @@ from prizewire_chassis.db import after_commit
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS, UNPROVED
+from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS, RETRIES, UNPROVED
 from prizewire_payouts.payouts.domain.change import Change
 from prizewire_payouts.payouts.domain.model import Attempt, Payout, deciding_attempt
+from prizewire_payouts.payouts.domain.retries import Retry
 from prizewire_payouts.payouts.domain.states import (
     NO_ATTEMPT_OPEN,
     NOT_ARRIVED_YET,
@@ -28,6 +28,10 @@ from prizewire_payouts.payouts.domain.states import (
 )
 from prizewire_payouts.payouts.messages import payout_events
 from prizewire_payouts.payouts.storage import statements as sql
+from prizewire_payouts.payouts.storage.batches import batch_columns, batch_place, save_batches
+from prizewire_payouts.payouts.storage.quotes import bound_quote
+from prizewire_payouts.payouts.storage.retries import retries_of, save_retries
+from prizewire_payouts.payouts.storage.statements import dumps
 from prizewire_payouts.unit_of_work import UnitOfWork
 
 
@@ -66,6 +70,10 @@ class PayoutStorage:
         """See the port."""
         return await self._claim(sql.LOCK_UNROUTED, {"rails": list(rails), "limit": limit})
 
+    async def retries(self, payout_id: UUID) -> list[Retry]:
+        """See the port."""
+        return await retries_of(self._tx, payout_id)
+
     def add(self, payout: Payout) -> Change:
         """See the port."""
         change = Change(payout, is_new=True, touched=True)
@@ -103,9 +111,11 @@ class PayoutStorage:
         self._changes = []
         if not changes:
             return
+        await save_batches(self._tx, changes)
         await self._save_payouts(changes)
         await self._save_attempts(changes)
         await self._save_transitions(changes)
+        await save_retries(self._tx, changes)
         outbox = self._unit_of_work.outbox
         events: list[EncodedEvent] = []
         for change in changes:
@@ -123,12 +133,13 @@ class PayoutStorage:
 
     async def _load(self, query: TextClause, wanted: Mapping[str, Any]) -> list[Change]:
         assets, mac = self._unit_of_work.assets, self._unit_of_work.mac
+        former = self._unit_of_work.former_macs
         changes = [Change(payout_from(row, assets)) for row in await self._tx.execute(query, wanted)]
         if changes:
             ids = [change.payout.payout_id for change in changes]
             attempts: dict[UUID, list[Attempt]] = defaultdict(list)
             for row in await self._tx.execute(sql.ATTEMPTS, {"ids": ids}):
-                attempts[row.payout_id].append(attempt_from(row, mac))
+                attempts[row.payout_id].append(attempt_from(row, mac, former))
             for change in changes:
                 _attach(change, attempts[change.payout.payout_id])
         signed = [change.payout.payout_id for change in changes if change.payout.needs_closure]
@@ -226,6 +237,10 @@ def _attach(change: Change, attempts: Sequence[Attempt]) -> None:
 
 def _count(changes: Sequence[Change]) -> None:
     for change in changes:
+        if isinstance(change.retry, Retry):
+            RETRIES.labels("requested").inc()
+        elif change.retry is not None:
+            RETRIES.labels("filed" if change.retry.code is None else "refused").inc()
         for one in change.transitions:
             PAYOUT_STEPS.labels(one.new).inc()
             if one.new is PayoutState.UNKNOWN and one.old in NO_ATTEMPT_OPEN:
@@ -234,19 +249,6 @@ def _count(changes: Sequence[Change]) -> None:
                 HOLDS.labels(one.code).inc()
         for of_attempt in change.attempt_transitions:
             ATTEMPT_STEPS.labels(of_attempt.new).inc()
-
-
-def dumps(value: Any) -> str:
-    """JSON text for a jsonb parameter."""
-    return orjson.dumps(value, default=_plain).decode()
-
-
-def _plain(value: Any) -> str:
-    """The driver's own UUID is a subclass that orjson does not know."""
-    if isinstance(value, UUID):
-        return str(value)
-    msg = f"{type(value).__name__} has no JSON"
-    raise TypeError(msg)
 
 
 def payout_json(change: Change) -> dict[str, Any]:
@@ -258,7 +260,10 @@ def payout_json(change: Change) -> dict[str, Any]:
         "correlation_id": payout.correlation_id,
         "causation_id": payout.causation_id,
         "player": payout.player,
+        "payee": payout.payee,
         "campaign": payout.campaign,
+        "competition": payout.competition,
+        "source": payout.source,
         "asset": payout.amount.asset.code,
         "amount_minor": payout.amount.minor,
         "method_id": payout.method_id,
@@ -271,6 +276,7 @@ def payout_json(change: Change) -> dict[str, Any]:
         "reward_ids": list(payout.reward_ids),
         "sources": payout.sources,
         "one_person": payout.one_person,
+        "quote": None if payout.quote is None else payout.quote.document,
         "intent": payout.intent,
         "intent_signature": payout.intent_signature,
         "intent_expires_at": payout.intent_expires_at,
@@ -302,6 +308,9 @@ def payout_json(change: Change) -> dict[str, Any]:
         "paid_at": payout.paid_at,
         "return_ref": payout.return_ref,
         "returned_minor": None if payout.returned is None else payout.returned.minor,
+        **batch_columns(payout.batch),
+        "retry_of": payout.retry_of,
+        "retried_by": payout.retried_by,
         "requested_at": payout.requested_at,
         "changed_at": payout.changed_at,
     }
@@ -316,7 +325,10 @@ def payout_from(row: Row[Any], assets: AssetRegistry) -> Payout:
         correlation_id=row.correlation_id,
         causation_id=row.causation_id,
         player=row.player,
+        payee=row.payee,
         campaign=row.campaign,
+        competition=row.competition,
+        source=row.source,
         amount=Amount(asset, row.amount_minor),
         method_id=row.method_id,
         method_version=row.method_version,
@@ -361,6 +373,10 @@ def payout_from(row: Row[Any], assets: AssetRegistry) -> Payout:
         returned=None if row.returned_minor is None else Amount(asset, row.returned_minor),
         sources=tuple((role, subject) for role, subject in row.sources),
         one_person=tuple(row.one_person),
+        retry_of=row.retry_of,
+        retried_by=row.retried_by,
+        quote=bound_quote(row.quote, assets=assets),
+        batch=batch_place(row),
     )
 
 
@@ -378,11 +394,12 @@ def attempt_json(attempt: Attempt, *, state: AttemptState, mac: Callable[[bytes]
         "answer": attempt.answer,
         "opened_at": attempt.opened_at,
         "changed_at": attempt.changed_at,
-        "mac": "\\x" + mac(_marked(replace(attempt, state=state))).hex(),
+        "latency_ms": attempt.latency_ms,
+        "mac": "\\x" + mac(attempt_message(replace(attempt, state=state))).hex(),
     }
 
 
-def _marked(attempt: Attempt) -> bytes:
+def attempt_message(attempt: Attempt) -> bytes:
     """What the MAC of an attempt covers: what it is, how far it came, and the rail's name for it."""
     return canonical_bytes(
         [
@@ -397,8 +414,10 @@ def _marked(attempt: Attempt) -> bytes:
     )
 
 
-def attempt_from(row: Row[Any], mac: Callable[[bytes], bytes]) -> Attempt:
-    """An attempt as stored, compared with its MAC."""
+def attempt_from(
+    row: Row[Any], mac: Callable[[bytes], bytes], former: Sequence[Callable[[bytes], bytes]] = ()
+) -> Attempt:
+    """An attempt as stored, compared with its MAC by the present key or by ``former`` ones."""
     attempt = Attempt(
         payout_id=row.payout_id,
         attempt_no=row.attempt_no,
@@ -411,7 +430,9 @@ def attempt_from(row: Row[Any], mac: Callable[[bytes], bytes]) -> Attempt:
         answer=row.answer,
         opened_at=row.opened_at,
         changed_at=row.changed_at,
+        latency_ms=row.latency_ms,
     )
-    if row.mac is not None and hmac.compare_digest(mac(_marked(attempt)), row.mac):
+    message = attempt_message(attempt)
+    if row.mac is not None and any(hmac.compare_digest(one(message), row.mac) for one in (mac, *former)):
         return attempt
     return replace(attempt, authentic=False, provider_ref=None)

@@ -1,7 +1,9 @@
 """Statements over payouts and attempts. Names of columns are constants; values are always parameters."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import UUID
 
+import orjson
 from sqlalchemy import TextClause, text
 
 _PAYOUT_FIXED: dict[str, str] = {
@@ -9,13 +11,15 @@ _PAYOUT_FIXED: dict[str, str] = {
     "correlation_id": "text",
     "causation_id": "text",
     "player": "text",
+    "payee": "text",
     "campaign": "text",
+    "competition": "text",
+    "source": "text",
     "asset": "text",
     "amount_minor": "bigint",
     "method_id": "uuid",
     "method_version": "int",
     "method_type": "text",
-    "rail_type": "text",
     "address": "text",
     "memo": "text",
     "filed_by": "text",
@@ -23,6 +27,11 @@ _PAYOUT_FIXED: dict[str, str] = {
     "sources": "jsonb",
     "one_person": "jsonb",
     "needs_closure": "boolean",
+    "retry_of": "uuid",
+    "quote": "jsonb",
+    "batch_id": "uuid",
+    "batch_line": "int",
+    "batch_lines": "int",
     "requested_at": "timestamptz",
 }
 """Columns that are written once, when a payout is inserted."""
@@ -32,6 +41,7 @@ _PAYOUT_COLUMNS: dict[str, str] = {
     "intent_expires_at": "timestamptz",
     "state": "text",
     "rail": "text",
+    "rail_type": "text",
     "attempts": "int",
     "attempts_waived": "int",
     "code": "text",
@@ -57,6 +67,7 @@ _PAYOUT_COLUMNS: dict[str, str] = {
     "paid_at": "timestamptz",
     "return_ref": "text",
     "returned_minor": "bigint",
+    "retried_by": "uuid",
     "changed_at": "timestamptz",
 }
 """Columns that change."""
@@ -72,6 +83,7 @@ _ATTEMPT_COLUMNS: dict[str, str] = {
     "answer": "jsonb",
     "opened_at": "timestamptz",
     "changed_at": "timestamptz",
+    "latency_ms": "int",
     "mac": "bytea",
 }
 
@@ -104,9 +116,9 @@ INSERT_ATTEMPTS = text(
 )
 UPDATE_ATTEMPTS = text(
     "UPDATE attempts a SET provider_ref = r.provider_ref, code = r.code, answer = r.answer, "
-    "changed_at = r.changed_at, state = r.state, mac = r.mac "
+    "changed_at = r.changed_at, latency_ms = r.latency_ms, state = r.state, mac = r.mac "
     "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(payout_id uuid, attempt_no int, provider_ref text, "
-    "code text, answer jsonb, changed_at timestamptz, state text, mac bytea) "
+    "code text, answer jsonb, changed_at timestamptz, latency_ms int, state text, mac bytea) "
     "WHERE a.payout_id = r.payout_id AND a.attempt_no = r.attempt_no"
 )
 PAYOUT = f"SELECT {', '.join('p.' + name for name in (*_ALL, 'stored_at'))} FROM payouts p WHERE "  # noqa: S608 - column names of our own
@@ -132,11 +144,17 @@ def _claim(condition: str) -> Claim:
     )
 
 
+PAUSED = "x.resumed_at IS NULL AND (" + (
+    " OR ".join(
+        f"(x.scope = '{scope}' AND x.value = p.{scope})"
+        for scope in ("rail", "asset", "campaign", "competition", "player")
+    )
+    + " OR (x.scope = 'player' AND x.value = p.payee))"
+)
+"""The pauses ``x`` in force that keep a payout ``p`` from being sent."""
 LOCK_APPROVED = _claim(
-    "p.state = 'approved' AND p.rail = :rail AND p.due_at <= :now "
-    "AND NOT EXISTS (SELECT 1 FROM pauses x WHERE x.resumed_at IS NULL AND ((x.scope = 'rail' AND x.value = p.rail) "
-    "OR (x.scope = 'asset' AND x.value = p.asset) OR (x.scope = 'campaign' AND x.value = p.campaign))) "
-    "ORDER BY p.due_at, p.payout_id"
+    "p.state = 'approved' AND p.rail = :rail AND p.due_at <= :now "  # noqa: S608 - constants
+    f"AND NOT EXISTS (SELECT 1 FROM pauses x WHERE {PAUSED}) ORDER BY p.due_at, p.payout_id"
 )
 LOCK_WATCHED = _claim(
     "p.state IN ('submitting', 'pending', 'unknown', 'paid') AND p.due_at <= :now "
@@ -166,6 +184,10 @@ LOCK_UNROUTED = _claim(
 ATTEMPTS = text(
     f"SELECT {_ATTEMPT} FROM attempts a WHERE a.payout_id = ANY(CAST(:ids AS uuid[])) "  # noqa: S608 - column names of our own
     "ORDER BY a.payout_id, a.attempt_no"
+)
+ATTEMPTS_AFTER = text(
+    f"SELECT {_ATTEMPT} FROM attempts a WHERE (a.payout_id, a.attempt_no) > (:payout_id, :attempt_no) "  # noqa: S608 - column names of our own
+    "AND a.mac IS NOT NULL ORDER BY a.payout_id, a.attempt_no LIMIT :limit"
 )
 ALL_ATTEMPTS = text(f"SELECT {_ATTEMPT} FROM attempts a")  # noqa: S608 - column names of our own
 
@@ -203,3 +225,16 @@ def _in_order(table: str, columns: dict[str, str]) -> TextClause:
 
 INSERT_TRANSITIONS = _in_order("payout_transitions", _TRANSITION_COLUMNS)
 INSERT_ATTEMPT_TRANSITIONS = _in_order("attempt_transitions", _ATTEMPT_TRANSITION_COLUMNS)
+
+
+def dumps(value: Any) -> str:
+    """JSON text for a jsonb parameter."""
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: Any) -> str:
+    """The driver's own UUID is a subclass that orjson does not know."""
+    if isinstance(value, UUID):
+        return str(value)
+    msg = f"{type(value).__name__} has no JSON"
+    raise TypeError(msg)

@@ -1,4 +1,4 @@
-"""`/api/admin/payouts/reviews`: transactions whose outcome two persons decide. Every decision is audited."""
+"""`/api/admin/payouts/reviews/transactions`: transactions whose outcome two persons decide. Every decision is audited."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ from prizewire_payouts.stellar.http.answers import (
 from prizewire_payouts.stellar.ports import ChainRpc, Reviews, RpcUnavailable
 from prizewire_payouts.unit_of_work import UnitOfWork
 
-_PATH = "/api/admin/payouts/reviews"
+_PATH = "/api/admin/payouts/reviews/transactions"
 _NO_REVIEW: Refusals = {404: ("review_not_found",)}
 _WEIGHED = (
     "slot_not_consumed",

@@ -12,17 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, after_commit
-from prizewire_chassis.inbox import Incoming
 from prizewire_chassis.outbox import Outbox
+from prizewire_payouts.execution import OnProgress
 from prizewire_payouts.stellar.domain.model import ChainAsset
 from prizewire_payouts.stellar.messages import SignerMessages
 
-OnProgress = Callable[[AsyncConnection, Sequence[UUID], datetime], Awaitable[None]]
-"""(transaction, payout ids, now): the execution has progressed for these payouts. Called in the transaction that stores
-it."""
-OnSignerAnswer = Callable[[AsyncConnection, Incoming], Awaitable[bool]]
-"""(transaction, event): the signer closed a payout or refused to. False where there is no such payout;
-``event.value`` is its text as it was on Kafka."""
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -16,6 +16,8 @@ from prizewire_contracts.rails import (
     PayoutReference,
     ProviderResult,
     Quote,
+    QuoteRequest,
+    QuoteUnavailable,
     RailType,
 )
 from prizewire_money import Amount, Asset, AssetRegistry
@@ -66,15 +68,17 @@ class StellarProvider:
             method_types=frozenset({METHOD_TYPE}),
             can_cancel=True,
             concurrency=32,
+            needs_legal_approval=True,
         )
 
-    async def quote(self, instruction: PayoutInstruction, *, now: datetime) -> Quote:
-        """The network's fee is the platform's: nothing is taken from the amount."""
+    async def quote(self, request: QuoteRequest, *, now: datetime) -> Quote:
+        """The network's fee is the platform's: nothing is taken from the amount. Assets are not exchanged."""
+        if request.pay_asset != request.debit.asset:
+            raise QuoteUnavailable(PayoutCode.RAIL_UNSUPPORTED, "the rail pays in the debited asset only")
         return Quote(
-            amount=instruction.amount,
-            fee=Amount.zero(instruction.amount.asset)
-            if self._native is None
-            else Amount(self._native, BASE_FEE),
+            debit=request.debit,
+            pay=request.debit,
+            fee=Amount.zero(request.pay_asset) if self._native is None else Amount(self._native, BASE_FEE),
             fee_borne_by="platform",
             expires_at=now + _QUOTE_HOLDS,
         )

@@ -69,7 +69,8 @@ class Kind(StrEnum):
     RAIL_FEES = "rail_fees"
     """The fees that rails charged the platform. Owner: the rail's name."""
     FX = "fx"
-    """The exchange between assets. No transfer uses it yet."""
+    """What one payout exchanged between assets at its quoted rate: above zero in the debited asset, below zero in the paid one.
+    Owner: the payout id."""
     SUSPENSE = "suspense"
     """Money that waits for an explanation. Owner: its name."""
     CLEARING = "clearing"
@@ -133,6 +134,8 @@ class TransferType(StrEnum):
     ENTRY_FEE_WITHDRAWN = "entry_fee_withdrawn"
     FEE_WITHDRAWN = "fee_withdrawn"
     PAYOUT_REQUESTED = "payout_requested"
+    PAYOUT_EXCHANGED = "payout_exchanged"
+    PAYOUT_EXCHANGE_REVERSED = "payout_exchange_reversed"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_GIVEN_BACK = "payout_given_back"
     PAYOUT_RETURNED = "payout_returned"
@@ -198,9 +201,15 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.ENTRY_FEE_WITHDRAWN, Kind.ENTRY_FEES, Kind.EXTERNAL_OUT, ANY_ASSET),
     Edge(TransferType.FEE_WITHDRAWN, Kind.FEES, Kind.EXTERNAL_OUT, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_REQUESTED, Kind.WINNINGS, Kind.PAYOUT_PENDING, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_EXCHANGED, Kind.PAYOUT_PENDING, Kind.FX, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_EXCHANGED, Kind.FX, Kind.PAYOUT_PENDING, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_EXCHANGE_REVERSED, Kind.PAYOUT_PENDING, Kind.FX, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_EXCHANGE_REVERSED, Kind.FX, Kind.PAYOUT_PENDING, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_PAID, Kind.PAYOUT_PENDING, Kind.TREASURY, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_GIVEN_BACK, Kind.PAYOUT_PENDING, Kind.WINNINGS, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_RETURNED, Kind.TREASURY, Kind.WINNINGS, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_RETURNED, Kind.TREASURY, Kind.FX, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_RETURNED, Kind.FX, Kind.WINNINGS, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_REQUESTED, Kind.FUNDING, Kind.PAYOUT_PENDING, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_GIVEN_BACK, Kind.PAYOUT_PENDING, Kind.FUNDING, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_RETURNED, Kind.TREASURY, Kind.FUNDING, REDEEMABLE_ONLY),

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from prizewire_rewards.payouts.domain.batches import FiledLine
 from prizewire_rewards.payouts.domain.funding import Destination
+from prizewire_rewards.payouts.domain.inline import InlineDestination
 from prizewire_rewards.payouts.domain.model import Method, PayoutState
+from prizewire_rewards.payouts.domain.quotes import SignedQuote
 from prizewire_rewards.payouts.domain.withdrawals import Schedule
 
 
@@ -59,6 +62,19 @@ class RenewIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPayout:
+    """File a new payout of the money that came back from an ended one. ``by`` is the operator; without a method it goes to the
+    default one.
+    """
+
+    payout_id: UUID
+    retry_no: int
+    by: str
+    method_id: UUID | None
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordMethod:
     """Store the present state of a payout method."""
 
@@ -68,8 +84,9 @@ class RecordMethod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPayout:
-    """Pay out winnings of a player; without a method, to the default one. ``pay_asset`` is the asset that is to arrive, if
-    the player names one. ``filed_by`` is the job that requests it for the player, None where the player requests it.
+    """Pay out winnings of a player to the method, to the destination ``inline``, or without both to the default method.
+    ``pay_asset`` is the asset that is to arrive, if the player names one. ``quote`` is the quote at which it is paid, if the player took one. ``filed_by`` is the job that
+    requests it for the player, None where the player requests it.
     """
 
     id: UUID
@@ -78,15 +95,20 @@ class RequestPayout:
     amount: int
     method_id: UUID | None
     pay_asset: str | None = None
+    quote: SignedQuote | None = None
     filed_by: str | None = None
+    inline: InlineDestination | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPayout:
-    """Request the cancellation of a player's payout."""
+    """Request the cancellation of a payout of ``player``; where that is None, of a payout out of a funding account. ``by`` is the person who
+    requests it.
+    """
 
     payout_id: UUID
-    player: str
+    player: str | None
+    by: str
     reason: str
 
 
@@ -116,12 +138,24 @@ class MoveFunding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorPayout:
-    """Pay money of a funding account to an address, for an operator."""
+    """Pay money of a funding account to a destination, for an operator. ``reference`` is the operator's own id of the payout."""
 
     id: UUID
     funding_account: str
     amount: int
-    destination: Destination
+    destination: Destination | InlineDestination
+    operator: str
+    reason: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileBatch:
+    """Pay the lines of a file out of a funding account, for an operator."""
+
+    id: UUID
+    funding_account: str
+    lines: tuple[FiledLine, ...]
     operator: str
     reason: str
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import Final
 
 from prizewire_money import Asset
 from prizewire_rewards.errors import InvalidRequest
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.records import PLATFORM
-from prizewire_rewards.payouts.domain.model import Payout
+from prizewire_rewards.payouts.domain.model import Payout, PayoutState
 
 BPS: Final = 10_000
 
@@ -96,6 +97,8 @@ class PayoutRules:
     operators: Mapping[str, PayoutRule] = field(default_factory=dict)
     rail_fees: Mapping[str, int] = field(default_factory=dict)
     """The most that a rail may charge the platform for one payout, in minor units, by the asset of the fee."""
+    rates_max: Mapping[tuple[str, str], Fraction] = field(default_factory=dict)
+    """The most units of the second asset that a quote may pay for one unit of the first. Other assets are not exchanged."""
 
     def of_player(self, asset: str) -> PayoutRule:
         """The rule of a player's payout in this asset."""
@@ -114,8 +117,12 @@ class PayoutRules:
         return max(most, paid) if asset.code == paid_in else most
 
 
-def _holding(payout: Payout) -> Account:
-    return Account(Kind.PAYOUT_PENDING, str(payout.id), payout.asset)
+def _holding(payout: Payout, asset: str | None = None) -> Account:
+    return Account(Kind.PAYOUT_PENDING, str(payout.id), payout.asset if asset is None else asset)
+
+
+def _exchange(payout: Payout, asset: str) -> Account:
+    return Account(Kind.FX, str(payout.id), asset)
 
 
 def source_of(payout: Payout) -> Account:
@@ -125,17 +132,28 @@ def source_of(payout: Payout) -> Account:
     return Account(Kind.WINNINGS, payout.player, payout.asset)
 
 
-def requested_move(payout: Payout) -> Move:
-    """The move of money from its source to the account of one payout."""
-    return Move(TransferType.PAYOUT_REQUESTED, source_of(payout), _holding(payout), payout.amount)
+def requested_moves(payout: Payout) -> list[Move]:
+    """The moves of a new payout: its money goes from its source to its own account, and where it pays in another asset, the
+    exchange takes what is debited less the fee, and gives what is to be paid.
+    """
+    moves = [Move(TransferType.PAYOUT_REQUESTED, source_of(payout), _holding(payout), payout.amount)]
+    if payout.exchanged:
+        debited, paid = payout.asset, payout.paid_asset
+        exchanged = TransferType.PAYOUT_EXCHANGED
+        moves += [
+            Move(exchanged, _holding(payout), _exchange(payout, debited), payout.exchanged),
+            Move(exchanged, _exchange(payout, paid), _holding(payout, paid), payout.pay_amount, ordinal=1),
+        ]
+    return moves
 
 
 def paid_moves(payout: Payout, *, rail: str, fee: int, fee_asset: str) -> list[Move]:
     """The moves of a payout that the rail paid: the paid amount leaves, the player's fee goes to the fees, and ``fee``,
     which the rail charged the platform, leaves too.
     """
-    treasury = Account(Kind.TREASURY, rail, payout.asset)
-    moves = [Move(TransferType.PAYOUT_PAID, _holding(payout), treasury, payout.pay_amount)]
+    paid = payout.paid_asset
+    treasury = Account(Kind.TREASURY, rail, paid)
+    moves = [Move(TransferType.PAYOUT_PAID, _holding(payout, paid), treasury, payout.pay_amount)]
     if payout.fee:
         kept = Account(Kind.FEES, PLATFORM, payout.asset)
         moves.append(Move(TransferType.PAYOUT_FEE, _holding(payout), kept, payout.fee))
@@ -145,12 +163,45 @@ def paid_moves(payout: Payout, *, rail: str, fee: int, fee_asset: str) -> list[M
     return moves
 
 
-def given_back_move(payout: Payout) -> Move:
-    """The move of a payout that ended without effect: all of its money, with its fee, goes back to its source."""
-    return Move(TransferType.PAYOUT_GIVEN_BACK, _holding(payout), source_of(payout), payout.amount)
+def came_back(payout: Payout) -> tuple[int, int]:
+    """What may be retried of an ended payout, and the player's fee in it. Without effect all of it came back. Of a returned
+    payout the returned amount came back, without the fee, which the player has paid.
+    """
+    if payout.state is PayoutState.RETURNED:
+        return payout.returned, 0
+    return payout.amount, payout.fee
 
 
-def returned_move(payout: Payout, *, amount: int) -> Move:
-    """The move of a paid payout that its rail returned. The player's fee is not given back."""
-    treasury = Account(Kind.TREASURY, payout.rail or "", payout.asset)
-    return Move(TransferType.PAYOUT_RETURNED, treasury, source_of(payout), amount)
+def given_back_moves(payout: Payout) -> list[Move]:
+    """The moves of a payout that ended without effect: its exchange is reversed at the rate of its quote, and all of its
+    money, with its fee, goes back to its source.
+    """
+    moves = []
+    if payout.exchanged:
+        debited, paid = payout.asset, payout.paid_asset
+        reversed_ = TransferType.PAYOUT_EXCHANGE_REVERSED
+        moves = [
+            Move(reversed_, _holding(payout, paid), _exchange(payout, paid), payout.pay_amount),
+            Move(reversed_, _exchange(payout, debited), _holding(payout), payout.exchanged, ordinal=1),
+        ]
+    return [*moves, Move(TransferType.PAYOUT_GIVEN_BACK, _holding(payout), source_of(payout), payout.amount)]
+
+
+def returned_moves(payout: Payout, *, amount: int) -> list[Move]:
+    """The moves of a paid payout that its rail returned. The player's fee is not given back. ``amount`` (minor units of the
+    paid asset) of a payout that was exchanged is converted at the rate of its quote and rounded down: the rest, less than a
+    minor unit, stays in the exchange. All of it converts to what was exchanged.
+    """
+    treasury = Account(Kind.TREASURY, payout.rail or "", payout.paid_asset)
+    returned = TransferType.PAYOUT_RETURNED
+    if not payout.exchanged:
+        return [Move(returned, treasury, source_of(payout), amount)]
+    moves = [Move(returned, treasury, _exchange(payout, payout.paid_asset), amount)]
+    if back := returned_debit(payout, amount=amount):
+        moves.append(Move(returned, _exchange(payout, payout.asset), source_of(payout), back, ordinal=1))
+    return moves
+
+
+def returned_debit(payout: Payout, *, amount: int) -> int:
+    """What the source of a payout gets back of a return of ``amount`` of the paid asset, in minor units of the debited one."""
+    return payout.exchanged * amount // payout.pay_amount if payout.exchanged else amount

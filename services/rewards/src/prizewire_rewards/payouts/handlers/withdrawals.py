@@ -9,7 +9,8 @@ from prizewire_rewards.errors import InvalidRequest, NotFound, RewardsError
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.payouts.domain.commands import RequestPayout, SetWithdrawal
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal, day_of, next_day, next_due
-from prizewire_rewards.payouts.handlers.requests import AUTO_WITHDRAWAL, request_payout, unknown_method
+from prizewire_rewards.payouts.handlers.requests import AUTO_WITHDRAWAL, request_payout
+from prizewire_rewards.payouts.handlers.terms import assignment_of, unknown_method
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 
 BELOW_MINIMUM: Final = "below_minimum"
@@ -39,9 +40,11 @@ async def set_withdrawal(
     if command.threshold is not None and command.threshold <= 0:
         raise InvalidRequest("amount_not_positive", "a threshold above zero is needed")
     if command.method_id is not None:
+        assignment = await assignment_of(command.player, ports=ports, now=now)
+        person = command.player if assignment is None else assignment.payee
         method = await ports.methods.get(command.method_id)
-        if method is None or method.player != command.player or not method.active:
-            raise InvalidRequest("method_unknown", unknown_method(command.method_id))
+        if method is None or method.player != person or not method.active:
+            raise InvalidRequest("method_unknown", unknown_method(command.method_id, assignment=assignment))
     known = await ports.withdrawals.lock(player=command.player, asset=asset.code)
     withdrawal = AutoWithdrawal(
         player=command.player,

@@ -1,4 +1,4 @@
-"""Answers about funding accounts and automatic withdrawals."""
+"""Answers about funding accounts, operators' payouts, cancels and automatic withdrawals."""
 
 from typing import Annotated
 
@@ -33,6 +33,16 @@ class OperatorPayoutAnswer(AnswerModel):
     funding_account: _Name
     asset: AssetCode
     amount: Annotated[Money, Field(examples=["250.00"])]
+    reference: Annotated[
+        str | None, Field(description="Your own id of the payout, `payoutId`.", examples=["invoice-77"])
+    ]
+
+
+class PayoutCancelAnswer(AnswerModel):
+    """A cancel was requested. The payout may still be paid until payouts has proved the cancel."""
+
+    payout_id: Id
+    state: Annotated[PayoutState, Field(examples=["cancel_requested"])]
 
 
 class WithdrawalAnswer(AnswerModel):

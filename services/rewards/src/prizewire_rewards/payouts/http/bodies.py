@@ -5,13 +5,16 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from prizewire_chassis.idempotency import KEY_PATTERN
 from prizewire_contracts.text import Line, Memo, Reason
 from prizewire_rewards.http.bodies import Body, Code, Decimal, RepeatedReference, only
+from prizewire_rewards.payouts.http.inline import InlineMethodBody
 
 FundingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
-_STELLAR_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
+STELLAR_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
+"""An address for the examples of the API document."""
 
 
 class WithdrawalBody(Body):
@@ -79,20 +82,101 @@ class FundingWithdrawalBody(Body):
     reason: Reason = Field(examples=["the season is over"])
 
 
+Address = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
+IdempotencyKey = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
+
+
 class DestinationBody(Body):
     """The destination of an operator's payout, in clear text."""
 
     type: Literal["stellar"] = Field(description="The type of rail.", examples=["stellar"])
-    address: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")] = Field(
-        examples=[_STELLAR_EXAMPLE]
-    )
+    address: Address = Field(examples=[STELLAR_EXAMPLE])
     memo: Memo | None = Field(None, description="The memo text of the payment.", examples=["invoice 77"])
 
 
-class OperatorPayoutBody(Body):
-    """A payout out of a funding account. Another person approves it."""
+_OURS = ("funding_account", "reason")
+_EARLIER = ("asset", "destinationAccount")
 
-    funding_account: FundingName = Field(examples=["marketing"])
+
+class OperatorCancelBody(Body):
+    """Why a payout out of a funding account shall be cancelled."""
+
+    reason: Reason = Field(examples=["filed twice"])
+
+
+class OperatorPayoutBody(Body):
+    """A payout out of a funding account. Another person approves it. Earlier systems send `asset` and `destinationAccount` in place
+    of `funding_account`, `destination` and `reason`: the account of the asset is configured. `method` may stand in place of the
+    destination in both forms.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "funding_account": "marketing",
+                    "amount": "250.00",
+                    "destination": {"type": "stellar", "address": STELLAR_EXAMPLE, "memo": "invoice 77"},
+                    "reason": "guest appearance, final",
+                },
+                {
+                    "payoutId": "invoice-77",
+                    "destinationAccount": STELLAR_EXAMPLE,
+                    "amount": "250.00",
+                    "asset": "USDC",
+                    "idempotencyKey": "invoice-77-1",
+                },
+            ],
+            "oneOf": [
+                only(*_OURS, "destination", without=(*_EARLIER, "method")),
+                only(*_OURS, "method", without=(*_EARLIER, "destination")),
+                only(*_EARLIER, without=("funding_account", "destination", "method")),
+                only("asset", "method", without=("funding_account", "destination", "destinationAccount")),
+            ],
+        }
+    )
+
+    funding_account: FundingName | None = Field(None, examples=["marketing"])
     amount: Decimal = Field(description="In the account's asset.", examples=["250.00"])
-    destination: DestinationBody
-    reason: Reason = Field(description="The purpose of the payout.", examples=["guest appearance, final"])
+    destination: DestinationBody | None = None
+    method: InlineMethodBody | None = Field(
+        None,
+        description="The details of the destination, of any method type that is configured for it, in place of `destination`.",
+        examples=[None],
+    )
+    reason: Reason | None = Field(
+        None, description="The purpose of the payout.", examples=["guest appearance, final"]
+    )
+    asset: Code | None = Field(
+        None,
+        description="Of earlier systems: pays out of the funding account of this asset.",
+        examples=[None],
+    )
+    destination_account: Address | None = Field(
+        None,
+        alias="destinationAccount",
+        description="Of earlier systems: a Stellar address.",
+        examples=[None],
+    )
+    reference: Line | None = Field(
+        None,
+        alias="payoutId",
+        description="Your own id of the payout. An account pays once under it, unless the payout ended without effect.",
+        examples=["invoice-77"],
+    )
+    idempotency_key: IdempotencyKey | None = Field(
+        None,
+        alias="idempotencyKey",
+        description="Of earlier systems: in place of the header `Idempotency-Key`, or the same.",
+        examples=[None],
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        ours = self.funding_account is not None and self.reason is not None
+        destinations = [one is not None for one in (self.destination, self.destination_account, self.method)]
+        mixed = (self.funding_account or self.destination) and (self.asset or self.destination_account)
+        if mixed or sum(destinations) != 1 or not (ours or self.asset is not None):
+            msg = "name funding_account, reason, and destination or method; or asset, and destinationAccount or method"
+            raise ValueError(msg)
+        return self

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
@@ -11,25 +12,30 @@ from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import Problem, RequiredKey
 from prizewire_chassis.http.answers import Items
+from prizewire_contracts.rails import RailType
 from prizewire_rewards import metrics
 from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
 from prizewire_rewards.http.context import Amounts, Context, RewardsAction
-from prizewire_rewards.payouts.domain.commands import CreateFunding, MoveFunding, OperatorPayout
+from prizewire_rewards.payouts.domain.commands import CancelPayout, CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.payouts.domain.funding import Destination, FundingAccount
+from prizewire_rewards.payouts.domain.inline import InlineDestination
 from prizewire_rewards.payouts.domain.model import FundingView
+from prizewire_rewards.payouts.handlers.cancelling import cancel_payout
 from prizewire_rewards.payouts.handlers.funding import (
     add_funding,
     create_funding,
     request_operator_payout,
     withdraw_funding,
 )
-from prizewire_rewards.payouts.http.answers import FundingAnswer, OperatorPayoutAnswer
+from prizewire_rewards.payouts.http.answers import FundingAnswer, OperatorPayoutAnswer, PayoutCancelAnswer
 from prizewire_rewards.payouts.http.bodies import (
     FundingAmountBody,
     FundingBody,
     FundingWithdrawalBody,
+    OperatorCancelBody,
     OperatorPayoutBody,
 )
+from prizewire_rewards.payouts.http.inline import INLINE_CODES, marked, read_inline
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 from prizewire_rewards.payouts.storage.views import list_fundings
 
@@ -46,9 +52,16 @@ _PAYOUT_RULES = STATUSES.refusals(
     "address_invalid",
     "memo_too_long",
     "memo_not_possible",
+    "reference_used",
+    "funding_not_configured",
+    "idempotency_key_differs",
+    "sealing_key_missing",
     *AMOUNT_CODES,
 )
-_PAYOUT_REFUSALS = {**_PAYOUT_RULES, 422: ("funding_unknown", *_PAYOUT_RULES[422])}
+_PAYOUT_REFUSALS = {
+    **_PAYOUT_RULES,
+    422: tuple(dict.fromkeys(("funding_unknown", *_PAYOUT_RULES[422], *INLINE_CODES))),
+}
 """The body names the funding account, so an unknown one is 422."""
 
 
@@ -174,39 +187,52 @@ class OperatorPayoutController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[OperatorPayoutAnswer]:
-        """Move the money into a payout request to an address in clear text. The filer may not approve it."""
-        view = await _view(context, data.funding_account, status=422)
+        """Move the money into a payout request to an address, or to the details in `method`. The filer may not approve it. The key is in the header
+        `Idempotency-Key`, or in `idempotencyKey` of the body; where both are sent, they are the same.
+        """
+        if key is not None and data.idempotency_key not in (None, key):
+            raise STATUSES.refuse(
+                "idempotency_key_differs", "idempotencyKey and the header Idempotency-Key are not the same"
+            )
+        account = data.funding_account or _account_of(context, data.asset or "")
+        view = await _view(context, account, status=422)
+        if data.asset not in (None, view.asset):
+            raise STATUSES.refuse(
+                "funding_not_configured",
+                f"PAYOUT_FUNDING_ACCOUNTS names {account} for {data.asset}, but the account is in {view.asset}",
+            )
         amount = context.amounts.parse(view.asset, data.amount).minor
+        reason = data.reason or f"payout {data.reference or 'without a reference'} of an earlier system"
+        # the key may be in the header at one request, and in the body at the next
+        destination = _destination(data, tools=context.tools)
+        body = data.model_dump(mode="json", exclude={"idempotency_key", "method"}, exclude_none=True)
+        shown = dict(body)
+        if isinstance(destination, InlineDestination):
+            body["method"] = marked(destination)
+            shown["method"] = {"type": destination.terms.type, "destination": destination.terms.masked}
 
         async def create(action: _Action) -> tuple[int, OperatorPayoutAnswer]:
             command = OperatorPayout(
                 id=action.id,
-                funding_account=data.funding_account,
+                funding_account=account,
                 amount=amount,
-                destination=Destination(
-                    rail_type=data.destination.type,
-                    address=data.destination.address,
-                    memo=data.destination.memo,
-                ),
+                destination=destination,
                 operator=request.user.subject,
-                reason=data.reason,
+                reason=reason,
+                reference=data.reference,
             )
             payout = await request_operator_payout(
                 command, ports=action.unit_of_work, tools=context.tools, now=action.now
             )
-            await action.record(
-                "payout.created",
-                target=str(payout.id),
-                reason=data.reason,
-                detail=data.model_dump(mode="json"),
-            )
+            await action.record("payout.created", target=str(payout.id), reason=reason, detail=shown)
             after_commit(action.tx, metrics.PAYOUTS_REQUESTED.labels("operator").inc)
             return 202, OperatorPayoutAnswer(
                 payout_id=payout.id,
                 state=payout.state,
-                funding_account=data.funding_account,
+                funding_account=account,
                 asset=payout.asset,
                 amount=context.amounts.text(payout.asset, payout.amount),
+                reference=payout.reference,
             )
 
         return await context.once(
@@ -214,9 +240,61 @@ class OperatorPayoutController(Controller):
             answers=OperatorPayoutAnswer,
             actor=request.user,
             route="POST /api/payouts/create",
-            key=key,
-            body=data.model_dump(mode="json"),
+            key=key or data.idempotency_key,
+            body=body,
         )
+
+    @post(
+        "/{payout_id:uuid}/cancel",
+        guards=[require(Role.OPERATOR, Role.ADMIN)],
+        summary="Request the cancel of a payout out of a funding account that is not final",
+        status_code=202,
+        refusals=STATUSES.refusals("payout_unknown", "payout_final"),
+    )
+    async def cancel(
+        self,
+        *,
+        context: NamedDependency[_Context],
+        payout_id: FromPath[UUID],
+        data: JSONBody[OperatorCancelBody],
+        request: Request[Principal, Any, Any],
+    ) -> PayoutCancelAnswer:
+        """It is possible from the moment the payout is requested: payouts gets the request first, and the cancel after it. The money comes
+        back once payouts has proved that nothing was paid.
+        """
+        command = CancelPayout(payout_id=payout_id, player=None, by=request.user.subject, reason=data.reason)
+
+        async def ask(action: _Action) -> PayoutCancelAnswer:
+            payout = await cancel_payout(command, ports=action.unit_of_work, now=action.now)
+            await action.record("payout.cancel_asked", target=str(payout.id), reason=data.reason)
+            return PayoutCancelAnswer(payout_id=payout.id, state=payout.state)
+
+        return await context.change(ask, actor=request.user)
+
+
+def _account_of(context: _Context, asset: str) -> str:
+    """The funding account that is configured for an asset."""
+    account = context.tools.funding_by_asset.get(asset)
+    if account is None:
+        raise STATUSES.refuse(
+            "funding_not_configured",
+            f"no funding account is configured for {asset}: name one in funding_account, or add it to PAYOUT_FUNDING_ACCOUNTS",
+        )
+    return account
+
+
+def _destination(data: OperatorPayoutBody, *, tools: PayoutTools) -> Destination | InlineDestination:
+    """Where the payout goes: earlier systems name a Stellar address.
+
+    Raises:
+        Problem: the details in ``method`` are refused.
+    """
+    if data.method is not None:
+        return read_inline(data.method, tools=tools)
+    given = data.destination
+    if given is None:
+        return Destination(rail_type=RailType.STELLAR, address=data.destination_account or "", memo=None)
+    return Destination(rail_type=given.type, address=given.address, memo=given.memo)
 
 
 async def _move(

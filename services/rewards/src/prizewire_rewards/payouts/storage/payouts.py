@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Conflict
 from prizewire_rewards.ledger.domain.records import CreditParties
 from prizewire_rewards.ledger.storage.receivables import parties_json, parties_of
-from prizewire_rewards.payouts.domain.model import Method, Payout, PayoutState
+from prizewire_rewards.payouts.domain.inline import InlineTerms
+from prizewire_rewards.payouts.domain.model import BatchPlace, Method, Payout, PayoutState
 
 
 class SqlPayouts:
@@ -53,10 +54,15 @@ class SqlPayouts:
             {
                 "now": now,
                 "intents": [_json(payout.intent) for payout in payouts],
+                "quotes": [None if payout.quote is None else _json(payout.quote) for payout in payouts],
                 # PostgreSQL's arrays of arrays must be rectangular, so each list is joined to a text.
                 "rail_types": [",".join(payout.rail_types) for payout in payouts],
                 "parties": [parties_json(payout.credited_by.parties) for payout in payouts],
                 "one_person": [_json(payout.credited_by.one_person) for payout in payouts],
+                "batch_ids": [None if payout.batch is None else payout.batch.id for payout in payouts],
+                "batch_lines": [None if payout.batch is None else payout.batch.line for payout in payouts],
+                **{f"inline_{part}s": _terms(payouts, at) for at, part in enumerate(InlineTerms._fields)},
+                "assigners": [_json(payout.assigners) for payout in payouts],
                 **{name + "s": [getattr(payout, name) for payout in payouts] for name, _ in _PLAIN},
             },
         )
@@ -78,6 +84,26 @@ class SqlPayouts:
             },
         )
 
+    async def with_quote(self, quote_id: str) -> UUID | None:
+        """See the port."""
+        found: UUID | None = (
+            await self._tx.execute(_WITH_QUOTE, {"quote_id": quote_id})
+        ).scalar_one_or_none()
+        return found
+
+    async def with_reference(self, reference: str, *, funding_account: str) -> UUID | None:
+        """See the port."""
+        values = {"reference": reference, "account": funding_account}
+        found: UUID | None = (await self._tx.execute(_WITH_REFERENCE, values)).scalar_one_or_none()
+        return found
+
+    async def with_references(self, references: Sequence[str], *, funding_account: str) -> dict[str, Payout]:
+        """See the port."""
+        values = {"references": list(references), "account": funding_account}
+        rows = await self._tx.execute(_WITH_REFERENCES, values)
+        # the first under a reference counts: a later one retries it
+        return {payout.reference or "": payout for payout in reversed([_payout_of(row) for row in rows])}
+
     async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
         """See the port."""
         values = {"player": player, "asset": asset, "since": since}
@@ -87,6 +113,15 @@ class SqlPayouts:
 async def open_payouts(tx: AsyncConnection, ids: Sequence[UUID]) -> list[Payout]:
     """Those of these payouts that can still be paid, in the order of their ids. Nothing is locked."""
     return [_payout_of(row) for row in await tx.execute(_OPEN, {"ids": list(ids)})]
+
+
+async def payouts_of(tx: AsyncConnection, batch_id: UUID) -> list[Payout]:
+    """The payouts of a batch, in the order of their lines."""
+    return [_payout_of(row) for row in await tx.execute(_OF_BATCH, {"id": batch_id})]
+
+
+def _terms(payouts: Sequence[Payout], at: int) -> list[str | None]:
+    return [None if payout.inline is None else payout.inline[at] for payout in payouts]
 
 
 def _json(value: Any) -> str:
@@ -108,14 +143,28 @@ def _payout_of(row: Any) -> Payout:
         intent=orjson.loads(row.intent_json),
         intent_signature=row.intent_signature,
         campaign=row.campaign,
+        competition=row.competition,
+        source=row.source,
         round_id=row.round_id,
         funding_account=row.funding_account,
         fee=row.fee,
+        quote=None if row.quote_json is None else orjson.loads(row.quote_json),
+        pay_asset=row.pay_asset,
+        pay=row.pay,
         rail=row.rail,
         returned=row.returned,
         outcome=None if row.outcome_json is None else orjson.loads(row.outcome_json),
         version=row.version,
         credited_by=CreditParties(parties_of(row.parties_json), tuple(orjson.loads(row.one_person_json))),
+        retry_of=row.retry_of,
+        reference=row.reference,
+        inline=None
+        if row.inline_type is None
+        else InlineTerms(row.inline_type, row.inline_masked, row.inline_mark),
+        batch=None if row.batch_id is None else BatchPlace(row.batch_id, row.batch_line),
+        payee=row.payee,
+        assignment=row.assignment,
+        assigners=tuple(orjson.loads(row.assigners_json)),
     )
 
 
@@ -123,11 +172,15 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     ("id", "uuid"),
     ("player", "text"),
     ("campaign", "uuid"),
+    ("competition", "text"),
+    ("source", "text"),
     ("round_id", "uuid"),
     ("funding_account", "text"),
     ("asset", "text"),
     ("amount", "bigint"),
     ("fee", "bigint"),
+    ("pay_asset", "text"),
+    ("pay", "bigint"),
     ("correlation_id", "text"),
     ("state", "text"),
     ("filed_by", "text"),
@@ -136,18 +189,25 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     ("intent_signature", "text"),
     ("returned", "bigint"),
     ("version", "int"),
+    ("retry_of", "uuid"),
+    ("reference", "text"),
+    ("payee", "text"),
+    ("assignment", "uuid"),
 )
 
 
 _COLUMNS = ", ".join(name for name, _ in _PLAIN)
 
 
+_OTHERS = ", ".join(("batch_id", "batch_line", *(f"inline_{part}" for part in InlineTerms._fields)))
+
+
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _PLAIN)
 
 
 _WHOLE = (
-    "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json, "
-    "CAST(parties AS text) AS parties_json, CAST(one_person AS text) AS one_person_json FROM payouts"
+    "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json, CAST(quote AS text) AS quote_json, "
+    "CAST(parties AS text) AS parties_json, CAST(one_person AS text) AS one_person_json, CAST(assigners AS text) AS assigners_json FROM payouts"
 )
 
 
@@ -166,6 +226,9 @@ _OPEN = text(
 )
 
 
+_OF_BATCH = text(f"{_WHOLE} WHERE batch_id = :id ORDER BY batch_line")
+
+
 _NEW = text(
     "SELECT id FROM payouts WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
     "AND state IN ('requested', 'cancel_requested') AND id <> ALL (CAST(:known AS uuid[])) ORDER BY id LIMIT 1"
@@ -173,12 +236,13 @@ _NEW = text(
 
 
 _ADD = text(
-    f"INSERT INTO payouts ({_COLUMNS}, intent, rail_types, parties, one_person, requested_at, changed_at) "  # noqa: S608 - our own columns
-    f"SELECT {', '.join('u.' + name for name, _ in _PLAIN)}, CAST(u.intent AS jsonb), "
-    "string_to_array(u.rail_types, ','), CAST(u.parties AS jsonb), CAST(u.one_person AS jsonb), CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
-    f"FROM unnest({_ARRAYS}, CAST(:intents AS text[]), CAST(:rail_types AS text[]), "
-    "CAST(:parties AS text[]), CAST(:one_person AS text[])) "
-    f"AS u({_COLUMNS}, intent, rail_types, parties, one_person)"
+    f"INSERT INTO payouts ({_COLUMNS}, {_OTHERS}, intent, quote, quote_id, rail_types, parties, one_person, assigners, requested_at, changed_at) "  # noqa: S608 - our own columns
+    f"SELECT {', '.join('u.' + name for name, _ in _PLAIN)}, {_OTHERS}, CAST(u.intent AS jsonb), "
+    "CAST(u.quote AS jsonb), CAST(u.quote AS jsonb) ->> 'quote_id', "
+    "string_to_array(u.rail_types, ','), CAST(u.parties AS jsonb), CAST(u.one_person AS jsonb), CAST(u.assigners AS jsonb), CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
+    f"FROM unnest({_ARRAYS}, CAST(:batch_ids AS uuid[]), CAST(:batch_lines AS int[]), CAST(:inline_types AS text[]), CAST(:inline_maskeds AS text[]), CAST(:inline_marks AS text[]), CAST(:intents AS text[]), CAST(:quotes AS text[]), CAST(:rail_types AS text[]), "
+    "CAST(:parties AS text[]), CAST(:one_person AS text[]), CAST(:assigners AS text[])) "
+    f"AS u({_COLUMNS}, {_OTHERS}, intent, quote, rail_types, parties, one_person, assigners)"
 )
 
 
@@ -193,6 +257,18 @@ _SAVE = text(
 )
 
 
+_WITH_REFERENCE = text(
+    "SELECT id FROM payouts WHERE funding_account = :account AND reference = :reference "
+    "AND state NOT IN ('failed', 'rejected', 'cancelled') ORDER BY requested_at LIMIT 1"
+)
+
+
+_WITH_REFERENCES = text(
+    f"{_WHOLE} WHERE funding_account = :account AND reference = ANY (CAST(:references AS text[])) "
+    "AND state NOT IN ('failed', 'rejected', 'cancelled') ORDER BY requested_at, id"
+)
+
+
 # Direct payouts of prizes have a round: players do not request them.
 _REQUESTED = text(
     "SELECT coalesce(sum(amount), 0) FROM payouts WHERE player = :player AND requested_at >= :since "
@@ -200,12 +276,15 @@ _REQUESTED = text(
 )
 
 
+_WITH_QUOTE = text("SELECT id FROM payouts WHERE quote_id = :quote_id")
+
+
 _FIELDS: tuple[tuple[str, str], ...] = (
     ("id", "uuid"),
     ("version", "int"),
     ("player", "text"),
     ("type", "text"),
-    ("rail_type", "text"),
+    ("rail_types", "text"),
     ("active", "boolean"),
     ("verified", "boolean"),
     ("is_default", "boolean"),
@@ -225,6 +304,7 @@ class SqlMethods:
         """See the port."""
         ordered = sorted(methods, key=lambda method: method.id)
         columns = {f"{name}s": [getattr(method, name) for method in ordered] for name, _ in _FIELDS}
+        columns["rail_typess"] = [",".join(method.rail_types) for method in ordered]
         await self._tx.execute(_RECORD, {"now": now, **columns})
 
     async def defaults(self, players: Iterable[str]) -> dict[str, Method]:
@@ -239,7 +319,8 @@ class SqlMethods:
 
 
 def _method_of(row: Any) -> Method:
-    return Method(**{name: getattr(row, name) for name, _ in _FIELDS})
+    fields = {name: getattr(row, name) for name, _ in _FIELDS}
+    return Method(**{**fields, "rail_types": tuple(row.rail_types)})
 
 
 _NAMES = ", ".join(name for name, _ in _FIELDS)
@@ -247,9 +328,13 @@ _NAMES = ", ".join(name for name, _ in _FIELDS)
 
 _RECORD = text(
     f"INSERT INTO payout_methods AS m ({_NAMES}, changed_at) "  # noqa: S608 - our own columns
-    "SELECT u.*, CAST(:now AS timestamptz) FROM unnest("
+    "SELECT "
+    + ", ".join(
+        "string_to_array(u.rail_types, ',')" if name == "rail_types" else f"u.{name}" for name, _ in _FIELDS
+    )
+    + ", CAST(:now AS timestamptz) FROM unnest("
     + ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _FIELDS)
-    + ") AS u ON CONFLICT (id) DO UPDATE SET "
+    + f") AS u({_NAMES}) ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name, _ in _FIELDS if name != "id")
     + ", changed_at = excluded.changed_at WHERE m.version < excluded.version"
 )
@@ -257,7 +342,7 @@ _RECORD = text(
 
 _DEFAULTS = text(
     f"SELECT DISTINCT ON (player) {_NAMES} FROM payout_methods "  # noqa: S608 - our own columns
-    "WHERE player = ANY (CAST(:players AS text[])) AND is_default AND active "
+    "WHERE player = ANY (CAST(:players AS text[])) AND is_default AND active AND rail_types <> '{}' "
     "ORDER BY player, changed_at DESC, id"
 )
 

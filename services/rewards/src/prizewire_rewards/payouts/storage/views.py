@@ -19,9 +19,12 @@ def _payout_of(row: Any) -> PayoutView:
     return PayoutView(
         id=row.id,
         player=row.player,
+        payee=row.payee,
         asset=row.asset,
         amount=row.amount,
         fee=row.fee,
+        pay_asset=row.pay_asset,
+        pay=row.pay,
         state=PayoutState(row.state),
         method_id=row.method_id,
         campaign=row.campaign,
@@ -99,5 +102,5 @@ async def requested_payouts(tx: AsyncConnection, ids: Sequence[UUID]) -> list[Re
     return [RequestedPayout(**row) for row in rows.mappings()]
 
 
-_REQUESTED = "SELECT id AS payout_id, player, asset, amount - fee AS amount, state, requested_at, stored_at AS changed_at FROM payouts"
+_REQUESTED = "SELECT id AS payout_id, player, payee, coalesce(pay_asset, asset) AS asset, coalesce(pay, amount - fee) AS amount, state, requested_at, changed_at, stored_at FROM payouts"
 _REQUESTED_BY_ID = text(f"{_REQUESTED} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id")

@@ -12,8 +12,9 @@ from prizewire_rewards.campaigns.domain.model import Campaign, Delivery, check_l
 from prizewire_rewards.claims.handlers.claims import close_claims, open_claims
 from prizewire_rewards.ledger.domain.records import Event, Transition
 from prizewire_rewards.ledger.handlers import UnitOfWork, open_receivables
-from prizewire_rewards.payouts.domain.model import Payout, PayoutRequested
-from prizewire_rewards.payouts.handlers.requests import NO_PAYOUT_METHOD, DirectPrize, request_direct
+from prizewire_rewards.payouts.domain.model import Origin, Payout, PayoutRequested
+from prizewire_rewards.payouts.handlers.requests import DirectPrize, request_direct
+from prizewire_rewards.payouts.handlers.terms import NO_PAYOUT_METHOD
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward, RewardsMoved, Round
 from prizewire_rewards.prizes.domain.states import RewardState
@@ -75,7 +76,9 @@ async def _pay_direct_prizes(
         if one.cause in changes.direct and one.credit.ordinal
     }
     players = {credit.account.owner for _, credit in direct.values()}
-    methods = await ports.methods.defaults(players) if players else {}
+    assignments = await ports.assignments.in_force(players, now=uow.now) if players else {}
+    paid = {player: assignments[player].payee if player in assignments else player for player in players}
+    methods = await ports.methods.defaults(set(paid.values())) if players else {}
     by_line = {
         round_id: {reward.line.line: reward for reward in changes.rewards[round_id]}
         for round_id in {settlement.round_id for settlement, _ in direct.values()}
@@ -84,17 +87,18 @@ async def _pay_direct_prizes(
     without_method: dict[tuple[str, int], UUID] = {}
     for key, (settlement, credit) in direct.items():
         reward = by_line[settlement.round_id][credit.ordinal]
-        method = methods.get(credit.account.owner)
+        method = methods.get(paid[credit.account.owner])
         if method is None:
             without_method[key] = reward.id
             continue
         prizes[key] = DirectPrize(
-            settlement.campaign,
+            Origin(settlement.campaign, settlement.competition, settlement.match_source),
             settlement.round_id,
             reward.id,
             reward.next_payout_ordinal,
             settlement.correlation_id,
             method,
+            assignments.get(credit.account.owner),
         )
     remainders = await uow.recover_debts(leaving=prizes.keys())
     left = {(credited.cause, credited.credit.ordinal): amount for credited, amount in remainders}

@@ -80,11 +80,18 @@ class RequestedPayoutAnswer(AnswerModel):
 
     payout_id: Id
     player: Annotated[Player | None, Field(description="Null for an operator's payout.", examples=["ann"])]
+    payee: Annotated[Player | None, Field(description="Who is paid in the player's place.", examples=[None])]
     asset: AssetCode
     pay_amount: Annotated[Money, Field(description="The amount to be paid out, without the player's fee.")]
     state: Annotated[PayoutState, Field(examples=["paid"])]
     requested_at: Moment
     changed_at: Annotated[Moment, Field(description="The time of its request or its last change.")]
+    stored_at: Annotated[
+        Moment,
+        Field(
+            description="When the database stored that, by its own clock: who writes a row cannot choose it. Pages are in its order."
+        ),
+    ]
 
 
 class DisownmentAnswer(AnswerModel):

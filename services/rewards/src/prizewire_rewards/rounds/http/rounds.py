@@ -146,7 +146,7 @@ class AskedPayoutController(Controller):
         return BY_TIME_AND_ID.page(
             found,
             limit=size,
-            key=lambda one: (one.changed_at, one.payout_id),
+            key=lambda one: (one.stored_at, one.payout_id),
             show=partial(_requested, context.amounts),
         )
 
@@ -194,11 +194,13 @@ def _requested(amounts: Amounts, found: RequestedPayout) -> RequestedPayoutAnswe
     return RequestedPayoutAnswer(
         payout_id=found.payout_id,
         player=found.player,
+        payee=found.payee,
         asset=found.asset,
         pay_amount=amounts.text(found.asset, found.amount),
         state=PayoutState(found.state),
         requested_at=found.requested_at,
         changed_at=found.changed_at,
+        stored_at=found.stored_at,
     )
 
 

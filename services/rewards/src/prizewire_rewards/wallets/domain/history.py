@@ -55,6 +55,8 @@ CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
     TransferType.ENTRY_FEE_WITHDRAWN: Category.DEBIT,
     TransferType.FEE_WITHDRAWN: Category.DEBIT,
     TransferType.PAYOUT_REQUESTED: Category.PAYOUT,
+    TransferType.PAYOUT_EXCHANGED: Category.PAYOUT,
+    TransferType.PAYOUT_EXCHANGE_REVERSED: Category.REFUND,
     TransferType.PAYOUT_PAID: Category.PAYOUT,
     TransferType.PAYOUT_GIVEN_BACK: Category.REFUND,
     TransferType.PAYOUT_RETURNED: Category.REFUND,
@@ -120,13 +122,14 @@ class PayoutFee(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutAmounts:
     """The costs of a payout: its own ``fee`` (minor units), and the fee of the ``rail`` once it is paid. ``ended``: the payout
-    ended without payment, with the ``code``, and costs nothing.
+    ended without payment, with the ``code``, and costs nothing. ``exchanged``: it pays in another asset than the entry's.
     """
 
     fee: int
     rail: PayoutFee | None
     ended: bool
     code: str | None = None
+    exchanged: bool = False
 
 
 class MoneyIn(NamedTuple):

@@ -67,6 +67,7 @@ _REVERSING: Final = frozenset(
         TransferType.ENTRY_FEE_REVERSED,
         TransferType.PLATFORM_FEE_REVERSED,
         TransferType.ORGANIZER_FEE_REVERSED,
+        TransferType.PAYOUT_EXCHANGE_REVERSED,
         TransferType.PAYOUT_GIVEN_BACK,
         TransferType.PAYOUT_RETURNED,
         TransferType.TOPUP_REVERSED,

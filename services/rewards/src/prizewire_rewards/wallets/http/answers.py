@@ -9,6 +9,10 @@ from prizewire_rewards.http.bodies import AssetCode, CorrelationId, Money, Playe
 from prizewire_rewards.payouts.domain.model import PayoutState
 
 State = Annotated[PayoutState, Field(examples=["requested"])]
+PayAsset = Annotated[
+    AssetCode,
+    Field(description="The asset of `pay_amount`: another one than that of the wallet only by a quote."),
+]
 Arrives = Annotated[
     Money, Field(description="The amount to pay out: `debit_amount` less `player_fee`.", examples=["125.00"])
 ]
@@ -62,14 +66,8 @@ class PayoutRequestedAnswer(AnswerModel):
     payout_id: Id
     state: State
     player_fee: Fee
+    pay_asset: PayAsset
     pay_amount: Arrives
-
-
-class PayoutCancelAnswer(AnswerModel):
-    """A cancel was requested. The payout may still be paid until payouts has proved the cancel."""
-
-    payout_id: Id
-    state: Annotated[PayoutState, Field(examples=["cancel_requested"])]
 
 
 class PayoutOutcome(AnswerModel):
@@ -117,8 +115,16 @@ class PayoutAnswer(AnswerModel):
     asset: AssetCode
     debit_amount: Annotated[Money, Field(description="The amount that left the wallet.", examples=["125.50"])]
     player_fee: Fee
+    pay_asset: PayAsset
     pay_amount: Arrives
     state: Annotated[PayoutState, Field(examples=["paid"])]
+    payee: Annotated[
+        str | None,
+        Field(
+            description="The person who is paid in the player's place, by a payee assignment. Null where the player is paid.",
+            examples=[None],
+        ),
+    ]
     method_id: Annotated[
         Id | None,
         Field(description="The player's payout method.", examples=["0f7c1c54-2b8e-4a70-8f0c-6a1f7f4bb0de"]),

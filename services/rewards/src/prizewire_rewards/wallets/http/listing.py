@@ -312,9 +312,9 @@ def fees_of(amounts: Amounts, entry: HistoryEntry) -> list[PayoutFee]:
 
 def arrives_of(amounts: Amounts, entry: HistoryEntry) -> str | None:
     """The amount of a payout that arrives, as decimal text: the amount less the fees that player or recipient bear. None for
-    a payout that ended without payment, and for entries that are no payout request.
+    a payout that ended without payment or pays in another asset, and for entries that are no payout request.
     """
-    if entry.payout is None or entry.payout.ended:
+    if entry.payout is None or entry.payout.ended or entry.payout.exchanged:
         return None
     left = entry.amount - entry.payout.fee
     rail = entry.payout.rail

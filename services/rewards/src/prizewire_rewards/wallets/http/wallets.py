@@ -18,18 +18,21 @@ from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
 from prizewire_rewards.http.context import Amounts, RewardsAction, player_of
 from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
 from prizewire_rewards.payouts.domain.model import PayoutState, PayoutView
-from prizewire_rewards.payouts.handlers.requests import cancel_payout, request_payout
+from prizewire_rewards.payouts.domain.quotes import SignedQuote
+from prizewire_rewards.payouts.handlers.cancelling import cancel_payout
+from prizewire_rewards.payouts.handlers.requests import request_payout
+from prizewire_rewards.payouts.http.answers import PayoutCancelAnswer
+from prizewire_rewards.payouts.http.inline import INLINE_CODES, marked, read_inline
 from prizewire_rewards.payouts.storage.views import list_payouts
 from prizewire_rewards.wallets.domain.history import WalletBalance
 from prizewire_rewards.wallets.http.answers import (
     BalanceAnswer,
     PayoutAnswer,
-    PayoutCancelAnswer,
     PayoutOutcome,
     PayoutRequestedAnswer,
     WalletAnswer,
 )
-from prizewire_rewards.wallets.http.bodies import CancelBody, PayoutBody
+from prizewire_rewards.wallets.http.bodies import CancelBody, PayoutBody, QuoteBody
 from prizewire_rewards.wallets.http.listing import (
     PAGE_REFUSALS,
     HistoryPage,
@@ -42,6 +45,26 @@ from prizewire_rewards.wallets.ports import WalletPorts
 from prizewire_rewards.wallets.storage.balances import wallet_balances
 
 _Action = RewardsAction[WalletPorts]
+
+_REQUEST_REFUSALS = STATUSES.refusals(
+    *AMOUNT_CODES,
+    "asset_unknown",
+    "asset_not_redeemable",
+    "quote_required",
+    "quote_invalid",
+    "quote_expired",
+    "quote_mismatch",
+    "quote_used",
+    "exchange_not_allowed",
+    "method_unknown",
+    "no_payout_method",
+    "amount_not_positive",
+    "amount_below_minimum",
+    "amount_above_maximum",
+    "daily_limit_exceeded",
+    "insufficient_balance",
+    "sealing_key_missing",
+)
 
 
 class WalletController(Controller):
@@ -86,19 +109,7 @@ class WalletController(Controller):
         guards=[require(Role.PLAYER)],
         summary="Request a payout of winnings; `GET /api/wallet/payout-requests` (plural) lists the requests",
         status_code=202,
-        refusals=STATUSES.refusals(
-            *AMOUNT_CODES,
-            "asset_unknown",
-            "asset_not_redeemable",
-            "quote_required",
-            "method_unknown",
-            "no_payout_method",
-            "amount_not_positive",
-            "amount_below_minimum",
-            "amount_above_maximum",
-            "daily_limit_exceeded",
-            "insufficient_balance",
-        ),
+        refusals={**_REQUEST_REFUSALS, 422: tuple(dict.fromkeys((*_REQUEST_REFUSALS[422], *INLINE_CODES)))},
     )
     async def request_payout(
         self,
@@ -108,8 +119,14 @@ class WalletController(Controller):
         request: Request[Principal, Any, Any],
         key: RequiredKey = None,
     ) -> Response[PayoutRequestedAnswer]:
-        """Move winnings into a payout request. It is paid by the named payout method, or by the default one."""
+        """Move winnings into a payout request. It is paid by the named payout method, to the details in `method`, or by the default
+        method.
+        """
         amount = context.amounts.parse(data.asset, data.amount)
+        inline = None if data.method is None else read_inline(data.method, tools=context.tools)
+        body = data.model_dump(mode="json", exclude={"method"})
+        if inline is not None:
+            body["method"] = marked(inline)
 
         async def ask(action: _Action) -> tuple[int, PayoutRequestedAnswer]:
             command = RequestPayout(
@@ -119,6 +136,8 @@ class WalletController(Controller):
                 amount=amount.minor,
                 method_id=data.method_id,
                 pay_asset=data.pay_asset,
+                quote=None if data.quote is None else _signed_quote(data.quote),
+                inline=inline,
             )
             payout = await request_payout(
                 command, ports=action.unit_of_work, tools=context.tools, now=action.now
@@ -128,7 +147,8 @@ class WalletController(Controller):
                 payout_id=payout.id,
                 state=payout.state,
                 player_fee=context.amounts.text(payout.asset, payout.fee),
-                pay_amount=context.amounts.text(payout.asset, payout.pay_amount),
+                pay_asset=payout.paid_asset,
+                pay_amount=context.amounts.text(payout.paid_asset, payout.pay_amount),
             )
 
         return await context.once(
@@ -137,7 +157,7 @@ class WalletController(Controller):
             actor=request.user,
             route="POST /api/wallet/payout-request",
             key=key,
-            body=data.model_dump(mode="json"),
+            body=body,
         )
 
     @get(
@@ -186,7 +206,10 @@ class WalletController(Controller):
     ) -> PayoutCancelAnswer:
         """The service payouts decides about the cancel. The money comes back once payouts has proved that nothing was paid."""
         command = CancelPayout(
-            payout_id=payout_id, player=request.user.player, reason=(data or CancelBody()).reason
+            payout_id=payout_id,
+            player=request.user.player,
+            by=request.user.player,
+            reason=(data or CancelBody()).reason,
         )
 
         async def ask(action: _Action) -> PayoutCancelAnswer:
@@ -222,8 +245,12 @@ def _payout(amounts: Amounts, view: PayoutView, *, player: str) -> PayoutAnswer:
         asset=view.asset,
         debit_amount=amounts.text(view.asset, view.amount),
         player_fee=amounts.text(view.asset, view.fee),
-        pay_amount=amounts.text(view.asset, view.amount - view.fee),
+        pay_asset=view.asset if view.pay_asset is None else view.pay_asset,
+        pay_amount=amounts.text(view.asset, view.amount - view.fee)
+        if view.pay_asset is None or view.pay is None
+        else amounts.text(view.pay_asset, view.pay),
         state=view.state,
+        payee=view.payee,
         method_id=view.method_id,
         round_id=view.round_id,
         correlation_id=view.correlation_id,
@@ -231,3 +258,8 @@ def _payout(amounts: Amounts, view: PayoutView, *, player: str) -> PayoutAnswer:
         changed_at=view.changed_at,
         outcome=outcome,
     )
+
+
+def _signed_quote(body: QuoteBody) -> SignedQuote:
+    fields = body.model_dump(mode="json")
+    return SignedQuote(signature=fields.pop("signature"), fields=fields)

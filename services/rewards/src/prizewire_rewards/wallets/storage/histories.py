@@ -308,7 +308,9 @@ def _amounts_of(row: Any) -> PayoutAmounts:
     if not ended and str(outcome.get("fee", "")).strip("0."):
         rail = PayoutFee(outcome["fee_asset"], outcome["fee"], outcome["fee_borne_by"])
     code = outcome.get("code") if ended else None
-    return PayoutAmounts(fee=0 if ended else row.fee, rail=rail, ended=ended, code=code)
+    return PayoutAmounts(
+        fee=0 if ended else row.fee, rail=rail, ended=ended, code=code, exchanged=row.pay_asset is not None
+    )
 
 
 _BY_TIME: Final = "ORDER BY t.at DESC, t.seq DESC"
@@ -316,7 +318,7 @@ _BY_NUMBER: Final = "ORDER BY t.seq DESC"
 _COLUMNS: Final = (
     "SELECT t.seq, t.id, t.type, t.asset, t.amount, t.debit_kind, d.owner AS debit_owner, "
     f"t.credit_kind, c.owner AS credit_owner, g.cause, g.correlation_id, t.at, {STATUS} AS status, "
-    "p.state AS payout_state, p.fee, p.outcome, m.reference, m.actor AS booked_by, m.repeats"
+    "p.state AS payout_state, p.fee, p.pay_asset, p.outcome, m.reference, m.actor AS booked_by, m.repeats"
 )
 _JOINS: Final = (
     "JOIN ledger_groups g ON g.no = t.group_no JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account "

@@ -67,7 +67,7 @@ HAS_STATUS: Final = (
 )
 """Whether ``t`` has ``:status``; ``:plain`` are the types that always have it."""
 PAYOUT_OF: Final = (
-    "LEFT JOIN LATERAL (SELECT s.state, s.fee, s.amount, CAST(s.outcome AS text) AS outcome FROM payouts s "  # noqa: S608 - our own words
+    "LEFT JOIN LATERAL (SELECT s.state, s.fee, s.amount, s.pay_asset, CAST(s.outcome AS text) AS outcome FROM payouts s "  # noqa: S608 - our own words
     f"WHERE s.id = {_uuid('c.owner')} LIMIT 1) p ON t.type = '{TransferType.PAYOUT_REQUESTED}'"
 )
 """The payout that ``t`` requests, where ``c`` is the credited account."""

@@ -41,6 +41,19 @@ def _trust(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def _sealing(subject: Subject) -> Iterator[Finding]:
+    rewards = subject.get("rewards")
+    if rewards is None or rewards.value("PAYOUT_INLINE_RAILS").strip() in ("", "{}"):
+        return
+    if not any(entry["service"] == "payouts" and "seal" in entry["uses"] for entry in _entries(rewards)):
+        yield Finding(
+            code="trust",
+            place="rewards",
+            sentence="PAYOUT_INLINE_RAILS lets requests name details, and TRUST_FILE has no key of payouts with the use seal: such "
+            "requests would be refused.",
+        )
+
+
 def _entries(one: ServiceConfiguration) -> list[dict[str, Any]]:
     """The keys of a service's trust file; none where it is malformed."""
     text = one.text("TRUST_FILE")
@@ -114,4 +127,4 @@ def _old(place: str, sentence: str) -> Finding:
     return Finding(code="key_age", place=place, sentence=sentence)
 
 
-RULES: Final = (_trust, _same_trust, _uses, _ages)
+RULES: Final = (_trust, _sealing, _same_trust, _uses, _ages)

@@ -40,6 +40,13 @@ def _amounts(one: ServiceConfiguration, name: str) -> tuple[Amounts, list[str]]:
     return found, wrong
 
 
+def _automatic_amounts(one: ServiceConfiguration) -> tuple[Amounts, Amounts, list[str]]:
+    """The automatic limits by asset, those of single rails by ``RAIL:CODE``, and the parts that cannot be read."""
+    found, wrong = _amounts(one, UP_TO)
+    on_rail = {name: amount for name, amount in found.items() if ":" in name}
+    return {code: amount for code, amount in found.items() if code not in on_rail}, on_rail, wrong
+
+
 def _redeemable(one: ServiceConfiguration) -> list[str]:
     document = one.document("ASSETS_FILE")
     assets = document.get("assets") if isinstance(document, dict) else None
@@ -52,26 +59,28 @@ def _automatic(subject: Subject) -> Iterator[Finding]:
     payouts = subject.get("payouts")
     if payouts is None:
         return
-    up_to, wrong = _amounts(payouts, UP_TO)
+    of_assets, of_rails, wrong = _automatic_amounts(payouts)
+    limits = {**of_assets, **of_rails}
+    up_to = {name.rpartition(":")[2] for name in limits}
     per_day, wrong_too = _amounts(payouts, PER_DAY)
     two_above, wrong_three = _amounts(payouts, TWO_ABOVE)
     for part in (*wrong, *wrong_too, *wrong_three):
-        yield _automatic_finding(
-            f"The limit {part!r} is no CODE=AMOUNT above zero, or names its asset again."
-        )
-    for code in sorted(up_to.keys() ^ per_day.keys()):
+        yield _automatic_finding(f"The limit {part!r} is no CODE=AMOUNT above zero, or is given again.")
+    for code in sorted(up_to ^ per_day.keys()):
         lacking = PER_DAY if code in up_to else UP_TO
         yield _automatic_finding(
             f"{lacking} has no limit for {code}: an asset needs one in both settings, or in neither."
         )
-    for code, most in up_to.items():
+    for name, most in limits.items():
+        rail, colon, code = name.rpartition(":")
+        over = f" over {rail}" if colon else ""
         if code in per_day and per_day[code] < most:
             yield _automatic_finding(
-                f"{PER_DAY} is {per_day[code]} {code} and {UP_TO} is {most} {code}: a single payout would pass the day's limit."
+                f"{PER_DAY} is {per_day[code]} {code} and {UP_TO} is {most} {code}{over}: a single payout would pass the day's limit."
             )
         if code in two_above and two_above[code] < most:
             yield _automatic_finding(
-                f"{UP_TO} is {most} {code} and {TWO_ABOVE} is {two_above[code]} {code}: payouts that need two persons would "
+                f"{UP_TO} is {most} {code}{over} and {TWO_ABOVE} is {two_above[code]} {code}: payouts that need two persons would "
                 "go without one."
             )
 

@@ -1,0 +1,1 @@
+"""A payout rail of an invented vendor, outside of Prizewire's tree."""

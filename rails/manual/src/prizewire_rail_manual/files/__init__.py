@@ -1,0 +1,1 @@
+"""Files for the people who pay, and their answer files."""

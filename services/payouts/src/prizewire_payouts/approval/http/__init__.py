@@ -1,0 +1,1 @@
+"""Routes of approval: decisions about one payout and about many, and pauses."""

@@ -1,0 +1,1 @@
+"""Gates: what must be in order, or approved by persons, before money leaves."""

@@ -1,0 +1,1 @@
+"""The workers of rails, and housekeeping."""

@@ -1,0 +1,1 @@
+"""The outcome of a payment by the evidence of two persons."""

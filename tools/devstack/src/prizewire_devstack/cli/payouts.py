@@ -1,0 +1,389 @@
+"""`prizewire payouts`: the queue of payouts, one payout, and decisions about them."""
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from prizewire_devstack.api import Api, ApiError, advising, connect, remote
+from prizewire_devstack.cli import pauses, payout_files
+from prizewire_devstack.cli.console import console as make_console
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.home import Home
+from prizewire_devstack.texts import printable
+
+PATH: Final = "/api/admin/payouts"
+ROLES: Final = ("operator", "approver", "admin")
+_IDS: Final = click.argument("payouts", metavar="[PAYOUT…]", nargs=-1, type=click.UUID)
+_BATCH: Final = click.option(
+    "--batch", type=click.UUID, help="All payouts of this batch, in place of single ones."
+)
+_YES: Final = click.option("--yes", is_flag=True, help="With --batch: do not ask after showing the batch.")
+_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_BY: Final = click.option(
+    "--by",
+    "person",
+    help="The person who decides, on the local stack. Elsewhere the token of PRIZEWIRE_TOKEN names the person.",
+)
+_PAYEE: Final = "an operator's payee"
+_NAME_ANOTHER: Final = "; on the local stack, --by names another person"
+_LOOK: Final = "`prizewire payouts show {}` shows its state."
+
+
+@click.group(name="payouts")
+def command() -> None:
+    """Payouts: list, show, approve, reject, retry, pause and resume them; file many by a table."""
+
+
+@command.command(name="list")
+@click.option("--state", help="States, separated by commas; held is the queue of approvers.")
+@click.option("--rail", help="The rail's name, as `prizewire rails list` shows it.")
+@click.option("--asset", help="The asset's code.")
+@click.option("--player", help="Whose payouts.")
+@click.option("--campaign", type=click.UUID, help="Of prizes of one campaign.")
+@click.option("--competition", help="Of prizes of one competition.")
+@click.option("--correlation-id", help="Of one match or payout.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="At most so many."
+)
+@_JSON
+def list_payouts(limit: int, as_json: bool, **filters: Any) -> None:
+    """List payouts, newest first."""
+    wanted = {name: None if value is None else str(value) for name, value in filters.items()}
+    with connect(roles=ROLES) as api:
+        found = list(islice(api.items(f"{PATH}", **wanted), limit + 1))
+    shown, more = found[:limit], len(found) > limit
+    if as_json:
+        click.echo(json.dumps({"items": shown, "more": more}))
+        return
+    if not shown:
+        click.echo("There are no such payouts.")
+        return
+    table = Table("payout", "state", "amount", "to", "destination", "rail", "campaign", "requested", box=None)
+    for one in shown:
+        table.add_row(
+            str(one["payout_id"]),
+            Text(_state(one), overflow="fold"),
+            f"{one['pay_amount']} {one['asset']}",
+            printable(one["player"] or _PAYEE),
+            printable(_destination(one)),
+            printable(one["rail"] or ""),
+            str(one["campaign"] or "")[:8],
+            f"{str(one['requested_at'])[:16]}Z",
+        )
+    make_console().print(table)
+    if more:
+        click.echo(f"There are more than {limit}: name --limit, or filter.")
+
+
+def _destination(payout: dict[str, Any]) -> str:
+    """The masked destination with its memo; empty where the service cannot read it."""
+    return " ".join(part for part in (payout.get("destination"), payout.get("destination_memo")) if part)
+
+
+def _state(payout: dict[str, Any]) -> str:
+    words = (str(payout["state"]), payout.get("code"), "paused" if payout.get("paused") else None)
+    return printable(", ".join(word for word in words if word))
+
+
+@command.command(name="show")
+@click.argument("payout", type=click.UUID)
+@_JSON
+def show(payout: UUID, as_json: bool) -> None:
+    """Show one payout: what it pays, what it waits for, who may not decide on it, its attempts and evidence about them."""
+    with connect(roles=ROLES) as api:
+        found = api.get(f"/api/payouts/{payout}")
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    table = Table(show_header=False, box=None)
+    for label, value in _lines(found):
+        table.add_row(Text(label, style="bold"), Text(printable(value), overflow="fold"))
+    make_console().print(table)
+
+
+def _lines(payout: dict[str, Any]) -> list[tuple[str, str]]:
+    """The lines about a payout, without those that say nothing."""
+    parties, needed = payout.get("parties") or [], payout["approvers_needed"]
+    approvers = payout.get("approvers") or []
+    pause = payout.get("pause")
+    lines = [
+        ("payout", str(payout["payout_id"])),
+        ("state", _state(payout)),
+        ("why", payout.get("reason") or ""),
+        ("pays", f"{payout['pay_amount']} {payout['asset']} to {payout['player'] or _PAYEE}"),
+        ("method", f"{payout['method_type']} {payout['method_id'] or ''}".strip()),
+        ("destination", _destination(payout)),
+        ("rail", payout["rail"] or ""),
+        ("campaign", str(payout["campaign"] or "")),
+        ("competition", payout.get("competition") or ""),
+        ("correlation id", payout["correlation_id"]),
+        ("retry of", str(payout.get("retry_of") or "")),
+        ("requested", str(payout["requested_at"])),
+        ("paid", str(payout["paid_at"] or "")),
+        ("reference", payout["tx_hash"] or payout["provider_ref"] or ""),
+        (
+            "approved by",
+            f"{len(approvers)} of {needed}: {', '.join(approvers)}".rstrip(": ") if needed else "",
+        ),
+        ("paused", pauses.words(pause) if pause else ""),
+        ("cancel", f"asked by {payout['cancel_asked_by']}" if payout.get("cancel_asked_by") else ""),
+        ("may not decide", ", ".join(f"{one['subject']} ({one['role']})" for one in parties)),
+    ]
+    lines += [(f"gate {gate['code']}", gate["reason"]) for gate in payout.get("gates") or []]
+    for attempt in payout.get("attempt_list") or []:
+        words = (attempt.get("rail"), attempt.get("state"), attempt.get("code"), attempt.get("provider_ref"))
+        lines.append((f"attempt {attempt['attempt_no']}", " ".join(str(word) for word in words if word)))
+    for one in payout.get("evidence") or []:
+        decided = (
+            f"{one['state']} by {one['decided_by']}" if one["decided_by"] else "waits for another person"
+        )
+        said = f"{one['finding']}, {one['reference']}, by {one['filed_by']} ({one['note']}): {decided}"
+        lines.append((f"evidence {one['evidence_id']}", said))
+    for retry in payout.get("retries") or []:
+        answer = retry["retried_by"] or retry["code"] or "not answered yet"
+        lines.append((f"retry {retry['retry_no']}", f"by {retry['asked_by']}: {answer}"))
+    return [(label, value) for label, value in lines if value]
+
+
+@command.command(name="approve")
+@_IDS
+@_BATCH
+@_YES
+@click.option(
+    "--also",
+    multiple=True,
+    type=click.UUID,
+    help="With --batch: a payout that a gate holds, and that is approved nevertheless. Repeatable.",
+)
+@click.option("--note", help="Kept in the audit record.")
+@_BY
+@_JSON
+def approve(
+    *,
+    payouts: tuple[UUID, ...],
+    batch: UUID | None,
+    yes: bool,
+    also: tuple[UUID, ...],
+    note: str | None,
+    person: str | None,
+    as_json: bool,
+) -> int:
+    """Approve held payouts; exit code 1 when one of them is refused.
+
+    Nobody approves what they filed or are paid by. A payout above the limit of one person needs two.
+    """
+    _one_of(payouts, batch)
+    if batch is not None:
+        with _connect_as(person) as api:
+            return payout_files.decide(
+                api, batch, approve=True, text=note, as_json=as_json, yes=yes, also=also
+            )
+    body = {} if note is None else {"note": note}
+    return _decide(
+        payouts, person, as_json, lambda api, payout: api.put(f"{PATH}/{payout}/approve", body), _approved
+    )
+
+
+@command.command(name="reject")
+@_IDS
+@_BATCH
+@_YES
+@click.option("--reason", required=True, help="Shown at the payout and in the audit record.")
+@_BY
+@_JSON
+def reject(
+    *,
+    payouts: tuple[UUID, ...],
+    batch: UUID | None,
+    yes: bool,
+    reason: str,
+    person: str | None,
+    as_json: bool,
+) -> int:
+    """Reject held payouts: the money goes back. Exit code 1 when one of them is refused."""
+    _one_of(payouts, batch)
+    if batch is not None:
+        with _connect_as(person) as api:
+            return payout_files.decide(api, batch, approve=False, text=reason, as_json=as_json, yes=yes)
+    return _decide(
+        payouts,
+        person,
+        as_json,
+        lambda api, payout: api.put(f"{PATH}/{payout}/reject", {"reason": reason}),
+        _state,
+    )
+
+
+@command.command(name="batch")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--account", help="The funding account that pays; default: the only one that there is.")
+@click.option(
+    "--reason", help="The purpose of the payouts, for approvers and the audit record; a dry run needs none."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be filed, and file nothing.")
+@_BY
+@_JSON
+def batch(
+    *, file: Path, account: str | None, reason: str | None, dry_run: bool, person: str | None, as_json: bool
+) -> int:
+    """File the payouts of FILE out of a funding account: a table (CSV) with the columns reference, amount and type, and the
+    members of the details such as address, iban or holder.
+
+    All lines are filed, or none. A line that was filed before is not paid again. Exit code 1 when a line is refused.
+    """
+    if reason is None and not dry_run:
+        raise click.UsageError("--reason is needed to file payouts: approvers see it.")
+    with _connect_as(person) as api:
+        answer = payout_files.send(
+            api,
+            file,
+            account=account or payout_files.only_account(api),
+            reason=reason or payout_files.TRIED,
+            dry_run=dry_run,
+        )
+    if as_json:
+        click.echo(json.dumps(answer))
+    else:
+        payout_files.show_filed(answer)
+    return 1 if any(one["state"] == "refused" for one in answer["lines"]) else 0
+
+
+@command.command(name="retry")
+@click.argument("payout", type=click.UUID)
+@click.option("--reason", required=True, help="Shown at the payout and in the audit record.")
+@click.option(
+    "--method", type=click.UUID, help="The payout method to pay to; default: the player's default one."
+)
+@_BY
+@_JSON
+def retry(payout: UUID, reason: str, method: UUID | None, person: str | None, as_json: bool) -> int:
+    """Pay the money of a failed, rejected, cancelled or returned payout again, by a new payout.
+
+    The new payout is held for another person. `prizewire payouts show` has it, or says why there is none.
+    """
+    body: dict[str, Any] = {"reason": reason}
+    if method is not None:
+        body["method_id"] = str(method)
+    return _decide(
+        (payout,),
+        person,
+        as_json,
+        lambda api, one: api.post(f"{PATH}/{one}/retry", body, key=f"retry:{uuid4()}"),
+        lambda _: "retry requested",
+    )
+
+
+@command.command(name="pauses")
+@_JSON
+def list_pauses(as_json: bool) -> None:
+    """List the pauses in force, newest first, with the ids that `prizewire payouts resume` takes."""
+    with connect(roles=ROLES) as api:
+        pauses.show(api, as_json=as_json)
+
+
+@command.command(name="pause")
+@click.argument("scope", type=click.Choice(pauses.SCOPES))
+@click.argument("value")
+@click.option("--reason", required=True, help="Shown at each payout that waits, and in the audit record.")
+@_BY
+@_JSON
+def pause(scope: str, value: str, reason: str, person: str | None, as_json: bool) -> None:
+    """Let no new payment of a rail, an asset, a campaign, a competition or a player start.
+
+    VALUE is the rail's name, the asset's code, the campaign's id, the competition or the player. What was sent before is followed to
+    its end. The pause stays until `prizewire payouts resume`.
+    """
+    with _connect_as(person) as api:
+        pauses.begin(api, scope=scope, value=value, reason=reason, as_json=as_json)
+
+
+@command.command(name="resume")
+@click.argument("pause_id", metavar="PAUSE", type=click.UUID)
+@_BY
+@_JSON
+def resume(pause_id: UUID, person: str | None, as_json: bool) -> None:
+    """Lift a pause, by its id of `prizewire payouts pauses`."""
+    with _connect_as(person) as api:
+        pauses.lift(api, pause_id, as_json=as_json)
+
+
+def _approved(payout: dict[str, Any]) -> str:
+    given, needed = len(payout["approvers"]), payout["approvers_needed"]
+    waits = f", approved by {given} of {needed}" if payout["state"] == "held" else ""
+    return f"{_state(payout)}{waits}"
+
+
+def _decide(
+    payouts: Sequence[UUID],
+    person: str | None,
+    as_json: bool,
+    act: Callable[[Api, UUID], Any],
+    said: Callable[[dict[str, Any]], str],
+) -> int:
+    """Act on each payout; one answer for each. A refusal of one does not keep the others from being decided."""
+    answers: list[dict[str, Any]] = []
+    with _connect_as(person) as api:
+        for payout in dict.fromkeys(payouts):
+            try:
+                with advising(_LOOK.format(payout)):
+                    answer = act(api, payout)
+            except ApiError as error:
+                if error.unanswered:
+                    raise
+                answers.append(
+                    {
+                        "payout_id": str(payout),
+                        "code": error.code,
+                        "detail": str(error.problem.get("detail", error)) + _hint(error, person),
+                    }
+                )
+                continue
+            answers.append({"payout_id": str(payout), "code": None, "detail": said(answer)})
+    if as_json:
+        click.echo(json.dumps({"items": answers}))
+    else:
+        for one in answers:
+            refused = f"refused, {one['code']}: " if one["code"] else ""
+            click.echo(f"{one['payout_id']}  {refused}{printable(one['detail'])}")
+    return 1 if any(one["code"] for one in answers) else 0
+
+
+def _one_of(payouts: Sequence[UUID], batch: UUID | None) -> None:
+    """Check that a decision names payouts or a batch.
+
+    Raises:
+        UsageError: it names both, or none.
+    """
+    if bool(payouts) == (batch is not None):
+        raise click.UsageError("name payouts, or a batch with --batch")
+
+
+def _hint(error: ApiError, person: str | None) -> str:
+    """What to do where the command's own name may not decide."""
+    own = person is None and remote(roles=ROLES) is None
+    return _NAME_ANOTHER if own and error.code.startswith("approver_is_") else ""
+
+
+def _connect_as(person: str | None) -> Api:
+    """The installation, as a person where one is named.
+
+    Raises:
+        DevstackError: a person is named, and the token of another installation names its own.
+    """
+    if person is None:
+        return connect(roles=ROLES)
+    if remote(roles=ROLES) is not None:
+        raise DevstackError(
+            "--by is for the local stack: elsewhere PRIZEWIRE_TOKEN says who decides. Leave --by out, or use their token."
+        )
+    home = Home.default()
+    run = home.running()
+    return Api(base_url=run.urls["gateway"], token=Keyring(home=home).token(*ROLES, subject=person))
