@@ -3,6 +3,7 @@
 A test is marked by what it uses: a fixture that starts a part marks the test (`prizewire_devstack.testing`).
 """
 
+import gc
 import json
 import logging
 import os
@@ -167,7 +168,18 @@ def pytest_configure(config: pytest.Config) -> None:
     use, since a test reads the log of a logger that another test used.
     """
     structlog.configure = _configure_uncached
+    # Without a configuration, structlog draws each traceback with rich, which takes seconds.
+    *before, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, plain])
     if WORKER not in os.environ:
         directory = tempfile.TemporaryDirectory(prefix="prizewire-groups-")
         config.add_cleanup(directory.cleanup)
         os.environ[GROUPS] = str(Path(directory.name) / "groups.json")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what the collection made: it stays to the end, and each full pass over it takes long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

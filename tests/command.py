@@ -9,7 +9,7 @@ from prizewire_devstack.components.processes import base_environment
 from prizewire_devstack.home import HOME_VARIABLE
 from prizewire_devstack.stack import RunningStack
 
-COMMAND_TIMEOUT_S = 280
+COMMAND_TIMEOUT_S = 600
 
 
 def prizewire(stack: RunningStack, *arguments: str, code: int = 0) -> str:

@@ -31,8 +31,8 @@ for the restarts that are tested, and for other tests.
 FIRST_MATCHES: Final = 15
 """Matches that fill the wallets before the load begins."""
 SOURCES: Final = ("/game-servers/east", "/game-servers/west", "/game-servers/north")
-SET_UP_DEADLINE_S: Final = 300
-PROGRESS_DEADLINE_S: Final = 300
+SET_UP_DEADLINE_S: Final = 600
+PROGRESS_DEADLINE_S: Final = 600
 PAYOUT: Final = "1.00"
 
 
@@ -42,7 +42,7 @@ class Client:
     def __init__(self, stack: RunningStack, errors: list[str], *roles: str, subject: str = "") -> None:
         self._errors = errors
         token = {"authorization": f"Bearer {stack.token(*roles, subject=subject)}"} if roles else {}
-        self._http = httpx.Client(base_url=stack.url, headers=token, trust_env=False, timeout=90)
+        self._http = httpx.Client(base_url=stack.url, headers=token, trust_env=False, timeout=600)
 
     def ask(self, method: str, path: str, *, expected: int = 200, key: str | None = None, **sent: Any) -> Any:
         """The document of an answer with the expected status, else None."""

@@ -58,7 +58,7 @@ def published(stack: RunningStack) -> Events:
     try:
         for topic in TOPICS:
             for number in range(topic.partitions):
-                _, end = consumer.get_watermark_offsets(TopicPartition(topic.name, number), timeout=30)
+                _, end = consumer.get_watermark_offsets(TopicPartition(topic.name, number), timeout=600)
                 ends[topic.name, number] = end
         left = {place for place, end in ends.items() if end}
         consumer.assign([TopicPartition(*place, 0) for place in sorted(left)])

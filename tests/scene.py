@@ -152,7 +152,7 @@ class Scene:
             page = httpx.get(
                 f"{self.stack.chain.url}/sandbox/payments",
                 params={"account": treasury, "after": after, "limit": 1000},
-                timeout=30,
+                timeout=600,
                 trust_env=False,
             ).json()
             for one in page["payments"]:

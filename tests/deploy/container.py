@@ -88,7 +88,7 @@ class Image:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
 
     @contextmanager
@@ -129,7 +129,7 @@ class Running:
     def stop(self) -> int:
         """Send SIGTERM as an engine does; returns the exit code."""
         self.first.terminate()
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=600)
 
 
 def give_files(

@@ -42,7 +42,7 @@ OUTSIDE: Final = re.compile(rf"(?<=0\.0\.0\.0:){OUTSIDE_PORT}\b|(?<=kafka-outsid
 PROVISION: Final = "/provision"
 """The folder below which keys are written: its subfolders are mounts."""
 END_WITHIN_S: Final = 120
-HEALTHY_WITHIN_S: Final = 120
+HEALTHY_WITHIN_S: Final = 600
 PROGRAMS: Final = {
     "tools": "prizewire_devstack",
     "sandbox": "prizewire_stellar_sandbox",

@@ -20,7 +20,7 @@ from prizewire_devstack.manifests.names import PARTS, Part
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 """PostgreSQL's frontend/backend protocol, "SSLRequest"."""
 PROTOCOL = struct.pack("!i", 196608)
-DEADLINE_S = 60
+DEADLINE_S = 600
 
 
 def _authority(folder: Path, name: str) -> tuple[Path, Path]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from prizewire_devstack.database_factory import DatabaseFactory
     from tests.repo.house import Repository
 
-pytestmark = [pytest.mark.images, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.images
 
 PARTS = tuple(images.parts())
 SERVICES = tuple(part for part in PARTS if part not in {"tools", "sandbox"})

@@ -56,7 +56,7 @@ class Machine:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=600,
         )
 
     def stored(self) -> dict[str, dict[str, str]]:

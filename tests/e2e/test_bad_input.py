@@ -106,7 +106,7 @@ def test_a_bad_message_is_kept_and_its_neighbours_are_settled(scene: Scene, case
     send_raw(scene, json.dumps(bad).encode(), key=b"same-partition")
     good = scene.result(good_id, players)
     send_raw(scene, json.dumps(good).encode(), key=b"same-partition")
-    eventually_sync(lambda: is_settled(scene, good_id), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, good_id), deadline_s=600)
     assert reasons(scene, bad_id) == [reason]
     assert not is_settled(scene, bad_id)
     discard_parked(scene, bad_id)
@@ -127,7 +127,7 @@ def test_bytes_that_are_no_json_are_stored_whole(scene: Scene) -> None:
     send_raw(scene, b"\xff\xfenot json", key=b"same-partition")
     good_id, players = scene.match(200)
     send_raw(scene, json.dumps(scene.result(good_id, players)).encode(), key=b"same-partition")
-    eventually_sync(lambda: is_settled(scene, good_id), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, good_id), deadline_s=600)
     found = [one for one in scene.stuck("settlement") if one["reason"] == "not_json"]
     with scene.api() as api:
         shown = api.get(f"/api/services/settlement/stuck-events/{found[-1]['id']}")
@@ -139,11 +139,11 @@ def test_a_repeated_event_has_no_effect_and_another_body_is_a_conflict(scene: Sc
     match_id, players = scene.match(201)
     event = scene.result(match_id, players)
     scene.publish(event, event)
-    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
-    eventually_sync(lambda: is_booked(scene), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=600)
+    eventually_sync(lambda: is_booked(scene), deadline_s=600)
     before = scene.balance_sheet()
     scene.publish(event, scene.result(match_id, players[::-1]))
-    eventually_sync(lambda: reasons(scene, match_id) == ["id_conflict"], deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id) == ["id_conflict"], deadline_s=600)
     assert scene.balance_sheet() == before
 
 
@@ -151,9 +151,9 @@ def test_another_result_for_a_settled_match_is_a_conflict(scene: Scene) -> None:
     """A second result under a new id, without being a correction, changes nothing."""
     match_id, players = scene.match(202)
     scene.publish(scene.result(match_id, players))
-    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=600)
     scene.publish({**scene.result(match_id, players[::-1]), "id": "second"})
-    eventually_sync(lambda: reasons(scene, match_id) == ["result_conflict"], deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id) == ["result_conflict"], deadline_s=600)
 
 
 def test_a_final_match_is_neither_corrected_nor_voided(scene: Scene) -> None:
@@ -161,8 +161,8 @@ def test_a_final_match_is_neither_corrected_nor_voided(scene: Scene) -> None:
     match_id, players = scene.match(204)
     event = scene.result(match_id, players)
     scene.publish(event)
-    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
-    eventually_sync(lambda: is_booked(scene), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=600)
+    eventually_sync(lambda: is_booked(scene), deadline_s=600)
     before = scene.balance_sheet()
     late = {**event, "data": {**event["data"], "reason": "too late"}}
     corrected = {**late["data"], "result_version": 2}
@@ -171,7 +171,7 @@ def test_a_final_match_is_neither_corrected_nor_voided(scene: Scene) -> None:
         {**late, "id": f"{match_id}-v", "type": "prizewire.match.voided.v1"},
     )
     wanted = ["dispute_window_passed", "illegal_transition"]
-    eventually_sync(lambda: reasons(scene, match_id) == wanted, deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id) == wanted, deadline_s=600)
     assert scene.balance_sheet() == before
 
 
@@ -181,9 +181,9 @@ def test_a_voided_match_takes_no_result(scene: Scene) -> None:
     event = scene.result(match_id, players)
     voided = {**event, "id": f"{match_id}-v", "type": "prizewire.match.voided.v1"}
     scene.publish({**voided, "data": {**event["data"], "reason": "power cut"}})
-    eventually_sync(lambda: rounds(scene).get(match_id, {}).get("state") == "VOIDED", deadline_s=120)
+    eventually_sync(lambda: rounds(scene).get(match_id, {}).get("state") == "VOIDED", deadline_s=600)
     scene.publish(event)
-    eventually_sync(lambda: reasons(scene, match_id) == ["illegal_transition"], deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id) == ["illegal_transition"], deadline_s=600)
     assert not is_settled(scene, match_id)
 
 
@@ -198,13 +198,13 @@ def test_a_match_keeps_its_correlation_id(scene: Scene) -> None:
         "data": {"match_id": match_id, "competition": scene.name},
     }
     send_raw(scene, json.dumps(opened).encode())
-    eventually_sync(lambda: match_id in rounds(scene), deadline_s=120)
+    eventually_sync(lambda: match_id in rounds(scene), deadline_s=600)
     other = {**scene.result(match_id, players), "correlationid": "22222222-2222-5222-8222-222222222222"}
     send_raw(scene, json.dumps(other).encode())
-    eventually_sync(lambda: reasons(scene, match_id) == ["correlation_mismatch"], deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id) == ["correlation_mismatch"], deadline_s=600)
     right = {**scene.result(match_id, players), "id": "right", "correlationid": opened["correlationid"]}
     send_raw(scene, json.dumps(right).encode())
-    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=600)
 
 
 def test_a_competition_with_keys_needs_signatures(full_stack: RunningStack) -> None:
@@ -214,13 +214,13 @@ def test_a_competition_with_keys_needs_signatures(full_stack: RunningStack) -> N
     match_id, players = scene.match(0)
     event = scene.result(match_id, players)
     scene.publish(event)
-    eventually_sync(lambda: reasons(scene, match_id) == ["signature_missing"], deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id) == ["signature_missing"], deadline_s=600)
     login = full_stack.kafka.login("game-server")
     another = MessageKey.from_seed(keyid=KEY.keyid, seed=bytes(32))
     game_server.send(login, [game_server.message(event, key=another)])
-    eventually_sync(lambda: reasons(scene, match_id)[1:] == ["signature_invalid"], deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id)[1:] == ["signature_invalid"], deadline_s=600)
     game_server.send(login, [game_server.message(event, key=KEY)])
-    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=600)
 
 
 def test_a_missing_score_is_refused_where_scores_rank(full_stack: RunningStack) -> None:
@@ -230,9 +230,9 @@ def test_a_missing_score_is_refused_where_scores_rank(full_stack: RunningStack) 
     match_id, players = scene.match(0)
     results = [{"player": player, "scores": {"points": str(9 - n)}} for n, player in enumerate(players)]
     scene.publish(scene.result(match_id, players, results=[*results[:2], {"player": players[2], "place": 3}]))
-    eventually_sync(lambda: reasons(scene, match_id) == ["score_missing"], deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id) == ["score_missing"], deadline_s=600)
     scene.publish({**scene.result(match_id, players, results=results), "id": "whole"})
-    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=600)
 
 
 def test_a_refused_event_can_be_replayed_once_the_reason_is_gone(full_stack: RunningStack) -> None:
@@ -240,13 +240,13 @@ def test_a_refused_event_can_be_replayed_once_the_reason_is_gone(full_stack: Run
     scene = Scene(full_stack, "late", 6, delivery="wallet")
     match_id, players = scene.match(0)
     scene.publish(scene.result(match_id, players))
-    eventually_sync(lambda: reasons(scene, match_id) == ["competition_unknown"], deadline_s=120)
+    eventually_sync(lambda: reasons(scene, match_id) == ["competition_unknown"], deadline_s=600)
     scene.set_up()
     entry = next(one for one in scene.stuck("settlement") if one["subject"] == match_id)
     with scene.api() as api:
         answer = api.post(f"/api/services/settlement/stuck-events/{entry['id']}/replay")
     assert answer["state"] == "replayed"
-    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=120)
+    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=600)
     assert reasons(scene, match_id) == []
 
 
@@ -259,8 +259,8 @@ def test_prizes_beyond_the_pool_wait_whole_and_are_paid_in_order(full_stack: Run
         match_id, players = scene.match(number)
         ids.append(match_id)
         scene.publish(scene.result(match_id, players))
-        eventually_sync(lambda one=match_id: is_settled(scene, one), deadline_s=120)
-    eventually_sync(lambda: scene.balance_sheet()["unfunded"] == "200.00", deadline_s=120)
+        eventually_sync(lambda one=match_id: is_settled(scene, one), deadline_s=600)
+    eventually_sync(lambda: scene.balance_sheet()["unfunded"] == "200.00", deadline_s=600)
     assert scene.balance_sheet()["wallets"] == "100.00"
     with scene.api() as api:
         api.post(
@@ -268,6 +268,6 @@ def test_prizes_beyond_the_pool_wait_whole_and_are_paid_in_order(full_stack: Run
             {"amount": "50.00", "reference": "more"},
             key="short:more",
         )
-    eventually_sync(lambda: scene.balance_sheet()["wallets"] == "200.00", deadline_s=120)
+    eventually_sync(lambda: scene.balance_sheet()["wallets"] == "200.00", deadline_s=600)
     assert scene.balance_sheet()["unfunded"] == "100.00"
     assert scene.breaches() == []

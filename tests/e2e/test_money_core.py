@@ -112,7 +112,7 @@ def test_a_correction_in_the_window_moves_the_difference(full_stack: RunningStac
     match_id, players = crowd.match(0)
     report(crowd, "completed", match_id, results=places(*players))
     eventually_sync(
-        lambda: balances(crowd, "pending", *players) == ["50.00", "30.00", "20.00"], deadline_s=120
+        lambda: balances(crowd, "pending", *players) == ["50.00", "30.00", "20.00"], deadline_s=600
     )
     report(
         crowd,
@@ -123,11 +123,11 @@ def test_a_correction_in_the_window_moves_the_difference(full_stack: RunningStac
         reason="the clock was read wrong",
     )
     eventually_sync(
-        lambda: balances(crowd, "pending", *players) == ["20.00", "30.00", "50.00"], deadline_s=120
+        lambda: balances(crowd, "pending", *players) == ["20.00", "30.00", "50.00"], deadline_s=600
     )
     assert crowd.balance_sheet()["wallets"] == "100.00"
     report(crowd, "voided", match_id, reason="both sides cheated")
-    eventually_sync(lambda: crowd.balance_sheet()["available"] == crowd.funding, deadline_s=120)
+    eventually_sync(lambda: crowd.balance_sheet()["available"] == crowd.funding, deadline_s=600)
     assert balances(crowd, "pending", *players) == [NOTHING] * 3
     assert crowd.breaches() == []
 
@@ -141,12 +141,12 @@ def test_entry_fees_are_taken_and_given_back(full_stack: RunningStack) -> None:
     report(crowd, "opened", voided)
     for number, player in enumerate(players):
         report(crowd, "entered", voided, number, player=player)
-    eventually_sync(lambda: balances(crowd, "topup", *players) == ["7.50", "7.50", NOTHING], deadline_s=120)
+    eventually_sync(lambda: balances(crowd, "topup", *players) == ["7.50", "7.50", NOTHING], deadline_s=600)
     eventually_sync(
-        lambda: entries(crowd, players[2]) == [("refused", "insufficient_balance")], deadline_s=120
+        lambda: entries(crowd, players[2]) == [("refused", "insufficient_balance")], deadline_s=600
     )
     report(crowd, "voided", voided, reason="power cut")
-    eventually_sync(lambda: balances(crowd, "topup", *players[:2]) == ["10.00", "10.00"], deadline_s=120)
+    eventually_sync(lambda: balances(crowd, "topup", *players[:2]) == ["10.00", "10.00"], deadline_s=600)
     assert entries(crowd, players[0]) == [("refunded", None)]
     assert crowd.breaches() == []
 
@@ -157,7 +157,7 @@ def test_spent_prizes_are_owed_and_recovered(full_stack: RunningStack) -> None:
     match_id, players = crowd.match(0)
     report(crowd, "completed", match_id, results=places(*players))
     eventually_sync(
-        lambda: balances(crowd, "winnings", *players) == ["50.00", "30.00", "20.00"], deadline_s=120
+        lambda: balances(crowd, "winnings", *players) == ["50.00", "30.00", "20.00"], deadline_s=600
     )
     with crowd.api() as api:
         make_competition(
@@ -177,20 +177,20 @@ def test_spent_prizes_are_owed_and_recovered(full_stack: RunningStack) -> None:
         )
     report(crowd, "opened", "debt-dear-1", competition="debt-dear")
     report(crowd, "entered", "debt-dear-1", competition="debt-dear", player=players[0])
-    eventually_sync(lambda: balances(crowd, "winnings", players[0]) == ["5.00"], deadline_s=120)
+    eventually_sync(lambda: balances(crowd, "winnings", players[0]) == ["5.00"], deadline_s=600)
     resolve(crowd, match_id, players[2], players[1], players[0])
     eventually_sync(
-        lambda: [one["open"] for one in receivables(crowd, players[0])] == ["25.00"], deadline_s=120
+        lambda: [one["open"] for one in receivables(crowd, players[0])] == ["25.00"], deadline_s=600
     )
     assert balances(crowd, "winnings", *players) == [NOTHING, "30.00", "50.00"]
     again, _ = crowd.match(1)
     report(crowd, "completed", again, results=places(players[1], players[0], players[2]))
     eventually_sync(
-        lambda: balances(crowd, "winnings", *players) == ["5.00", "80.00", "70.00"], deadline_s=120
+        lambda: balances(crowd, "winnings", *players) == ["5.00", "80.00", "70.00"], deadline_s=600
     )
     assert [one["open"] for one in receivables(crowd, players[0])] == [NOTHING]
     report(crowd, "completed", "debt-dear-1", competition="debt-dear", results=places(players[0]))
-    eventually_sync(lambda: entries(crowd, players[0]) == [("earned", None)], deadline_s=120)
+    eventually_sync(lambda: entries(crowd, players[0]) == [("earned", None)], deadline_s=600)
     assert crowd.breaches() == []
 
 
@@ -207,19 +207,19 @@ def test_charged_back_money_buys_no_other_entry(full_stack: RunningStack) -> Non
         "rail": "stripe",
     }
     said(crowd, "prizewire.topup.completed.v1", {**session, "reference": "pay_1"}, version=1)
-    eventually_sync(lambda: balances(crowd, "topup", player) == ["20.00"], deadline_s=120)
+    eventually_sync(lambda: balances(crowd, "topup", player) == ["20.00"], deadline_s=600)
     report(crowd, "opened", voided)
     report(crowd, "entered", voided, player=player)
-    eventually_sync(lambda: balances(crowd, "topup", player) == ["5.00"], deadline_s=120)
+    eventually_sync(lambda: balances(crowd, "topup", player) == ["5.00"], deadline_s=600)
     said(crowd, "prizewire.topup.disputed.v1", {**session, "reversal_ref": "dp_1"}, version=2)
-    eventually_sync(lambda: [one["open"] for one in receivables(crowd, player)] == ["15.00"], deadline_s=120)
+    eventually_sync(lambda: [one["open"] for one in receivables(crowd, player)] == ["15.00"], deadline_s=600)
     report(crowd, "voided", voided, reason="power cut")
-    eventually_sync(lambda: [one["open"] for one in receivables(crowd, player)] == [NOTHING], deadline_s=120)
+    eventually_sync(lambda: [one["open"] for one in receivables(crowd, player)] == [NOTHING], deadline_s=600)
     assert balances(crowd, "topup", player) == [NOTHING]
     another, _ = crowd.match(1)
     report(crowd, "opened", another)
     report(crowd, "entered", another, player=player)
-    eventually_sync(lambda: ("refused", "insufficient_balance") in entries(crowd, player), deadline_s=120)
+    eventually_sync(lambda: ("refused", "insufficient_balance") in entries(crowd, player), deadline_s=600)
     assert crowd.breaches() == []
 
 
@@ -228,7 +228,7 @@ def test_a_prize_to_be_claimed_is_claimed_once(full_stack: RunningStack) -> None
     crowd = make(full_stack, "claim", delivery="claim")
     match_id, players = crowd.match(0)
     report(crowd, "completed", match_id, results=places(*players))
-    eventually_sync(lambda: balances(crowd, "held", *players) == ["50.00", "30.00", "20.00"], deadline_s=120)
+    eventually_sync(lambda: balances(crowd, "held", *players) == ["50.00", "30.00", "20.00"], deadline_s=600)
     with crowd.api("player", subject=players[0]) as api:
         [found] = api.items("/api/claims")
         states = [
@@ -257,10 +257,10 @@ def test_a_result_in_parts_is_booked_when_it_is_whole(full_stack: RunningStack) 
 
     part(1)
     with crowd.api() as api:
-        eventually_sync(lambda: list(api.items("/api/rounds", competition="large")) != [], deadline_s=120)
+        eventually_sync(lambda: list(api.items("/api/rounds", competition="large")) != [], deadline_s=600)
     assert crowd.balance_sheet()["available"] == crowd.funding
     part(2)
-    eventually_sync(lambda: crowd.balance_sheet()["wallets"] == "2500.00", deadline_s=120)
+    eventually_sync(lambda: crowd.balance_sheet()["wallets"] == "2500.00", deadline_s=600)
     assert balances(crowd, "winnings", "large-q0", f"large-q{count - 1}") == ["1.00", "1.00"]
     assert crowd.breaches() == []
 
@@ -281,7 +281,7 @@ def test_a_refused_round_is_resettled_and_paid(full_stack: RunningStack) -> None
             found = list(api.items("/api/rounds", competition=crowd.name, refused="true"))
         return {one["match_id"]: one["id"] for one in found}
 
-    eventually_sync(lambda: len(refused()) == 2, deadline_s=120)
+    eventually_sync(lambda: len(refused()) == 2, deadline_s=600)
     rounds = refused()
     with crowd.api() as api:
         shown = api.get(f"/api/rounds/{rounds[first[0]]}")
@@ -301,7 +301,7 @@ def test_a_refused_round_is_resettled_and_paid(full_stack: RunningStack) -> None
         api.post(f"/api/rounds/{rounds[first[0]]}/resettle", why, key="refused-a")
         api.post(f"/api/rounds/{rounds[second[0]]}/resolve", {**why, "void": True}, key="refused-b")
     eventually_sync(
-        lambda: balances(crowd, "winnings", *first[1]) == ["50.00", "30.00", "20.00"], deadline_s=120
+        lambda: balances(crowd, "winnings", *first[1]) == ["50.00", "30.00", "20.00"], deadline_s=600
     )
     assert refused() == {}
     with crowd.api() as api:

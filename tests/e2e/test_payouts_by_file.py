@@ -14,7 +14,7 @@ from prizewire_devstack.waiting import eventually_sync
 from tests.scene import Scene
 
 ACCOUNT = "file-casters"
-DEADLINE_S = 120
+DEADLINE_S = 600
 
 
 def write(file: Path, address: str) -> Path:

@@ -51,7 +51,7 @@ def run(stack: RunningStack, service: str, *, directory: Path) -> subprocess.Com
         cwd=directory,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )  # fmt: skip
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from confluent_kafka import Producer
 
 from prizewire_contracts.canonical import canonical_bytes
@@ -65,7 +64,6 @@ def signed_by_others(scene: Scene, raw: dict[str, Any], topic: str) -> list[dict
     ]
 
 
-@pytest.mark.timeout(300)
 def test_a_forged_settlement_credits_nobody(full_stack: RunningStack) -> None:
     """Forged round.settled: no credit, no payout, one dead message each, and authentic matches go on."""
     scene = Scene(full_stack, "forged", 10)
@@ -80,16 +78,15 @@ def test_a_forged_settlement_credits_nobody(full_stack: RunningStack) -> None:
     def refused() -> dict[str, str]:
         return {one["event_id"]: one["reason"] for one in scene.stuck("rewards") if one["event_id"] in ids}
 
-    eventually_sync(lambda: set(refused()) == ids, deadline_s=120)
+    eventually_sync(lambda: set(refused()) == ids, deadline_s=600)
     assert set(refused().values()) == {"signature_missing", "signature_invalid", "key_not_trusted"}
     assert scene.balance_sheet() == before
     assert scene.payouts() == {}
     scene.publish(scene.result(*scene.match(0)))
-    eventually_sync(lambda: len(scene.paid()) == 3, deadline_s=120)
+    eventually_sync(lambda: len(scene.paid()) == 3, deadline_s=600)
     assert scene.breaches() == []
 
 
-@pytest.mark.timeout(300)
 def test_a_forged_failure_gives_nothing_back(full_stack: RunningStack) -> None:
     """Forged payout.failed for a paid and for a waiting payout: no money comes back, and the authentic events that
     follow are applied.
@@ -98,8 +95,8 @@ def test_a_forged_failure_gives_nothing_back(full_stack: RunningStack) -> None:
     scene.set_up()
     full_stack.stop("signer")
     scene.publish(scene.result(*scene.match(0)))
-    eventually_sync(lambda: len(scene.payouts()) == 3, deadline_s=120)
-    eventually_sync(lambda: scene.balance_sheet()["payout_pending"] != "0.00", deadline_s=120)
+    eventually_sync(lambda: len(scene.payouts()) == 3, deadline_s=600)
+    eventually_sync(lambda: scene.balance_sheet()["payout_pending"] != "0.00", deadline_s=600)
     ids = set()
     for payout in scene.payouts():
         data = {"payout_id": payout, "code": "rail_unavailable", "attempts": 1, "closure": None}
@@ -109,12 +106,12 @@ def test_a_forged_failure_gives_nothing_back(full_stack: RunningStack) -> None:
                 ids.add(one["id"])
                 send(full_stack, PAYOUTS.name, one)
     eventually_sync(
-        lambda: ids <= {one["event_id"] for one in scene.stuck("rewards")}, deadline_s=120, poll_s=0.5
+        lambda: ids <= {one["event_id"] for one in scene.stuck("rewards")}, deadline_s=600, poll_s=0.5
     )
     sheet = scene.balance_sheet()
     assert sheet["wallets"] == "0.00", json.dumps(sheet)
     full_stack.restart("signer")
-    eventually_sync(lambda: len(scene.paid()) == 3, deadline_s=120)
-    eventually_sync(lambda: scene.balance_sheet()["paid"] == "100.00", deadline_s=120)
+    eventually_sync(lambda: len(scene.paid()) == 3, deadline_s=600)
+    eventually_sync(lambda: scene.balance_sheet()["paid"] == "100.00", deadline_s=600)
     assert scene.balance_sheet()["wallets"] == "0.00"
     assert scene.breaches() == []

@@ -7,8 +7,6 @@ were published before and after the kill.
 from collections import Counter
 from collections.abc import Callable
 
-import pytest
-
 from prizewire_devstack.components.processes import answers_ok
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import RunningStack
@@ -19,7 +17,7 @@ MATCHES = 200
 MEANWHILE = 5
 """How many matches of each part's share are published after it was killed."""
 PLAYERS = 60
-PAID_DEADLINE_S = 240
+PAID_DEADLINE_S = 600
 FUNDINGS = 3
 NEW_STUCK = "SELECT reason, subject FROM stuck_events WHERE state IN ('dead', 'parked') ORDER BY id"
 
@@ -72,7 +70,6 @@ def go_on_without(scene: Scene, part: str, meanwhile: list[int], published: int)
     eventually_sync(went_on(scene, part, published), deadline_s=PAID_DEADLINE_S, poll_s=0.25)
 
 
-@pytest.mark.timeout(900)
 def test_every_prize_is_paid_once_whatever_is_killed(full_stack: RunningStack) -> None:
     """200 matches flow while each service, then Kafka, then PostgreSQL is killed and stays stopped for a while."""
     scene = Scene(full_stack, "kill", PLAYERS)
@@ -107,7 +104,7 @@ def test_every_prize_is_paid_once_whatever_is_killed(full_stack: RunningStack) -
         sheet = scene.balance_sheet()
         return cents(sheet["paid"]) == sum(one.cents for one in paid)
 
-    eventually_sync(booked, deadline_s=120)
+    eventually_sync(booked, deadline_s=600)
     sheet = scene.balance_sheet()
     assert cents(sheet["payout_pending"]) == cents(sheet["reserved"]) == cents(sheet["wallets"]) == 0
     assert cents(sheet["funded"]) == cents(sheet["available"]) + cents(sheet["paid"])

@@ -3,18 +3,15 @@
 import json
 from typing import Any
 
-import pytest
-
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import RunningStack
 from prizewire_devstack.waiting import eventually_sync
 
 LINES_MAX = 150
 """The most lines of one service from the end of Kafka until its first sums; without sums there are thousands."""
-SUMMED_DEADLINE_S = 300
+SUMMED_DEADLINE_S = 600
 
 
-@pytest.mark.timeout(600)
 def test_an_outage_of_kafka_does_not_fill_the_logs(full_stack: RunningStack) -> None:
     """Each service's client libraries retry without end: few log lines stand for the repeated ones."""
     began_at = {service: len(full_stack.log(service)) for service in SERVICES}

@@ -89,7 +89,6 @@ def fail_on_breaches(world: World, test: str, *, seed: int, kills: Sequence[int]
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", PLANS)
 async def test_one_kill(run: Run, seed: int, given: list[int] | None, name: str) -> None:
     """Payouts is killed at every point that leaves something else behind than the point before it, and is started again."""
@@ -118,7 +117,6 @@ async def test_the_second_rail_pays_after_a_proved_failure_only(run: Run, name: 
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 async def test_one_kill_among_many_payouts(run: Run, seed: int, given: list[int] | None) -> None:
     """All plans run at once, four calls at a time: payouts is killed at points that the seed chooses."""
     draw = random.Random(seed)
@@ -166,7 +164,6 @@ async def test_every_kill_among_many_payouts(run: Run, seed: int, report: Report
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(600)
 async def test_a_kill_inside_the_test_is_like_the_end_of_a_process(
     run: Run, seed: int, tmp_path: Path
 ) -> None:
@@ -182,7 +179,7 @@ async def test_a_kill_inside_the_test_is_like_the_end_of_a_process(
         file = tmp_path / "world"
         file.write_bytes(pickle.dumps(world))
         command = (sys.executable, "-m", "tests.faults.payout_process", str(file), str(point))
-        done = subprocess.run(command, cwd=repository_root(), check=False, timeout=300)  # noqa: ASYNC221 - nothing else runs
+        done = subprocess.run(command, cwd=repository_root(), check=False, timeout=600)  # noqa: ASYNC221 - nothing else runs
         assert done.returncode == EXIT_CODE
         left.append(await world.left_behind())
 

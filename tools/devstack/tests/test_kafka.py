@@ -30,7 +30,7 @@ from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import choose
 from prizewire_devstack.topic_settings import topic_settings
 
-DEADLINE_S = 60.0
+DEADLINE_S = 600.0
 
 
 def send(login: KafkaLogin, topic: str, value: bytes, *, timeout_ms: int = 8000) -> KafkaError | None:

@@ -172,7 +172,7 @@ class Asking(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.answer = ask_restart(self._home, self._part, deadline_s=60)
+            self.answer = ask_restart(self._home, self._part, deadline_s=600)
         except DevstackError as error:
             self.answer = error
 
@@ -254,7 +254,7 @@ def test_a_stack_that_nobody_watches_takes_no_requests(tmp_path: Path) -> None:
     home = Home(root=tmp_path)
     home.create()
     with pytest.raises(NotRunningError, match="not running"):
-        ask_restart(home, "kafka", deadline_s=60)
+        ask_restart(home, "kafka", deadline_s=600)
     home.write_run(RunRecord(supervisor=record_of(os.getpid()), ports={}, urls={}, ready=True))
     with pytest.raises(NotRunningError, match="takes no requests"):
-        ask_restart(home, "kafka", deadline_s=60)
+        ask_restart(home, "kafka", deadline_s=600)

@@ -53,7 +53,7 @@ def test_a_failed_start_shows_no_line_of_an_earlier_run(tmp_path: Path) -> None:
         supervisor = Supervisor()
         supervisor.start(spec(tmp_path, code))
         with pytest.raises(StartError) as failed:
-            supervisor.wait_until("part", lambda: False, deadline_s=60)
+            supervisor.wait_until("part", lambda: False, deadline_s=600)
         assert str(failed.value).splitlines()[1:] == [words]
         with pytest.raises(StartError) as failed:
             supervisor.run_to_end(spec(tmp_path, code), timeout_s=60)

@@ -148,7 +148,7 @@ def test_the_gateway_does_what_the_table_says(
 def test_a_path_that_json_would_escape_is_not_repeated(gateway_url: str) -> None:
     """The answer stays JSON."""
     for path in ("/no%22where", "/no%0Awhere", "/a{http.request.host}", "/" + "a" * 300):
-        answer = httpx.get(gateway_url + path, timeout=60)
+        answer = httpx.get(gateway_url + path, timeout=600)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert answer.json()["detail"].startswith("No service serves this path. GET ")
 
@@ -182,7 +182,7 @@ def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
                 "detail": f"{service} does not answer",
                 "instance": path,
             }
-        strange = httpx.get(f"http://{LOOPBACK}:{port}/api/payouts/%22", trust_env=False, timeout=60)
+        strange = httpx.get(f"http://{LOOPBACK}:{port}/api/payouts/%22", trust_env=False, timeout=600)
         assert (strange.status_code, strange.json()["code"]) == (502, "service_unreachable")
         assert "instance" not in strange.json()
     finally:
@@ -209,7 +209,7 @@ def test_a_service_that_is_frozen_is_named(tmp_path: Path) -> None:
             routes=[replace(route, answer_within_s=route.answer_within_s / 1000) for route in ROUTES],
         )
         try:
-            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
+            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=600) as client:
                 for method, path, service, limit in (
                     ("GET", "/api/wallet", "rewards", "0.16"),
                     ("POST", "/api/rounds/1/resolve", "settlement", "0.16"),
@@ -270,7 +270,7 @@ def test_a_large_body_gets_the_answer_of_its_service(tmp_path: Path) -> None:
             log_file=tmp_path / "gateway.log",
         )
         try:
-            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
+            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=600) as client:
                 for length in (200 * 2**10, 2**20):
                     body = json.dumps({"text": "a" * length}).encode()
                     for content in (body, iter([body[:1000], body[1000:]])):
@@ -298,7 +298,7 @@ def test_a_request_that_is_too_long_gets_the_answer_of_its_service(tmp_path: Pat
             log_file=tmp_path / "gateway.log",
         )
         try:
-            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
+            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=600) as client:
                 for length in (8_200, 20_000, 60_000):
                     long = client.get("/api/wallet?q=" + "a" * length)
                     assert (long.status_code, long.json()["code"]) == (414, "uri_too_long")
@@ -362,7 +362,7 @@ def _two_replicas(directory: Path) -> Iterator[tuple[httpx.Client, _Replicas, _R
             log_file=directory / "gateway.log",
         )
     try:
-        with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
+        with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=600) as client:
             yield client, *replicas
     finally:
         supervisor.stop_all()
@@ -384,9 +384,9 @@ def test_requests_are_divided_among_replicas_that_are_ready(tmp_path: Path) -> N
 
         assert used() == {0, 1}
         first.ready = False
-        eventually_sync(lambda: used() == {1}, deadline_s=60)
+        eventually_sync(lambda: used() == {1}, deadline_s=600)
         first.ready = True
-        eventually_sync(lambda: used() == {0, 1}, deadline_s=60)
+        eventually_sync(lambda: used() == {0, 1}, deadline_s=600)
 
 
 def test_a_replica_that_takes_no_connection_costs_no_request(

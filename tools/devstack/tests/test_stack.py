@@ -73,7 +73,7 @@ with Stack(home=Home(root=Path(sys.argv[1])), options=StackOptions(services=()))
 """
     home = Home(root=tmp_path / "state")
     command = subprocess.Popen((sys.executable, "-c", code, str(home.root)))
-    eventually_sync(lambda: (run := home.read_run()) is not None and run.ready, deadline_s=60)
+    eventually_sync(lambda: (run := home.read_run()) is not None and run.ready, deadline_s=600)
     run = home.running()
     assert answers_ok(f"{run.urls['gateway']}/health/ready")
     os.kill(command.pid, signal.SIGKILL)

@@ -21,7 +21,7 @@ from prizewire_stellar_sandbox.node import root_keypair
 from prizewire_stellar_sandbox.settings import STANDALONE_PASSPHRASE as PASSPHRASE
 
 ROOT = root_keypair(PASSPHRASE)
-DEADLINE_S = 60
+DEADLINE_S = 600
 T = TypeVar("T")
 
 

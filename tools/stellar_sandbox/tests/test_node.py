@@ -71,7 +71,7 @@ async def closed(node: Node, tx: Tx, clock: Clock) -> None:
     since = node.latest().sequence
     clock.now_ms += 5000
     async with running(node):
-        await asyncio.wait_for(node.wait_for_close(since=since), 60)
+        await asyncio.wait_for(node.wait_for_close(since=since), 600)
 
 
 async def test_transactions_leave_after_retention(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ async def test_queue_survives_a_restart(tmp_path: Path) -> None:
     since = node.latest().sequence
     clock.now_ms += 5000
     async with running(node):
-        await asyncio.wait_for(node.wait_for_close(since=since), 60)
+        await asyncio.wait_for(node.wait_for_close(since=since), 600)
     found = node.transaction(tx.hash)
     assert found is not None
     assert found.succeeded
@@ -158,7 +158,7 @@ async def test_ledger_with_transactions_waits_for_its_turn(tmp_path: Path) -> No
     since = node.latest().sequence
     assert since == 1
     async with running(node):
-        await asyncio.wait_for(node.wait_for_close(since=since), 60)
+        await asyncio.wait_for(node.wait_for_close(since=since), 600)
     found = node.transaction(tx.hash)
     assert found is not None
     assert (found.ledger, found.close_time) == (2, START_MS // 1000 + 60)
@@ -176,7 +176,7 @@ async def test_clock_set_back_while_waiting(tmp_path: Path) -> None:
     async with running(node):
         await asyncio.sleep(0)
         clock.now_ms += 20
-        await asyncio.wait_for(node.wait_for_close(since=since), 60)
+        await asyncio.wait_for(node.wait_for_close(since=since), 600)
     assert node.transaction(tx.hash) is not None
     node.close()
 
@@ -269,7 +269,7 @@ async def test_disk_failure_is_reported(tmp_path: Path, monkeypatch: pytest.Monk
     sandbox = Sandbox(node=node, base_url="http://127.0.0.1:1", on_failure=failure.set_result)
     clock.now_ms += 5000
     async with sandbox.lifespan(Litestar()):
-        assert "disk is full" in str(await asyncio.wait_for(failure, 60))
+        assert "disk is full" in str(await asyncio.wait_for(failure, 600))
     assert node.latest().sequence == 1
     assert node.transaction(tx.hash) is None
     node.close()

@@ -82,7 +82,7 @@ def refuse_to_start(*, state: Path, port: str = "0") -> str:
         [*command, "--port", port, "--state", str(state)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=600,
         check=False,
     )
     assert ended.returncode == 1

@@ -22,7 +22,7 @@ from prizewire_chassis.problems import Problem
 from prizewire_devstack.waiting import eventually
 
 BIGINT_MAX = 2**63 - 1
-DEADLINE_S = 60.0
+DEADLINE_S = 600.0
 INSERT = text(
     "INSERT INTO audit_log (sequence, at, actor, action, target, detail, correlation_id, prev_hash, hash) VALUES "
     "(:sequence, CAST(:at AS timestamptz), 'attacker', :action, 'x', CAST(:detail AS jsonb), 'x', :prev_hash, :hash)"
@@ -177,7 +177,7 @@ async def waits_for_a_lock(db: Database, other: Any) -> None:
         async with db.transaction() as tx:
             return bool((await tx.execute(waiting, {"pid": other.get_server_pid()})).scalar_one())
 
-    await eventually(blocked, deadline_s=60)
+    await eventually(blocked, deadline_s=600)
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ async def test_a_malformed_attribute_is_stored_and_stops_no_other_message(
         topic=TOPIC, kind="prizewire.payout.held.v1", source="/prizewire/payouts",
         data={"payout_id": str(payout), "reason": "x"}, key=make_key("payouts"), **{**attributes, name: value},
     )  # fmt: skip
-    await asyncio.wait_for(processor.process(make_spec(), records(forged, fine, topic=TOPIC)), timeout=60)
+    await asyncio.wait_for(processor.process(make_spec(), records(forged, fine, topic=TOPIC)), timeout=600)
     assert await effects(db) == [fine.event_id]
     assert await stuck_rows(db) == [(state, "schema_invalid")]
 

@@ -90,7 +90,7 @@ def took(db, consuming):
             return set(await effects(db)) >= set(wanted)
 
         async with consuming():
-            await eventually(all_are, deadline_s=90)
+            await eventually(all_are, deadline_s=600)
         assert sorted(await effects(db)) == sorted(wanted)
 
     return took
@@ -185,7 +185,7 @@ async def test_a_restart_after_an_unreadable_batch_processes_nothing_twice(
         return await stuck_rows(db) == [("dead", "batch_unreadable")]
 
     async with consuming():
-        await eventually(kept, deadline_s=60)
+        await eventually(kept, deadline_s=600)
     await took(await send(1))
     assert await kept()
     assert wrong(spec) == {}
@@ -206,7 +206,7 @@ async def test_a_consumer_that_cannot_begin_is_not_ready_and_begins_later(
 
     monkeypatch.setattr(processor, "stored_offsets", unforeseen)
     async with consuming():
-        await eventually(lambda: len(asked) > 1, deadline_s=60)
+        await eventually(lambda: len(asked) > 1, deadline_s=600)
         assert await health.failing() == {f"consumer {spec.name}": "ConsumerPaused"}
         assert await effects(db) == []
         broken.clear()
@@ -214,7 +214,7 @@ async def test_a_consumer_that_cannot_begin_is_not_ready_and_begins_later(
         async def applied() -> bool:
             return await effects(db) == events
 
-        await eventually(applied, deadline_s=60)
+        await eventually(applied, deadline_s=600)
         assert await health.failing() == {}
 
 

@@ -137,7 +137,7 @@ async def test_the_relay_of_a_frozen_process_is_replaced(db, outbox, events, clo
     with monkeypatch.context() as patched:
         patched.setattr(outbox_module, "_SILENT_MAX_S", 0.3)
         frozen.start()
-        await asyncio.wait_for(asleep.wait(), timeout=60)
+        await asyncio.wait_for(asleep.wait(), timeout=600)
     relay = Relay(db=db, outbox=outbox, producer=second, clock=clock)
     relay.start()
     batch = events(2)
@@ -229,7 +229,7 @@ async def test_an_event_that_kafka_refuses_is_named_and_not_overtaken(
 
     with capture_logs() as lines:
         relay.start()
-        await eventually(lambda: len(reported()) > 1, deadline_s=60)
+        await eventually(lambda: len(reported()) > 1, deadline_s=600)
     assert {(line["log_level"], line["event_id"]) for line in reported()} == {("error", stored[1].event_id)}
     assert await waiting(db) == 2
     assert REGISTRY.get_sample_value("prizewire_outbox_blocked") == 1
@@ -239,7 +239,7 @@ async def test_an_event_that_kafka_refuses_is_named_and_not_overtaken(
     async def empty() -> bool:
         return await waiting(db) == 0
 
-    await eventually(empty, deadline_s=60)
+    await eventually(empty, deadline_s=600)
     await relay.stop()
     assert REGISTRY.get_sample_value("prizewire_outbox_blocked") == 0
     consumer = AIOKafkaConsumer(topic, auto_offset_reset="earliest", **login_of(settings))
@@ -356,7 +356,7 @@ async def test_a_broker_that_never_answers_does_not_keep_the_service(db, outbox,
         await outbox.add(tx, events(2))
     relay.start()
     await eventually(lambda: len(producer.sent) == 2)
-    await asyncio.wait_for(relay.stop(drain_s=0.1), timeout=60)
+    await asyncio.wait_for(relay.stop(drain_s=0.1), timeout=600)
     assert await waiting(db) == 2
 
 

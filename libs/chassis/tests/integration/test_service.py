@@ -63,7 +63,9 @@ async def _running(settings, specs):
         built = Built(controllers=[boom], lineage=_lineage, checks=[Check("sums", _breach)], specs=specs)
         process = _Process(runtime, built, frozenset({"http", "consumers", "relay", "jobs"}))
         await process.start()
-        async with httpx.AsyncClient(timeout=60, base_url=f"http://127.0.0.1:{settings.http_port}") as client:
+        async with httpx.AsyncClient(
+            timeout=600, base_url=f"http://127.0.0.1:{settings.http_port}"
+        ) as client:
             await eventually(lambda: _ready(client))
             yield process, client
         await process.stop()
@@ -214,7 +216,7 @@ async def test_a_batch_that_was_not_applied_is_delivered_again(
         process = _Process(runtime, Built(specs=[spec]), frozenset({"consumers"}))
         await process.start()
         await eventually(lambda: len(mine.intersection(seen)) > 0)
-        await asyncio.wait_for(process.stop(), timeout=60)
+        await asyncio.wait_for(process.stop(), timeout=600)
         assert await runtime.health.failing() == {"service": "stopping"}
     async with open_runtime(settings, service="rewards") as runtime:
         spec = ConsumerSpec(group, PAYOUTS, handler, strict)
@@ -313,7 +315,9 @@ async def test_requests_are_answered_while_other_replicas_take_the_partitions(se
         stopping = asyncio.create_task(process.stop())
         await eventually(lambda: not subscriber.running)
         await eventually(lambda: all(task.done() for task in process.jobs._tasks))
-        async with httpx.AsyncClient(timeout=60, base_url=f"http://127.0.0.1:{settings.http_port}") as client:
+        async with httpx.AsyncClient(
+            timeout=600, base_url=f"http://127.0.0.1:{settings.http_port}"
+        ) as client:
             assert (await client.get("/health/ready")).json()["failing"] == {"service": "stopping"}
             answer = await client.post("/api/done", headers=auth("player"))
             assert (answer.status_code, answer.headers["connection"]) == (200, "close")
@@ -344,7 +348,7 @@ async def test_a_signal_ends_the_service_after_the_work_under_way(settings, numb
             serving = asyncio.create_task(serve(runtime, built, roles=frozenset({"jobs"})))
             await begun.wait()
             os.kill(os.getpid(), number)
-            await asyncio.wait_for(serving, timeout=60)
+            await asyncio.wait_for(serving, timeout=600)
         assert handled == ["finished"]
     finally:
         asyncio.get_running_loop().remove_signal_handler(number)

@@ -21,7 +21,7 @@ from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import choose
 from prizewire_devstack.waiting import eventually
 
-DEADLINE_S = 120.0
+DEADLINE_S = 600.0
 WAITING = "waiting for the database"
 SERVICE = """
 import sys
@@ -110,7 +110,7 @@ class Place:
         await eventually(lambda: text in self.log(command).read_text(), deadline_s=DEADLINE_S)
 
     async def ready(self) -> bool:
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=600) as client:
             try:
                 answer = await client.get(f"http://127.0.0.1:{self.port}/health/ready")
             except httpx.TransportError:

@@ -490,7 +490,7 @@ async def test_a_broker_that_does_not_answer_delays_no_assignment(world, start, 
         return await answers(places)
 
     monkeypatch.setattr(world, what, ask)
-    await asyncio.wait_for(start.on_partitions_assigned(world.assignment()), timeout=60)
+    await asyncio.wait_for(start.on_partitions_assigned(world.assignment()), timeout=600)
     assert world.sought() == {(0, 6), (1, 0)}
     assert [what for what, _ in world.asked].count("read") == (1 if what == "committed" else 2)
 
@@ -504,7 +504,7 @@ async def test_a_stop_ends_the_tries_of_an_assignment(world, start, monkeypatch)
 
     world.failures = {}
     monkeypatch.setattr(world, "stored_offsets", away)
-    await asyncio.wait_for(start.on_partitions_assigned(world.assignment()), timeout=60)
+    await asyncio.wait_for(start.on_partitions_assigned(world.assignment()), timeout=600)
     assert [what for what, _ in world.asked] == ["pause"]
     assert start.failing
 

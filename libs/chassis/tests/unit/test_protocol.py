@@ -16,7 +16,7 @@ from prizewire_chassis.http import build_app, protocol
 from prizewire_chassis.http.protocol import HEAD_BYTES_MAX, TARGET_BYTES_MAX, limited_protocol
 
 FAR_S = 3600.0
-DEADLINE_S = 60.0
+DEADLINE_S = 600.0
 
 
 @get("/hello")

@@ -73,7 +73,7 @@ async def running(
             [sys.executable, "-m", "prizewire_rewards", "serve"], env=environment, stdout=out, stderr=out
         )
     headers = {"authorization": f"Bearer {keyring.token('admin', subject='boss')}"}
-    async with httpx.AsyncClient(timeout=60, base_url=f"http://127.0.0.1:{port}", headers=headers) as admin:
+    async with httpx.AsyncClient(timeout=600, base_url=f"http://127.0.0.1:{port}", headers=headers) as admin:
 
         async def ready() -> bool:
             assert process.poll() is None, log.read_text()
@@ -82,11 +82,11 @@ async def running(
             except httpx.TransportError:
                 return False
 
-        await eventually(ready, deadline_s=60)
+        await eventually(ready, deadline_s=600)
         yield Running(process, admin, log)
     if process.poll() is None:
         process.kill()
-    process.wait(timeout=60)
+    process.wait(timeout=600)
 
 
 async def skip_existing_messages(kafka_server: KafkaServer, database: DatabaseUrls) -> None:
@@ -178,12 +178,12 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
         wallet = (await admin.get("/api/wallet", params={"player": "ann"})).json()
         return [balance["winnings"] for balance in wallet["balances"]] == ["60.00"]
 
-    await eventually(credited, deadline_s=60)
+    await eventually(credited, deadline_s=600)
 
     async def known() -> bool:
         return bool((await admin.get("/api/players/ann")).json().get("device_known"))
 
-    await eventually(known, deadline_s=60)
+    await eventually(known, deadline_s=600)
     assert (await admin.get("/api/players/ann")).json()["kyc_state"] is None
     consumer = AIOKafkaConsumer(
         REWARDS.name, **client_of(kafka_server, "payouts"), auto_offset_reset="earliest", group_id=None
@@ -196,14 +196,14 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
             seen.extend(orjson.loads(message.value)["type"] for message in batch)
         return "prizewire.reward.allocated.v1" in seen
 
-    await eventually(published, deadline_s=60)
+    await eventually(published, deadline_s=600)
     await consumer.stop()
     assert "prizewire.campaign.funded.v1" in seen
     checks = (await admin.get("/api/services/rewards/checks")).json()["checks"]
     assert [one for one in checks if not one["ok"]] == []
     assert "events.none_is_parked" in {one["name"] for one in checks}
     os.kill(running.process.pid, signal.SIGTERM)
-    assert running.process.wait(timeout=60) == 0, running.log.read_text()
+    assert running.process.wait(timeout=600) == 0, running.log.read_text()
 
 
 def test_settings_are_listed_as_json() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -12,7 +11,6 @@ from services.rewards.tests.machine.walk import RewardsMachine
 from services.rewards.tests.rig import Rig
 
 
-@pytest.mark.timeout(600)  # hypothesis shrinks a failing walk for up to five minutes
 def test_a_walk_over_postgresql_follows_the_model(make_database: DatabaseFactory) -> None:
     """After any handlers in any order, the ledger matches the model, and the service's checks find nothing."""
     with asyncio.Runner() as runner:

@@ -1,6 +1,5 @@
 """The state machine of random walks over the ports in memory."""
 
-import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -10,7 +9,6 @@ from services.rewards.tests.machine.walk import RewardsMachine
 from services.rewards.tests.rig import ASSETS
 
 
-@pytest.mark.timeout(600)  # hypothesis shrinks a failing walk for up to five minutes
 def test_a_walk_in_memory_follows_the_model() -> None:
     """After any handlers in any order, all balances match the model."""
 

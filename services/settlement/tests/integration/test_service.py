@@ -57,12 +57,12 @@ class Process:
                 stdout=out,
                 stderr=out,
             )
-        await eventually(self._ready, deadline_s=60)
+        await eventually(self._ready, deadline_s=600)
 
     async def _ready(self) -> bool:
         assert self.running is not None
         assert self.running.poll() is None, self.log.read_text()
-        async with httpx.AsyncClient(timeout=60, base_url=self.url) as client:
+        async with httpx.AsyncClient(timeout=600, base_url=self.url) as client:
             try:
                 return (await client.get("/health/ready")).status_code == 200
             except httpx.TransportError:
@@ -72,7 +72,7 @@ class Process:
         assert self.running is not None
         if self.running.poll() is None:
             self.running.send_signal(how)
-        return self.running.wait(timeout=60)
+        return self.running.wait(timeout=600)
 
     async def execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.urls.runtime)
@@ -143,7 +143,7 @@ async def test_matches_flow_through_kafka_and_kills_and_are_settled_once(
     day = {"not_before": "2020-01-01T00:00:00Z", "not_after": "2100-01-01T00:00:00Z"}
     body = competition_body(dispute_window_s=0)
     body["sources"][0]["keys"][0] |= day
-    async with httpx.AsyncClient(timeout=60, base_url=process.url) as client:
+    async with httpx.AsyncClient(timeout=600, base_url=process.url) as client:
         made = await client.post("/api/competitions", json=body, headers=headers(keyring, "ada", "admin"))
         assert made.status_code == 201, made.text
 
@@ -169,14 +169,14 @@ async def test_matches_flow_through_kafka_and_kills_and_are_settled_once(
         await producer.flush()
 
     await send(good[:80])
-    await eventually(lambda: _at_least(process, 20), deadline_s=60)
+    await eventually(lambda: _at_least(process, 20), deadline_s=600)
     process.end(signal.SIGKILL)
     await send([*bad, *copies, *good[80:]])
     await process.start()
-    await eventually(lambda: _at_least(process, 120), deadline_s=60)
+    await eventually(lambda: _at_least(process, 120), deadline_s=600)
     process.end(signal.SIGKILL)
     await process.start()
-    await eventually(lambda: _at_least(process, MATCHES_N), deadline_s=90)
+    await eventually(lambda: _at_least(process, MATCHES_N), deadline_s=600)
     await send([late])
     await producer.stop()
 
@@ -190,7 +190,7 @@ async def test_matches_flow_through_kafka_and_kills_and_are_settled_once(
     assert len(settled) == MATCHES_N
     assert set(settled.values()) == {(1, "85.00")}
     async with httpx.AsyncClient(
-        timeout=60, base_url=process.url, headers=headers(keyring, "op", "operator")
+        timeout=600, base_url=process.url, headers=headers(keyring, "op", "operator")
     ) as client:
         stuck = (await client.get("/api/services/settlement/stuck-events")).json()["items"]
         ours = {item["reason"] for item in stuck if (item["subject"] or "").startswith(run)}
@@ -246,7 +246,7 @@ async def test_the_example_of_a_game_server_reports_a_result(
     made = CliRunner().invoke(source_command, ["keygen", str(key_file), "--keyid", "chess-1"])
     body = competition_body(sources=[{"source": SOURCE, "keys": [json.loads(made.output)]}])
     admin = headers(keyring, "ada", "admin")
-    async with httpx.AsyncClient(timeout=60, base_url=process.url, headers=admin) as client:
+    async with httpx.AsyncClient(timeout=600, base_url=process.url, headers=admin) as client:
         assert (await client.post("/api/competitions", json=body)).status_code == 201
         token = (await client.post("/api/source-tokens", json={"source": SOURCE})).json()["token"]
     environment = {
@@ -266,7 +266,7 @@ async def test_the_example_of_a_game_server_reports_a_result(
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=600,
         )
 
     for _ in range(2):

@@ -67,7 +67,7 @@ class Ledger:
             self.url,
             json={"jsonrpc": "2.0", "id": 1, "method": "getLatestLedger"},
             trust_env=False,
-            timeout=60,
+            timeout=600,
         ).json()
         header = self.server.get_transaction("00" * 32)
         assert answer["result"]["sequence"] <= header.latest_ledger
@@ -109,7 +109,7 @@ def ledger(devstack_directory: Path, devstack_supervisor: Supervisor) -> Iterato
         )
     )
     found = Ledger(f"http://{LOOPBACK}:{port}")
-    devstack_supervisor.wait_until("stellar-signer", found.chain.is_ready, deadline_s=60)
+    devstack_supervisor.wait_until("stellar-signer", found.chain.is_ready, deadline_s=600)
     players = [keypair(f"player {label}") for label in PLAYERS]
     for one in (ISSUER, TREASURY):
         found.chain.fund(one.public_key)
@@ -184,7 +184,7 @@ async def until_free(signer: Signer, asked: SigningRequested) -> Any:
         waits = isinstance(answer, SigningRefusedEvent) and answer.data.items[0].code == "payout_waits"
         return None if waits else answer
 
-    return await eventually(answered, deadline_s=60, poll_s=0.3)
+    return await eventually(answered, deadline_s=600, poll_s=0.3)
 
 
 @pytest.mark.parametrize("result", ["failed", "succeeded", "expired"])

@@ -138,14 +138,14 @@ async def test_process_signs_what_comes_over_kafka(
         )
     )
     base = f"http://127.0.0.1:{environment['HTTP_PORT']}"
-    await eventually(lambda: status(f"{base}/health/ready") == 200, deadline_s=60)
+    await eventually(lambda: status(f"{base}/health/ready") == 200, deadline_s=600)
     messages, tx_hash = requests_of(keyring)
     for message in messages:
         await producer.send_and_wait(message.topic, key=message.key, value=message.value)
     assert messages[0].topic == SIGNING_REQUESTS.name
     found: dict[type, Any] = {}
     trust = load_trust(keyring.trust_file)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(600):
         while len(found) < len(messages):
             record = await results.getone()
             event = decode(topic=SIGNING_RESULTS, value=record.value, trust=trust).event
@@ -215,10 +215,10 @@ async def test_an_asset_with_other_decimals_does_not_start(
 
 def status(url: str) -> int:
     try:
-        return httpx.get(url, timeout=60).status_code
+        return httpx.get(url, timeout=600).status_code
     except httpx.TransportError:
         return 0
 
 
 def read(url: str) -> str:
-    return httpx.get(url, timeout=60).text
+    return httpx.get(url, timeout=600).text

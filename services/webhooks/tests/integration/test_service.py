@@ -47,7 +47,7 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{environment['HTTP_PORT']}"
         self.client = httpx.AsyncClient(
-            base_url=self.url, headers={"authorization": f"Bearer {token}"}, trust_env=False, timeout=60
+            base_url=self.url, headers={"authorization": f"Bearer {token}"}, trust_env=False, timeout=600
         )
 
     async def start(self) -> None:
@@ -67,7 +67,7 @@ class Service:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=600)
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ async def test_a_signed_webhook_becomes_an_event(service: Service, keyring, kafk
     )  # fmt: skip
     secret = keyring.fake_webhook_secret_file.read_text().strip()
     body, headers = signed_webhook(entry=paid, secret=secret, at=datetime.now(UTC))
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as vendor:
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=600) as vendor:
         for _ in range(2):
             answer = await vendor.post("/api/payments/webhook/fake", content=body, headers=headers)
             assert (answer.status_code, answer.json()) == (200, {"received": True})
@@ -250,7 +250,7 @@ async def test_a_signed_webhook_becomes_an_event(service: Service, keyring, kafk
                 published.extend((one["provider"], one["provider_key"]) for one in data)
             return ("fake", str(paid.key)) in published
 
-        await eventually(arrived, deadline_s=60)
+        await eventually(arrived, deadline_s=600)
         assert published.count(("fake", str(paid.key))) == 1
     finally:
         await consumer.stop()

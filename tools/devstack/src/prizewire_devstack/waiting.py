@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, overload
 
 T = TypeVar("T")
 
-DEADLINE_S: Final = 60.0
+DEADLINE_S: Final = 600.0
 POLL_S: Final = 0.05
 
 

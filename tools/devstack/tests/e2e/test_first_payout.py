@@ -21,7 +21,7 @@ from prizewire_devstack.waiting import eventually_sync
 DOCUMENT: Final = "docs/first-payout.md"
 EXAMPLE: Final = "examples/small-round"
 PEOPLE: Final = re.compile(r"\b(ada|boris|chiyo|dara|emeka|farah|kim)\b")
-DEADLINE_S: Final = 240
+DEADLINE_S: Final = 600
 UP: Final = ".venv/bin/prizewire up"
 
 

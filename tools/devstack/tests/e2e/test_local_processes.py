@@ -152,7 +152,7 @@ def test_a_service_runs_by_hand_with_the_environment_that_is_printed(
             )
         try:
             eventually_sync(
-                lambda: answers_ok(f"{full_stack.service_url('webhooks')}/health/ready"), deadline_s=120
+                lambda: answers_ok(f"{full_stack.service_url('webhooks')}/health/ready"), deadline_s=600
             )
             assert answered(full_stack, "stuck", "list", "--service", "webhooks")["silent"] == []
         finally:
@@ -193,12 +193,12 @@ def test_an_ended_service_is_restarted_also_from_another_terminal(full_stack: St
 
     before = full_stack.supervisor.pid("webhooks")
     os.kill(before, signal.SIGKILL)
-    eventually_sync(lambda: says("webhooks is ready again."), deadline_s=120)
+    eventually_sync(lambda: says("webhooks is ready again."), deadline_s=600)
     assert said[0].startswith("webhooks ended unexpectedly (killed by SIGKILL).")
     assert full_stack.home.running().processes["webhooks"].pid == full_stack.supervisor.pid("webhooks")
     said.clear()
     with requests.opened(), ThreadPoolExecutor(1) as terminal:
         asked = terminal.submit(prizewire, full_stack, "restart", "webhooks")
-        eventually_sync(lambda: says("webhooks is ready again.") or asked.done(), deadline_s=120)
+        eventually_sync(lambda: says("webhooks is ready again.") or asked.done(), deadline_s=600)
         assert asked.result() == "webhooks was restarted and is ready.\n"
     assert answers_ok(f"{full_stack.service_url('webhooks')}/health/ready")

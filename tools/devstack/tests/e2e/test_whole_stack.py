@@ -87,5 +87,5 @@ def test_a_refused_result_is_listed_shown_and_replayed(full_stack: RunningStack,
     assert answered(full_stack, "stuck", "replay", item["ref"])["state"] == "replayed"
     correlation_id = sent["correlation_ids"][0]
     eventually_sync(
-        lambda: "rewards" in answered(full_stack, "trace", correlation_id)["services"], deadline_s=120
+        lambda: "rewards" in answered(full_stack, "trace", correlation_id)["services"], deadline_s=600
     )

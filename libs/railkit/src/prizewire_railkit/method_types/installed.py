@@ -1,5 +1,6 @@
 """The method types of this installation: those of railkit, and those that installed packages announce."""
 
+from functools import cache
 from importlib.metadata import entry_points
 
 from prizewire_contracts.rails import METHOD_TYPE_ENTRY_POINTS
@@ -24,6 +25,12 @@ def installed_method_types() -> dict[str, MethodType]:
     Raises:
         RailMisconfigured: two method types have one name, or an entry point names something else than a method type.
     """
+    return {one.name: one for one in _installed()}
+
+
+@cache
+def _installed() -> tuple[MethodType, ...]:
+    """The method types; what is installed does not change while a process runs."""
     found = {one.name: one for one in BUILT_IN}
     for point in entry_points(group=METHOD_TYPE_ENTRY_POINTS):
         loaded = point.load()
@@ -34,4 +41,4 @@ def installed_method_types() -> dict[str, MethodType]:
             msg = f"two packages bring the method type {loaded.name}: uninstall one of them"
             raise RailMisconfigured(msg)
         found[loaded.name] = loaded
-    return found
+    return tuple(found.values())

@@ -155,7 +155,7 @@ class StoreConformance:
                     [replace(found[name], document={"n": found[name].document["n"] + 1}) for name in names]
                 )
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(600):
             await asyncio.gather(*(add(names) for names in ("abcd", "dcba", "cadb", "bdac")))
         async with store.begin() as rows:
             assert [row.document["n"] for row in await rows.page("lines")] == [4, 4, 4, 4]

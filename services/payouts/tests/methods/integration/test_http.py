@@ -77,7 +77,7 @@ async def test_a_change_of_methods_does_not_hold_up_their_list(rig: Rig, client:
     await create(client)
     async with rig.db.transaction() as tx:
         await MethodStorage(rig.unit_of_work(tx)).lock_player("ana")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(600):
             listed = await client.get("/api/payout-methods", headers=as_("ana"))
     assert len(listed.json()["items"]) == 1
 

@@ -108,7 +108,7 @@ def test_only_configured_rails_are_imported(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=600,
         )
         assert done.stdout.strip() == imported
 

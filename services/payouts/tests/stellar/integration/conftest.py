@@ -97,10 +97,10 @@ class Sandbox:
         self.chain = StellarChain(url=url)
 
     def arm(self, **counts: int) -> None:
-        httpx.post(f"{self.url}/sandbox/faults", json=counts, trust_env=False, timeout=60).raise_for_status()
+        httpx.post(f"{self.url}/sandbox/faults", json=counts, trust_env=False, timeout=600).raise_for_status()
 
     def faults(self) -> dict[str, int]:
-        answer: dict[str, int] = httpx.get(f"{self.url}/sandbox/faults", trust_env=False, timeout=60).json()
+        answer: dict[str, int] = httpx.get(f"{self.url}/sandbox/faults", trust_env=False, timeout=600).json()
         return answer
 
     def payments(self) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ class Sandbox:
                 f"{self.url}/sandbox/payments",
                 params={"account": TREASURY.public_key, "after": after, "limit": 1000},
                 trust_env=False,
-                timeout=60,
+                timeout=600,
             ).json()
             if not answer["payments"]:
                 return [one for one in found if one["from"] == TREASURY.public_key]
@@ -140,7 +140,7 @@ def sandbox(devstack_directory: Path, devstack_supervisor: Supervisor) -> Iterat
         )
     )
     sandbox = Sandbox(f"http://{LOOPBACK}:{port}")
-    devstack_supervisor.wait_until("stellar-payouts", sandbox.chain.is_ready, deadline_s=60)
+    devstack_supervisor.wait_until("stellar-payouts", sandbox.chain.is_ready, deadline_s=600)
     _found_accounts(sandbox.chain)
     yield sandbox
     devstack_supervisor.stop("stellar-payouts")

@@ -130,7 +130,7 @@ async def paid(make_module_world: Callable[..., World]) -> AsyncIterator[World]:
     async def done() -> bool:
         return bool(await world.rows("SELECT 1 FROM stellar_slots WHERE state = 'closed'"))
 
-    await world.run_until(done, deadline_s=60)
+    await world.run_until(done, deadline_s=600)
     yield world
     await world.close()
 

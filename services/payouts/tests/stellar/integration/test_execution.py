@@ -372,7 +372,7 @@ async def test_channels_work_in_parallel(world: World) -> None:
     """Several hundred payments use several channels at once, each with its own sequence numbers."""
     made = await many(world, 230)
     await world.submit(made)
-    await world.run_until(lambda: world.settled(made), deadline_s=60)
+    await world.run_until(lambda: world.settled(made), deadline_s=600)
     assert world.paid() == expected(made)
     accounts = await world.rows("SELECT DISTINCT account FROM stellar_attempts")
     assert len(accounts) == 3

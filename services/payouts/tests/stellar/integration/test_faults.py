@@ -42,7 +42,7 @@ async def test_slot_that_is_never_applied_ends_voided_and_its_payouts_are_paid_o
     world.sandbox.arm(try_again_later=FOREVER)
     paid = {await world.approved(ONE, 101), await world.approved(TWO, 102)}
     cancelled = await world.approved(THREE, 103)
-    await world.run_until(lambda: voided(world), deadline_s=60)
+    await world.run_until(lambda: voided(world), deadline_s=600)
     assert {await world.state(one) for one in (*paid, cancelled)} <= {"pending", "unknown"}
 
     async def ask(storages: Storages) -> object:

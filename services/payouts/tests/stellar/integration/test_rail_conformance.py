@@ -126,7 +126,7 @@ class StellarStage:
             await self.world.tick()
             return
         wanted = [*self.open.values()]
-        await self.world.run_until(lambda: self.world.settled(wanted), deadline_s=60)
+        await self.world.run_until(lambda: self.world.settled(wanted), deadline_s=600)
 
     async def restart(self) -> None:
         self.world.restart()

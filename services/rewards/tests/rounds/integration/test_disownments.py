@@ -568,7 +568,7 @@ async def test_an_event_that_waits_for_the_approval_has_no_effect(rig: Rig, what
         await decide_disownment(command, ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
         await send_now(tx)
         coming = asyncio.create_task(rig.feed(rig.settlements, *events))
-        await eventually(lambda: waiting_for_a_row(rig), deadline_s=60)
+        await eventually(lambda: waiting_for_a_row(rig), deadline_s=600)
     await coming
     await rig.feed(rig.settlements, match.voided(at=3))
     assert await rig.stuck() == []
@@ -766,7 +766,7 @@ async def test_two_concurrent_decisions_have_one_result(rig: Rig) -> None:
         async def waits() -> bool:
             return second.done() or bool(await rig.rows(waiting))
 
-        await eventually(waits, deadline_s=60)
+        await eventually(waits, deadline_s=600)
         assert not second.done()
     refused_ = await second
     assert (refused_.status_code, refused_.json()["code"]) == (409, "disownment_final")
@@ -1037,9 +1037,9 @@ async def test_an_approval_concurrent_with_a_settlement_takes_it_back(rig: Rig) 
     mended = replace(match, campaign=campaign, version=2)
     batch = records(*mended.events(at=2), topic=rig.settlements.topic.name, start=90_000)
     coming = asyncio.create_task(rig.processor.process(replace(rig.settlements, handler=slowly), batch))
-    await asyncio.wait_for(booked.wait(), timeout=60)
+    await asyncio.wait_for(booked.wait(), timeout=600)
     approving = asyncio.create_task(approve(rig, identifier))
-    await eventually(lambda: waiting_for_a_lock(rig), deadline_s=60)
+    await eventually(lambda: waiting_for_a_lock(rig), deadline_s=600)
     may_commit.set()
     await coming
     assert (await approving).status_code == 200
@@ -1070,7 +1070,7 @@ async def test_a_payout_requested_meanwhile_is_to_be_cancelled(rig: Rig, way: st
             taking = asyncio.create_task(approve(rig, identifier))
         else:
             taking = asyncio.create_task(rig.feed(rig.settlements, *match.corrected([], at=2)))
-        await eventually(lambda: waiting_for_a_row(rig), deadline_s=60)
+        await eventually(lambda: waiting_for_a_row(rig), deadline_s=600)
     await taking
     states = await rig.rows("SELECT state FROM payouts")
     assert [row["state"] for row in states] == ["cancel_requested"]

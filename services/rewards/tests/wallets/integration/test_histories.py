@@ -693,7 +693,6 @@ MEMORY_BYTES_MAX = 48 * 2**20
 """How much the process may grow while it exports a million rows, a hundred and fifty megabytes; less for fewer."""
 
 
-@pytest.mark.timeout(600)
 async def test_a_long_history_is_exported_in_constant_memory(long_rig: Rig, many: int) -> None:
     """Every row once and in order. Memory does not grow with the rows, and no transaction lasts as long as the export."""
     process = psutil.Process()

@@ -69,7 +69,7 @@ async def test_a_preview_does_not_hold_up_others(service: Service, monkeypatch: 
 
     def slowly(**given: Any) -> Any:
         begun.set()
-        assert go_on.wait(timeout=60)
+        assert go_on.wait(timeout=600)
         return work_out(**given)
 
     monkeypatch.setattr(routes, "preview", slowly)

@@ -233,7 +233,7 @@ async def test_a_delivery_is_leased_to_one_worker(world: World):
             if not claimed and len(leased) >= 150:
                 return
 
-    await asyncio.wait_for(asyncio.gather(*(worker() for _ in range(8))), timeout=60)
+    await asyncio.wait_for(asyncio.gather(*(worker() for _ in range(8))), timeout=600)
     assert len(leased) == len(set(leased)) == 150
 
 
