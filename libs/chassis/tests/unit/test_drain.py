@@ -103,7 +103,7 @@ class Rig:
         """Whether a new connection is refused."""
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except ConnectionRefusedError:
+        except ConnectionError:  # reset where the listener closed before it took the connection
             return True
         writer.close()
         return False

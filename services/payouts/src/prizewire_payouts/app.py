@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from litestar import Controller
@@ -12,7 +11,6 @@ from litestar import Controller
 from prizewire_chassis.assets import read_assets
 from prizewire_chassis.http.limits import Window
 from prizewire_chassis.inbox import ConsumerSpec
-from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.codes import PayoutCode
 from prizewire_money import AssetRegistry, MoneyError
@@ -31,7 +29,7 @@ from prizewire_payouts.by_hand.http.controller import ByHandContext, by_hand_con
 from prizewire_payouts.by_hand.storage import ByHandLineage
 from prizewire_payouts.checks import CHECKS
 from prizewire_payouts.execution import ExecutionContext
-from prizewire_payouts.files import check_waiver, mail_of, player_sources, screening_of
+from prizewire_payouts.files import check_waiver, details_vault, mail_of, player_sources, screening_of
 from prizewire_payouts.gates.adapters import DenyListFile, MarkedDestinations, NoDenyList
 from prizewire_payouts.gates.handlers import Gates
 from prizewire_payouts.gates.ports import DenyList
@@ -108,14 +106,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
     assets = read_assets(settings.assets_file)
     entries, times = read_rails(settings.rails_file), schedule(settings)
     policy = approval_policy(settings, assets=assets, rails=[entry.name for entry in entries])
-    vault = DetailsVault(
-        key_hex=read_secret(settings.method_encryption_key_file),
-        former=[
-            read_secret(Path(name.strip()))
-            for name in settings.method_encryption_former_key_files.split(",")
-            if name.strip()
-        ],
-    )
+    vault = details_vault(settings)
     method_types = installed_method_types()
     workers: list[RailWorker] = []
     screeners: list[Screener] = []

@@ -1,13 +1,18 @@
 """What the settings name: the files are read here, at the start and by ``settings --check``."""
 
+from pathlib import Path
 from typing import Final
 
 from prizewire_chassis.assets import read_assets
 from prizewire_chassis.clock import SystemClock
+from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import ConfigurationError, FileCheck
+from prizewire_chassis.lifecycle.files import read_message_key
 from prizewire_contracts.screening import ScreeningService
 from prizewire_money import MoneyError
 from prizewire_payouts.gates.adapters import DenyListError, DenyListFile
+from prizewire_payouts.inline.adapters import MessageKeyBoxes, read_keys
+from prizewire_payouts.methods.adapters import DetailsVault
 from prizewire_payouts.players.adapters import load_player_sources
 from prizewire_payouts.players.domain import PlayerSource
 from prizewire_payouts.rails.adapters import read_costs, read_rails
@@ -103,6 +108,23 @@ def check_rails(settings: PayoutSettings) -> None:
         raise ConfigurationError(str(error)) from None
 
 
+def details_vault(settings: PayoutSettings) -> DetailsVault:
+    """The vault of payout details, with the present key and former ones.
+
+    Raises:
+        UnsafeKeyFile: a file is missing or readable by others.
+        ValueError: it holds no key, or a key is named twice. The text does not repeat what it holds.
+    """
+    return DetailsVault(
+        key_hex=read_secret(settings.method_encryption_key_file),
+        former=[
+            read_secret(Path(name.strip()))
+            for name in settings.method_encryption_former_key_files.split(",")
+            if name.strip()
+        ],
+    )
+
+
 def player_sources(settings: PayoutSettings) -> dict[str, PlayerSource]:
     """The sources that may report facts of players, by name.
 
@@ -134,10 +156,27 @@ def _check_screening(settings: PayoutSettings) -> None:
         raise ConfigurationError(str(error)) from None
 
 
+def _check_details_keys(settings: PayoutSettings) -> None:
+    try:
+        details_vault(settings)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _check_message_keys(settings: PayoutSettings) -> None:
+    present = read_message_key(settings.message_key_file)
+    try:
+        MessageKeyBoxes(present, read_keys(settings.payouts_former_message_key_files))
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
 FILES: Final = (
     FileCheck(["assets_file", "rails_file"], check_files),
     FileCheck(["assets_file", "rails_file"], check_rails, secret=True),
     FileCheck(["player_sources_file"], player_sources),
     FileCheck(["payouts_deny_list_file"], _check_deny_list),
     FileCheck(["payouts_screening_options_file"], _check_screening, secret=True),
+    FileCheck(["method_encryption_key_file"], _check_details_keys, secret=True),
+    FileCheck(["message_key_file"], _check_message_keys, secret=True),
 )

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.intents import commitment
 from prizewire_payouts.errors import DetailsError
-from prizewire_payouts.methods.domain import AccountKey, Method, MethodTerms
+from prizewire_payouts.methods.domain import AccountKey, Method, MethodTerms, MethodUnreadable
 from prizewire_payouts.methods.ports import OpenedDetails, ShownDetails
 from prizewire_railkit.method_types import (
     MALFORMED,
@@ -118,10 +118,7 @@ class DetailsVault:
             with suppress(InvalidTag):
                 plain = orjson.loads(keys.details.decrypt(nonce, sealed, method.method_id.bytes))
                 return OpenedDetails(details=plain["details"], salt=bytes.fromhex(plain["salt"]))
-        msg = (
-            f"the details of method {method.method_id} were not sealed by a known key, or were changed since"
-        )
-        raise ValueError(msg)
+        raise MethodUnreadable(method.method_id)
 
     def destination_mac(self, *, method_type: str, details: Mapping[str, Any]) -> bytes:
         """See the port."""

@@ -21,6 +21,16 @@ class MethodError(CodedError):
     """A payout method cannot be accepted or changed. ``code`` says why; the text never holds the details."""
 
 
+class MethodUnreadable(MethodError, ValueError):
+    """The stored details of a method cannot be opened: no known key encrypted them, they were changed since, or erased."""
+
+    def __init__(self, method_id: UUID) -> None:
+        super().__init__(
+            "method_unreadable",
+            f"the details of the payout method {method_id} cannot be read: remove it and register the destination again",
+        )
+
+
 class MethodState(StrEnum):
     """Whether a payout method may be used."""
 

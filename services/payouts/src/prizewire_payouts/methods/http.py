@@ -20,7 +20,7 @@ from prizewire_contracts.text import NAME_LENGTH_MAX, PRINTABLE_OR_EMPTY, Name, 
 from prizewire_payouts.errors import DetailsError
 from prizewire_payouts.http import ADDRESS_EXAMPLE, STAFF, STATUSES, Context, player_of
 from prizewire_payouts.methods.adapters import InstalledTypes
-from prizewire_payouts.methods.domain import Method, MethodState
+from prizewire_payouts.methods.domain import Method, MethodState, MethodUnreadable
 from prizewire_payouts.methods.handlers import make_default, register, remove
 from prizewire_payouts.methods.ports import ShownDetails, Vault
 from prizewire_payouts.methods.storage import MethodStorage
@@ -83,7 +83,16 @@ class MethodAnswer(AnswerModel):
     verified: Annotated[
         bool, Field(description="Whether its owner was proved by a code or a signature.", examples=[False])
     ]
-    destination: Annotated[str, Field(description="Address or account, masked.", examples=["GA5Z…KZVN"])]
+    destination: (
+        Annotated[
+            str,
+            Field(
+                description="Address or account, masked. Null where the stored details cannot be read: nothing is paid to such a method.",
+                examples=["GA5Z…KZVN"],
+            ),
+        ]
+        | None
+    )
     memo: Annotated[str, Field(description="The memo, masked.", examples=["77…"])] | None
     registered_by: Annotated[
         Literal["player", "staff"],
@@ -104,8 +113,10 @@ class MethodAnswer(AnswerModel):
     ]
 
 
-def method_answer(method: Method, *, shown: ShownDetails, shared_with: int | None = None) -> MethodAnswer:
-    """A method, with its details masked."""
+def method_answer(
+    method: Method, *, shown: ShownDetails | None, shared_with: int | None = None
+) -> MethodAnswer:
+    """A method, with its details masked; ``shown`` is None where they cannot be read."""
     return MethodAnswer(
         id=method.method_id,
         version=method.version,
@@ -114,8 +125,8 @@ def method_answer(method: Method, *, shown: ShownDetails, shared_with: int | Non
         state=method.state,
         is_default=method.is_default,
         verified=method.verified,
-        destination=shown.destination,
-        memo=shown.memo,
+        destination=None if shown is None else shown.destination,
+        memo=None if shown is None else shown.memo,
         registered_by="staff" if method.by_staff else "player",
         registered_at=method.registered_at,
         usable_from=method.usable_from,
@@ -136,8 +147,12 @@ class MethodContext(Context):
 
     def show(self, method: Method, *, shared_with: int | None = None) -> MethodAnswer:
         """A method as it is answered, with its destination masked."""
-        details = self.vault.open(method=method).details
-        shown = self.types.shown(method_type=method.type, details=details)
+        try:
+            details = self.vault.open(method=method).details
+        except MethodUnreadable:
+            shown = None
+        else:
+            shown = self.types.shown(method_type=method.type, details=details)
         return method_answer(method, shown=shown, shared_with=shared_with)
 
 

@@ -77,7 +77,7 @@ class Vault(Protocol):
         """The details of a method.
 
         Raises:
-            ValueError: they were not encrypted by this key for this method, or were changed since.
+            MethodUnreadable: no known key encrypted them for this method, or they were changed since.
         """
         ...
 

@@ -16,7 +16,7 @@ from prizewire_chassis.http.limits import Window
 from prizewire_contracts.text import Name, Word
 from prizewire_money import Amount, Asset, AssetRegistry, MoneyError
 from prizewire_payouts.http import STAFF, STATUSES, AssetCode, Context, DecimalAmount, RailName, player_of
-from prizewire_payouts.methods.domain import Method, MethodState
+from prizewire_payouts.methods.domain import Method, MethodState, MethodUnreadable
 from prizewire_payouts.methods.ports import Vault
 from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.quotes.handlers import QuoteRefused, Quoting, SignedOffer, Wanted, quote_payout
@@ -127,7 +127,7 @@ def quotes_controller(context: QuoteContext) -> type[Controller]:
             refusals={
                 403: ("forbidden",),
                 404: ("method_not_found",),
-                409: ("method_removed",),
+                409: ("method_removed", "method_unreadable"),
                 422: (
                     "asset_unknown",
                     "asset_not_redeemable",
@@ -147,11 +147,15 @@ def quotes_controller(context: QuoteContext) -> type[Controller]:
             debit = _amount(context.assets, data.asset, data.amount)
             pay_asset = debit.asset if data.pay_asset is None else _asset(context.assets, data.pay_asset)
             method = await context.read(_method_of(data.method_id, player))
+            try:
+                details = context.vault.open(method=method).details
+            except MethodUnreadable as error:
+                raise STATUSES.problem(error) from None
             wanted = Wanted(
                 player=player,
                 method_id=str(method.method_id),
                 method_type=method.type,
-                details=context.vault.open(method=method).details,
+                details=details,
                 memo=method.memo,
                 debit=debit,
                 pay_asset=pay_asset,

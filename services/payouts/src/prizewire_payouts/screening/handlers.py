@@ -9,7 +9,7 @@ from uuid import UUID
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.ids import derive
 from prizewire_contracts.screening import ScreeningAnswer, ScreeningQuestion, ScreeningVerdict
-from prizewire_payouts.methods.domain import Method
+from prizewire_payouts.methods.domain import Method, MethodUnreadable
 from prizewire_payouts.methods.ports import Methods
 from prizewire_payouts.payouts.domain.states import PayoutState
 from prizewire_payouts.payouts.domain.waiting import announce_wait
@@ -52,7 +52,7 @@ def _question(payout: Unscreened, methods: Mapping[UUID, Method], opened: Opener
     else:
         try:
             details = opened(method)
-        except ValueError:
+        except MethodUnreadable:
             return None
     return ScreeningQuestion(
         question_id=derive("screening", str(payout.payout_id), payout.asked + 1),

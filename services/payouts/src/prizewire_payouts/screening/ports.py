@@ -55,6 +55,6 @@ class Opener(Protocol):
         """The details in clear.
 
         Raises:
-            ValueError: they cannot be opened.
+            MethodUnreadable: they cannot be opened.
         """
         ...

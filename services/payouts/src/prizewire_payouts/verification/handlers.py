@@ -56,7 +56,7 @@ async def begin(
     """Begin a verification of a player's method; a former one ends by that. ``can_send`` says whether codes can be sent.
 
     Raises:
-        MethodError: ``method_not_found``, ``method_removed`` or ``method_already_verified``.
+        MethodError: ``method_not_found``, ``method_removed``, ``method_already_verified`` or ``method_unreadable``.
         VerificationError: ``verification_not_possible``, ``verification_not_offered`` or ``too_many_verifications``.
     """
     method = find_method(await methods.lock_player(player), method_id)
@@ -110,7 +110,7 @@ async def confirm(
     """End a verification by its code or by a signature of its challenge. A wrong answer is counted: the caller commits it.
 
     Raises:
-        MethodError: ``method_not_found``, ``method_removed`` or ``method_already_verified``.
+        MethodError: ``method_not_found``, ``method_removed``, ``method_already_verified`` or ``method_unreadable``.
         VerificationError: ``verification_not_begun``, ``verification_expired`` or ``verification_failed``.
     """
     method = find_method(await methods.lock_player(player), method_id)

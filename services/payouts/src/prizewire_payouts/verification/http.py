@@ -23,7 +23,7 @@ from prizewire_payouts.verification.handlers import Answered, Begun, begin, conf
 from prizewire_payouts.verification.ports import CodeMail, CodeNotSent, Owners
 from prizewire_payouts.verification.storage import VerificationStorage
 
-_UNCHANGED = ("method_removed", "method_already_verified")
+_UNCHANGED = ("method_removed", "method_already_verified", "method_unreadable")
 
 
 class BegunAnswer(AnswerModel):

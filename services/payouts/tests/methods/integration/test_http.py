@@ -82,6 +82,28 @@ async def test_a_change_of_methods_does_not_hold_up_their_list(rig: Rig, client:
     assert len(listed.json()["items"]) == 1
 
 
+async def test_a_method_that_cannot_be_read_is_listed_and_removed(rig: Rig, client: Client) -> None:
+    """Details that somebody changed in the database are not shown, and no quote is made for them. The other methods are shown, and the
+    player removes this one and registers its destination again.
+    """
+    unread = (await create(client)).json()
+    read = (await create(client, type="fake", details={"account": "ana"})).json()
+    await rig.spoil_details(UUID(unread["id"]))
+    listed = (await client.get("/api/payout-methods", headers=as_("ana"))).json()["items"]
+    assert {one["id"]: one["destination"] for one in listed} == {
+        read["id"]: read["destination"],
+        unread["id"]: None,
+    }
+    wanted = {"asset": "EURC", "amount": "12.50", "method_id": unread["id"]}
+    quoted = await client.post("/api/payout-quotes", json=wanted, headers=as_("ana"))
+    assert (quoted.status_code, quoted.json()["code"]) == (409, "method_unreadable")
+    back = await client.post(f"/api/payout-methods/{unread['id']}/default", headers=as_("ana"))
+    gone = await client.delete(f"/api/payout-methods/{unread['id']}", headers=as_("ana"))
+    assert [(one.status_code, one.json()["destination"]) for one in (back, gone)] == [(200, None)] * 2
+    again = await create(client)
+    assert (again.status_code, again.json()["destination"]) == (201, unread["destination"])
+
+
 async def test_an_idempotency_key_is_honoured(client: Client) -> None:
     """The same key and body replay the answer; another body under it is a conflict."""
     first = await create(client, key="k1")

@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 
 from prizewire_payouts.errors import DetailsError
 from prizewire_payouts.methods.adapters import DetailsVault, InstalledTypes
+from prizewire_payouts.methods.domain import MethodUnreadable
 from prizewire_payouts.methods.ports import OpenedDetails, ShownDetails
 from prizewire_railkit.method_types import MethodDetails, MethodType, mask, refusal
 from prizewire_railkit.method_types.installed import installed_method_types
@@ -56,7 +57,7 @@ def test_details_come_back_only_with_key_and_method() -> None:
         (vault(), make_method(method_id=other, sealed=sealed, sealed_by=vault().key_id)),
         (vault(), make_method(sealed=flipped, sealed_by=vault().key_id)),
     ):
-        with pytest.raises(ValueError, match="not sealed by a known key"):
+        with pytest.raises(MethodUnreadable):
             keeper.open(method=changed)
 
 

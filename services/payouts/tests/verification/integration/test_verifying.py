@@ -96,6 +96,21 @@ async def test_wrong_codes_are_counted_and_end_the_verification(rig: Rig, client
     assert (await confirm(client, method, rig.mail.codes["ana@example.com"])).status_code == 200
 
 
+async def test_a_method_that_cannot_be_read_is_not_verified(rig: Rig, client: Client) -> None:
+    """No code is sent to details that somebody changed in the database, and no signature of their owner is accepted."""
+    owner = Keypair.random()
+    by_code = await registered(client)
+    by_signature = await registered(client, type="stellar", details={"address": owner.public_key})
+    begun = await begin(client, by_signature)
+    assert begun.json()["kind"] == "signature"
+    for method in (by_code, by_signature):
+        await rig.spoil_details(UUID(method))
+    signature = base64.b64encode(owner.sign_message(begun.json()["challenge"])).decode()
+    for refused in (await begin(client, by_code), await confirm(client, by_signature, signature)):
+        assert (refused.status_code, refused.json()["code"]) == (409, "method_unreadable")
+    assert rig.mail.codes == {}
+
+
 async def test_a_code_expires(rig: Rig, client: Client) -> None:
     """A code is accepted for a quarter of an hour."""
     method = await registered(client)

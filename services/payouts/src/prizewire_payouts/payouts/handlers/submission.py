@@ -11,7 +11,7 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.ids import provider_key
 from prizewire_contracts.rails import PayoutInstruction, Quote
 from prizewire_money import Amount
-from prizewire_payouts.methods.domain import LOOK_AGAIN, Method, MethodState, waits_for
+from prizewire_payouts.methods.domain import LOOK_AGAIN, Method, MethodState, MethodUnreadable, waits_for
 from prizewire_payouts.methods.ports import Methods, Vault
 from prizewire_payouts.payouts.domain.change import (
     UNASKED_PAUSE,
@@ -128,7 +128,7 @@ def _details(
         return PayoutCode.METHOD_MISMATCH
     try:
         opened = vault.open(method=method)
-    except ValueError:
+    except MethodUnreadable:
         return PayoutCode.METHOD_MISMATCH
     if method.commitment is not None:
         if vault.commitment(opened=opened) != method.commitment:

@@ -18,7 +18,7 @@ from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts import text
 from prizewire_money import AssetRegistry
 from prizewire_payouts.http import Context
-from prizewire_payouts.methods.domain import Method
+from prizewire_payouts.methods.domain import Method, MethodUnreadable
 from prizewire_payouts.methods.ports import MethodTypes, ShownDetails, Vault
 from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.payouts.domain.model import Payout
@@ -84,7 +84,7 @@ class PayoutContext(Context):
             )
         try:
             details = self.vault.open(method=method).details
-        except ValueError:
+        except MethodUnreadable:
             return None
         return self.types.shown(method_type=method.type, details=details)
 
