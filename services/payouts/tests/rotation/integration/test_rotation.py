@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from prizewire_payouts.methods.adapters import DetailsVault
+from prizewire_payouts.methods.domain import MethodUnreadable
 from prizewire_payouts.rails.storage import rail_store
 from prizewire_payouts.rotation.jobs import Rotator
 from prizewire_payouts.rotation.storage import rotation_check
@@ -115,7 +116,7 @@ async def test_without_the_former_key_nothing_is_opened(rig: Rig) -> None:
     """Details of an unknown key stay closed, and the check names how many there are."""
     method = await rig.method()
     alone = DetailsVault(key_hex=NEW_KEY)
-    with pytest.raises(ValueError, match="not sealed by a known key"):
+    with pytest.raises(MethodUnreadable):
         alone.open(method=method)
     other = Rig(rig.urls, vault=alone)
     assert len(await left(other)) == 1
