@@ -24,6 +24,7 @@ from prizewire_chassis.lifecycle.runtime import (
 )
 from prizewire_chassis.lifecycle.waiting import unless_stopped, wait_for_database
 from prizewire_chassis.logging import configure
+from prizewire_chassis.metrics.definitions import Definition, defined
 from prizewire_chassis.settings import ConfigurationError, MigrationSettings, ServiceSettings
 
 
@@ -48,7 +49,7 @@ def main(
     files: Sequence[FileCheck] = (),
     arguments: list[str] | None = None,
 ) -> int:
-    """The command line of a service: ``serve``, ``migrate``, ``settings``. Answers the exit code. ``files`` are the service's own
+    """The command line of a service: ``serve``, ``migrate``, ``settings``, ``metrics``. Answers the exit code. ``files`` are the service's own
     files, which ``settings --check`` reads.
     """
     parser = argparse.ArgumentParser(prog=f"python -m prizewire_{service}")
@@ -69,7 +70,11 @@ def main(
         action="store_true",
         help="with --check: pass over secrets and over files that are missing",
     )
+    commands.add_parser("metrics", help="print every metric of the service as JSON")
     options = parser.parse_args(arguments)
+    if options.command == "metrics":
+        sys.stdout.write(json.dumps([_described(metric) for metric in defined()], indent=1) + "\n")
+        return 0
     if options.command == "settings" and not options.check:
         sys.stdout.write(json.dumps(_describe(settings), indent=1) + "\n")
         return 0
@@ -177,3 +182,21 @@ def _describe(settings: type[ServiceSettings]) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def _described(metric: Definition) -> dict[str, object]:
+    labels = {
+        name: {
+            "values": None if values.closed is None else sorted(values.closed),
+            "meaning": values.meaning,
+            "most": values.most,
+        }
+        for name, values in metric.labels.items()
+    }
+    return {
+        "name": metric.name,
+        "kind": metric.kind,
+        "unit": metric.unit,
+        "meaning": metric.meaning,
+        "labels": labels,
+    }
