@@ -21,6 +21,7 @@ import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from prizewire_chassis.metrics.definitions import forget_shown
 from prizewire_chassis.repeats import SummingHandler
 
 pytest.register_assert_rewrite(
@@ -56,6 +57,12 @@ _configure_logging = structlog.configure
 
 def _configure_uncached(**options: Any) -> None:
     _configure_logging(**{**options, "cache_logger_on_first_use": False})
+
+
+@pytest.fixture(autouse=True)
+def _labels_without_values() -> None:
+    """The bound of a label is one of a process, and a process of tests runs many services with consumers of different names."""
+    forget_shown()
 
 
 @pytest.fixture(autouse=True)

@@ -764,17 +764,17 @@ def test_the_command_stores_its_marks(run: Any, installation: Installation, tmp_
 def test_the_signer_is_read_by_its_metrics(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """It serves no checks; a gauge above zero is a breach, and a signer without an answer is reported."""
     audited = 'prizewire_invariant_breaches{name="audit.chain"} 0.0\n'
-    kept = 'prizewire_signer_breaches{invariant="limits_kept"} 0.0\nother{invariant="x"} 3.0\n'
+    kept = 'prizewire_invariant_breaches{name="requests_answered"} 0.0\nother{name="x"} 3.0\n'
     said = {"text": kept + audited}
     monkeypatch.setattr(verification.httpx, "get", lambda *_, **__: httpx.Response(200, text=said["text"]))
     found = verify(api, signer_url="http://signer.test")
-    assert Verdict(service="signer", invariant="limits_kept", ok=True) in found.verdicts
+    assert Verdict(service="signer", invariant="requests_answered", ok=True) in found.verdicts
     assert found.good
     parked = 'prizewire_invariant_breaches{name="events.none_is_parked"} 1.0\n'
     said["text"] += parked
     [broken] = verify(api, signer_url="http://signer.test").broken
     assert broken.invariant == "events.none_is_parked"
-    said["text"] = 'prizewire_signer_breaches{invariant="limits_kept"} 2.0\n' + audited
+    said["text"] = 'prizewire_invariant_breaches{name="requests_answered"} 2.0\n' + audited
     assert not verify(api, signer_url="http://signer.test").good
     monkeypatch.setattr(verification, "SIGNER_DEADLINE_S", 0.01)
     for looked_at_in_part in ("", kept, audited):

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, StoredOffset
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import OFFSETS_WRONG, REWOUND
+from prizewire_chassis.metrics.labels import WrongOffset
 
 _PAUSE_S_MAX: Final = 5.0
 _ASK_MAX_S: Final = 10.0
@@ -119,7 +120,9 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
                 wrong.add(place)
         for place in sorted(wrong):
             last = lasts[place]
-            await self._from_the_beginning(place, last.offset + 1, last.first, last.end, "other_message")
+            await self._from_the_beginning(
+                place, last.offset + 1, last.first, last.end, WrongOffset.OTHER_MESSAGE
+            )
         # No await from here on: a batch that fails before is delivered again and compared again.
         consumer = None if self._subscriber is None else self._subscriber.consumer
         for place in right | wrong:
@@ -166,13 +169,13 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         """
         known = stored.get(place.partition)
         if known is not None and known.next_offset > end:
-            await self._from_the_beginning(place, known.next_offset, first, end, "past_end")
+            await self._from_the_beginning(place, known.next_offset, first, end, WrongOffset.PAST_END)
             return first
         if known is not None and known.next_offset > first and known.last_hash is None:
-            await self._from_the_beginning(place, known.next_offset, first, end, "no_hash")
+            await self._from_the_beginning(place, known.next_offset, first, end, WrongOffset.NO_HASH)
             return first
         if known is not None and known.next_offset < first:
-            await self._from_the_beginning(place, known.next_offset, first, end, "deleted")
+            await self._from_the_beginning(place, known.next_offset, first, end, WrongOffset.DELETED)
             return first
         self._report_group_ahead(place, group, first if known is None else known.next_offset)
         if known is None or known.last_hash is None or known.next_offset == first:
@@ -181,7 +184,7 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         return known.next_offset - 1
 
     async def _from_the_beginning(
-        self, place: TopicPartition, offset: int, first: int, end: int, reason: str
+        self, place: TopicPartition, offset: int, first: int, end: int, reason: WrongOffset
     ) -> None:
         OFFSETS_WRONG.labels(self._spec.name, reason).inc()
         _log.error(
@@ -189,7 +192,7 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             consumer=self._spec.name,
             topic=place.topic,
             partition=place.partition,
-            reason=reason,
+            reason=str(reason),
             database=offset,
             kafka_first=first,
             kafka_next=end,

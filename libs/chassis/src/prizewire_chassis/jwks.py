@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import TOKEN_KEY_READS, TOKEN_KEYS
+from prizewire_chassis.metrics.labels import TokenKeyRead
 
 ALGORITHMS: Final = ("EdDSA", "RS256")
 RSA_BITS_MIN: Final = 2048
@@ -156,12 +157,12 @@ class FileKeys:
         try:
             self._keys = self._read()
         except TokenKeysMalformed as error:
-            TOKEN_KEY_READS.labels("failed").inc()
+            TOKEN_KEY_READS.labels(TokenKeyRead.FAILED).inc()
             _log.error(
                 "token keys not read; the former keys are used", file=self._path.name, error=str(error)
             )
             return
-        TOKEN_KEY_READS.labels("read").inc()
+        TOKEN_KEY_READS.labels(TokenKeyRead.READ).inc()
         TOKEN_KEYS.set(len(self._keys))
         _log.info("token keys read again", file=self._path.name, keys=sorted(self._keys))
 
@@ -204,10 +205,10 @@ class UrlKeys:
         try:
             keys = read_keys(await asyncio.to_thread(self._client.fetch_data))
         except (jwt.PyJWTError, TokenKeysMalformed, OSError, ValueError, RecursionError) as error:
-            TOKEN_KEY_READS.labels("failed").inc()
+            TOKEN_KEY_READS.labels(TokenKeyRead.FAILED).inc()
             _log.warning("token keys not fetched", error=str(error))
         else:
-            TOKEN_KEY_READS.labels("read").inc()
+            TOKEN_KEY_READS.labels(TokenKeyRead.READ).inc()
             TOKEN_KEYS.set(len(keys))
             self._keys, self._fetched_at = keys, self._monotonic()
         finally:

@@ -1,5 +1,6 @@
 """The checks of a service as a job."""
 
+import time
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,10 @@ def breaches(name):
     return REGISTRY.get_sample_value("prizewire_invariant_breaches", {"name": name})
 
 
+def checked_at(name):
+    return REGISTRY.get_sample_value("prizewire_invariant_checked_timestamp_seconds", {"name": name})
+
+
 async def test_the_job_reports_breaches_as_a_metric(db):
     """What is broken is counted, and what is mended is zero again."""
     found = ["one", "two"]
@@ -26,8 +31,10 @@ async def test_the_job_reports_breaches_as_a_metric(db):
         return list(found)
 
     job = checks_job(db=db, checks=[Check("reported", run)], interval_s=1)
+    before = time.time()
     assert await job.run() is False
     assert breaches("reported") == 2
+    assert before <= checked_at("reported") <= time.time()
     found.clear()
     await checks_job(db=db, checks=[Check("reported", run)], interval_s=1).run()
     assert breaches("reported") == 0
@@ -48,6 +55,7 @@ async def test_a_check_that_fails_does_not_keep_the_others_from_their_turn(db):
         await job.run()
     assert breaches("after") == 1
     assert breaches("broken") is None
+    assert checked_at("broken") is None, "a check that failed has found nothing"
 
 
 async def test_a_check_may_take_longer_than_other_transactions(urls, db):

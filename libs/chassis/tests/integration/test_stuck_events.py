@@ -1,10 +1,12 @@
 """Dead and parked events are kept until they are sent again, one by one or by the releasing job."""
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
@@ -259,3 +261,36 @@ async def test_an_event_parked_for_a_transient_reason_is_a_breach_once_it_is_old
     clock.advance(PARKED_GRACE)
     async with db.transaction() as tx:
         assert len(await parked(stuck, tx)) == 2
+
+
+async def test_the_job_shows_how_many_events_are_stuck_and_since_when(
+    db, processor, handler, make_spec, make_stuck, outbox, clock
+):
+    """By state, with the age of the oldest and the number of subjects that wait; all are zero once none is stuck."""
+
+    def shown(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(f"prizewire_{name}", labels)
+
+    spec, waiting, other = make_spec(), uuid4(), uuid4()
+    events = [held(outbox, waiting, 1), held(outbox, waiting, 2), held(outbox, other, 1)]
+    for event in (events[0], events[2]):
+        handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(events[0], topic=TOPIC))
+    clock.advance(timedelta(seconds=30))
+    await processor.process(spec, records(*events[1:], b"{", topic=TOPIC, start=1))
+    clock.advance(timedelta(seconds=15))
+    stuck = make_stuck(spec)
+    await stuck.release()
+    assert shown("stuck_events", state="parked") == 3
+    assert shown("stuck_events", state="dead") == 1
+    assert shown("stuck_oldest_seconds", state="parked") == 45
+    assert shown("stuck_oldest_seconds", state="dead") == 15
+    assert shown("parked_subjects") == 2
+    handler.refuse.clear()
+    for row in await stuck.page(after=0, limit=10, state="parked"):
+        if (row["subject"] == str(waiting) and row["version"] == 1) or row["subject"] == str(other):
+            await stuck.replay(row["id"], actor="op")
+    await stuck.release()
+    assert shown("stuck_events", state="parked") == 0
+    assert shown("stuck_oldest_seconds", state="parked") == 0
+    assert shown("parked_subjects") == 0

@@ -15,6 +15,7 @@ from prizewire_chassis.auth import OWN_PROOF, ApiTokens, Role, machines, require
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.http.app import BODY_BYTES_MAX
+from prizewire_chassis.metrics import HTTP_REQUESTS
 from prizewire_chassis.testing import make_token, token_reader
 
 CAUSE = "relation wallets, password hush"
@@ -405,3 +406,27 @@ async def test_a_body_of_another_media_type_is_refused(client, media_type):
         answer = await client.post("/typed", content=b'{"a": 1}', headers={"content-type": kind})
         assert answer.status_code == 201
     assert (await client.post("/typed", content=b'{"a": 1}')).status_code == 201
+
+
+async def test_a_caller_cannot_make_series(client):
+    """Methods, paths and parameters of a caller's choice make no series: only requests that have a route are counted."""
+
+    def series() -> set[tuple[str, ...]]:
+        (metric,) = HTTP_REQUESTS.collect()
+        return {(one.labels["method"], one.labels["route"]) for one in metric.samples}
+
+    await client.get("/raised/first")
+    before = series()
+    assert ("GET", "/raised/{given}") in before
+    for number in range(50):
+        for path in (
+            f"/nowhere/{number}",
+            f"/raised/{number}",
+            "/anybody",
+            f"/anybody?x{number}=1",
+            f"/%00{number}",
+        ):
+            await client.request(f"WORD{number}", path)
+        await client.get(f"/raised/{number}")
+        await client.get(f"/nowhere/{number}")
+    assert series() == before

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import STARTUP_DELAY_S, Job
 from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import BREACHES, CHECKED_AT
 from prizewire_rewards import metrics
 from prizewire_rewards.checks.invariants import WatchResult
 
@@ -60,7 +61,8 @@ def build_ledger_jobs(
         for watch in watches:
             async with db.transaction() as tx:
                 result = await watch.run(tx)
-            metrics.BREACHES.labels(watch.name).set(len(result.breaches))
+            BREACHES.labels(watch.name).set(len(result.breaches))
+            CHECKED_AT.labels(watch.name).set_to_current_time()
             metrics.WATCHED.labels(watch.name).inc(result.checked)
             metrics.WATCHED_WHOLE.labels(watch.name).inc(int(result.whole))
             covered[str(watch.name)] = result.covered

@@ -70,11 +70,6 @@ MISMATCHES = Counter(
 ROLLED_UP = Counter(
     "prizewire_rewards_ledger_rolled_up_total", "Movements added to balances of unbounded accounts."
 )
-BREACHES = Gauge(
-    "prizewire_rewards_invariant_breaches",
-    "Known breaches of an invariant; 0 when the job found none in what it has checked.",
-    ["name"],
-)
 WATCHED = Counter(
     "prizewire_rewards_invariant_looked_at_total",
     "Items that the job has checked for an invariant.",

@@ -11,12 +11,12 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import BREACHES, CHECKED_AT
 from prizewire_signer.errors import BackendError, BindingRace
 from prizewire_signer.handlers.closing import hold_contradicted
 from prizewire_signer.handlers.signing import Decision, Order, Outcome, SigningContext, decide, finish, sign
 from prizewire_signer.metrics import (
     BACKEND_FAILURES,
-    BREACHES,
     LIMIT_CEILING,
     LIMIT_USED,
     NOT_FREE_YET,
@@ -149,6 +149,7 @@ def check_job(
             state = await queue_state(tx, now)
         for name, found in breaches.items():
             BREACHES.labels(name).set(len(found))
+            CHECKED_AT.labels(name).set_to_current_time()
             if found:
                 _log.error("invariant broken", invariant=name, breaches=found[:20])
         WAITING.set(state.waiting)

@@ -33,6 +33,3 @@ NOT_FREE_YET = Gauge(
     "prizewire_signer_not_free_yet",
     "Payouts of closed slots that a digest signed there might still pay.",
 )
-BREACHES = Gauge(
-    "prizewire_signer_breaches", "Breaches found by the last run of an invariant's check.", ["invariant"]
-)

@@ -24,15 +24,9 @@ ANSWER_DEADLINE_S: Final = 5.0
 SIGNER_DEADLINE_S: Final = 40.0
 """Seconds that the signer may take to check its invariants for the first time; it does so by itself."""
 INTERNAL_ERROR: Final = 500
-SIGNER_LAST: Final = "audit.chain"
-"""The last of the checks that every service has: once its gauge is set, the others are set too."""
-_SIGNER_GAUGE: Final = re.compile(
-    r'^prizewire_signer_breaches\{invariant="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
-)
-_EVERY_GAUGE: Final = re.compile(
-    r'^prizewire_invariant_breaches\{name="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
-)
-"""The gauge of the checks that every service has, such as the one of parked events."""
+SIGNER_LAST: Final = frozenset({"audit.chain", "requests_answered"})
+"""The last of the checks that every service has, and the last of the signer's own: once both gauges are set, all are set."""
+_BREACHES: Final = re.compile(r'^prizewire_invariant_breaches\{name="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +151,8 @@ def _signer(url: str) -> list[Verdict]:
             return True
         except httpx.TransportError:
             return False
-        own, every = _SIGNER_GAUGE.findall(text), _EVERY_GAUGE.findall(text)
-        found[:] = [(name, float(value)) for name, value in (*own, *every)]
-        return bool(own) and SIGNER_LAST in dict(every)
+        found[:] = [(name, float(value)) for name, value in _BREACHES.findall(text)]
+        return {name for name, _ in found} >= SIGNER_LAST
 
     try:
         eventually_sync(is_set, deadline_s=SIGNER_DEADLINE_S)

@@ -13,7 +13,7 @@ from prizewire_chassis.checks.stuck_checks import stuck_checks
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import STARTUP_DELAY_S, Job
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS
+from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS, CHECKED_AT
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 from prizewire_contracts.topics import TOPICS
@@ -72,7 +72,7 @@ _REFUSED = text(
 
 def checks_job(*, db: Database, checks: Sequence[Check], interval_s: float) -> Job:
     """A job that runs each check at most every ``interval_s`` seconds in a transaction of its own, and sets the gauges of its
-    breaches and of its duration. A check that raises does not stop the others; the run of the job then fails.
+    breaches, its duration and its time. A check that raises does not stop the others; the run of the job then fails.
     """
     due_at: dict[str, float] = {}
 
@@ -86,6 +86,7 @@ def checks_job(*, db: Database, checks: Sequence[Check], interval_s: float) -> J
         due_at[check.name] = began + took + SHARE_MAX * took
         BREACHES.labels(check.name).set(len(breaches))
         CHECK_SECONDS.labels(check.name).set(took)
+        CHECKED_AT.labels(check.name).set_to_current_time()
         if breaches:
             _log.error("invariant broken", invariant=check.name, breaches=breaches[:10])
 

@@ -9,6 +9,7 @@ from prizewire_chassis.db import is_transient
 from prizewire_chassis.inbox.outcome import BatchOutcome
 from prizewire_chassis.inbox.statements import inbox_hashes
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal
+from prizewire_chassis.metrics.labels import EventOutcome
 
 
 class AdmissionFailed(Exception):
@@ -41,7 +42,7 @@ async def admit(
     for place, refusal in answer.items():
         index, item = coming[place]
         if item.replay_of != "parked" and known.get(item.key) == item.hash:
-            outcome.skip("duplicate")
+            outcome.skip(EventOutcome.DUPLICATE)
         else:
             refusals[index] = replace(refusal, park=False)
     return [entry for place, entry in enumerate(coming) if place not in answer], refusals

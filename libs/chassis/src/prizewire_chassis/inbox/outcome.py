@@ -7,6 +7,7 @@ from prizewire_chassis.inbox.stuck import Stuck
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import EVENTS, REFUSED
+from prizewire_chassis.metrics.labels import EventOutcome
 
 _log = get_logger(__name__)
 
@@ -17,9 +18,9 @@ class BatchOutcome:
 
     applied: list[Incoming] = field(default_factory=list)
     stuck: list[Stuck] = field(default_factory=list)
-    without_effect: dict[str, int] = field(default_factory=dict)
+    without_effect: dict[EventOutcome, int] = field(default_factory=dict)
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: EventOutcome) -> None:
         """Count an event without effect."""
         self.without_effect[reason] = self.without_effect.get(reason, 0) + 1
 
@@ -28,7 +29,7 @@ def report_outcome(spec: ConsumerSpec, outcome: BatchOutcome) -> None:
     """Count every event, and log each that was applied (INFO) or is stuck (WARNING) with its correlation id, so that the
     logs of all services can be searched for it.
     """
-    EVENTS.labels(spec.name, "applied").inc(len(outcome.applied))
+    EVENTS.labels(spec.name, EventOutcome.APPLIED).inc(len(outcome.applied))
     for reason, count in outcome.without_effect.items():
         EVENTS.labels(spec.name, reason).inc(count)
     if logging.getLogger(__name__).isEnabledFor(logging.INFO):

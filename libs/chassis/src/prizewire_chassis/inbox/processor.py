@@ -39,6 +39,7 @@ from prizewire_chassis.inbox.types import (
 from prizewire_chassis.inbox.versions import check_versions, store_versions
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
+from prizewire_chassis.metrics.labels import EventOutcome, RetryKind
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, decode
 from prizewire_contracts.trust import TrustStore
@@ -156,13 +157,13 @@ class BatchProcessor:
             except Exception as error:  # noqa: BLE001 - a handler's error must not lose the batch
                 if is_transient(error):
                     transient += 1
-                    RETRIES.labels(spec.name, "transient").inc()
+                    RETRIES.labels(spec.name, RetryKind.TRANSIENT).inc()
                     _log.warning(
                         "batch will be retried", consumer=spec.name, tries=transient, error=repr(error)
                     )
                 elif unexpected + 1 < _UNEXPECTED_TRIES:
                     unexpected += 1
-                    RETRIES.labels(spec.name, "unexpected").inc()
+                    RETRIES.labels(spec.name, RetryKind.UNEXPECTED).inc()
                     _log.exception("batch failed", consumer=spec.name, tries=unexpected)
                 else:
                     await self._quarantine(spec, items, error)
@@ -217,7 +218,7 @@ class BatchProcessor:
         every = [(index, item) for index, item in enumerate(items) if isinstance(item, Incoming)]
         coming = [(index, item) for index, item in every if spec.concerns(item.event.type)]
         for _ in range(len(every) - len(coming)):
-            outcome.skip("unconcerned")
+            outcome.skip(EventOutcome.UNCONCERNED)
         admitted, refusals = await admit(tx, spec, coming, outcome)
         fresh = await self._deduplicate(tx, spec, admitted, refusals, outcome)
         fresh, versions = await check_versions(tx, spec, fresh, refusals, outcome)
@@ -282,7 +283,7 @@ class BatchProcessor:
             elif index == first and (known is None or item.replay_of == "parked"):
                 fresh.append((index, item))
             else:
-                outcome.skip("duplicate")
+                outcome.skip(EventOutcome.DUPLICATE)
         return fresh
 
     def _split_at_refusal(
@@ -371,7 +372,7 @@ class BatchProcessor:
         """
         refusals = await self._in_transaction(tx, spec, [incoming], BatchOutcome())
         refusal = refusals.get(0)
-        after_commit(tx, EVENTS.labels(spec.name, "offered").inc)
+        after_commit(tx, EVENTS.labels(spec.name, EventOutcome.OFFERED).inc)
         return refusal
 
     async def replay(self, tx: AsyncConnection, spec: ConsumerSpec, entry: Stuck) -> Refusal | None:
@@ -388,5 +389,6 @@ class BatchProcessor:
             tx, spec, [replace(item, replay_of=entry.state)], BatchOutcome()
         )
         refusal = refusals.get(0)
-        EVENTS.labels(spec.name, "replayed" if refusal is None else "replay_refused").inc()
+        became = EventOutcome.REPLAYED if refusal is None else EventOutcome.REPLAY_REFUSED
+        EVENTS.labels(spec.name, became).inc()
         return refusal

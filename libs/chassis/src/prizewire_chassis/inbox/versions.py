@@ -9,6 +9,7 @@ from prizewire_chassis.inbox.outcome import BatchOutcome
 from prizewire_chassis.inbox.statements import VERSIONS, VERSIONS_UPSERT
 from prizewire_chassis.inbox.stuck import parked_heads
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_chassis.metrics.labels import EventOutcome
 from prizewire_contracts.codes import RefusalCode
 
 
@@ -63,7 +64,7 @@ async def check_versions(
                 refusals[index] = Refusal(RefusalCode.VERSION_CONFLICT, detail)
                 continue
             if version < current:
-                outcome.skip("outdated")
+                outcome.skip(EventOutcome.OUTDATED)
                 continue
             if rule is VersionRule.STRICT and version != current + 1:
                 detail = f"version {version} after {current}"

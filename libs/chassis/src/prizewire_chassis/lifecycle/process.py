@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from socket import socket
 
 import uvicorn
@@ -28,6 +29,7 @@ from prizewire_chassis.lifecycle.runtime import Built, Runtime, check_database
 from prizewire_chassis.lifecycle.tokens import token_reader
 from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_database, wait_for_kafka
 from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import BUILD_INFO
 from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.stuck_events import StuckEvents
@@ -107,6 +109,7 @@ class _Process:
         stuck = StuckEvents(
             db=runtime.db, processor=runtime.processor, specs=built.specs, clock=runtime.clock
         )
+        BUILD_INFO.labels(runtime.service, version_of(runtime.service)).set(1)
         runtime.health.add("database", runtime.db.ping)
         tokens = None if built.http_minimal or "http" not in self.roles else token_reader(settings)
         await wait_for_database(partial(check_database, runtime, built), setting="DATABASE_URL")
@@ -216,6 +219,14 @@ class _Process:
             await asyncio.wait({self.serving}, timeout=self.runtime.settings.http_drain_s)
         self.server.should_exit = True
         await self.serving
+
+
+def version_of(service: str) -> str:
+    """The version of a service's package; ``unknown`` where it is not installed."""
+    try:
+        return version(f"prizewire-{service}")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 async def serve(runtime: Runtime, built: Built, *, roles: frozenset[str] = ROLES) -> None:

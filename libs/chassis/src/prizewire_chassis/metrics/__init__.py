@@ -1,16 +1,25 @@
 """The metrics of the parts that every service shares."""
 
+from http import HTTPMethod
 from typing import Final
 
 from prizewire_chassis.metrics.definitions import bounded, closed, counter, gauge, histogram
+from prizewire_chassis.metrics.labels import (
+    CredentialKind,
+    EventOutcome,
+    OpenStuckState,
+    RetryKind,
+    TokenKeyRead,
+    WrongOffset,
+)
 from prizewire_contracts.codes import RefusalCode
 
 CONSUMER: Final = bounded("a consumer of the service, which is also its group in Kafka", most=12)
 JOB: Final = bounded("a periodic job of the service", most=60)
 INVARIANT: Final = bounded("an invariant of the service, as `prizewire verify` shows it", most=80)
-ROUTE: Final = bounded("the template of a route, or unmatched", most=200)
-STUCK_STATE: Final = closed(("dead", "parked"))
-METHOD: Final = bounded("the method of an HTTP request", most=12)
+ROUTE: Final = bounded("the template of a route", most=200)
+STUCK_STATE: Final = closed(OpenStuckState)
+METHOD: Final = closed(HTTPMethod, meaning="the method of an HTTP request")
 
 EVENTS = counter(
     "prizewire_events_total",
@@ -18,7 +27,7 @@ EVENTS = counter(
     unit="events",
     labels={
         "consumer": CONSUMER,
-        "outcome": bounded("applied, dead, parked, or why an event had no effect", most=20),
+        "outcome": closed(EventOutcome, meaning="what became of the event"),
     },
 )
 REFUSED = counter(
@@ -41,12 +50,25 @@ RETRIES = counter(
     "prizewire_batch_retries_total",
     "Batches tried again, by kind of failure.",
     unit="batches",
-    labels={"consumer": CONSUMER, "kind": closed(("transient", "unexpected"))},
+    labels={"consumer": CONSUMER, "kind": closed(RetryKind)},
 )
 CONSUMER_POLL_AGE = gauge(
     "prizewire_consumer_poll_age_seconds",
     "Time since this process's consumer last polled without an error, or a broker last answered its fetches, if that is "
     "longer ago; since its start where neither was.",
+    unit="seconds",
+    labels={"consumer": CONSUMER},
+)
+CONSUMER_LAG = gauge(
+    "prizewire_consumer_lag_messages",
+    "Messages in the topic after those that this process has processed, over the partitions that it has now.",
+    unit="messages",
+    labels={"consumer": CONSUMER},
+)
+CONSUMER_LAG_SECONDS = gauge(
+    "prizewire_consumer_lag_seconds",
+    "How long the oldest message has waited that this process has not processed, over the partitions that it has now; 0 "
+    "where none waits. A partition whose start is not known yet counts from its assignment.",
     unit="seconds",
     labels={"consumer": CONSUMER},
 )
@@ -65,7 +87,7 @@ OFFSETS_WRONG = counter(
     unit="partitions",
     labels={
         "consumer": CONSUMER,
-        "reason": closed(("past_end", "other_message", "no_hash", "deleted")),
+        "reason": closed(WrongOffset),
     },
 )
 STUCK = gauge(
@@ -73,6 +95,17 @@ STUCK = gauge(
     "Dead and parked events that wait for a person.",
     unit="events",
     labels={"state": STUCK_STATE},
+)
+STUCK_OLDEST = gauge(
+    "prizewire_stuck_oldest_seconds",
+    "Age of the oldest stuck event that waits for a person; 0 where none waits.",
+    unit="seconds",
+    labels={"state": STUCK_STATE},
+)
+PARKED_SUBJECTS = gauge(
+    "prizewire_parked_subjects",
+    "Subjects with a parked event: all later events of the subject wait behind it, each consumer counted for itself.",
+    unit="subjects",
 )
 DISCARDED = counter(
     "prizewire_stuck_events_discarded_total",
@@ -107,7 +140,7 @@ ROWS_POSTPONED = gauge(
 )
 BREACHES = gauge(
     "prizewire_invariant_breaches",
-    "Breaches that the last run of an invariant's check found; anything but zero needs a person.",
+    "Breaches of an invariant that its check knows; anything but zero needs a person.",
     unit="breaches",
     labels={"name": INVARIANT},
 )
@@ -116,6 +149,32 @@ CHECK_SECONDS = gauge(
     "How long the last run of an invariant's check took.",
     unit="seconds",
     labels={"name": INVARIANT},
+)
+CHECKED_AT = gauge(
+    "prizewire_invariant_checked_timestamp_seconds",
+    "When the check of an invariant last ended without an error, or such a check of a part of it.",
+    unit="Unix time",
+    labels={"name": INVARIANT},
+)
+CREDENTIAL_EXPIRES = gauge(
+    "prizewire_credential_expires_timestamp_seconds",
+    "When a credential ends; of a file with several certificates, when the first of them ends.",
+    unit="Unix time",
+    labels={
+        "kind": closed(CredentialKind),
+        "name": bounded(
+            "the setting that names the file of a certificate; else the name of the credential", most=100
+        ),
+    },
+)
+BUILD_INFO = gauge(
+    "prizewire_build_info",
+    "1: the service and the version of its package.",
+    unit="",
+    labels={
+        "service": bounded("the service", most=5),
+        "version": bounded("the version of the service's package", most=5),
+    },
 )
 HTTP_REQUESTS = counter(
     "prizewire_http_requests_total",
@@ -145,5 +204,5 @@ TOKEN_KEY_READS = counter(
     "prizewire_token_key_reads_total",
     "Reads of the public keys of access tokens after the start, by outcome: read, failed (the former keys serve).",
     unit="reads",
-    labels={"outcome": closed(("read", "failed"))},
+    labels={"outcome": closed(TokenKeyRead)},
 )

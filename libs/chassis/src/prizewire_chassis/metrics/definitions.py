@@ -4,15 +4,19 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, Self
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from prizewire_chassis.logging import get_logger
 
 OTHER: Final = "other"
-"""The value of a bounded label that stands for everything beyond its bound."""
+"""The value that stands for everything outside a label's set, or beyond its bound."""
+_log = get_logger(__name__)
 _NAME: Final = re.compile(r"prizewire_[a-z][a-z0-9_]*")
 _SUFFIXES: Final = {
     "seconds": "_seconds",
@@ -28,12 +32,106 @@ class Values:
     """The values that a label may have.
 
     ``closed`` is the set of all values; None where configuration decides them. ``most`` is the largest number of different
-    values that one process shows. ``meaning`` says what a value names.
+    values that one process shows, beside ``other``. ``meaning`` says what a value names.
     """
 
     meaning: str
     closed: frozenset[str] | None
     most: int
+
+    def admits(self, value: str, *, shown: Collection[str]) -> bool:
+        """Whether a series may have this value, where those ``shown`` are there already."""
+        if self.closed is not None:
+            return value in self.closed
+        return value in shown or value == OTHER or len(shown) < self.most
+
+
+class _Limited(MetricWrapperBase):
+    """A metric whose labels keep to their definition: any further value is shown as ``other``.
+
+    Without it a caller who can choose a value, such as the method of a request, could fill the memory of the service and of
+    Prometheus with series.
+    """
+
+    _limits: Sequence[Values] = ()
+    _shown: Sequence[set[str]] = ()
+    _reported = False
+
+    def limit(self, labels: Sequence[Values]) -> Self:
+        """Set the values of the labels, in the order of the labels."""
+        self._limits = labels
+        self.forget()
+        _limited.append(self)
+        return self
+
+    def forget(self) -> None:
+        """Count the values of bounded labels from zero again. The series stay."""
+        self._shown = [set() for _ in self._limits]
+
+    def labels(self, *labelvalues: object, **labelkwargs: object) -> Self:
+        """The series of these values."""
+        if labelkwargs or len(labelvalues) != len(self._limits):
+            given = {name: labelkwargs.pop(name) for name in self._labelnames if name in labelkwargs}
+            if labelvalues or labelkwargs or len(given) != len(self._limits):
+                msg = f"the labels of {self._name} are {list(self._labelnames)}"
+                raise ValueError(msg)
+            labelvalues = tuple(given.values())
+        return super().labels(*map(self._admitted, range(len(labelvalues)), map(str, labelvalues)))
+
+    def _admitted(self, place: int, value: str) -> str:
+        shown = self._shown[place]
+        if not self._limits[place].admits(value, shown=shown):
+            if not self._reported:
+                self._reported = True
+                _log.error(
+                    "a label has a value outside its definition; it is shown as other",
+                    metric=self._name,
+                    label=self._labelnames[place],
+                )
+            return OTHER
+        if value != OTHER:
+            shown.add(value)
+        return value
+
+    def remove(self, *labelvalues: Any) -> None:
+        """Remove one series. A value without a series makes room for another one."""
+        super().remove(*labelvalues)
+        self._look()
+
+    def remove_by_labels(self, labels: dict[str, str]) -> None:
+        """Remove every series with these values."""
+        super().remove_by_labels(labels)
+        self._look()
+
+    def clear(self) -> None:
+        """Remove every series."""
+        super().clear()
+        self._look()
+
+    def _look(self) -> None:
+        for place, shown in enumerate(self._shown):
+            shown.intersection_update(values[place] for values in self._metrics)
+
+
+class _Counter(_Limited, Counter):
+    """A counter with limited labels."""
+
+
+class _Gauge(_Limited, Gauge):
+    """A gauge with limited labels."""
+
+
+class _Histogram(_Limited, Histogram):
+    """A histogram with limited labels."""
+
+
+_limited: list[_Limited] = []
+
+
+def forget_shown() -> None:
+    """Count the values of bounded labels from zero again, for tests: one process of tests runs many services."""
+    for metric in _limited:
+        metric.forget()
 
 
 def closed(values: Iterable[str] | type[StrEnum], *, meaning: str = "") -> Values:
@@ -66,8 +164,10 @@ def defined() -> tuple[Definition, ...]:
     return tuple(_defined[name] for name in sorted(_defined))
 
 
-def _define(name: str, kind: str, meaning: str, unit: str, labels: Mapping[str, Values] | None) -> list[str]:
-    """Remember a definition, and return the names of its labels.
+def _define(
+    name: str, kind: str, meaning: str, unit: str, labels: Mapping[str, Values] | None
+) -> tuple[list[str], list[Values]]:
+    """Remember a definition, and return the names of its labels and their values.
 
     Raises:
         ValueError: the name, the meaning or the unit breaks a convention, or the name is taken.
@@ -88,7 +188,7 @@ def _define(name: str, kind: str, meaning: str, unit: str, labels: Mapping[str, 
         _defined[name] = Definition(
             name=name, kind=kind, meaning=meaning, unit=unit, labels=dict(labels or {})
         )
-        return list(labels or {})
+        return list(labels or {}), list((labels or {}).values())
     raise ValueError(msg)
 
 
@@ -98,7 +198,8 @@ def counter(name: str, meaning: str, *, unit: str, labels: Mapping[str, Values] 
     Raises:
         ValueError: a convention is broken, or the name is taken.
     """
-    return Counter(name, meaning, _define(name, "counter", meaning, unit, labels))
+    names, limits = _define(name, "counter", meaning, unit, labels)
+    return _Counter(name, meaning, names).limit(limits)
 
 
 def gauge(name: str, meaning: str, *, unit: str, labels: Mapping[str, Values] | None = None) -> Gauge:
@@ -107,7 +208,8 @@ def gauge(name: str, meaning: str, *, unit: str, labels: Mapping[str, Values] | 
     Raises:
         ValueError: a convention is broken, or the name is taken.
     """
-    return Gauge(name, meaning, _define(name, "gauge", meaning, unit, labels))
+    names, limits = _define(name, "gauge", meaning, unit, labels)
+    return _Gauge(name, meaning, names).limit(limits)
 
 
 def histogram(
@@ -123,4 +225,5 @@ def histogram(
     Raises:
         ValueError: a convention is broken, or the name is taken.
     """
-    return Histogram(name, meaning, _define(name, "histogram", meaning, unit, labels), buckets=buckets)
+    names, limits = _define(name, "histogram", meaning, unit, labels)
+    return _Histogram(name, meaning, names, buckets=buckets).limit(limits)

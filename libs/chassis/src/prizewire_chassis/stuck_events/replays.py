@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -13,7 +14,8 @@ from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.inbox.stuck import STUCK_COLUMNS, Stuck, without_nul
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.metrics import STUCK
+from prizewire_chassis.metrics import PARKED_SUBJECTS, STUCK, STUCK_OLDEST
+from prizewire_chassis.metrics.labels import OpenStuckState
 
 ID_MAX = 2**63 - 1
 """The largest id of a stuck event (bigint)."""
@@ -134,9 +136,15 @@ class StuckEvents:
             for spec in self.specs.values():
                 if spec.ready is not None:
                     rows += [(head, spec.name) for head in await spec.ready(tx)]
-            counts = {row.state: row.n for row in await tx.execute(_COUNTS)}
-        for state in ("dead", "parked"):
-            STUCK.labels(state).set(counts.get(state, 0))
+            waiting = {row.state: row for row in await tx.execute(_COUNTS)}
+            subjects = (await tx.execute(_SUBJECTS)).scalar_one()
+        now = self.clock.now()
+        for state in OpenStuckState:
+            row = waiting.get(state)
+            STUCK.labels(state).set(0 if row is None else row.n)
+            age = timedelta(0) if row is None else now - row.oldest
+            STUCK_OLDEST.labels(state).set(max(0.0, age.total_seconds()))
+        PARKED_SUBJECTS.set(subjects)
         moved = False
         for head, consumer in sorted(rows):
             if consumer not in self.specs:
@@ -231,7 +239,11 @@ _BROKE = text(
     "RETURNING state"
 )
 _COUNTS = text(
-    "SELECT state, count(*) AS n FROM stuck_events WHERE state IN ('dead', 'parked') GROUP BY state"
+    "SELECT state, count(*) AS n, min(recorded_at) AS oldest FROM stuck_events WHERE state IN ('dead', 'parked') "
+    "GROUP BY state"
+)
+_SUBJECTS = text(
+    "SELECT count(*) FROM (SELECT DISTINCT consumer, source, subject FROM stuck_events WHERE state = 'parked') s"
 )
 _RELEASABLE = text(
     "WITH heads AS (SELECT DISTINCT ON (consumer, source, subject) * FROM stuck_events WHERE state = 'parked' "
