@@ -58,6 +58,8 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         self._pause_s = pause_s
         self._subscriber: Subscribed | None = None
         self._last: dict[TopicPartition, _Last] = {}
+        self.starts: dict[TopicPartition, int] = {}
+        """The offset of the first message to process of each assigned partition, once it is known."""
         self.seeking: set[TopicPartition] = set()
         """Partitions that are paused until their start is known."""
         self.failing = False
@@ -68,7 +70,9 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         self._subscriber = subscriber
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Do nothing: each batch stored its own offsets."""
+        """Forget where they started. Each batch stored its own offsets."""
+        for place in revoked:
+            self.starts.pop(place, None)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Seek. Nothing is fetched before that, however long the database is unavailable. Every error is retried: aiokafka would
@@ -130,6 +134,7 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
                 continue  # assigned again in the meantime, which moved it
             del self._last[place]
             if place in wrong and consumer is not None:
+                self.starts[place] = lasts[place].first
                 consumer.seek(place, lasts[place].first)
         refused = {place.partition for place in wrong}
         compared = {(place.partition, lasts[place].offset) for place in right}
@@ -151,6 +156,8 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             for place, group in groups.items()
         }
         for place, offset in starts.items():
+            last = self._last.get(place)
+            self.starts[place] = offset if last is None else last.offset + 1
             consumer.seek(place, offset)
 
     async def _committed(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> int:

@@ -18,9 +18,10 @@ from faststream.security import BaseSecurity, SASLScram512
 from prizewire_chassis.assignment import DurableOffsets, Subscribed
 from prizewire_chassis.health import Health
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_chassis.lag import Lag
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.metrics import CONSUMER_POLL_AGE
-from prizewire_chassis.polls import PolledConsumer, poll_age, poll_probe
+from prizewire_chassis.metrics import CONSUMER_LAG, CONSUMER_LAG_SECONDS, CONSUMER_POLL_AGE
+from prizewire_chassis.polls import PolledConsumer, lag_of, poll_age, poll_probe
 from prizewire_chassis.record_batches import read_within_bounds
 from prizewire_chassis.settings import ConfigurationError, ServiceSettings
 from prizewire_contracts.decode import SENT_BYTES_MAX
@@ -133,6 +134,8 @@ class Offsets:
         self._every_s = every_s
         self._reached: dict[TopicPartition, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self.lag: Callable[[], Lag | None] = lambda: None
+        """Returns the lag of the consumer; None before its start."""
 
     def processed(self, records: Sequence[ConsumerRecord]) -> None:
         """These records are committed in the database, in this order. Their offsets are committed to Kafka soon."""
@@ -168,6 +171,13 @@ class Offsets:
             if place in consumer.assignment():
                 consumer.seek(place, offset)
 
+    async def ask_for_ends(self) -> bool:
+        """The run of a job that keeps the lag current. Returns false, since it has no more work."""
+        lag = self.lag()
+        if lag is not None:
+            await lag.ask()
+        return False
+
     async def _later(self) -> None:
         while self._reached:
             await asyncio.sleep(self._every_s)
@@ -198,7 +208,7 @@ def subscribe(
     broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor, health: Health | None = None
 ) -> Offsets:
     """Consume ``spec.topic`` in batches. A batch's offsets are committed after its transaction; on failure it is delivered
-    again. ``health`` gets a probe of the consumer's loop. Returns what commits the offsets.
+    again. ``health`` gets a probe of the consumer's loop. Returns what commits the offsets and knows the lag.
     """
     start = DurableOffsets(spec, processor)
 
@@ -236,6 +246,11 @@ def subscribe(
     offsets = Offsets(subscriber)
     subscriber(consume)
     CONSUMER_POLL_AGE.labels(spec.name).set_function(poll_age(subscriber))
+    lag = offsets.lag = partial(lag_of, subscriber, start)
+    CONSUMER_LAG.labels(spec.name).set_function(lambda: 0 if (found := lag()) is None else found.messages())
+    CONSUMER_LAG_SECONDS.labels(spec.name).set_function(
+        lambda: 0 if (found := lag()) is None else found.seconds()
+    )
     if health is not None:
         health.add(f"consumer {spec.name}", poll_probe(subscriber, start))
     return offsets

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from prizewire_chassis.assignment import DurableOffsets, Subscribed
+from prizewire_chassis.lag import Lag
 
 POLL_AGE_MAX_S = 60.0
 """A service is not ready where its consumer has had no poll without an error for so many seconds."""
@@ -46,11 +47,12 @@ class Polls:
 
 
 class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka's consumer has no types
-    """A Kafka client that records the results of its polls."""
+    """A Kafka client that records the results of its polls, and how far it is behind."""
 
     def __init__(self, *topics: str, **options: object) -> None:
         super().__init__(*topics, **options)
         self.polls = Polls()
+        self.lag = Lag(self)
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -58,6 +60,7 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka's cons
         """As aiokafka's, but it polls again until there are messages: after an empty poll FastStream sleeps as long as the
         poll took, and a message that arrives then waits.
         """
+        self.lag.returned()
         while True:
             try:
                 found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
@@ -65,10 +68,13 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka's cons
                 )
             except Exception:
                 self.polls.raised()
+                self.lag.look()
                 raise
             self.polls.ended()
             if found:
+                self.lag.taken(found)
                 return found
+            self.lag.look()
 
 
 def _age_of_polls(subscriber: Subscribed) -> float:
@@ -107,3 +113,12 @@ def poll_probe(subscriber: Subscribed, start: DurableOffsets) -> Callable[[], Aw
             raise ConsumerStalled
 
     return probe
+
+
+def lag_of(subscriber: Subscribed, start: DurableOffsets) -> Lag | None:
+    """The lag of a subscriber's client, whose partitions begin where ``start`` says; None before the start."""
+    consumer = subscriber.consumer
+    if not isinstance(consumer, PolledConsumer):
+        return None
+    consumer.lag.starts = start.starts
+    return consumer.lag

@@ -25,6 +25,7 @@ from prizewire_chassis.http.protocol import limited_protocol
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.kafka import Offsets, build_broker, build_producer, subscribe
+from prizewire_chassis.lag import ASK_INTERVAL_S
 from prizewire_chassis.lifecycle.runtime import Built, Runtime, check_database
 from prizewire_chassis.lifecycle.tokens import token_reader
 from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_database, wait_for_kafka
@@ -101,6 +102,7 @@ class _Process:
     producer: AIOKafkaProducer | None = None
     relay: Relay | None = None
     jobs: JobRunner | None = None
+    lags: JobRunner | None = None
     server: _Server | None = None
     serving: asyncio.Task[None] | None = field(default=None)
 
@@ -147,6 +149,13 @@ class _Process:
             for spec in built.specs:
                 self.offsets.append(subscribe(self.broker, spec, runtime.processor, runtime.health))
             await wait_for_kafka("kafka consumers", self.broker.start)
+            self.lags = JobRunner(
+                [
+                    Job(f"consumer.ends {spec.name}", ASK_INTERVAL_S, offsets.ask_for_ends)
+                    for spec, offsets in zip(built.specs, self.offsets, strict=True)
+                ]
+            )
+            self.lags.start()
         runtime.health.started = True
 
     def _start_http(self, stuck: StuckEvents, tokens: TokenReader | None) -> None:
@@ -203,6 +212,8 @@ class _Process:
                 raise error
 
     async def _end_consumers(self) -> None:
+        if self.lags is not None:
+            await self.lags.stop()
         if self.broker is not None:
             await asyncio.gather(*(offsets.commit() for offsets in self.offsets))
             await self.broker.stop()
