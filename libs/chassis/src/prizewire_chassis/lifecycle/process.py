@@ -26,6 +26,7 @@ from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.kafka import Offsets, build_broker, build_producer, subscribe
 from prizewire_chassis.lag import ASK_INTERVAL_S
+from prizewire_chassis.lifecycle.certificates import certificates_job
 from prizewire_chassis.lifecycle.runtime import Built, Runtime, check_database
 from prizewire_chassis.lifecycle.tokens import token_reader
 from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_database, wait_for_kafka
@@ -102,7 +103,7 @@ class _Process:
     producer: AIOKafkaProducer | None = None
     relay: Relay | None = None
     jobs: JobRunner | None = None
-    lags: JobRunner | None = None
+    measures: JobRunner | None = None
     server: _Server | None = None
     serving: asyncio.Task[None] | None = field(default=None)
 
@@ -149,13 +150,16 @@ class _Process:
             for spec in built.specs:
                 self.offsets.append(subscribe(self.broker, spec, runtime.processor, runtime.health))
             await wait_for_kafka("kafka consumers", self.broker.start)
-            self.lags = JobRunner(
-                [
+        self.measures = JobRunner(
+            [
+                certificates_job(settings),
+                *(
                     Job(f"consumer.ends {spec.name}", ASK_INTERVAL_S, offsets.ask_for_ends)
-                    for spec, offsets in zip(built.specs, self.offsets, strict=True)
-                ]
-            )
-            self.lags.start()
+                    for spec, offsets in zip(built.specs, self.offsets, strict=False)
+                ),
+            ]
+        )
+        self.measures.start()
         runtime.health.started = True
 
     def _start_http(self, stuck: StuckEvents, tokens: TokenReader | None) -> None:
@@ -212,8 +216,8 @@ class _Process:
                 raise error
 
     async def _end_consumers(self) -> None:
-        if self.lags is not None:
-            await self.lags.stop()
+        if self.measures is not None:
+            await self.measures.stop()
         if self.broker is not None:
             await asyncio.gather(*(offsets.commit() for offsets in self.offsets))
             await self.broker.stop()
