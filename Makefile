@@ -58,11 +58,12 @@ lock: $(LOCKED) ## write the lock files from the members' pyproject files (ARGS=
 bench: $(READY) ## the benchmark: match event to wallet credits, beside its lower bound
 	@$(BIN)/prizewire bench $(ARGS)
 
-schemas: $(READY) ## write all generated files: JSON Schemas, .env.example, manifests, the table of rails
+schemas: $(READY) ## write all generated files: JSON Schemas, .env.example, manifests, the tables of rails and metrics
 	@$(BIN)/python -m prizewire_contracts.schemas
 	@$(BIN)/prizewire env-example > .env.example.new && mv .env.example.new .env.example
 	@$(BIN)/prizewire manifests
 	@$(BIN)/python -m scripts.rails_table
+	@$(BIN)/python -m scripts.metrics_page
 
 images: python ## build the images of all parts (PARTS=signer BASE=… ENGINE=buildah choose)
 	@$(PYTHON) -m scripts.images
