@@ -302,6 +302,9 @@ def _waiting(store: MemoryStore, campaign: UUID) -> list[Round]:
     return sorted(found, key=lambda round_: round_.queue_position or 0)
 
 
+_PAYING = frozenset({TransferType.PRIZE_CREDITED, TransferType.PRIZE_MATURED, TransferType.CLAIM_PAID})
+
+
 class _Rounds(_Port):
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Round]:
         return {key: self.store.rounds[key] for key in ids if key in self.store.rounds}
@@ -417,6 +420,19 @@ class _Rounds(_Port):
         wanted = set(players)
         found = (await self.rewards([round_id]))[round_id]
         return {reward.line.player: reward for reward in found if reward.line.player in wanted}
+
+    async def credited_before(self, ids: Iterable[UUID]) -> frozenset[UUID]:
+        wanted = set(ids)
+        credited = {
+            (transfer.cause.split("/")[1], transfer.credit.owner)
+            for transfer in self.store.ledger.transfers.values()
+            if transfer.type in _PAYING
+        }
+        return frozenset(
+            reward.id
+            for reward in self.store.rewards.values()
+            if reward.id in wanted and (str(reward.round_id), reward.line.player) in credited
+        )
 
     async def shortage(self, round_id: UUID) -> int:
         found = (await self.rewards([round_id]))[round_id]

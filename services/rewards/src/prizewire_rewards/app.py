@@ -12,9 +12,10 @@ from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, FileCheck, Runtime
 from prizewire_money import AssetRegistry
 from prizewire_railkit.method_types.installed import installed_method_types
+from prizewire_rewards.campaigns.jobs import build_campaign_jobs
 from prizewire_rewards.checks.slices import build_checks, build_watches, staged_parts, sum_up
 from prizewire_rewards.claims.jobs import build_claim_jobs
-from prizewire_rewards.claims.storage import count_claims
+from prizewire_rewards.claims.storage import count_claims, count_held
 from prizewire_rewards.consumers import build_specs
 from prizewire_rewards.entries.jobs import build_entry_job
 from prizewire_rewards.http.codes import STATUSES
@@ -105,7 +106,9 @@ async def build(runtime: Runtime) -> Built:
         db=runtime.db,
         ports_of=ports_of,
         clock=runtime.clock,
+        assets=assets,
         count_claims=count,
+        count_held=count_held,
         released=round_jobs.releasing.wake,
     )
     context: Context[RoutePorts, RoundTools] = Context(
@@ -144,6 +147,7 @@ async def build(runtime: Runtime) -> Built:
                 invariants_interval_s=settings.invariants_interval_s,
             ),
             *claim_jobs,
+            *build_campaign_jobs(db=runtime.db, assets=assets),
             build_entry_job(db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock),
             build_withdrawal_job(db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock),
         ],

@@ -13,6 +13,7 @@ from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS
 from prizewire_rewards import metrics
+from prizewire_rewards.claims.domain import HOLD_CLASSES
 from prizewire_rewards.entries.consumers import (
     ENTRY_TYPES,
     apply_entries,
@@ -61,7 +62,7 @@ def build_specs(
             done = await apply_settlements(commands, ports=ports, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             unbooked = {places[index] for index in done.unbooked}
-            after_commit(tx, partial(metrics.count_rounds, **asdict(done.booked)))
+            after_commit(tx, partial(metrics.count_rounds, **asdict(done.booked), assets=tools.assets))
             after_commit(tx, partial(metrics.DISOWNED_EVENTS.inc, done.disowned))
             if done.refused:
                 after_commit(tx, partial(_count_refused, done.refused))
@@ -148,6 +149,7 @@ def _payout_rule(event_type: str) -> VersionRule:
 def _count_held(held: Mapping[str, int]) -> None:
     for cap, count in held.items():
         metrics.LINES_HELD.labels(cap).inc(count)
+        metrics.ABUSE_HOLDS.labels(HOLD_CLASSES[cap]).inc(count)
 
 
 def _count_refused(refused: Mapping[str, int]) -> None:

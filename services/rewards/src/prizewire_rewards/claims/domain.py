@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from prizewire_money import Amount, Asset
+from prizewire_rewards.campaigns.domain.caps import CapCode
 from prizewire_rewards.campaigns.domain.settings import RiskThresholds
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.records import Event
@@ -23,6 +24,17 @@ class RuleName(StrEnum):
     COLLUSION = "collusion"
     KYC = "kyc"
     OWN_SETTINGS = "own_settings"
+
+
+class HoldClass(StrEnum):
+    """What a rule against abuse looks at: the label of metrics, which says less than the name of the rule."""
+
+    IDENTITY = "identity"
+    ACCOUNT = "account"
+    DEVICE = "device"
+    VELOCITY = "velocity"
+    AMOUNT = "amount"
+    OTHER = "other"
 
 
 class Verdict(StrEnum):
@@ -145,6 +157,21 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(RuleName.OWN_SETTINGS, "Players may not set the rules that judge their own claims.", _own_settings),
 )
 """In the order of their weight: the first rule with a finding is the label of the hold in metrics."""
+
+
+HOLD_CLASSES: Final[Mapping[str, HoldClass]] = {
+    RuleName.KYC: HoldClass.IDENTITY,
+    RuleName.COLLUSION: HoldClass.DEVICE,
+    RuleName.NEW_ACCOUNT: HoldClass.ACCOUNT,
+    RuleName.VELOCITY: HoldClass.VELOCITY,
+    RuleName.AMOUNT: HoldClass.AMOUNT,
+    RuleName.OWN_SETTINGS: HoldClass.OTHER,
+    CapCode.PLAYER: HoldClass.AMOUNT,
+    CapCode.PLAYER_DAY: HoldClass.VELOCITY,
+    CapCode.CAMPAIGN_DAY: HoldClass.VELOCITY,
+    CapCode.CAMPAIGN: HoldClass.AMOUNT,
+}
+"""The class of each rule that may hold a claim, and of each cap that may hold a prize line. ``OWN_SETTINGS`` does both."""
 
 
 def assess(*, facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[Finding, ...]:

@@ -13,8 +13,18 @@ from prizewire_chassis.auth import Principal, require
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
+from prizewire_money import AssetRegistry
 from prizewire_rewards import metrics
-from prizewire_rewards.claims.domain import CLAIM_LIVE, RULES, Claim, ClaimCode, ClaimState, RuleName, Verdict
+from prizewire_rewards.claims.domain import (
+    CLAIM_LIVE,
+    HOLD_CLASSES,
+    RULES,
+    Claim,
+    ClaimCode,
+    ClaimState,
+    RuleName,
+    Verdict,
+)
 from prizewire_rewards.claims.handlers.claims import ClaimResult, claim, decide_claim
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.claims.storage import SqlClaims, list_claims
@@ -188,7 +198,7 @@ class ClaimController(Controller):
                 tools=context.tools,
                 now=action.now,
             )
-            after_commit(action.tx, partial(_count, done))
+            after_commit(action.tx, partial(_count, done, assets=context.amounts.assets))
             return 200, _for_player(context.amounts, done.claim)
 
         answer = await context.once(
@@ -253,7 +263,7 @@ async def _decide(
             ports=action.unit_of_work,
             now=action.now,
         )
-        after_commit(action.tx, partial(_count, done))
+        after_commit(action.tx, partial(_count, done, assets=context.amounts.assets))
         return _for_operator(context.amounts, done.claim), done.claim.correlation_id
 
     return await context.decide(
@@ -268,13 +278,16 @@ async def _decide(
     )
 
 
-def _count(done: ClaimResult) -> None:
+def _count(done: ClaimResult, *, assets: AssetRegistry) -> None:
     if not done.changed:
         return
     metrics.CLAIMS.labels(done.claim.state).inc()
+    metrics.count_paid(done.paid, assets=assets)
     metrics.RECEIVABLES_NETTED.inc(done.netted)
     for finding in done.findings:
         metrics.RISK_FINDINGS.labels(finding.rule, finding.verdict).inc()
+    if done.claim.state is ClaimState.HELD:
+        metrics.ABUSE_HOLDS.labels(HOLD_CLASSES[done.findings[0].rule]).inc()
 
 
 async def _known(context: _Context, reward_id: UUID, user: Principal) -> Claim:

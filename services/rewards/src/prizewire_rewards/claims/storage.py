@@ -107,6 +107,11 @@ async def count_claims(tx: AsyncConnection, *, now: datetime) -> dict[str, tuple
     return {row.state: (row.total, row.late) for row in await tx.execute(_WAITING, {"now": now})}
 
 
+async def count_held(tx: AsyncConnection) -> dict[str, int]:
+    """Count the held claims by the rule with the most weight. It reads each held claim; persons decide about these."""
+    return {row.rule: row.claims for row in await tx.execute(_HELD)}
+
+
 def _claim_of(row: Any) -> Claim:
     findings = (
         Finding(RuleName(one["rule"]), Verdict(one["verdict"]), one["saw"], one["threshold"])
@@ -201,6 +206,9 @@ _SHARING = text(
     "JOIN rounds r ON r.id = :round_id "
     "JOIN rewards w ON w.player = o.player AND w.settled_at = r.settled_at AND w.round_id = r.id "
     "WHERE me.player = :player ORDER BY o.player LIMIT :limit"
+)
+_HELD = text(
+    f"SELECT c.rule, count(*) AS claims FROM claims c WHERE c.state = 'held' AND {_NOT_DECIDED} GROUP BY c.rule"  # noqa: S608 - our own columns
 )
 _WAITING = text(
     "SELECT state, count(*) AS total, count(*) FILTER (WHERE deadline <= :now) AS late FROM claims "

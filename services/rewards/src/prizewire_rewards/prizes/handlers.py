@@ -1,6 +1,6 @@
-"""Counts of caps after prizes were counted first, and the parties of a prize."""
+"""Counts of caps after prizes were counted first, counts of paid prizes, and the parties of a prize."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from prizewire_rewards.campaigns.domain.model import Campaign
 from prizewire_rewards.ledger.domain.records import CreditParties, Party
 from prizewire_rewards.ledger.handlers import credit_parties
 from prizewire_rewards.prizes.domain.model import Reward, Settlement
+from prizewire_rewards.prizes.domain.paid import PaidPrizes, PrizeCredit, sum_paid
 from prizewire_rewards.prizes.domain.states import RewardState
 from prizewire_rewards.prizes.ports import PrizePorts
 
@@ -70,6 +71,12 @@ async def recount(
 
 def _worth(reward: Reward) -> int:
     return 0 if reward.state in _UNCOUNTED or reward.line.line < 0 else reward.line.amount
+
+
+async def count_paid(made: Sequence[PrizeCredit], *, ports: PrizePorts) -> tuple[PaidPrizes, ...]:
+    """Count the prizes of the credits that a transaction makes, for metrics. Call it before they are posted."""
+    unsure = {credit.reward_id for credit in made if credit.again}
+    return sum_paid(made, before=await ports.rounds.credited_before(unsure) if unsure else ())
 
 
 def prize_parties(

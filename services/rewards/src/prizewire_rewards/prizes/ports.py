@@ -131,6 +131,10 @@ class Rounds(Protocol):
         """The prizes of some players."""
         ...
 
+    async def credited_before(self, ids: Iterable[UUID]) -> frozenset[UUID]:
+        """Those of these prizes that the ledger credited to winnings, even if it was taken back later."""
+        ...
+
     async def add_work(self, tasks: Sequence[RoundWork], *, now: datetime) -> None:
         """Add work after the existing work of the rounds."""
         ...

@@ -60,7 +60,7 @@ def build_round_jobs(
         done = await booking.run(attempt, seeking=True)
         for booked in done:
             if booked is not None:
-                metrics.count_rounds(**asdict(booked))
+                metrics.count_rounds(**asdict(booked), assets=tools.assets)
                 if booked.work:
                     working.wake()
         return not done or any(booked is not None and booked != Booked() for booked in done)
@@ -72,7 +72,7 @@ def build_round_jobs(
         for booked in await chunks.run(attempt, seeking=True):
             if booked is None:
                 return False
-            metrics.count_rounds(**asdict(booked))
+            metrics.count_rounds(**asdict(booked), assets=tools.assets)
         return True
 
     async def staging() -> bool:

@@ -29,6 +29,7 @@ from prizewire_rewards.ledger.domain.records import Transition, step
 from prizewire_rewards.ledger.handlers import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward, Settlement
+from prizewire_rewards.prizes.domain.paid import PaidPrizes
 from prizewire_rewards.prizes.domain.states import RewardState
 
 SYSTEM = CLAIM_SYSTEM
@@ -42,20 +43,22 @@ SHARING_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """A claim after a decision, with the number of credits that debts were recovered from, and the findings, for metrics."""
+    """A claim after a decision, with the number of credits that debts were recovered from, the findings, and paid prizes, for metrics."""
 
     claim: Claim
     netted: int = 0
     findings: tuple[Finding, ...] = ()
     changed: bool = True
+    paid: tuple[PaidPrizes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class EndedClaims:
-    """Claims that a job ended, and their campaign."""
+    """Claims that a job ended, their campaign, and paid prizes for metrics."""
 
     campaign: UUID
     claims: Sequence[Claim]
+    paid: tuple[PaidPrizes, ...] = ()
 
 
 async def open_claims(
@@ -175,7 +178,7 @@ async def claim(
     else:
         ended = decisions.approve(wanted, actor=SYSTEM)
     netted = await decisions.save(ports=ports)
-    return ClaimResult(ended, netted, findings)
+    return ClaimResult(ended, netted, findings, paid=decisions.paid)
 
 
 async def _judge(
@@ -250,7 +253,7 @@ async def decide_claim(
     else:
         ended = decisions.refuse(wanted, actor=actor, reason=reason)
     netted = await decisions.save(ports=ports)
-    return ClaimResult(ended, netted)
+    return ClaimResult(ended, netted, paid=decisions.paid)
 
 
 async def expire_due(*, ports: ClaimPorts, now: datetime) -> EndedClaims | None:
@@ -293,7 +296,7 @@ async def pass_deadlines(*, ports: ClaimPorts, now: datetime) -> EndedClaims | N
         if one.state is ClaimState.HELD and one.deadline <= now
     ]
     await decisions.save(ports=ports)
-    return EndedClaims(decisions.campaign.id, ended)
+    return EndedClaims(decisions.campaign.id, ended, decisions.paid)
 
 
 def _opened(

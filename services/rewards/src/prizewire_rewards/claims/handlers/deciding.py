@@ -37,8 +37,9 @@ from prizewire_rewards.ledger.domain.records import (
 )
 from prizewire_rewards.ledger.handlers import Booking, UnitOfWork
 from prizewire_rewards.prizes.domain.model import Reward, RewardEventKind, RewardsMoved, Round
+from prizewire_rewards.prizes.domain.paid import PaidPrizes, PrizeCredit, prize_credit
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
-from prizewire_rewards.prizes.handlers import give_back, prize_parties
+from prizewire_rewards.prizes.handlers import count_paid, give_back, prize_parties
 
 SYSTEM = CLAIM_SYSTEM
 UNDER_REVIEW = ClaimCode.UNDER_REVIEW
@@ -91,6 +92,9 @@ class ClaimDecisions:
         self._approved: list[_Approved] = []
         self._moved: list[_Moved] = []
         self._changed: set[UUID] = set()
+        self._credited: list[PrizeCredit] = []
+        self.paid: tuple[PaidPrizes, ...] = ()
+        """The prizes that ``save`` credited, for metrics."""
 
     @classmethod
     async def open(cls, found: Sequence[Claim], *, ports: ClaimPorts, now: datetime) -> "ClaimDecisions":
@@ -166,6 +170,7 @@ class ClaimDecisions:
         """Post and store the decisions, and publish events. Returns the number of credits that debts were recovered from."""
         uow = self._uow
         await self._credit(ports)
+        self.paid = await count_paid(self._credited, ports=ports)
         lost = {
             moved.claim.reward_id: None for moved in self._moved if moved.state is not RewardState.CREDITED
         }
@@ -245,6 +250,10 @@ class ClaimDecisions:
         [transfer_id] = [transfer.id for transfer in booking.transfers]
         reward = self._rewards[claim.reward_id]
         state = step(edges=REWARD_EDGES, was=reward.state, to=to)
+        if state is RewardState.CREDITED:
+            self._credited.append(
+                prize_credit(reward, was=reward.state, asset=claim.asset, amount=move.amount)
+            )
         self._rewards[claim.reward_id] = reward._replace(state=state, transfer_id=transfer_id)
         self._moved.append(_Moved(claim, state))
         return cause

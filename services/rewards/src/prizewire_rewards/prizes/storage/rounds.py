@@ -191,6 +191,11 @@ class SqlRounds(SqlStaging):
         """See the port."""
         return int((await self._tx.execute(_SHORTAGE, {"id": round_id})).scalar_one())
 
+    async def credited_before(self, ids: Iterable[UUID]) -> frozenset[UUID]:
+        """See the port. Reads the credits of each prize's wallet since the round was settled, at least one index scan each."""
+        rows = await self._tx.execute(_CREDITED, {"ids": sorted(set(ids))})
+        return frozenset(rows.scalars())
+
     async def _append(
         self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str], settled: Mapping[UUID, datetime]
     ) -> None:
@@ -395,6 +400,15 @@ _CHUNK = text(
 )
 _SHORTAGE = text(
     "SELECT coalesce(sum(short), 0) FROM rewards WHERE round_id = :id AND short > 0 AND line > 0"
+)
+# Two processes may have clocks that differ a little.
+_CREDITED = text(
+    "SELECT w.id FROM rewards w JOIN ledger_accounts a ON a.kind = 'wallet:winnings' AND a.owner = w.player "
+    "AND a.asset = w.asset WHERE w.id = ANY (CAST(:ids AS uuid[])) AND EXISTS ("
+    "SELECT 1 FROM ledger_transfers t JOIN ledger_groups g ON g.no = t.group_no WHERE t.credit_account = a.id "
+    "AND t.credit_kind LIKE 'wallet:%' AND t.at >= w.settled_at - interval '1 minute' "
+    "AND t.type IN ('prize_credited', 'prize_matured', 'claim_paid') "
+    "AND split_part(g.cause, '/', 2) = CAST(w.round_id AS text))"
 )
 _REWARD = Write(
     "rewards",

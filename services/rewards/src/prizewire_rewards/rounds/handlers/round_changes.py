@@ -31,6 +31,7 @@ from prizewire_rewards.prizes.domain.model import (
     RoundWork,
     Settlement,
 )
+from prizewire_rewards.prizes.domain.paid import PaidPrizes, PrizeCredit, prize_credit
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, RewardState, RoundState
 from prizewire_rewards.prizes.handlers import organizer_fee_parties, prize_parties
 
@@ -64,6 +65,7 @@ class Booked:
     voided: int = 0
     owed: int = 0
     work: int = 0
+    paid: tuple[PaidPrizes, ...] = ()
 
     def __add__(self, other: "Booked") -> "Booked":
         return Booked(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -124,6 +126,8 @@ class RoundChanges:
         """Work on large rounds, to follow their pending work."""
         self.events: list[PendingEvent | Event] = []
         self.counts = Booked()
+        self.credited: list[PrizeCredit] = []
+        """Credits of prizes, for metrics."""
         self._earlier_events = earlier_events
 
     def reopen_if_paid(self, campaign_id: UUID) -> None:
@@ -302,7 +306,11 @@ class RoundChanges:
             rewards[place] = Reward(
                 reward_id, round_id, line, state, transfer_id, note, payout_id, short, version, ordinal
             )
-            if state is RewardState.CLAIMABLE:
+            if state is RewardState.CREDITED:
+                self.credited.append(
+                    prize_credit(rewards[place], was=was, asset=settlement.asset, amount=move.amount)
+                )
+            elif state is RewardState.CLAIMABLE:
                 self.claims.setdefault(round_id, set()).add(reward_id)
 
     def begin(self, round_: Round, *, cause: str) -> None:

@@ -18,7 +18,7 @@ from prizewire_rewards.payouts.handlers.terms import NO_PAYOUT_METHOD
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward, RewardsMoved, Round
 from prizewire_rewards.prizes.domain.states import RewardState
-from prizewire_rewards.prizes.handlers import recount
+from prizewire_rewards.prizes.handlers import count_paid, recount
 from prizewire_rewards.rounds.handlers.round_changes import Booked, PendingEvent, RoundChanges
 from prizewire_rewards.rounds.ports import RoundPorts
 
@@ -26,6 +26,7 @@ from prizewire_rewards.rounds.ports import RoundPorts
 async def save_changes(changes: RoundChanges, *, ports: RoundPorts, tools: PayoutTools) -> Booked:
     """Store all changes and events, recover debts from the credits, and request the payouts of direct prizes."""
     uow, now = changes.uow, changes.uow.now
+    paid = await count_paid(changes.credited, ports=ports)
     rounds, rewards = changes.rounds, changes.rewards
     changes.events += update_levels(changes.campaigns, changes.moved_campaigns)
     if changes.moved_campaigns:
@@ -58,7 +59,11 @@ async def save_changes(changes: RoundChanges, *, ports: RoundPorts, tools: Payou
         await close_lost_claims(changed, rounds=rounds, deliveries=changes.deliveries, uow=uow, ports=ports)
     await uow.save()
     return changes.counts + Booked(
-        payouts=len(payouts), netted=uow.recoveries, owed=len(changes.debts), work=len(changes.work)
+        payouts=len(payouts),
+        netted=uow.recoveries,
+        owed=len(changes.debts),
+        work=len(changes.work),
+        paid=paid,
     )
 
 

@@ -201,7 +201,9 @@ async def _decide(
         )
         await _record(action, done.disownment, what=what)
         after_commit(action.tx, metrics.DISOWNMENTS.labels(what).inc)
-        after_commit(action.tx, lambda: metrics.count_rounds(**asdict(done.booked)))
+        after_commit(
+            action.tx, lambda: metrics.count_rounds(**asdict(done.booked), assets=context.tools.assets)
+        )
         after_commit(action.tx, lambda: metrics.count_entries(done.reached))
         return 200, await _detail(done.disownment, tx=action.tx, amounts=context.amounts)
 

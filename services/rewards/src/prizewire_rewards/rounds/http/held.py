@@ -1,5 +1,7 @@
 """``POST /api/rewards/{id}/release|reject``: operators decide about held prizes."""
 
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +10,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from prizewire_chassis.auth import Principal, require
+from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import RequiredKey
+from prizewire_rewards import metrics
 from prizewire_rewards.http.bodies import DecisionBody
 from prizewire_rewards.http.codes import STATUSES
 from prizewire_rewards.http.context import OVERSEERS, Context, RewardsAction
@@ -73,7 +77,7 @@ async def _decide(
     handler = release_held if release else reject_held
 
     async def decide(action: _Action) -> tuple[DecidedRewardAnswer, str | None]:
-        reward, _ = await handler(
+        reward, booked = await handler(
             reward_id,
             actor=user.subject,
             reason=data.reason,
@@ -81,6 +85,7 @@ async def _decide(
             tools=context.tools,
             now=action.now,
         )
+        after_commit(action.tx, partial(metrics.count_rounds, **asdict(booked), assets=context.tools.assets))
         return DecidedRewardAnswer(reward_id=reward.id, state=reward.state, note=reward.note), None
 
     return await context.decide(
