@@ -8,7 +8,7 @@ from prizewire_money import AssetRegistry
 from prizewire_rewards import metrics
 from prizewire_rewards.campaigns.storage.pools import count_states, pool_figures, sum_paid
 
-FIGURES_INTERVAL_S = 15.0
+FIGURES_INTERVAL_S = 20.0
 SUM_UP_INTERVAL_S = 60.0
 
 
