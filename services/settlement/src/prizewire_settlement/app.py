@@ -25,7 +25,7 @@ from prizewire_settlement.lineage import lineage_over
 from prizewire_settlement.prizes.http import PreviewContext
 from prizewire_settlement.rounds.consumers import CONSUMER, matches_spec, rewards_spec
 from prizewire_settlement.rounds.http.context import RoundContext
-from prizewire_settlement.rounds.jobs import finality_job, incomplete_job, refused_job
+from prizewire_settlement.rounds.jobs import finality_job, incomplete_job, open_job, refused_job
 from prizewire_settlement.rounds.ports import Queries
 from prizewire_settlement.rounds.storage.checks import ABOUT, CHECKS, parts_proved, results_whole
 from prizewire_settlement.rounds.storage.macs import mac_of
@@ -35,6 +35,7 @@ from prizewire_settlement.routes import build_controllers
 from prizewire_settlement.settings import Settings
 from prizewire_settlement.source_tokens.domain import PREFIX, digest_of
 from prizewire_settlement.source_tokens.http import TokenContext
+from prizewire_settlement.source_tokens.jobs import ends_job
 from prizewire_settlement.source_tokens.ports import SourceTokens
 from prizewire_settlement.source_tokens.storage import PostgresSourceTokens
 
@@ -141,6 +142,8 @@ async def build(runtime: Runtime) -> Built:
                 after_s=settings.results_incomplete_after_s,
                 interval_s=settings.results_incomplete_interval_s,
             ),
+            open_job(db=runtime.db, queries=queries),
+            ends_job(db=runtime.db, tokens=tokens, clock=runtime.clock),
             refused_job(db=runtime.db, queries=queries, interval_s=settings.rounds_refused_interval_s),
         ],
     )

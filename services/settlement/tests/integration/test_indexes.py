@@ -32,6 +32,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "rounds_of_competition": listing(competition="x"),
     "rounds_recent": listing(),
     "rounds_refused": listing(refused=True),
+    "rounds_unsettled": with_literals(queries._OPEN_COUNTS, most="1000000"),
     "source_tokens_recent": tokens._PAGE,
     "stuck_events_correlation": with_literals(replays._PAGE, correlation_id="'x'"),
     "stuck_events_parked": replays._HEAD_ID,

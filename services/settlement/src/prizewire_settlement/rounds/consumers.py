@@ -30,7 +30,14 @@ from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_settlement.competitions.domain.model import Campaign, CampaignState, Competition
 from prizewire_settlement.competitions.handlers import keep_campaigns
 from prizewire_settlement.errors import Reason, ReportRefused
-from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
+from prizewire_settlement.metrics import (
+    LINES,
+    REFUSED,
+    RESOLUTION_SECONDS,
+    ROUNDS_CORRECTED,
+    ROUNDS_SETTLED,
+    ROUNDS_VOIDED,
+)
 from prizewire_settlement.rounds.domain import model
 from prizewire_settlement.rounds.domain.model import (
     Completed,
@@ -170,6 +177,8 @@ def _count(applied: Applied) -> None:
     ROUNDS_CORRECTED.inc(applied.rounds_corrected)
     ROUNDS_VOIDED.inc(applied.rounds_voided)
     LINES.inc(applied.lines)
+    for seconds in applied.resolution_s:
+        RESOLUTION_SECONDS.observe(seconds)
 
 
 def _refusals(tx: AsyncConnection, refused: Mapping[int, ReportRefused]) -> dict[int, Refusal]:

@@ -18,10 +18,14 @@ from prizewire_settlement.metrics import (
     RESULTS_INCOMPLETE_AGE,
     ROUNDS_FINALIZED,
     ROUNDS_REFUSED,
+    show_rounds,
 )
 from prizewire_settlement.rounds.handlers.resolution import finalize_due
 from prizewire_settlement.rounds.ports import Queries, UnitOfWork
 
+OPEN_INTERVAL_S: Final = 15.0
+_COUNTED_MAX: Final = 1_000_000
+"""The most rounds of one state that a run counts."""
 _NAMED_MAX: Final = 10
 """Rounds that one run names in the log; all of them are listed over HTTP."""
 _log = get_logger(__name__)
@@ -59,6 +63,18 @@ def refused_job(*, db: Database, queries: Callable[[AsyncConnection], Queries], 
         return False
 
     return Job("rounds.refused", interval_s, run)
+
+
+def open_job(*, db: Database, queries: Callable[[AsyncConnection], Queries]) -> Job:
+    """The job that counts the rounds that have not ended, for their gauge."""
+
+    async def run() -> bool:
+        async with db.transaction() as tx:
+            counts = await queries(tx).open_counts(most=_COUNTED_MAX)
+        show_rounds({state.value: count for state, count in counts.items()})
+        return False
+
+    return Job("rounds.open", OPEN_INTERVAL_S, run)
 
 
 def incomplete_job(

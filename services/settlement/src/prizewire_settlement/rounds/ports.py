@@ -193,6 +193,10 @@ class Queries(Protocol):
     async def entry_terms(self, ids: Sequence[UUID]) -> list[EntryTerms]:
         """Those of the rounds that are known, in whatever state they are, by id."""
 
+    async def open_counts(self, *, most: int) -> dict[RoundState, int]:
+        """The number of rounds that have not ended by state, each counted up to ``most``."""
+        ...
+
     async def refused_count(self) -> int:
         """How many rounds are refused."""
 

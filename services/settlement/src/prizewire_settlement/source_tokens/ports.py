@@ -22,6 +22,13 @@ class SourceTokens(Protocol):
     async def source_of(self, digest: bytes, *, now: datetime) -> tuple[str, str] | None:
         """The source of the token with this SHA-256 and who issued it, while it is valid."""
 
+    async def ends(self, *, since: datetime, limit: int) -> dict[str, datetime]:
+        """When the first token of each source ends, for the ``limit`` sources that end first and not before ``since``.
+
+        A token with the same source and label that ends later replaces a token, as the successor of a rotated one does.
+        Revoked tokens do not count.
+        """
+
     async def page(
         self, *, source: str | None, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[SourceToken]:

@@ -37,6 +37,11 @@ class PostgresSourceTokens:
         found = (await self._tx.execute(_SOURCE_OF, {"digest": digest, "now": now})).one_or_none()
         return None if found is None else (found.source, found.created_by)
 
+    async def ends(self, *, since: datetime, limit: int) -> dict[str, datetime]:
+        """See the port. It reads all tokens: admins make them by hand, so they are few."""
+        rows = await self._tx.execute(_ENDS, {"since": since, "limit": limit})
+        return {row.source: row.ends_at for row in rows}
+
     async def page(
         self, *, source: str | None, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[SourceToken]:
@@ -63,6 +68,11 @@ _LOCK = text(f"SELECT {_NAMES} FROM source_tokens WHERE id = :id FOR UPDATE")  #
 _SAVE = text("UPDATE source_tokens SET expires_at = :expires_at, revoked_at = :revoked_at WHERE id = :id")
 _SOURCE_OF = text(
     "SELECT source, created_by FROM source_tokens WHERE digest = :digest AND expires_at > :now AND revoked_at IS NULL"
+)
+_ENDS = text(
+    "SELECT source, min(ends_at) AS ends_at FROM (SELECT source, max(expires_at) AS ends_at FROM source_tokens "
+    "WHERE revoked_at IS NULL GROUP BY source, label) labels WHERE ends_at >= CAST(:since AS timestamptz) "
+    "GROUP BY source ORDER BY min(ends_at), source LIMIT :limit"
 )
 _PAGE = text(
     f"SELECT {_NAMES} FROM source_tokens WHERE (CAST(:at AS timestamptz) IS NULL "  # noqa: S608 - see above

@@ -56,6 +56,8 @@ class Applied:
     rounds_corrected: int = 0
     rounds_voided: int = 0
     lines: int = 0
+    resolution_s: list[float] = field(default_factory=list)
+    """Of each round that was settled for the first time: seconds since the first report of its match's end."""
 
 
 @dataclass(slots=True)
@@ -120,8 +122,8 @@ async def apply_reports(
             continue
         if change.round is not None:
             changes.append(replace(change, new=subject not in loaded.rounds))
+            _count(change, report, loaded.rounds.get(subject), applied)
             _follow(change, change.round, loaded)
-            _count(change, applied)
     await unit_of_work.save(changes)
     return applied
 
@@ -272,9 +274,15 @@ def _follow(change: RoundChange, moved: Round, loaded: _Loaded) -> None:
         loaded.lines[moved.id] = change.settlement.lines
 
 
-def _count(change: RoundChange, applied: Applied) -> None:
+def _count(change: RoundChange, report: MatchReport, before: Round | None, applied: Applied) -> None:
     if change.settlement is not None:
-        applied.rounds_settled += change.settlement.version == 1
+        if change.settlement.version == 1:
+            applied.rounds_settled += 1
+            begun = report.at
+            if before is not None and before.waiting_since is not None:
+                begun = min(begun, before.waiting_since)
+            # the clocks of game servers may be ahead
+            applied.resolution_s.append(max(0.0, (change.settlement.settled_at - begun).total_seconds()))
         applied.rounds_corrected += change.settlement.version > 1
         applied.lines += len(change.settlement.lines)
     applied.rounds_voided += isinstance(change.events[-1], RoundVoided) if change.events else False
