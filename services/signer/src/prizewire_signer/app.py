@@ -18,14 +18,20 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_money import AssetRegistry
 from prizewire_signer.adapters.backends import verify
 from prizewire_signer.adapters.backends.hot_key import HotKeys, HotKeysRefused, open_hot_keys
-from prizewire_signer.adapters.backends.openbao import KeysMalformed, TransitServer, open_transit, parse_keys
+from prizewire_signer.adapters.backends.openbao import (
+    KeysMalformed,
+    TransitKeys,
+    TransitServer,
+    open_transit,
+    parse_keys,
+)
 from prizewire_signer.adapters.policy_file import load_policy, parse_chain_assets
 from prizewire_signer.adapters.stellar import StellarTransactions, address_of
 from prizewire_signer.consumers import Intake
 from prizewire_signer.domain.model import Rules
 from prizewire_signer.errors import BackendError, PolicyInvalid
 from prizewire_signer.handlers.signing import SigningContext
-from prizewire_signer.jobs import SigningWorker, check_job, refusals_job, signing_job
+from prizewire_signer.jobs import SigningWorker, check_job, refusals_job, signing_job, token_job
 from prizewire_signer.messages.answers import SqlAnswers
 from prizewire_signer.messages.requests import TrustedRequests
 from prizewire_signer.ports import Backend, UnitOfWork
@@ -80,9 +86,14 @@ async def build(runtime: Runtime) -> Built:
                 db=runtime.db,
                 clock=runtime.clock,
                 breaches_of=partial(breaches_of, limits=context.rules.policy.limits),
-                queue_state=queue_state,
+                queue_state=partial(queue_state, limits=context.rules.policy.limits),
             ),
             refusals_job(db=runtime.db, clock=runtime.clock, unit_of_work=unit_of_work),
+            *(
+                [token_job(token_expires_at=backend.token_expires_at)]
+                if isinstance(backend, TransitKeys)
+                else []
+            ),
         ],
         http_minimal=True,
     )

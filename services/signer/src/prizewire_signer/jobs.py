@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,7 +12,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.metrics import BREACHES, CHECKED_AT
+from prizewire_chassis.metrics import BREACHES, CHECKED_AT, CREDENTIAL_EXPIRES
 from prizewire_signer.errors import BackendError, BindingRace
 from prizewire_signer.handlers.closing import hold_contradicted
 from prizewire_signer.handlers.signing import Decision, Order, Outcome, SigningContext, decide, finish, sign
@@ -25,6 +26,7 @@ from prizewire_signer.metrics import (
     SIGN_SECONDS,
     SIGNATURES,
     WAITING,
+    show,
 )
 from prizewire_signer.ports import Backend, QueueState, UnitOfWork
 
@@ -34,6 +36,8 @@ SIGNING_INTERVAL_S = 0.5
 SIGNING_JOB = "signer.sign"
 CHECK_INTERVAL_S = 15.0
 REFUSALS_INTERVAL_S = 15.0
+TOKEN_INTERVAL_S = 60.0
+OPENBAO = "openbao"
 _log = get_logger(__name__)
 
 
@@ -155,13 +159,38 @@ def check_job(
         WAITING.set(state.waiting)
         OLDEST_S.set(state.oldest_s)
         NOT_FREE_YET.set(state.not_free_yet)
-        for (scope, asset), (used, ceiling) in state.limits.items():
-            # a ceiling of nothing is used up
-            LIMIT_USED.labels(scope, asset).set(used / ceiling if ceiling else 1.0)
-            LIMIT_CEILING.labels(scope, asset).set(ceiling)
+        # a ceiling of nothing is used up
+        show(LIMIT_USED, {(*key,): use / most if most else 1.0 for key, (use, most) in state.limits.items()})
+        show(LIMIT_CEILING, {(*key,): most for key, (_, most) in state.limits.items()})
         return False
 
     return Job("signer.checks", CHECK_INTERVAL_S, run)
+
+
+def token_job(*, token_expires_at: Callable[[], Awaitable[datetime | None]]) -> Job:
+    """Keeps the gauge of the end of the server's token. While the server does not answer, the last known end stays: a token that
+    has ended is refused, and its end is what a person must see.
+    """
+
+    async def run() -> bool:
+        try:
+            ends = await token_expires_at()
+        except BackendError as error:
+            _log.warning("the end of the token is not known", code=error.code)
+            return False
+        _show_token_end(ends)
+        return False
+
+    return Job("signer.token", TOKEN_INTERVAL_S, run)
+
+
+def _show_token_end(ends: datetime | None) -> None:
+    """Set the gauge; no series for a token without an end."""
+    if ends is not None:
+        CREDENTIAL_EXPIRES.labels("token", OPENBAO).set(ends.timestamp())
+        return
+    with suppress(KeyError):
+        CREDENTIAL_EXPIRES.remove("token", OPENBAO)
 
 
 def refusals_job(*, db: Database, clock: Clock, unit_of_work: Callable[[AsyncConnection], UnitOfWork]) -> Job:

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from stellar_sdk import StrKey
 
 from prizewire_chassis.lifecycle import ConfigurationError, open_runtime
@@ -28,6 +30,7 @@ from prizewire_signer.adapters.backends.openbao import (
 )
 from prizewire_signer.app import build
 from prizewire_signer.errors import BackendCode, BackendError
+from prizewire_signer.jobs import token_job
 from prizewire_signer.settings import SignerSettings
 from services.signer.tests.conformance import HASH, BackendConformance
 from services.signer.tests.openbao import MOUNT, NAMES, POLICY, Bao
@@ -61,6 +64,39 @@ async def code_of(keys: TransitKeys) -> BackendCode:
     with pytest.raises(BackendError) as caught:
         await keys.sign(only(keys), HASH)
     return caught.value.code
+
+
+EXPIRES = "prizewire_credential_expires_timestamp_seconds"
+
+
+def shown_end() -> float | None:
+    """The end of the token in the metrics."""
+    return REGISTRY.get_sample_value(EXPIRES, {"kind": "token", "name": "openbao"})
+
+
+async def test_the_end_of_the_token_is_shown(bao: Bao, server: TransitServer, keys: TransitKeys) -> None:
+    """The metric has the end that the server knows, and keeps it once the token has ended and is refused."""
+    run = token_job(token_expires_at=keys.token_expires_at).run
+    await run()
+    token = server.token_file.read_text().strip()
+    said = bao.root.auth.token.lookup(token)["data"]["expire_time"]
+    known = datetime.fromisoformat(said).timestamp()
+    assert shown_end() == pytest.approx(known, abs=1)
+    bao.root.auth.token.revoke(token)
+    await run()
+    assert shown_end() == pytest.approx(known, abs=1)
+
+
+async def test_a_token_without_an_end_has_no_series(
+    bao: Bao, server: TransitServer, keys: TransitKeys
+) -> None:
+    """A token that never ends, such as root's, shows no end, and the former token's is gone."""
+    run = token_job(token_expires_at=keys.token_expires_at).run
+    await run()
+    assert shown_end() is not None
+    write_private(server.token_file, bao.root.token)
+    await run()
+    assert shown_end() is None
 
 
 async def test_a_rotated_key_goes_on_signing_in_its_version(bao: Bao, server: TransitServer) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -65,7 +66,8 @@ async def test_checks_may_take_longer_than_other_transactions(make_database: Dat
         await tx.execute(text("SELECT pg_sleep(1.2)"))
         return await breaches_of(tx, now, limits=signer.context.rules.policy.limits)
 
-    job = check_job(db=brief, clock=signer.clock, breaches_of=long, queue_state=queue_state)
+    state = partial(queue_state, limits=signer.context.rules.policy.limits)
+    job = check_job(db=brief, clock=signer.clock, breaches_of=long, queue_state=state)
     assert await job.run() is False
     await brief.close()
 

@@ -206,3 +206,12 @@ TOKEN_KEY_READS = counter(
     unit="reads",
     labels={"outcome": closed(TokenKeyRead)},
 )
+CREDENTIAL_EXPIRES = gauge(
+    "prizewire_credential_expires_timestamp_seconds",
+    "When a credential ends, in Unix time; one that has ended is shown until it is replaced.",
+    unit="Unix time",
+    labels={
+        "kind": closed(("certificate", "token", "approval")),
+        "name": bounded("the credential, such as the setting that names its file", most=60),
+    },
+)

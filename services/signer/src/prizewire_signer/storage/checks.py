@@ -22,7 +22,7 @@ from prizewire_signer.domain.invariants import (
 )
 from prizewire_signer.domain.model import AssetLimits
 from prizewire_signer.ports import QueueState
-from prizewire_signer.storage.limits import SCOPE_AGAIN
+from prizewire_signer.storage.limits import SCOPE_AGAIN, SCOPE_DAY
 
 
 async def breaches_of(
@@ -78,14 +78,22 @@ def _allowed(limits: Mapping[str, AssetLimits], scope: str, asset: str) -> int:
     return limits[asset].again_minor_max if scope == SCOPE_AGAIN else limits[asset].day_minor_max
 
 
-async def queue_state(tx: AsyncConnection, now: datetime) -> QueueState:
-    """How much waits, and how much of today's limits is used."""
+async def queue_state(tx: AsyncConnection, now: datetime, *, limits: Mapping[str, AssetLimits]) -> QueueState:
+    """How much waits, and how much of today's limits is used. Of the limits of the policy, ``limits``, nothing is used before the
+    first signature of the day.
+    """
     queue = (await tx.execute(_QUEUE)).one()
-    limits = await tx.execute(_TODAY, {"day": now.date()})
+    used = {
+        (scope, asset): (0, _allowed(limits, scope, asset))
+        for asset in limits
+        for scope in (SCOPE_DAY, SCOPE_AGAIN)
+    }
+    for row in await tx.execute(_TODAY, {"day": now.date()}):
+        used[row.scope, row.asset] = (row.used_minor, row.ceiling_minor)
     return QueueState(
         waiting=queue.waiting,
         oldest_s=0.0 if queue.oldest is None else max(0.0, (now - queue.oldest).total_seconds()),
-        limits={(row.scope, row.asset): (row.used_minor, row.ceiling_minor) for row in limits},
+        limits=used,
         not_free_yet=(await tx.execute(_NOT_FREE, {"now": now})).scalar_one(),
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Controller, Request, post
@@ -20,9 +21,9 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.rails import WebhookRefused
 from prizewire_webhooks import errors
 from prizewire_webhooks.inbound import handlers as providers
-from prizewire_webhooks.inbound.domain import ProviderEventStored
+from prizewire_webhooks.inbound.domain import ProviderCall, ProviderEventStored
 from prizewire_webhooks.inbound.ports import Inbound, ProviderStore
-from prizewire_webhooks.metrics import PROVIDER_EVENTS
+from prizewire_webhooks.metrics import PROVIDER_EVENTS, PROVIDER_OUTCOMES
 
 
 class ProviderEventAnswer(AnswerModel):
@@ -50,6 +51,10 @@ def provider_controller(
     clock: Clock,
 ) -> type[Controller]:
     """The controller under ``/api/payments/webhook``. Who calls is proven by the rail's own signature."""
+    for name in rails:
+        for outcome in PROVIDER_OUTCOMES:
+            # a counter that first appears with 1 shows no increase to Prometheus
+            PROVIDER_EVENTS.labels(name, outcome)
 
     class ProviderController(Controller):
         path = "/api/payments/webhook"
@@ -84,9 +89,23 @@ def provider_controller(
                     now=now,
                 )
             except WebhookRefused as refused:
-                PROVIDER_EVENTS.labels("refused").inc()
+                PROVIDER_EVENTS.labels(rail, "refused").inc()
                 detail = "this is not a webhook of this rail, or not of now"
                 raise Problem(status=401, code=refused.code, detail=detail) from None
+            try:
+                result = await self._store(call, now=now)
+            except Exception:
+                PROVIDER_EVENTS.labels(rail, "failed").inc()
+                raise
+            if isinstance(result, providers.Conflict):
+                PROVIDER_EVENTS.labels(rail, "conflict").inc()
+                raise STATUSES.problem(errors.ProviderEventConflict())
+            PROVIDER_EVENTS.labels(rail, "repeated" if result is None else "accepted").inc()
+            return ProviderEventAnswer(received=True)
+
+        async def _store(
+            self, call: ProviderCall, *, now: datetime
+        ) -> ProviderEventStored | providers.Conflict | None:
             async with db.transaction() as tx:
                 result = await providers.receive(call, store=store(tx), now=now)
                 if isinstance(result, ProviderEventStored):
@@ -98,12 +117,8 @@ def provider_controller(
                         action="provider_event.conflict",
                         target=f"{call.provider}/{call.event_id}",
                         reason="the same event id came with another body",
-                        detail={"rail": rail, "body_sha256": call.body_hash.hex()},
+                        detail={"rail": call.rail, "body_sha256": call.body_hash.hex()},
                     )
-            if isinstance(result, providers.Conflict):
-                PROVIDER_EVENTS.labels("conflict").inc()
-                raise STATUSES.problem(errors.ProviderEventConflict())
-            PROVIDER_EVENTS.labels("repeated" if result is None else "accepted").inc()
-            return ProviderEventAnswer(received=True)
+            return result
 
     return ProviderController

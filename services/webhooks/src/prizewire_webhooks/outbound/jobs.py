@@ -18,6 +18,9 @@ from prizewire_webhooks.metrics import (
     DELIVERIES_OPEN,
     DELIVERY_SECONDS,
     IN_FLIGHT,
+    OLDEST,
+    OPEN_STATES,
+    SUBSCRIPTION_STATES,
     SUBSCRIPTIONS,
 )
 from prizewire_webhooks.outbound.domain.decisions import Outcome
@@ -167,19 +170,20 @@ class Deliverer:
 
 
 def sweep_job(*, db: Database, unit_of_work: Callable[[AsyncConnection], UnitOfWork], clock: Clock) -> Job:
-    """Drop deliveries that a crashed worker left for ended subscriptions, and count open deliveries."""
-    seen: dict[str, set[str]] = {"subscriptions": set(), "deliveries": set()}
-    gauges = {"subscriptions": SUBSCRIPTIONS, "deliveries": DELIVERIES_OPEN}
+    """Drop deliveries that a crashed worker left for ended subscriptions, and set the gauges of deliveries and subscriptions."""
 
     async def run() -> bool:
+        now = clock.now()
         async with db.transaction() as tx:
             store = unit_of_work(tx).deliveries
-            await store.drop_orphans(now=clock.now())
+            await store.drop_orphans(now=now)
             counts = await store.counts()
-        for machine, by_state in counts.items():
-            seen[machine] |= by_state.keys()
-            for state in seen[machine]:
-                gauges[machine].labels(state).set(by_state.get(state, 0))
+            oldest = await store.oldest_open()
+        for state in SUBSCRIPTION_STATES:
+            SUBSCRIPTIONS.labels(state).set(counts["subscriptions"].get(state, 0))
+        for state in OPEN_STATES:
+            DELIVERIES_OPEN.labels(state).set(counts["deliveries"].get(state, 0))
+        OLDEST.set(0 if oldest is None else max(0.0, (now - oldest).total_seconds()))
         return False
 
     return Job("webhooks.sweep", _SWEEP_S, run)

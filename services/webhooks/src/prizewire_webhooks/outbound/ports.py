@@ -176,6 +176,10 @@ class DeliveryStore(Protocol):
         """``subscriptions`` and ``deliveries`` (the open ones only) by state."""
         ...
 
+    async def oldest_open(self) -> datetime | None:
+        """When the oldest delivery was created that has not ended; None where all have."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class UnitOfWork:

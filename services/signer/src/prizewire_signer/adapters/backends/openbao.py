@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -59,7 +60,7 @@ class TransitServer:
     timeout_s: int = 5
 
     def call(self, ask: Callable[[Any], Answer]) -> Answer:
-        """Ask the transit engine.
+        """Ask the server.
 
         Raises:
             BackendError: it does not answer, or refuses; with a stable code.
@@ -71,7 +72,7 @@ class TransitServer:
                 verify=True if self.ca_file is None else str(self.ca_file),
                 timeout=self.timeout_s,
             )
-            return ask(client.secrets.transit)
+            return ask(client)
         except UnsafeKeyFile as error:
             raise BackendError(BackendCode.PERMISSION_DENIED, str(error)) from None
         except VaultError as error:
@@ -120,9 +121,27 @@ class TransitKeys:
             raise BackendError(BackendCode.KEY_UNKNOWN, public_key.hex())
         return await asyncio.to_thread(self._sign, key, tx_hash)
 
+    async def token_expires_at(self) -> datetime | None:
+        """When the token ends, unless it is renewed; None for a token without an end.
+
+        Raises:
+            BackendError: the server does not answer, refuses, or answers without a time.
+        """
+        return await asyncio.to_thread(self._token_expires_at)
+
+    def _token_expires_at(self) -> datetime | None:
+        answer = self._server.call(lambda client: client.auth.token.lookup_self())
+        try:
+            said = answer["data"]["expire_time"]
+            return None if said is None else datetime.fromisoformat(said)
+        except (KeyError, TypeError, ValueError):
+            raise BackendError(
+                BackendCode.UNAVAILABLE, "the answer about the token has no expire_time"
+            ) from None
+
     def _sign(self, key: TransitKey, tx_hash: bytes) -> bytes:
         answer = self._server.call(
-            lambda transit: transit.sign_data(
+            lambda client: client.secrets.transit.sign_data(
                 name=key.name,
                 hash_input=base64.b64encode(tx_hash).decode(),
                 key_version=key.version,
@@ -171,7 +190,9 @@ async def open_transit(server: TransitServer, keys: Sequence[TransitKey]) -> Tra
 
 
 def _public_key(server: TransitServer, key: TransitKey) -> bytes:
-    answer = server.call(lambda transit: transit.read_key(name=key.name, mount_point=server.mount))
+    answer = server.call(
+        lambda client: client.secrets.transit.read_key(name=key.name, mount_point=server.mount)
+    )
     data = answer["data"]
     if data["type"] != KEY_TYPE:
         raise KeysMalformed(f"the key {key.name} is of type {data['type']}: Stellar signs with {KEY_TYPE}")

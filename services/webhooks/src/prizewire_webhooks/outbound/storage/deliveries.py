@@ -215,6 +215,11 @@ class SqlDeliveries:
             found[row.machine][row.state] = row.number
         return found
 
+    async def oldest_open(self) -> datetime | None:
+        """See the port."""
+        oldest: datetime | None = (await self._tx.execute(_OLDEST_OPEN)).scalar_one()
+        return oldest
+
 
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
@@ -403,6 +408,7 @@ _ORPHANS = text(
     "WHERE d.state = 'sending' AND d.lease_until <= :now AND s.state IN ('disabled', 'deleted') "
     "FOR UPDATE OF d SKIP LOCKED) RETURNING delivery_id, correlation_id"
 )
+_OLDEST_OPEN = text("SELECT min(created_at) FROM deliveries WHERE state IN ('pending', 'sending')")
 _COUNTS = text(
     "SELECT 'subscriptions' AS machine, state, count(*) AS number FROM subscriptions GROUP BY state UNION ALL "
     "SELECT 'deliveries', state, count(*) FROM deliveries WHERE state IN ('pending', 'sending') GROUP BY state"
