@@ -55,8 +55,8 @@ from prizewire_payouts.payouts.http.retries import retries_controller
 from prizewire_payouts.payouts.jobs.housekeeping import housekeeping_job
 from prizewire_payouts.payouts.jobs.worker import RailWorker
 from prizewire_payouts.payouts.storage.checks import attempts_check
+from prizewire_payouts.payouts.storage.figures import measure
 from prizewire_payouts.payouts.storage.lineage import PayoutLineage
-from prizewire_payouts.payouts.storage.queries import measure
 from prizewire_payouts.players.consumers import players_spec
 from prizewire_payouts.quotes.adapters import MessageKeySigner, count_answer
 from prizewire_payouts.quotes.handlers import Quoting
@@ -188,7 +188,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
 
     async def gauge(now: datetime) -> None:
         async with runtime.db.transaction() as tx:
-            await measure(tx, now=now, rails=[rail.name for rail in rails])
+            await measure(tx, now=now, rails=rails)
             await measure_automatic_use(tx, automatic_in_day=policy.automatic_in_day, now=now)
             await measure_evidence(tx)
             await measure_pauses(tx)

@@ -229,7 +229,8 @@ RAIL_CIRCUIT = gauge(
     unit="0, 1 or 2",
     labels={"rail": RAIL},
 )
-_CALL: Final = closed(("create", "look"))
+CALLS: Final = ("create", "look")
+_CALL: Final = closed(CALLS)
 RAIL_CALLS = counter(
     "prizewire_rail_calls_total",
     "Calls to rails, by outcome.",
@@ -357,6 +358,14 @@ for _where in DUPLICATE_GUARDS:
     DUPLICATES_STOPPED.labels(_where)
 
 
+def begin_rail(rail: str) -> None:
+    """Have the counters of the calls to a rail begin at 0."""
+    IMPOSSIBLE_OUTCOMES.labels(rail)
+    for call in CALLS:
+        for outcome in Outcome:
+            RAIL_CALLS.labels(rail, call, outcome)
+
+
 def code_label(code: str | None) -> str:
     """The value of the label ``code``: ``none`` for no code, ``other`` for one that is no ``PayoutCode``."""
     if code is None:
@@ -364,12 +373,14 @@ def code_label(code: str | None) -> str:
     return str(code) if code in _CODES else OTHER
 
 
-def show(metric: Gauge, figures: Mapping[tuple[str, ...], float]) -> None:
-    """Set a gauge to these figures, by the values of its labels in their order. Series that are not among them vanish."""
+def show(metric: Gauge, figures: Mapping[tuple[str, ...], float], *, within: tuple[str, ...] = ()) -> None:
+    """Set a gauge to these figures, by the values of its labels in their order. Series that are not among them vanish; with
+    ``within`` only those whose first labels have these values.
+    """
     for values, figure in figures.items():
         metric.labels(*values).set(figure)
     for family in metric.collect():
         for sample in family.samples:
             values = tuple(sample.labels.values())
-            if values not in figures:
+            if values not in figures and values[: len(within)] == within:
                 metric.remove(*values)

@@ -13,7 +13,7 @@ from prizewire_payouts.approval import storage as approval
 from prizewire_payouts.batches import storage as batches
 from prizewire_payouts.gates import storage as gates
 from prizewire_payouts.methods import storage as methods
-from prizewire_payouts.payouts.storage import lineage, queries, statements
+from prizewire_payouts.payouts.storage import figures, lineage, queries, statements
 from prizewire_payouts.rails import storage as rail_rows
 from prizewire_payouts.reviews import storage as evidence
 from prizewire_payouts.screening import storage as screenings
@@ -64,7 +64,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "payouts_source": listing(source="x"),
     "payouts_code": listing(code="x"),
     "payouts_correlation": lineage._PAYOUTS,
-    "payouts_due": queries._WAITING,
+    "payouts_due": figures._WAITING,
     "payouts_held_amount": queue(queries.SortBy.AMOUNT, asset="x"),
     "payouts_held_asset": queue(queries.SortBy.ASSET),
     "payouts_held_player": queue(queries.SortBy.PLAYER),
@@ -77,7 +77,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     ),
     "payouts_player": listing(player="x"),
     "payouts_rail": listing(rail="x"),
-    "payouts_state": queries._COUNTS,
+    "payouts_state": figures._COUNTS,
     "payouts_stored": queries.changed_listing(since=None, before=None, limit=50)[0],
     "rail_rows_payout": rail_rows.page_of(payout_ids=True),
     "rail_rows_state": rail_rows.page_of(states=True),

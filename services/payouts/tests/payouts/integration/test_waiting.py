@@ -10,7 +10,8 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome
 from prizewire_payouts.approval.handlers import approve_payout
 from prizewire_payouts.payouts.http.answers import payout_answer
-from prizewire_payouts.payouts.storage.queries import NO_NOTES, measure
+from prizewire_payouts.payouts.storage.figures import measure
+from prizewire_payouts.payouts.storage.queries import NO_NOTES
 from services.payouts.tests.payouts.integration.test_lifecycle import on_chain, paid, said
 from services.payouts.tests.rig import ADDRESS, POLICY, SCHEDULE, Rig, Storages, renewed
 

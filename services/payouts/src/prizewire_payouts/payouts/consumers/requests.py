@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
@@ -30,6 +31,7 @@ from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_money import Amount, AssetRegistry, InvalidAmount, UnknownAsset
 from prizewire_payouts.inline.domain import Sealed
 from prizewire_payouts.methods.storage import MethodStorage
+from prizewire_payouts.metrics import DUPLICATES_STOPPED
 from prizewire_payouts.payouts.domain.model import (
     AllowedWay,
     BatchPlace,
@@ -120,9 +122,11 @@ class RewardsConsumer:
                 now=self._clock.now(),
             )
             for position, rejection in rejections.items():
-                refusals[places[position]] = Refusal(
-                    RefusalCode(rejection.code), rejection.detail, park=rejection.park
-                )
+                place = places[position]
+                refusals[place] = Refusal(RefusalCode(rejection.code), rejection.detail, park=rejection.park)
+                # a person who replays a parked event is no second request
+                if rejection.second_payment and events[place].replay_of is None:
+                    after_commit(tx, DUPLICATES_STOPPED.labels("request").inc)
         return refusals
 
     def _read(self, event: Envelope) -> Command | Refusal:

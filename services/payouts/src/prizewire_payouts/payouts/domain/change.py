@@ -39,7 +39,7 @@ class Change:
     """A payout as it will be saved. Each transition is checked against the table of edges when it is taken.
 
     ``attempt`` is the one on which the outcome depends. ``others_unproved`` says that another attempt is not proved to be
-    without effect, ``last_attempt_no`` is the highest number of all. ``signed_unasked`` says that the signer signed a transaction
+    without effect, ``last_attempt_no`` is the highest number of all, ``first_sent_at`` when the first of them was sent. ``signed_unasked`` says that the signer signed a transaction
     for it that payouts did not ask for, and that is not proved to be without effect. ``retry`` is a request to retry the
     payout, or rewards' answer to it.
     """
@@ -51,6 +51,7 @@ class Change:
     attempt_confirmed: bool = False
     others_unproved: bool = False
     last_attempt_no: int = 0
+    first_sent_at: datetime | None = None
     signed_unasked: bool = False
     transitions: list[Transition] = field(default_factory=list)
     attempt_transitions: list[AttemptTransition] = field(default_factory=list)

@@ -364,11 +364,12 @@ Command = RequestPayout | RequestCancel | RenewIntent | RefuseRetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A command that was not applied: a stable code, and whether its event is parked."""
+    """A command that was not applied: a stable code, and whether its event is parked. ``second_payment``: it would have paid again."""
 
     code: str
     detail: str
     park: bool = False
+    second_payment: bool = False
 
 
 def ways_to(*, allowed: Sequence[AllowedWay], method: Method, amount: Amount) -> list[AllowedWay]:

@@ -38,13 +38,15 @@ class Answer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpossibleOutcome:
     """An impossible answer of a rail, of which a person must find out why the rail gave it. It changed nothing, except for a payment
-    with another fee than quoted, which was booked.
+    with another fee than quoted, which was booked. ``second_payment``: it reports a payment of an attempt that had ended, beside which
+    another one may be made.
     """
 
     payout_id: UUID
     correlation_id: str
     attempt_no: int
     detail: str
+    second_payment: bool = False
 
 
 async def record_answers(
@@ -64,9 +66,10 @@ async def record_answers(
     impossible: list[ImpossibleOutcome] = []
     for answer in answers:
         change = changes[answer.payout_id]
-        detail = _RecordedAnswer(
+        recorded = _RecordedAnswer(
             change=change, answer=answer, rail=rail, rails=rails, schedule=schedule, now=now
-        ).apply()
+        )
+        detail = recorded.apply()
         if detail is not None:
             impossible.append(
                 ImpossibleOutcome(
@@ -74,6 +77,7 @@ async def record_answers(
                     correlation_id=change.payout.correlation_id,
                     attempt_no=answer.attempt_no,
                     detail=detail,
+                    second_payment=recorded.second_payment,
                 )
             )
     await payouts.save()
@@ -86,7 +90,9 @@ def _says_no_effect(attempt: Attempt, outcome: Outcome) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class _RecordedAnswer:
-    """One answer, applied to one payout. ``apply`` returns the reason why the answer is impossible, or None."""
+    """One answer, applied to one payout. ``apply`` returns the reason why the answer is impossible, or None, and sets
+    ``second_payment``.
+    """
 
     change: Change
     answer: Answer
@@ -94,6 +100,7 @@ class _RecordedAnswer:
     rails: Sequence[Rail]
     schedule: Schedule
     now: datetime
+    second_payment: bool = False
 
     @property
     def _result(self) -> ProviderResult:
@@ -107,16 +114,19 @@ class _RecordedAnswer:
         payout, attempt, outcome = self.change.payout, self.change.attempt, self._result.outcome
         moved = outcome in (Outcome.PAID, Outcome.RETURNED)
         if attempt is None or attempt.attempt_no != self.answer.attempt_no:
+            self.second_payment = moved
             return (
                 f"{outcome} for attempt {self.answer.attempt_no}, which is not the last one"
                 if moved
                 else None
             )
         if attempt.rail != self.rail.name:
+            self.second_payment = moved
             return f"{outcome} for an attempt on the rail {attempt.rail}" if moved else None
         if payout.state is PayoutState.PAID:
             return self._after_paid()
         if payout.state not in _OPEN:
+            self.second_payment = moved
             return f"{outcome} while the payout is {payout.state}" if moved else None
         if self.answer.cancel_answer is not None:
             self.change.set(cancel_answer=self.answer.cancel_answer)

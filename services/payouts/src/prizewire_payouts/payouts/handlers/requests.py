@@ -162,7 +162,7 @@ def _repeated(command: RequestPayout, payout: Payout) -> Rejection | None:
     if command.terms.same_terms(payout.intent):
         return None
     detail = "a payout with this id was requested before on other terms"
-    return Rejection(code=RefusalCode.EVENT_MISMATCH, detail=detail, park=True)
+    return Rejection(code=RefusalCode.EVENT_MISMATCH, detail=detail, park=True, second_payment=True)
 
 
 def _new_payout(

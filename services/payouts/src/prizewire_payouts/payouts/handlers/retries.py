@@ -86,11 +86,13 @@ async def _check_method(methods: Methods, payout: Payout, named: UUID | None) ->
 
 def check_retried(command: RequestPayout, change: Change | None) -> Rejection | None:
     """How a new payout differs from the ended one that it retries, or None."""
+    second = False
     if change is None or change.payout.state not in RETRYABLE:
         state = "unknown here" if change is None else str(change.payout.state)
         detail = f"payout {command.retry_of}, which it retries, is {state}: only an ended payout is retried"
     elif change.payout.retried_by not in (None, command.payout_id):
         detail = f"payout {change.payout.retried_by} retries payout {command.retry_of} already"
+        second = True
     elif change.payout.player != command.player:
         detail = f"payout {command.retry_of}, which it retries, is of another player"
     elif (most := change.payout.debit or change.payout.amount).asset != command.terms.debit.asset or (
@@ -99,7 +101,7 @@ def check_retried(command: RequestPayout, change: Change | None) -> Rejection | 
         detail = f"payout {command.retry_of}, which it retries, was over less, or in another asset"
     else:
         return None
-    return Rejection(code="event_mismatch", detail=detail, park=True)
+    return Rejection(code="event_mismatch", detail=detail, park=True, second_payment=second)
 
 
 def note_retried(command: RequestPayout, change: Change, *, now: datetime) -> None:

@@ -28,11 +28,12 @@ from prizewire_contracts.rails import (
 )
 from prizewire_payouts.methods.ports import Vault
 from prizewire_payouts.methods.storage import MethodStorage
-from prizewire_payouts.metrics import IMPOSSIBLE_OUTCOMES, RAIL_CALLS, RAIL_CIRCUIT, RAIL_SECONDS
+from prizewire_payouts.metrics import IMPOSSIBLE_OUTCOMES, RAIL_CALLS, RAIL_CIRCUIT, RAIL_SECONDS, begin_rail
 from prizewire_payouts.payouts.handlers.outcomes import Answer, ImpossibleOutcome, record_answers
 from prizewire_payouts.payouts.handlers.submission import open_attempts
 from prizewire_payouts.payouts.handlers.watching import Schedule, StatusQuery, claim_status_queries
 from prizewire_payouts.payouts.jobs.calls import Calls, Pace, Turns
+from prizewire_payouts.payouts.jobs.second_payments import SecondPayments
 from prizewire_payouts.payouts.ports import Clearance, IntentCheck, RailPermission
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
 from prizewire_payouts.quotes.handlers import ask_rail
@@ -82,6 +83,7 @@ class RailWorker:
         self._call_timeout = call_timeout
         self._on_impossible_outcome = on_impossible_outcome
         self._circuit = Circuit() if circuit is None else circuit
+        self._second_payments = SecondPayments()
         self._pace = Pace()
         self._turns = Turns(rail.capabilities.calls_per_s)
         # half of the time in which a call may begin: the rest is for what the database and the rail take
@@ -93,6 +95,7 @@ class RailWorker:
             Job(f"payouts.submit.{rail.name}", _IDLE_S, self.submit),
             Job(f"payouts.watch.{rail.name}", _IDLE_S, self.watch),
         )
+        begin_rail(rail.name)
         self._submitted, self._watched = (Batches(job.name, db=db, clock=clock) for job in self.jobs)
 
     def wake(self) -> None:
@@ -237,6 +240,8 @@ class RailWorker:
 
         for outcome in await self._db.run(store):
             IMPOSSIBLE_OUTCOMES.labels(self._rail.name).inc()
+            if outcome.second_payment:
+                self._second_payments.note(payout_id=outcome.payout_id, attempt_no=outcome.attempt_no)
             _log.error(
                 "impossible rail outcome",
                 rail=self._rail.name,

@@ -15,12 +15,10 @@ from prizewire_chassis.db import after_commit
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS, RETRIES, UNPROVED
 from prizewire_payouts.payouts.domain.change import Change
 from prizewire_payouts.payouts.domain.model import Attempt, Payout, deciding_attempt
 from prizewire_payouts.payouts.domain.retries import Retry
 from prizewire_payouts.payouts.domain.states import (
-    NO_ATTEMPT_OPEN,
     NOT_ARRIVED_YET,
     AttemptState,
     PayoutNotFound,
@@ -29,6 +27,7 @@ from prizewire_payouts.payouts.domain.states import (
 from prizewire_payouts.payouts.messages import payout_events
 from prizewire_payouts.payouts.storage import statements as sql
 from prizewire_payouts.payouts.storage.batches import batch_columns, batch_place, save_batches
+from prizewire_payouts.payouts.storage.counting import count
 from prizewire_payouts.payouts.storage.quotes import bound_quote
 from prizewire_payouts.payouts.storage.retries import retries_of, save_retries
 from prizewire_payouts.payouts.storage.statements import dumps
@@ -226,29 +225,14 @@ class PayoutStorage:
         ]
         if of_attempts:
             await self._tx.execute(sql.INSERT_ATTEMPT_TRANSITIONS, {"rows": dumps(of_attempts)})
-        after_commit(self._tx, lambda: _count(changes))
+        after_commit(self._tx, lambda: count(changes))
 
 
 def _attach(change: Change, attempts: Sequence[Attempt]) -> None:
     change.attempt = deciding_attempt(attempts)
     change.others_unproved = any(one is not change.attempt and not one.proved for one in attempts)
     change.last_attempt_no = max((one.attempt_no for one in attempts), default=0)
-
-
-def _count(changes: Sequence[Change]) -> None:
-    for change in changes:
-        if isinstance(change.retry, Retry):
-            RETRIES.labels("requested").inc()
-        elif change.retry is not None:
-            RETRIES.labels("filed" if change.retry.code is None else "refused").inc()
-        for one in change.transitions:
-            PAYOUT_STEPS.labels(one.new).inc()
-            if one.new is PayoutState.UNKNOWN and one.old in NO_ATTEMPT_OPEN:
-                UNPROVED.inc()
-            if one.new is PayoutState.HELD:
-                HOLDS.labels(one.code).inc()
-        for of_attempt in change.attempt_transitions:
-            ATTEMPT_STEPS.labels(of_attempt.new).inc()
+    change.first_sent_at = min((one.opened_at for one in attempts), default=None)
 
 
 def payout_json(change: Change) -> dict[str, Any]:

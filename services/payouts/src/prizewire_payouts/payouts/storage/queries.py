@@ -9,13 +9,10 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_contracts.codes import PAYOUT_DECISIONS, RetryDecision
-from prizewire_payouts.metrics import OLDEST_UNKNOWN, PAYOUTS, PAYOUTS_WAITING
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.retries import Retry
-from prizewire_payouts.payouts.domain.states import FINAL, NO_ATTEMPT_OPEN, PayoutState
+from prizewire_payouts.payouts.domain.states import NO_ATTEMPT_OPEN, PayoutState
 from prizewire_payouts.payouts.storage import statements as sql
 from prizewire_payouts.payouts.storage.payouts import attempt_from, payout_from
 from prizewire_payouts.payouts.storage.retries import retries_of
@@ -331,43 +328,3 @@ def changed_listing(
         parameters["before_at"], parameters["before_id"] = before
     where = " AND ".join(conditions) or "true"
     return text(sql.PAYOUT + where + " ORDER BY p.stored_at DESC, p.payout_id DESC LIMIT :limit"), parameters
-
-
-_ALIVE = [state for state in PayoutState if state not in FINAL and state is not PayoutState.PAID]
-
-
-_COUNTS = text(
-    "SELECT state, count(*) AS n, min(changed_at) AS oldest FROM payouts "
-    "WHERE state = ANY(CAST(:alive AS text[])) GROUP BY state"
-)
-
-
-_WAITING = text(
-    "SELECT code, count(*) AS n FROM payouts WHERE state = 'approved' AND due_at > :now AND code IS NOT NULL "
-    "GROUP BY code"
-)
-
-
-_UNKNOWN = text(
-    "SELECT coalesce(rail, '') AS rail, min(changed_at) AS oldest FROM payouts WHERE state = 'unknown' GROUP BY 1"
-)
-_WAITED_FOR = [
-    code
-    for code, decision in PAYOUT_DECISIONS.items()
-    if decision in {RetryDecision.RETRY, RetryDecision.WAIT}
-]
-
-
-async def measure(tx: AsyncConnection, *, now: datetime, rails: Sequence[str] = ()) -> None:
-    """Set the gauges of payouts to what the tables hold. ``rails`` are the configured ones, of which those without an unknown payout
-    get an age of 0.
-    """
-    found = {row.state: row for row in await tx.execute(_COUNTS, {"alive": [str(state) for state in _ALIVE]})}
-    waiting = {row.code: row.n for row in await tx.execute(_WAITING, {"now": now})}
-    for code in _WAITED_FOR:
-        PAYOUTS_WAITING.labels(code).set(waiting.get(code, 0))
-    for state in _ALIVE:
-        PAYOUTS.labels(state).set(found[state].n if state in found else 0)
-    oldest = {row.rail: row.oldest for row in await tx.execute(_UNKNOWN)}
-    for rail in {*rails, *oldest}:
-        OLDEST_UNKNOWN.labels(rail).set((now - oldest[rail]).total_seconds() if rail in oldest else 0)

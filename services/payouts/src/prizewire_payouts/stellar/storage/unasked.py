@@ -8,7 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.checks import Check, rows_of
+from prizewire_chassis.db import after_commit
 from prizewire_contracts.events.signing import SigningCompletedEvent
+from prizewire_payouts.metrics import DUPLICATES_STOPPED
 from prizewire_payouts.stellar.ports import UnaskedTransaction
 from prizewire_payouts.stellar.storage.execution import Execution, in_transaction
 
@@ -47,7 +49,10 @@ async def keep_unasked(tx: AsyncConnection, event: SigningCompletedEvent) -> Non
         "event": event.id,
         "signed": event.time,
     }
-    await tx.execute(_KEEP, values)
+    stored = await tx.execute(_KEEP, values)
+    if stored.rowcount:
+        # payouts makes no other payment of them until the ledger proves that this one had no effect
+        after_commit(tx, lambda: DUPLICATES_STOPPED.labels("slot").inc(len(data.payout_ids or ())))
 
 
 async def signed_unasked(tx: AsyncConnection, payout_ids: Sequence[UUID]) -> set[UUID]:
