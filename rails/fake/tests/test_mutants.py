@@ -24,7 +24,7 @@ from prizewire_contracts.rails import (
     QuoteUnavailable,
     WebhookRefused,
 )
-from prizewire_money import Amount
+from prizewire_money import Amount, Asset
 from prizewire_rail_fake import FakeProvider, FakeVerifier, Journal, Scenario
 from prizewire_rail_fake.journal import Entry
 from prizewire_rail_fake.pricing import Pricing
@@ -37,7 +37,7 @@ from prizewire_railkit.conformance import (
     VerifierConformance,
     cases_of,
 )
-from rails.fake.tests.stage import NOW, FakeSigning, FakeStage
+from rails.fake.tests.stage import EURC, NOW, FakeSigning, FakeStage
 
 NAMESPACE = UUID("9d0fdd5c-3b0a-4d3f-8b25-0a7e1d0f6a51")
 
@@ -340,6 +340,16 @@ class LogsDetails(Creates):
         return result
 
 
+class SaysWhatItDoesNotServe(FakeProvider):
+    async def balances(self, *, now: datetime) -> Mapping[str, Amount]:
+        return {"XLM": Amount(Asset("XLM", 7, redeemable=True), 5)}
+
+
+class SaysOneBalanceForEver(FakeProvider):
+    async def balances(self, *, now: datetime) -> Mapping[str, Amount]:
+        return {"EURC": Amount(EURC, 1_000_000)}
+
+
 RAIL_MUTANTS: dict[str, type[FakeProvider]] = {
     "test_capabilities_are_complete": UnreadableType,
     "test_skips_are_what_the_capabilities_say": SilentReturns,
@@ -377,6 +387,9 @@ RAIL_MUTANTS: dict[str, type[FakeProvider]] = {
     "test_no_price_has_a_code": WordsInsteadOfCodes,
     "test_no_price_beyond_the_limits": QuotesWithoutLimits,
     "test_an_outage_gives_no_wrong_price": OutageIsUnsupported,
+    "test_balances_are_of_served_assets": SaysWhatItDoesNotServe,
+    "test_a_payment_lowers_the_balance": SaysOneBalanceForEver,
+    "test_an_outage_gives_no_balance": SaysOneBalanceForEver,
     "test_a_webhook_names_its_payment": SendsNoWebhook,
     "test_webhook_and_look_up_agree": SendsNoWebhook,
     "test_duplicate_and_reordered_webhooks_are_harmless": EachLookPays,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from prizewire_money import Amount, Asset
@@ -244,6 +244,22 @@ class RewardPayoutProvider(Protocol):
 
     async def cancel(self, reference: PayoutReference, *, now: datetime) -> CancelOutcome:
         """Ask the provider to cancel. Only ``CANCELLED`` is a proof that nothing will be paid."""
+        ...
+
+
+@runtime_checkable
+class AccountBalances(Protocol):
+    """An optional part of a provider: what the account has that it pays from. Metrics show it, and no decision about a payment rests on
+    it.
+    """
+
+    async def balances(self, *, now: datetime) -> Mapping[str, Amount]:
+        """What the account can pay now, by the code of each served asset: without reserves and what is bound. An asset is left out of
+        which the account can pay any amount, such as its own.
+
+        Raises:
+            Exception: the balances are not known now.
+        """
         ...
 
 

@@ -38,7 +38,7 @@ from prizewire_payouts.http import STATUSES
 from prizewire_payouts.inline.adapters import MessageKeyBoxes, read_keys
 from prizewire_payouts.inline.handlers import InlineRules
 from prizewire_payouts.legal.http import LegalContext, legal_controller
-from prizewire_payouts.legal.storage import LegalPermission
+from prizewire_payouts.legal.storage import LegalPermission, measure_legal_approvals
 from prizewire_payouts.lineage import joined
 from prizewire_payouts.methods.adapters import DetailsVault, InstalledTypes
 from prizewire_payouts.methods.http import MethodContext, methods_controller
@@ -53,6 +53,7 @@ from prizewire_payouts.payouts.http.admin import admin_controller, announcing_co
 from prizewire_payouts.payouts.http.listing import PayoutContext, payouts_controller
 from prizewire_payouts.payouts.http.retries import retries_controller
 from prizewire_payouts.payouts.jobs.housekeeping import housekeeping_job
+from prizewire_payouts.payouts.jobs.treasury import treasury_job
 from prizewire_payouts.payouts.jobs.worker import RailWorker
 from prizewire_payouts.payouts.storage.checks import attempts_check
 from prizewire_payouts.payouts.storage.figures import measure
@@ -193,6 +194,8 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
             await measure_evidence(tx)
             await measure_pauses(tx)
             await measure_screening(tx, now=now)
+            if not settings.payouts_legal_approval_waived:
+                await measure_legal_approvals(tx, rails=rails)
 
     housekeeping = housekeeping_job(
         db=runtime.db, unit_of_work=unit_of_work, rails=rails, clock=runtime.clock, measure=gauge
@@ -225,6 +228,13 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
             *(screener.job for screener in screeners),
             housekeeping,
             routing,
+            treasury_job(
+                db=runtime.db,
+                rails=rails,
+                assets=assets,
+                clock=runtime.clock,
+                call_timeout=timedelta(milliseconds=settings.payouts_call_timeout_ms),
+            ),
             erasure_job(
                 db=runtime.db,
                 clock=runtime.clock,

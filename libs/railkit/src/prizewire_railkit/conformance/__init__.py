@@ -14,6 +14,7 @@ Run with pytest and pytest-asyncio in auto mode. A stage is the rail with a stan
 test sets the stand-in's behaviour, and the stand-in counts its payments. ``docs/rails.md`` lists which cases each rail runs.
 """
 
+from prizewire_railkit.conformance.balances import BalanceCases
 from prizewire_railkit.conformance.cases import Case, Need, cases_of
 from prizewire_railkit.conformance.endings import EndingCases
 from prizewire_railkit.conformance.failures import FailureCases
@@ -27,7 +28,14 @@ from prizewire_railkit.conformance.webhooks import WebhookCases
 
 
 class RailConformance(
-    PaymentCases, RefusalCases, FailureCases, EndingCases, QuoteCases, WebhookCases, SecrecyCases
+    PaymentCases,
+    RefusalCases,
+    FailureCases,
+    EndingCases,
+    QuoteCases,
+    BalanceCases,
+    WebhookCases,
+    SecrecyCases,
 ):
     """All cases of a rail. ``skips`` names each feature that the rail lacks and each behaviour that its stand-in cannot play,
     with the reason; a case checks the features against the rail's capabilities.

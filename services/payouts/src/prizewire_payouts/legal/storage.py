@@ -1,5 +1,6 @@
 """Legal approvals over PostgreSQL."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.db import after_commit
+from prizewire_chassis.metrics import CREDENTIAL_EXPIRES
 from prizewire_payouts.legal.domain import LegalApproval, LegalRefused, LegalScope, LegalState
+from prizewire_payouts.metrics import show
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.unit_of_work import UnitOfWork
 
@@ -31,6 +34,10 @@ _IN_FORCE = text(
     "SELECT 1 FROM legal_approvals WHERE state = 'confirmed' AND ends_at > :now AND ((scope = 'rail' AND value = :rail) "
     "OR (scope = 'rail_type' AND value = :rail_type)) LIMIT 1"
 )
+_ENDS = text(
+    "SELECT scope, value, max(ends_at) AS ends_at FROM legal_approvals WHERE state = 'confirmed' GROUP BY scope, value"
+)
+_KIND = "approval"
 _BY_ONE_PERSON = text("SELECT approval_id FROM legal_approvals WHERE confirmed_by = filed_by LIMIT 100")
 
 
@@ -116,6 +123,22 @@ def _approval(row: Row[Any]) -> LegalApproval:
         ended_by=row.ended_by,
         ended_at=row.ended_at,
     )
+
+
+async def measure_legal_approvals(tx: AsyncConnection, *, rails: Sequence[Rail]) -> None:
+    """Show when the last confirmed approval of each rail and rail type ends that needs one. An approval that has ended by itself is shown
+    until another one follows, or a person ends it.
+    """
+    needing = [rail.capabilities for rail in rails if rail.capabilities.needs_legal_approval]
+    known = {(LegalScope.RAIL, one.rail) for one in needing} | {
+        (LegalScope.RAIL_TYPE, one.type) for one in needing
+    }
+    figures = {
+        (_KIND, f"{row.scope}:{row.value}"): row.ends_at.timestamp()
+        for row in await tx.execute(_ENDS)
+        if (row.scope, row.value) in known
+    }
+    show(CREDENTIAL_EXPIRES, {(*key,): ends for key, ends in figures.items()}, within=(_KIND,))
 
 
 async def _by_one_person(tx: AsyncConnection) -> list[str]:

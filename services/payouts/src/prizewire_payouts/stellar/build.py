@@ -40,6 +40,7 @@ from prizewire_payouts.stellar.handlers.delivering import (
 )
 from prizewire_payouts.stellar.handlers.unasked import UnaskedLookUps
 from prizewire_payouts.stellar.http.controller import ReviewContext, reviews_controller
+from prizewire_payouts.stellar.jobs import measure_job
 from prizewire_payouts.stellar.messages import SignerMessages
 from prizewire_payouts.stellar.storage.checks import CHECKS, compared_check
 from prizewire_payouts.stellar.storage.endings import EndingStorage
@@ -184,12 +185,13 @@ def build_stellar(
     comparison = Comparison(store=EndingStorage(execution), rpcs=tuple(rpcs))
     results = SigningResults(execution=execution, on_closed=on_closed, on_close_refused=on_close_refused)
     return StellarParts(
-        provider=StellarProvider(execution, assets=registry),
+        provider=StellarProvider(execution, assets=registry, rpc=rpcs[0]),
         specs=[ConsumerSpec(name=CONSUMER, topic=SIGNING_RESULTS, handler=results, version_rule=strict)],
         jobs=[
             *_jobs(runtime, execution, rpcs, options=options, tuning=tuning),
             _compare_job(runtime, comparison, every=tuning.compare),
             _unasked_job(runtime, execution, rpcs, every=tuning.compare),
+            measure_job(execution),
         ],
         lineage=lineage,
         checks=(*CHECKS, compared_check(comparison, clock=runtime.clock), UNASKED_CHECK),

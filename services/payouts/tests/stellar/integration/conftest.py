@@ -68,6 +68,7 @@ from prizewire_payouts.stellar.ports import ChainRpc
 from prizewire_payouts.stellar.storage.execution import Execution
 from prizewire_payouts.stellar.storage.leases import LeaseStorage
 from prizewire_payouts.stellar.storage.outcomes import OutcomeStorage
+from prizewire_payouts.stellar.storage.provider import StellarProvider
 
 LEDGER_INTERVAL_MS = 250
 PLAYERS = 18
@@ -383,6 +384,8 @@ class World:
         real = StellarRpc(self.sandbox.url)
         self._rpcs.append(real)
         self.rpc: ChainRpc = self.wrap_rpc(real)
+        provider = StellarProvider(self.execution, assets=load_assets(settings.assets_file), rpc=self.rpc)
+        self.parts = replace(self.parts, provider=provider)
         self.store: Any = self.wrap_store(Storage(self.execution))
         self.maker = StellarTransactions(network_passphrase=PASSPHRASE, treasury=TREASURY.public_key)
         self.options = Options(valid=self.tuning.valid, poll=POLL, node_pause=POLL, rest=timedelta(seconds=1))

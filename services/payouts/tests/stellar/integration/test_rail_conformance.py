@@ -2,7 +2,7 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ import pytest
 from stellar_sdk import MuxedAccount
 
 from prizewire_contracts.rails import (
+    AccountBalances,
     CancelOutcome,
     Capabilities,
     PayoutInstruction,
@@ -76,6 +77,10 @@ class Noted:
 
     async def cancel(self, reference: PayoutReference, *, now: datetime) -> CancelOutcome:
         return await self._provider.cancel(reference, now=now)
+
+    async def balances(self, *, now: datetime) -> Mapping[str, Amount]:
+        assert isinstance(self._provider, AccountBalances)
+        return await self._provider.balances(now=now)
 
 
 class StellarStage:

@@ -242,6 +242,12 @@ STELLAR_DECIMALS = 7
 STROOPS_MAX = 2**63 - 1
 
 
+def whole_minor(*, stroops: int, decimals: int) -> int:
+    """Ten-millionths in minor units of an asset with this number of decimals; what is less than one unit is left out."""
+    shift = STELLAR_DECIMALS - decimals
+    return stroops // int(10**shift) if shift >= 0 else stroops * int(10**-shift)
+
+
 def stroops_of(*, amount: Amount) -> int:
     """The amount in ten-millionths.
 

@@ -50,7 +50,7 @@ def check(payments: Sequence[Payment], *, treasury: str, accounts: Mapping[str, 
             continue
         left = cover.get(payment.asset)
         if left is None:
-            left = _cover(payment.asset, treasury=treasury, facts=accounts.get(treasury))
+            left = cover_of(payment.asset, treasury=treasury, facts=accounts.get(treasury))
         if payment.stroops > left:
             uncovered.append(payment)
             cover[payment.asset] = left
@@ -83,7 +83,8 @@ def _refusal(
     return PayoutCode.LINE_FULL if payment.stroops > left else None
 
 
-def _cover(asset: ChainAsset, *, treasury: str, facts: AccountFacts | None) -> int:
+def cover_of(asset: ChainAsset, *, treasury: str, facts: AccountFacts | None) -> int:
+    """What the treasury can pay of an asset, in ten-millionths: without reserve and liabilities; of its own asset the most there is."""
     if facts is None:
         return 0
     if asset == NATIVE:

@@ -22,9 +22,11 @@ from prizewire_contracts.rails import (
 )
 from prizewire_money import Amount, Asset, AssetRegistry
 from prizewire_payouts.stellar.adapters.transactions import MEMO_BYTES_MAX, account_behind
-from prizewire_payouts.stellar.domain.model import NATIVE, Kind, stroops_of
+from prizewire_payouts.stellar.domain.model import NATIVE, AccountQuery, Kind, stroops_of, whole_minor
 from prizewire_payouts.stellar.domain.states import InexactAmount, PaymentState, TransactionState
 from prizewire_payouts.stellar.handlers.building import BASE_FEE
+from prizewire_payouts.stellar.handlers.preflight import cover_of
+from prizewire_payouts.stellar.ports import ChainRpc
 from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep
 
 METHOD_TYPE = "stellar"
@@ -49,10 +51,13 @@ _UNCLEAR = frozenset({TransactionState.CHECKING, TransactionState.REVIEW})
 
 
 class StellarProvider:
-    """``RewardPayoutProvider`` of the chain. It writes and reads rows; the execution's jobs do the rest."""
+    """``RewardPayoutProvider`` of the chain. It writes and reads rows; the execution's jobs do the rest. It also says what the
+    treasury can pay (``AccountBalances``).
+    """
 
-    def __init__(self, execution: Execution, *, assets: AssetRegistry) -> None:
+    def __init__(self, execution: Execution, *, assets: AssetRegistry, rpc: ChainRpc) -> None:
         self._execution = execution
+        self._rpc = rpc
         self._assets = assets
         self._native: Asset | None = dict(assets).get(NATIVE.code)
 
@@ -145,6 +150,28 @@ class StellarProvider:
             return CancelOutcome.CANCELLED
 
         return await self._execution.db.run(work)
+
+    async def balances(self, *, now: datetime) -> Mapping[str, Amount]:  # noqa: ARG002 - the node knows the present ledger
+        """What the treasury can pay of each served asset, as the node knows it. Its own asset is left out: of that it pays any amount.
+
+        Raises:
+            RpcUnavailable: the node does not answer.
+        """
+        treasury = self._execution.treasury
+        limited = {
+            code: asset
+            for code in self.capabilities().assets
+            if (asset := self._execution.assets[code]).issuer != treasury
+        }
+        lines = frozenset(asset for asset in limited.values() if asset != NATIVE)
+        read = await self._rpc.accounts([AccountQuery(treasury, lines)])
+        facts = read.accounts.get(treasury)
+        found = {}
+        for code, asset in limited.items():
+            stroops = max(0, cover_of(asset, treasury=treasury, facts=facts))
+            own = self._assets[code]
+            found[code] = Amount(own, whole_minor(stroops=stroops, decimals=own.decimals))
+        return found
 
     def _values(self, instruction: PayoutInstruction) -> tuple[dict[str, Any], PayoutCode | None]:
         """The columns of a payment that can be made; or none, and why it cannot."""
