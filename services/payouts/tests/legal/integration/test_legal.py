@@ -4,9 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy.exc import IntegrityError
 
+from prizewire_chassis.metrics import CREDENTIAL_EXPIRES
 from prizewire_payouts.legal.domain import LEGAL_EDGES
+from prizewire_payouts.legal.storage import measure_legal_approvals
 from services.payouts.tests.http import Client, as_
 from services.payouts.tests.rig import START, Rig
 
@@ -83,6 +86,37 @@ async def test_an_approval_ends_by_itself_and_by_a_person(rig: Rig, client: Clie
     payout_id = await rig.request(await rig.method())
     await rig.submit()
     assert rig.journal.effects(payout_id) == 0
+
+
+async def test_the_end_of_an_approval_is_shown(rig: Rig, client: Client) -> None:
+    """The last end of what two persons recorded for a rail that needs it. It stays past its time, and goes once a person has
+    ended the approval.
+    """
+    rig.require_legal_approval("fake")
+
+    async def shown(scope: str = "rail_type") -> float | None:
+        async with rig.db.transaction() as tx:
+            await measure_legal_approvals(tx, rails=rig.rails)
+        labels = {"kind": "approval", "name": f"{scope}:fake"}
+        return REGISTRY.get_sample_value("prizewire_credential_expires_timestamp_seconds", labels)
+
+    CREDENTIAL_EXPIRES.labels("certificate", "of another part").set(1)
+    first = (await filed(client, days=1)).json()["id"]
+    assert await shown() is None
+    await confirm(client, first, "omar")
+    assert await shown() == (START + timedelta(days=1)).timestamp()
+    second = (await filed(client, days=3)).json()["id"]
+    await confirm(client, second, "omar")
+    assert await shown() == (START + timedelta(days=3)).timestamp()
+    rig.clock.advance(timedelta(days=9))
+    assert await shown() == (START + timedelta(days=3)).timestamp()
+    for one in (first, second):
+        await client.delete(f"{PATH}/{one}", headers=as_("lena", "admin"))
+    assert await shown() is None
+    assert await shown("rail") is None
+    of_another = {"kind": "certificate", "name": "of another part"}
+    assert REGISTRY.get_sample_value("prizewire_credential_expires_timestamp_seconds", of_another) == 1
+    CREDENTIAL_EXPIRES.remove("certificate", "of another part")
 
 
 async def test_what_cannot_be_recorded_is_refused(rig: Rig, client: Client) -> None:
