@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import JOB_FAILURES
+from prizewire_chassis.tracing import Kind, Unit, new_trace, record, working
 
 STARTUP_DELAY_S = 15.0
 """``first_s`` of jobs that read whole tables, in seconds."""
@@ -59,20 +61,38 @@ class JobRunner:
             await _woken(job, within_s=job.first_s)
         while not self._stopping:
             job.woken.clear()
-            try:
-                busy = await job.run()
-                failures = 0
-            except Exception:  # noqa: BLE001 - a failing job must not end the others
-                failures += 1
-                JOB_FAILURES.labels(job.name).inc()
-                _log.exception("job failed", job=job.name, failures=failures)
-                busy = False
+            with working(Unit(new_trace())) as unit:
+                started_ns = time.time_ns()
+                try:
+                    busy = await job.run()
+                    failures = 0
+                except Exception as error:  # noqa: BLE001 - a failing job must not end the others
+                    failures += 1
+                    JOB_FAILURES.labels(job.name).inc()
+                    _log.exception("job failed", job=job.name, failures=failures)
+                    busy = False
+                    _record_run(job, unit, started_ns=started_ns, error=type(error).__name__)
+            if busy:
+                _record_run(job, unit, started_ns=started_ns)
             if busy and not self._stopping:
                 continue
             pause_s = job.interval_s
             if failures:
                 pause_s = min(_BACKOFF_MAX_S, 0.1 * 2.0**failures) * random.uniform(0.5, 1)  # noqa: S311 - jitter
             await _woken(job, within_s=pause_s)
+
+
+def _record_run(job: Job, unit: Unit, *, started_ns: int, error: str | None = None) -> None:
+    """A span for a run that had work or failed. Most runs find nothing to do."""
+    record(
+        f"job {job.name}",
+        kind=Kind.INTERNAL,
+        traceparent=unit.traceparent,
+        parent=None,
+        started_ns=started_ns,
+        attributes={"prizewire.job": job.name},
+        error=error,
+    )
 
 
 async def _woken(job: Job, *, within_s: float) -> None:

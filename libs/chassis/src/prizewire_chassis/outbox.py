@@ -23,8 +23,10 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, Write, after_commit, is_transient, later
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_BLOCKED, OUTBOX_WAITING, RELAYED
+from prizewire_chassis.tracing import continue_traces, name_correlation, trace_for
 from prizewire_contracts.encode import EncodedEvent, encode
 from prizewire_contracts.envelope import CONTENT_TYPE, Envelope
+from prizewire_contracts.traces import trace_id_of
 from prizewire_contracts.trust import MessageKey
 
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
@@ -62,9 +64,15 @@ class Outbox:
         version: int,
         correlation_id: str,
         causation_id: str | None = None,
+        follows: str | None = None,
     ) -> EncodedEvent:
-        """The signed event ``version`` of ``subject``; see ``prizewire_contracts.encode.encode``."""
-        return encode(
+        """The signed event ``version`` of ``subject``; see ``prizewire_contracts.encode.encode``.
+
+        It continues the trace of its cause. ``follows`` is another correlation id, whose trace it continues instead: the first
+        payout of a transaction to sign.
+        """
+        name_correlation(correlation_id)
+        event = encode(
             model,
             data,
             service=self.service,
@@ -74,12 +82,19 @@ class Outbox:
             causation_id=causation_id,
             now=self._clock.now(),
             key=self._key,
+            traceparent=None
+            if follows is not None
+            else trace_for(correlation_id=correlation_id, causation_id=causation_id),
         )
+        event.follows = follows
+        return event
 
     async def add(self, tx: AsyncConnection, events: Sequence[EncodedEvent]) -> None:
         """Store events in this order. The commit wakes the relay."""
         if not events:
             return
+        now = self._clock.now()
+        await continue_traces(tx, events, now=now)
         await later(
             tx,
             _INSERT,
@@ -88,7 +103,7 @@ class Outbox:
                 "keys": [event.key for event in events],
                 "values": [event.value for event in events],
                 "ids": [event.event_id for event in events],
-                "now": self._clock.now(),
+                "now": now,
             },
         )
         after_commit(tx, self.wake)
@@ -111,7 +126,13 @@ class Outbox:
 
 def _log_recorded(events: Sequence[EncodedEvent]) -> None:
     for event in events:
-        _log.info("event recorded", type=event.kind, subject=event.subject, correlation_id=event.key.decode())
+        _log.info(
+            "event recorded",
+            type=event.kind,
+            subject=event.subject,
+            correlation_id=event.key.decode(),
+            trace_id=None if event.traceparent is None else trace_id_of(event.traceparent),
+        )
 
 
 _INSERT = Write(

@@ -151,6 +151,17 @@ class ServiceSettings(MigrationSettings):
     message_key_file: Path = Field(description="This service's Ed25519 message key (mode 0600).")
     trust_file: Path = Field(description="trust.json: the pinned public keys of all services.")
     checks_interval_s: int = Field(300, ge=1, description="Seconds between two runs of a service's checks.")
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#@]*)?)?$",
+        description="Base URL of a collector that takes spans by OTLP over HTTP; no span is made where empty.",
+    )
+    otel_traces_sampler_arg: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Part of the traces begun here that is recorded; the same in all services.",
+    )
 
 
 def _not_in_environment(variable: str) -> str:

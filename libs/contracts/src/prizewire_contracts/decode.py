@@ -15,6 +15,7 @@ from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.plain_errors import plain_error
 from prizewire_contracts.text import is_printable
 from prizewire_contracts.topics import Topic
+from prizewire_contracts.traces import HEADER, read_traceparent
 from prizewire_contracts.trust import NotTrusted, TrustStore, event_signing_bytes
 
 MESSAGE_BYTES_MAX = 1_000_000
@@ -45,12 +46,15 @@ class EventRefused(Exception):
 class Decoded:
     """A well-formed event, authenticated by its signature where one is mandatory.
 
-    ``raw`` is the parsed JSON, for checking further signatures; ``hash`` the SHA-256 of its canonical bytes.
+    ``raw`` is the parsed JSON without ``traceparent``, for checking further signatures; ``hash`` the SHA-256 of its canonical
+    bytes. ``traceparent`` is None where the message has none that is valid. It is not in the hash: no signature covers it, so
+    that anybody could else make one event into two that contradict each other.
     """
 
     event: Envelope
     raw: dict[str, Any]
     hash: bytes
+    traceparent: str | None = None
 
 
 def decode(
@@ -78,6 +82,7 @@ def decode(
         detail = "a structured CloudEvents 1.0 message has specversion 1.0 and a type"
         raise EventRefused(RefusalCode.NOT_CLOUDEVENT, detail, raw=raw if isinstance(raw, dict) else None)
     model = _model(topic, raw)
+    traceparent = read_traceparent(raw.pop(HEADER, None))
     try:
         check_canonical(raw)
         text = render_checked(raw)
@@ -101,7 +106,7 @@ def decode(
             )
         except NotTrusted as error:
             raise EventRefused(RefusalCode(error.code), error.detail, raw=raw) from None
-    return Decoded(event, raw, hashlib.sha256(text).digest())
+    return Decoded(event, raw, hashlib.sha256(text).digest(), traceparent)
 
 
 def validate(model: type[Envelope], text: bytes, *, raw: dict[str, Any]) -> Envelope:

@@ -10,6 +10,7 @@ from prizewire_contracts.canonical import check_canonical, render_checked
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.ids import event_id
 from prizewire_contracts.topics import Topic, topic_of
+from prizewire_contracts.traces import HEADER
 from prizewire_contracts.trust import MessageKey, event_signing_bytes
 
 SCHEMA_URN = "urn:prizewire:schema:"
@@ -17,13 +18,22 @@ SCHEMA_URN = "urn:prizewire:schema:"
 
 class EncodedEvent:
     """A message ready for Kafka: ``topic``, ``key`` (the correlation id) and ``value`` (canonical JSON); and its
-    ``kind`` (the event type) and ``subject``, for people.
+    ``kind`` (the event type) and ``subject``, for people. ``traceparent`` is None until the event's trace is known;
+    ``follows`` is another correlation id whose trace the event continues.
     """
 
-    __slots__ = ("event_id", "key", "kind", "subject", "topic", "value")
+    __slots__ = ("_signed", "event_id", "follows", "key", "kind", "subject", "topic", "traceparent", "value")
 
     def __init__(
-        self, *, topic: str, key: bytes, value: bytes, event_id: str, kind: str, subject: str
+        self,
+        *,
+        topic: str,
+        key: bytes,
+        value: bytes,
+        event_id: str,
+        kind: str,
+        subject: str,
+        signed: dict[str, Any] | None = None,
     ) -> None:
         self.kind = kind
         self.subject = subject
@@ -31,6 +41,17 @@ class EncodedEvent:
         self.key = key
         self.value = value
         self.event_id = event_id
+        self.traceparent: str | None = None
+        self.follows: str | None = None
+        self._signed = signed
+
+    def continue_trace(self, traceparent: str) -> None:
+        """Set the attribute ``traceparent``, which the signature does not cover. An event that was not made by ``encode`` stays as
+        it is.
+        """
+        if self._signed is not None:
+            self.traceparent = traceparent
+            self.value = render_checked({**self._signed, HEADER: traceparent})
 
 
 def source_of(service: str) -> str:
@@ -49,6 +70,7 @@ def encode(
     causation_id: str | None,
     now: datetime,
     key: MessageKey,
+    traceparent: str | None = None,
 ) -> EncodedEvent:
     """Wrap ``data`` as event ``version`` of ``subject``, sign it, and render it.
 
@@ -56,7 +78,8 @@ def encode(
     which thousands leave in a second, and whose tests hold the document to the model.
 
     Every event of a service is signed, also where the signature is not mandatory: there is one path. The id follows
-    from source, subject, version and type, so that a repeated derivation yields the same event.
+    from source, subject, version and type, so that a repeated derivation yields the same event. ``traceparent`` is a valid one;
+    the signature does not cover it.
     """
     kind: str = model.model_fields["type"].default
     topic: Topic = topic_of(kind)
@@ -78,14 +101,17 @@ def encode(
     if causation_id is not None:
         raw["causationid"] = causation_id
     signed = sign_raw(topic=topic.name, raw=raw, key=key)
-    return EncodedEvent(
+    event = EncodedEvent(
         topic=topic.name,
         key=correlation_id.encode(),
-        value=render_checked(signed),
+        value=render_checked(signed if traceparent is None else {**signed, HEADER: traceparent}),
         event_id=identifier,
         kind=kind,
         subject=subject,
+        signed=signed,
     )
+    event.traceparent = traceparent
+    return event
 
 
 def sign_raw(*, topic: str, raw: dict[str, Any], key: MessageKey) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from prizewire_contracts.text import Ascii, EventLine, Word
+from prizewire_contracts.traces import Traceparent
 
 CONTENT_TYPE = "application/cloudevents+json"
 """The Kafka header ``content-type`` of structured mode (CloudEvents Kafka protocol binding 1.0, section 3.3)."""
@@ -89,7 +90,7 @@ class Envelope(BaseModel):
     aggregateversion: Version | None = None
     keyid: Short | None = None
     signature: HexSignature | None = None
-    traceparent: Short | None = None
+    traceparent: Traceparent = None
     data: Any
 
 

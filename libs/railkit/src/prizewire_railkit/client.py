@@ -15,6 +15,7 @@ import httpx
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import Outcome, ProviderResult
+from prizewire_contracts.traces import HEADER, carried_trace
 
 ANSWER_BYTES_MAX = 4_000_000
 """The largest answer in bytes. A longer one counts as one that cannot be read."""
@@ -105,11 +106,12 @@ class RailClient:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> RailAnswer:
-        """Send one request. It is never repeated here.
+        """Send one request. It is never repeated here. It carries the trace of the running work, if there is one.
 
         Raises:
             RailFault: no connection, time-out, connection lost, 429, 3xx, 5xx, or an answer that is not a JSON object.
         """
+        trace = carried_trace()
         try:
             response = await self._client.request(
                 method,
@@ -118,6 +120,7 @@ class RailClient:
                 params=params,
                 headers={
                     **({"content-type": "application/json"} if body is not None else {}),
+                    **({} if trace is None else {HEADER: trace}),
                     **(headers or {}),
                 },
             )

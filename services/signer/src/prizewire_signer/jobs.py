@@ -13,6 +13,7 @@ from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECKED_AT, CREDENTIAL_EXPIRES
+from prizewire_chassis.tracing import calling, continued, traces_of
 from prizewire_signer.errors import BackendError, BindingRace
 from prizewire_signer.handlers.closing import hold_contradicted
 from prizewire_signer.handlers.signing import Decision, Order, Outcome, SigningContext, decide, finish, sign
@@ -86,23 +87,28 @@ class SigningWorker:
         return bool(claimed)
 
     async def _process(self, work_id: int) -> None:
-        decision = await self._decide(work_id)
-        if decision.outcome is Outcome.REFUSED and decision.findings is not None:
-            REFUSALS.labels(decision.findings.first).inc()
-            _log.warning("refused", code=decision.findings.first)
-        if decision.order is not None:
-            await self._sign(decision.order)
+        decision, traceparent = await self._decide(work_id)
+        if decision.slot is None:
+            return
+        with continued(traceparent, correlation_id=decision.slot):
+            if decision.outcome is Outcome.REFUSED and decision.findings is not None:
+                REFUSALS.labels(decision.findings.first).inc()
+                _log.warning("refused", code=decision.findings.first)
+            if decision.order is not None:
+                await self._sign(decision.order)
 
-    async def _decide(self, work_id: int) -> Decision:
-        """The decision and its record, committed before a key is used."""
+    async def _decide(self, work_id: int) -> tuple[Decision, str]:
+        """The decision and its record, committed before a key is used; and the trace that the slot's events continue."""
 
-        async def work(tx: AsyncConnection) -> Decision:
-            return await decide(
+        async def work(tx: AsyncConnection) -> tuple[Decision, str]:
+            decision = await decide(
                 context=self._context,
                 unit_of_work=self._unit_of_work(tx),
                 work_id=work_id,
                 now=self._clock.now(),
             )
+            slot = decision.slot or ""
+            return decision, (await traces_of(tx, [slot]))[slot]
 
         for _ in range(RACES_MAX - 1):
             try:
@@ -114,7 +120,12 @@ class SigningWorker:
     async def _sign(self, order: Order) -> None:
         started = time.perf_counter()
         try:
-            signatures = await sign(context=self._context, backend=self._backend, order=order)
+            with calling("sign", kind=order.request.kind) as span:
+                try:
+                    signatures = await sign(context=self._context, backend=self._backend, order=order)
+                except BackendError as error:
+                    span.error = error.code
+                    raise
         except BackendError as error:
             BACKEND_FAILURES.labels(error.code).inc()
             raise

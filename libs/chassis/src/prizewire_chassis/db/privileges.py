@@ -69,6 +69,7 @@ CHASSIS: Final = Privileges(
             update=tuple(_STUCK.split()),
             fixed=("id", "consumer", "topic", "partition", "offset"),
         ),
+        "traces": Rights(insert=True, delete=True),
     },
     ("inbox_forget(text,text[],text[],bytea[])",),
     {

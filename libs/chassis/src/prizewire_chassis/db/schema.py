@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from prizewire_chassis.db import schema_v1, schema_v2, schema_v3, schema_v4, schema_v5, schema_v6
+from prizewire_chassis.db import (
+    schema_v1,
+    schema_v2,
+    schema_v3,
+    schema_v4,
+    schema_v5,
+    schema_v6,
+    schema_v7,
+)
 
 SEARCH_PATH: Final = "pg_catalog, public, pg_temp"
 """Where our functions look. ``pg_temp`` is searched first unless it is named (PostgreSQL, CREATE FUNCTION, "Writing
@@ -61,6 +69,17 @@ def create_chassis_schema_v6(op: Any) -> None:
 def drop_chassis_schema_v6(op: Any) -> None:
     """For the downgrade of that migration. No row changes."""
     unbound(op, times=schema_v6.TIMES)
+
+
+def create_chassis_schema_v7(op: Any) -> None:
+    """Bring the chassis' tables from the sixth version to the seventh; for one further migration of every service."""
+    for statement in schema_v7.STATEMENTS:
+        op.execute(statement)
+
+
+def drop_chassis_schema_v7(op: Any) -> None:
+    """For the downgrade of that migration. Traces that callers named are lost; no service needs one."""
+    op.execute("DROP TABLE traces")
 
 
 def append_only(op: Any, table: str) -> None:

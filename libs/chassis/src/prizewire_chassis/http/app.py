@@ -28,10 +28,12 @@ from prizewire_chassis.http.intake import Intake, StrictRequest
 from prizewire_chassis.http.invalid import invalid_request
 from prizewire_chassis.http.limits import LimitedAuthentication, Limits
 from prizewire_chassis.http.wrong_routes import wrong_method, wrong_path
-from prizewire_chassis.logging import get_logger
+from prizewire_chassis.logging import correlated, get_logger
 from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from prizewire_chassis.problems import Problem
+from prizewire_chassis.tracing import Kind, Unit, child_of, new_trace, record, working
 from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.traces import HEADER, read_traceparent
 
 BODY_BYTES_MAX = 1_000_000
 """The size limit of a body, in bytes, of routes without ``request_max_body_size``."""
@@ -43,6 +45,9 @@ _NUMERIC_OUT_OF_RANGE = "22003"
 _DISK_FULL = "53100"
 UNAVAILABLE_RETRY_S = 5
 """The ``Retry-After`` of 503 ``unavailable``, in seconds."""
+_CODE = "problem_code"
+"""In the state of a request: the code with which it was refused."""
+_TRACEPARENT = HEADER.encode()
 _log = get_logger(__name__)
 _NOT_FOUND = 404
 _NO_METHOD = 405
@@ -156,7 +161,9 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
 
 
 class _Observed:
-    """Counts and times requests by route template, and binds a correlation id for the logs."""
+    """Counts and times requests by route template. Each request is a unit of work: it continues its caller's trace, and its log
+    lines have the ids of request and trace.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -174,7 +181,10 @@ class _Observed:
                 status = message["status"]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id_of(scope)):
+        received = _traceparent_of(scope)
+        unit = Unit(new_trace() if received is None else child_of(received), given=received is not None)
+        started_ns = time.time_ns()
+        with working(unit), correlated(request_id=request_id_of(scope)):
             try:
                 await self._app(scope, receive, observe)
             except asyncio.CancelledError:
@@ -186,6 +196,29 @@ class _Observed:
                 method = str(scope.get("method"))
                 HTTP_REQUESTS.labels(method, route, str(status)).inc()
                 HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - started)
+                structlog.contextvars.unbind_contextvars("correlation_id")
+                if route.startswith("/api/"):
+                    failed = scope["state"].get(_CODE)
+                    record(
+                        f"{method} {route}",
+                        kind=Kind.SERVER,
+                        traceparent=unit.traceparent,
+                        parent=received,
+                        started_ns=started_ns,
+                        attributes={
+                            "http.request.method": method,
+                            "http.route": route,
+                            "http.response.status_code": status,
+                            "prizewire.code": failed,
+                        },
+                        error=failed if status >= 500 else None,
+                    )
+
+
+def _traceparent_of(scope: Scope) -> str | None:
+    """The caller's traceparent, where it is valid and given once."""
+    given = [value for name, value in scope["headers"] if name == _TRACEPARENT]
+    return read_traceparent(given[0].decode("latin-1")) if len(given) == 1 else None
 
 
 def _unavailable(detail: str) -> Problem:
@@ -195,6 +228,7 @@ def _unavailable(detail: str) -> Problem:
 
 
 def _render(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
+    request.scope["state"][_CODE] = str(problem.code)
     headers = dict(problem.headers)
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"

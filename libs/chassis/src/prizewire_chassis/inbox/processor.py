@@ -25,6 +25,7 @@ from prizewire_chassis.inbox.statements import (
     inbox_hashes,
 )
 from prizewire_chassis.inbox.stuck import CUT_REASONS, Stuck, record_stuck
+from prizewire_chassis.inbox.traces import batch_unit, correlation_of, record_spans, traces_to_keep
 from prizewire_chassis.inbox.types import (
     OFFERED,
     ConsumerSpec,
@@ -40,6 +41,7 @@ from prizewire_chassis.inbox.versions import check_versions, store_versions
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
 from prizewire_chassis.metrics.labels import EventOutcome, RetryKind
+from prizewire_chassis.tracing import keep_traces, running_unit
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, decode
 from prizewire_contracts.trust import TrustStore
@@ -117,7 +119,8 @@ class BatchProcessor:
         BATCH_SIZE.labels(spec.name).observe(len(records))
         for portion in in_portions(records):
             for chunk in in_chunks([self._decode(spec, record) for record in portion]):
-                await self._apply_with_retry(spec, chunk)
+                with batch_unit(spec, chunk):
+                    await self._apply_with_retry(spec, chunk)
         BATCH_SECONDS.labels(spec.name).observe(time.perf_counter() - started)
 
     def _decode(
@@ -142,6 +145,7 @@ class BatchProcessor:
             record.partition,
             record.offset,
             record.value or b"",
+            traceparent=found.traceparent,
         )
 
     async def _apply_with_retry(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
@@ -194,17 +198,19 @@ class BatchProcessor:
             "event quarantined after repeated errors",
             consumer=spec.name,
             event_id=item.event.id,
+            correlation_id=correlation_of(spec, item),
             error=repr(cause),
         )
         stuck = kept_event(spec, item, Refusal(RefusalCode.HANDLER_ERROR, repr(cause)[:500], park=park))
         await self._apply_with_retry(spec, [stuck])
 
     async def _apply(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
-        outcome = BatchOutcome()
+        outcome, unit, started_ns = BatchOutcome(), running_unit(), time.time_ns()
         async with self._db.transaction(seeking=True) as tx:
             await self._in_transaction(tx, spec, items, outcome)
             await self._store_offsets(tx, spec, items)
-        report_outcome(spec, outcome)
+        report_outcome(spec, outcome, unit=unit)
+        record_spans(spec, outcome, unit=unit, started_ns=started_ns)
 
     async def _in_transaction(
         self,
@@ -214,6 +220,8 @@ class BatchProcessor:
         outcome: BatchOutcome,
     ) -> dict[int, Refusal]:
         """Apply items and return the refusals by index. Batches, replays and offered events all take this path."""
+        unit = running_unit()
+        unit.kept = {}
         stuck: list[Stuck] = [item for item in items if isinstance(item, Stuck)]
         every = [(index, item) for index, item in enumerate(items) if isinstance(item, Incoming)]
         coming = [(index, item) for index, item in every if spec.concerns(item.event.type)]
@@ -243,6 +251,8 @@ class BatchProcessor:
         await record_conflicts(tx, self._audit, spec, items, refusals)
         outcome.stuck = stuck
         outcome.applied = [item for _, item in applied]
+        traces = {**unit.kept, **traces_to_keep(spec, outcome.applied)}
+        await keep_traces(tx, traces, now=self._clock.now())
         return refusals
 
     async def _deduplicate(
@@ -370,7 +380,8 @@ class BatchProcessor:
         Returns None where it was applied or had no effect. Otherwise it returns the reason, and the caller must roll back:
         a refused event is reported to its sender and not stored.
         """
-        refusals = await self._in_transaction(tx, spec, [incoming], BatchOutcome())
+        with batch_unit(spec, [incoming]):
+            refusals = await self._in_transaction(tx, spec, [incoming], BatchOutcome())
         refusal = refusals.get(0)
         after_commit(tx, EVENTS.labels(spec.name, EventOutcome.OFFERED).inc)
         return refusal
@@ -385,9 +396,9 @@ class BatchProcessor:
         item = self._decode(spec, entry)
         if isinstance(item, Stuck):
             return Refusal(RefusalCode(item.reason), item.detail, park=item.state == "parked")
-        refusals = await self._in_transaction(
-            tx, spec, [replace(item, replay_of=entry.state)], BatchOutcome()
-        )
+        item = replace(item, replay_of=entry.state)
+        with batch_unit(spec, [item]):
+            refusals = await self._in_transaction(tx, spec, [item], BatchOutcome())
         refusal = refusals.get(0)
         became = EventOutcome.REPLAYED if refusal is None else EventOutcome.REPLAY_REFUSED
         EVENTS.labels(spec.name, became).inc()

@@ -35,6 +35,7 @@ from prizewire_chassis.metrics import BUILD_INFO
 from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.stuck_events import StuckEvents
+from prizewire_chassis.tracing import purge_traces
 
 ROLES = frozenset({"http", "consumers", "relay", "jobs"})
 _OUTBOX_KEPT = timedelta(days=14)
@@ -134,6 +135,7 @@ class _Process:
                     600.0,
                     lambda: purge_published(runtime.db, clock=runtime.clock, keep=_OUTBOX_KEPT),
                 ),
+                Job("traces.purge", 600.0, lambda: purge_traces(runtime.db, clock=runtime.clock)),
                 checks_job(
                     db=runtime.db,
                     checks=[

@@ -20,6 +20,7 @@ from prizewire_chassis.http.lineage import Lineage, LineageEntry
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.lifecycle.files import read_message_key, read_trust
+from prizewire_chassis.lifecycle.traces import start_traces
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.settings import ConfigurationError, ServiceSettings
 from prizewire_contracts.trust import MessageKey, TrustStore
@@ -114,6 +115,7 @@ async def open_runtime(
     trust = read_trust(settings.trust_file)
     url = settings.database_url.get_secret_value()
     database_url(url, setting="DATABASE_URL")
+    recorder = start_traces(settings, service=service)
     db = Database(url, application_name=f"prizewire-{service}")
     outbox = Outbox(service=service, key=key, clock=time)
     audit = Audit(service=service, outbox=outbox, clock=time)
@@ -132,3 +134,5 @@ async def open_runtime(
         )
     finally:
         await db.close()
+        if recorder is not None:
+            await recorder.close()

@@ -102,6 +102,7 @@ class SignerMessages:
             subject=str(slot.slot_id),
             version=slot.version,
             correlation_id=str(slot.slot_id),
+            follows=payments[0].correlation_id if payments else None,
         )
 
     def slot_closed(

@@ -59,9 +59,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The outcome, with the order where something is to be signed and the findings where it was refused."""
+    """The outcome, with the order where something is to be signed and the findings where it was refused. ``slot`` is the slot's id,
+    which is the correlation id of its events; None where the request is gone.
+    """
 
     outcome: Outcome
+    slot: str | None = None
     order: Order | None = None
     findings: Findings | None = None
 
@@ -238,7 +241,7 @@ async def _ordered(case: _Case, tx_hash: bytes) -> Decision:
         keys=tuple(context.key_of[account] for account in signers),
         done=recorded.signatures,
     )
-    return Decision(outcome=Outcome.RECORDED, order=order)
+    return Decision(outcome=Outcome.RECORDED, slot=str(case.request.slot.slot_id), order=order)
 
 
 async def _refuse(case: _Case, findings: Findings) -> Decision:
@@ -257,4 +260,4 @@ async def _refuse(case: _Case, findings: Findings) -> Decision:
         cause=case.work.event_id,
     )
     await case.unit_of_work.answers.give([refused], now=now)
-    return Decision(outcome=Outcome.REFUSED, findings=findings)
+    return Decision(outcome=Outcome.REFUSED, slot=str(request.slot.slot_id), findings=findings)

@@ -12,6 +12,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
+from prizewire_chassis.tracing import calling, continued
 from prizewire_webhooks.metrics import (
     ATTEMPT_SECONDS,
     ATTEMPTS,
@@ -27,6 +28,7 @@ from prizewire_webhooks.outbound.domain.decisions import Outcome
 from prizewire_webhooks.outbound.domain.model import Answer, Task, Unverified
 from prizewire_webhooks.outbound.handlers import deliveries
 from prizewire_webhooks.outbound.handlers.deliveries import Settled
+from prizewire_webhooks.outbound.messages import trace_of
 from prizewire_webhooks.outbound.ports import Sender, UnitOfWork, Verifier
 
 PER_SUBSCRIPTION = 8
@@ -109,11 +111,20 @@ class Deliverer:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _deliver(self, task: Task) -> None:
+        with continued(trace_of(task), correlation_id=task.correlation_id):
+            await self._attempt(task)
+
+    async def _attempt(self, task: Task) -> None:
         body = self._verifier.body(task)
         if isinstance(body, Unverified):
             answer = Answer(status=None, code=body, latency_ms=0)
         else:
-            answer = await self._sender.send(task, body=body, now=self._clock.now())
+            with calling(
+                "deliver webhook", correlation_id=task.correlation_id, event_type=task.event.type
+            ) as span:
+                answer = await self._sender.send(task, body=body, now=self._clock.now())
+                span.attributes["http.response.status_code"] = answer.status
+                span.error = None if answer.code is None else str(answer.code)
             ATTEMPT_SECONDS.observe(answer.latency_ms / 1000)
         settled = await self._settle(task, answer)
         if not settled.counted:

@@ -1,10 +1,15 @@
 """Public events: stored with the message of their producer, and read from that message again before each attempt."""
 
+import json
+from contextlib import suppress
+
+from prizewire_chassis.tracing import derived
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.topics import topic_of
+from prizewire_contracts.traces import HEADER, read_traceparent
 from prizewire_contracts.trust import TrustStore
 from prizewire_webhooks.outbound.domain.model import PUBLIC_TYPES, PublicEvent, Task, Unverified
 
@@ -23,6 +28,16 @@ def public_event(event: Envelope, message: bytes) -> PublicEvent:
         correlation_id=event.correlationid,
         message=message,
     )
+
+
+def trace_of(task: Task) -> str:
+    """The traceparent of the event that is delivered. It is for our own spans and log lines: subscribers get none."""
+    message = None
+    if task.event.message is not None:
+        with suppress(ValueError):
+            message = json.loads(task.event.message)
+    named = read_traceparent(message.get(HEADER)) if isinstance(message, dict) else None
+    return named or derived(task.correlation_id)
 
 
 class EventVerifier:

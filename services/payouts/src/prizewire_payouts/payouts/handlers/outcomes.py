@@ -25,7 +25,7 @@ _FINAL = "a return on a rail that the signer serves, where a payment is final"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A rail's answer about one attempt. ``cancel_answer`` is its answer to the request to cancel, where one was made;
-    ``latency_ms`` is how long the call took that began the attempt, None for other calls.
+    ``latency_ms`` is how long the call took that began the attempt, None for other calls. ``correlation_id`` is for log lines.
     """
 
     payout_id: UUID
@@ -33,6 +33,7 @@ class Answer:
     result: ProviderResult
     cancel_answer: str | None = None
     latency_ms: int | None = None
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,7 @@ class StatusQuery:
     """A payout to ask its rail about; ``cancel`` where the rail is first asked to cancel it."""
 
     reference: PayoutReference
+    correlation_id: str
     cancel: bool
 
 
@@ -151,6 +152,7 @@ async def claim_status_queries(
                     amount=payout.amount,
                     provider_ref=attempt.provider_ref,
                 ),
+                correlation_id=payout.correlation_id,
                 cancel=requested and rail.capabilities.can_cancel and payout.state is not PayoutState.PAID,
             )
         )

@@ -17,7 +17,8 @@ from prizewire_chassis.batches import Batches
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
-from prizewire_chassis.logging import correlated, get_logger
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.tracing import calling, continued, traces_of
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import (
     CancelOutcome,
@@ -137,9 +138,9 @@ class RailWorker:
             return False
         now = self._clock.now()
 
-        async def claim(tx: AsyncConnection) -> list[PayoutInstruction]:
+        async def claim(tx: AsyncConnection) -> list[tuple[PayoutInstruction, str]]:
             unit_of_work = self._unit_of_work(tx)
-            return await open_attempts(
+            opened = await open_attempts(
                 PayoutStorage(unit_of_work),
                 MethodStorage(unit_of_work),
                 self._clearance(unit_of_work),
@@ -151,9 +152,11 @@ class RailWorker:
                 now=now,
                 limit=room,
             )
+            traces = await traces_of(tx, {one.correlation_id for one in opened})
+            return [(one, traces[one.correlation_id]) for one in opened]
 
         claimed = await self._submitted.run(claim)
-        calls = [self._create(one, begun=now) for batch in claimed for one in batch]
+        calls = [self._create(one, begun=now, traceparent=trace) for batch in claimed for one, trace in batch]
         self._sending.begin(calls)
         return bool(calls)
 
@@ -168,17 +171,25 @@ class RailWorker:
         if room > 0 and not self._looking.unstored:
             now = self._clock.now()
 
-            async def claim(tx: AsyncConnection) -> list[StatusQuery]:
-                return await claim_status_queries(
+            async def claim(tx: AsyncConnection) -> list[tuple[StatusQuery, str]]:
+                queries = await claim_status_queries(
                     PayoutStorage(self._unit_of_work(tx)),
                     rail=self._rail,
                     schedule=self._schedule,
                     now=now,
                     limit=room,
                 )
+                traces = await traces_of(tx, {query.correlation_id for query in queries})
+                return [(query, traces[query.correlation_id]) for query in queries]
 
             claimed = await self._watched.run(claim)
-            self._looking.begin([self._look_up(query, begun=now) for batch in claimed for query in batch])
+            self._looking.begin(
+                [
+                    self._look_up(query, begun=now, traceparent=trace)
+                    for batch in claimed
+                    for query, trace in batch
+                ]
+            )
         return await self._collect(self._looking)
 
     async def drain(self) -> None:
@@ -220,6 +231,7 @@ class RailWorker:
                 "a rail's answer cannot be stored",
                 rail=self._rail.name,
                 payout_id=str(answers[0].payout_id),
+                correlation_id=answers[0].correlation_id,
                 attempt_no=answers[0].attempt_no,
             )
             if answers[0].result is not _UNKNOWN:
@@ -257,19 +269,25 @@ class RailWorker:
         RAIL_CIRCUIT.labels(self._rail.name).set(_CIRCUIT_LEVELS[self._circuit.state])
         return self._circuit.admits(room=room, now=self._clock.now())
 
-    async def _create(self, instruction: PayoutInstruction, *, begun: datetime) -> Answer | None:
+    async def _create(
+        self, instruction: PayoutInstruction, *, begun: datetime, traceparent: str
+    ) -> Answer | None:
         async with self._slots:
             if self._too_late(begun):
                 # another process may have looked it up already: nothing is sent once the lease is nearly over
                 return None
             provider = self._rail.provider
-            with correlated(correlation_id=instruction.correlation_id, payout_id=str(instruction.payout_id)):
+            correlation_id = instruction.correlation_id
+            with continued(traceparent, correlation_id=correlation_id, payout_id=str(instruction.payout_id)):
                 code = await self._quote_problem(instruction, begun=begun)
                 if code is not None:
                     # nothing was sent for this attempt, and nothing will be
                     result = ProviderResult(outcome=Outcome.NO_EFFECT, code=code)
                     return Answer(
-                        payout_id=instruction.payout_id, attempt_no=instruction.attempt_no, result=result
+                        payout_id=instruction.payout_id,
+                        attempt_no=instruction.attempt_no,
+                        result=result,
+                        correlation_id=correlation_id,
                     )
                 await self._turns.wait()
                 if self._too_late(begun):
@@ -287,6 +305,7 @@ class RailWorker:
             attempt_no=instruction.attempt_no,
             result=result,
             latency_ms=round(seconds * 1000),
+            correlation_id=correlation_id,
         )
 
     async def _quote_problem(self, instruction: PayoutInstruction, *, begun: datetime) -> PayoutCode | None:
@@ -315,20 +334,21 @@ class RailWorker:
             return PayoutCode.QUOTE_EXPIRED
         return PayoutCode.QUOTE_WORSE if fresh.is_worse_than(quoted) else None
 
-    async def _look_up(self, query: StatusQuery, *, begun: datetime) -> Answer | None:
+    async def _look_up(self, query: StatusQuery, *, begun: datetime, traceparent: str) -> Answer | None:
         reference, provider = query.reference, self._rail.provider
         cancel_answer: str | None = None
+        work = continued(traceparent, correlation_id=query.correlation_id, payout_id=str(reference.payout_id))
         async with self._slots:
-            await self._turns.wait()
-            if self._too_late(begun):
-                return None
-            if query.cancel:
-                cancel_answer = await self._cancel(query)
+            with work:
                 await self._turns.wait()
-            if cancel_answer == CancelOutcome.CANCELLED:
-                result = ProviderResult(outcome=Outcome.NO_EFFECT, code=PayoutCode.CANCELLED)
-            else:
-                with correlated(payout_id=str(reference.payout_id)):
+                if self._too_late(begun):
+                    return None
+                if query.cancel:
+                    cancel_answer = await self._cancel(query)
+                    await self._turns.wait()
+                if cancel_answer == CancelOutcome.CANCELLED:
+                    result = ProviderResult(outcome=Outcome.NO_EFFECT, code=PayoutCode.CANCELLED)
+                else:
                     result = await self._call(
                         "look", lambda: provider.sync_status(reference, now=self._clock.now())
                     )
@@ -338,12 +358,14 @@ class RailWorker:
             result=result,
             # without a clear answer the rail is asked to cancel again
             cancel_answer=None if cancel_answer == CancelOutcome.UNKNOWN else cancel_answer,
+            correlation_id=query.correlation_id,
         )
 
     async def _cancel(self, query: StatusQuery) -> str:
         try:
-            async with asyncio.timeout(self._call_timeout.total_seconds()):
-                return await self._rail.provider.cancel(query.reference, now=self._clock.now())
+            with calling("rail cancel", rail=self._rail.name):
+                async with asyncio.timeout(self._call_timeout.total_seconds()):
+                    return await self._rail.provider.cancel(query.reference, now=self._clock.now())
         except Exception as error:  # noqa: BLE001 - whatever a provider raises, its answer is unknown
             _log.warning("the rail did not answer a cancel", rail=self._rail.name, error=type(error).__name__)
             return CancelOutcome.UNKNOWN
@@ -351,7 +373,7 @@ class RailWorker:
     async def _call(self, call: str, make: Callable[[], Awaitable[ProviderResult]]) -> ProviderResult:
         """One call with its time limit. Any failure leaves the outcome unknown."""
         rail = self._rail.name
-        with RAIL_SECONDS.labels(rail, call).time():
+        with calling(f"rail {call}", rail=rail) as span, RAIL_SECONDS.labels(rail, call).time():
             try:
                 async with asyncio.timeout(self._call_timeout.total_seconds()):
                     result = await make()
@@ -361,11 +383,20 @@ class RailWorker:
                     "the rail did not answer a call", rail=rail, call=call, error=type(error).__name__
                 )
                 result = _UNKNOWN
+            span.attributes |= {
+                "prizewire.outcome": str(result.outcome),
+                "prizewire.code": _text(result.code),
+            }
+            span.error = _text(result.code) if result.outcome is Outcome.UNKNOWN else None
         RAIL_CALLS.labels(rail, call, str(result.outcome)).inc()
         return result
 
     def _too_late(self, begun: datetime) -> bool:
         return self._clock.now() > begun + self._schedule.lease - self._call_timeout
+
+
+def _text(code: PayoutCode | None) -> str | None:
+    return None if code is None else str(code)
 
 
 def _is_clear(result: ProviderResult) -> bool:

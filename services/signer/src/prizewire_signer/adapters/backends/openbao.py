@@ -25,6 +25,7 @@ from hvac.exceptions import (
 )
 
 from prizewire_chassis.keys import UnsafeKeyFile, read_secret
+from prizewire_contracts.traces import HEADER, carried_trace
 from prizewire_signer.errors import BackendCode, BackendError
 
 KEY_TYPE: Final = "ed25519"
@@ -72,6 +73,9 @@ class TransitServer:
                 verify=True if self.ca_file is None else str(self.ca_file),
                 timeout=self.timeout_s,
             )
+            trace = carried_trace()
+            if trace is not None:
+                client.session.headers[HEADER] = trace
             return ask(client)
         except UnsafeKeyFile as error:
             raise BackendError(BackendCode.PERMISSION_DENIED, str(error)) from None
