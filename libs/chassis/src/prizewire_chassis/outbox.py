@@ -23,7 +23,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, Write, after_commit, is_transient, later
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_BLOCKED, OUTBOX_WAITING, RELAYED
-from prizewire_chassis.tracing import continue_traces, name_correlation, trace_for
+from prizewire_chassis.tracing import continue_traces, derived, name_correlation, trace_for
 from prizewire_contracts.encode import EncodedEvent, encode
 from prizewire_contracts.envelope import CONTENT_TYPE, Envelope
 from prizewire_contracts.traces import trace_id_of
@@ -72,6 +72,9 @@ class Outbox:
         payout of a transaction to sign.
         """
         name_correlation(correlation_id)
+        cause = None
+        if follows is None:
+            cause = trace_for(correlation_id=correlation_id, causation_id=causation_id)
         event = encode(
             model,
             data,
@@ -82,11 +85,9 @@ class Outbox:
             causation_id=causation_id,
             now=self._clock.now(),
             key=self._key,
-            traceparent=None
-            if follows is not None
-            else trace_for(correlation_id=correlation_id, causation_id=causation_id),
+            traceparent=cause or derived(follows or correlation_id),
         )
-        event.follows = follows
+        event.follows, event.traced = follows, cause is not None
         return event
 
     async def add(self, tx: AsyncConnection, events: Sequence[EncodedEvent]) -> None:

@@ -18,11 +18,22 @@ SCHEMA_URN = "urn:prizewire:schema:"
 
 class EncodedEvent:
     """A message ready for Kafka: ``topic``, ``key`` (the correlation id) and ``value`` (canonical JSON); and its
-    ``kind`` (the event type) and ``subject``, for people. ``traceparent`` is None until the event's trace is known;
-    ``follows`` is another correlation id whose trace the event continues.
+    ``kind`` (the event type) and ``subject``, for people. ``follows`` is another correlation id whose trace
+    the event continues; ``traced`` is whether ``traceparent`` is that of the event's cause, and not to be looked up.
     """
 
-    __slots__ = ("_signed", "event_id", "follows", "key", "kind", "subject", "topic", "traceparent", "value")
+    __slots__ = (
+        "_signed",
+        "event_id",
+        "follows",
+        "key",
+        "kind",
+        "subject",
+        "topic",
+        "traced",
+        "traceparent",
+        "value",
+    )
 
     def __init__(
         self,
@@ -43,6 +54,7 @@ class EncodedEvent:
         self.event_id = event_id
         self.traceparent: str | None = None
         self.follows: str | None = None
+        self.traced = False
         self._signed = signed
 
     def continue_trace(self, traceparent: str) -> None:

@@ -54,15 +54,16 @@ async def keep_traces(tx: AsyncConnection, traces: Mapping[str, str], *, now: da
 
 
 async def continue_traces(tx: AsyncConnection, events: Sequence[EncodedEvent], *, now: datetime) -> None:
-    """Give each event that has no trace yet the one of its correlation id, or of the one that it ``follows``; and store
-    the traces that a caller named.
+    """Look up the trace of each event that no event and no caller's request caused: that of its correlation id, or of the one
+    that it ``follows``. And store the traces that a caller named.
     """
     unit = current_unit()
-    without = [event for event in events if event.traceparent is None]
+    without = [event for event in events if not event.traced]
     stored = await stored_traces(tx, {event.follows or event.key.decode() for event in without})
     for event in without:
         name = event.follows or event.key.decode()
-        event.continue_trace(_recorded(event, stored.get(name), derived(name)))
+        if name in stored or wanted():
+            event.continue_trace(_recorded(event, stored.get(name), derived(name)))
     kept: dict[str, str] = {}
     for event in events:
         name = event.key.decode()

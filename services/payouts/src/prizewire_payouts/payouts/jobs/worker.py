@@ -385,18 +385,14 @@ class RailWorker:
                 result = _UNKNOWN
             span.attributes |= {
                 "prizewire.outcome": str(result.outcome),
-                "prizewire.code": _text(result.code),
+                "prizewire.code": result.code,
             }
-            span.error = _text(result.code) if result.outcome is Outcome.UNKNOWN else None
+            span.error = result.code if result.outcome is Outcome.UNKNOWN else None
         RAIL_CALLS.labels(rail, call, str(result.outcome)).inc()
         return result
 
     def _too_late(self, begun: datetime) -> bool:
         return self._clock.now() > begun + self._schedule.lease - self._call_timeout
-
-
-def _text(code: PayoutCode | None) -> str | None:
-    return None if code is None else str(code)
 
 
 def _is_clear(result: ProviderResult) -> bool:
