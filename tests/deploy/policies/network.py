@@ -11,7 +11,15 @@ from tests.deploy.rendering import Manifest
 
 ACCESS = "prizewire/access"
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
-PURPOSES = ("ingress", "monitoring", "scaling", "publishing", "kafka-operator", "postgres-operator")
+PURPOSES = (
+    "ingress",
+    "monitoring",
+    "scaling",
+    "publishing",
+    "kafka-operator",
+    "postgres-operator",
+    "traces",
+)
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8")
 DNS_PORT = 53
 DNS = {"matchLabels": {NAMESPACE_NAME: "kube-system"}}
