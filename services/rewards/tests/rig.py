@@ -23,11 +23,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from prizewire_chassis.audit import Audit
+from prizewire_chassis.audit import Audit, AuditTable, newest_published
 from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
+from prizewire_chassis.http.audit_routes import audit_controller
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.lifecycle import Built, Runtime
@@ -480,9 +481,10 @@ class Rig:
             checks=self.built.checks,
             audit=self.audit,
         )
+        chain = audit_controller(db=self.db, table=AuditTable("rewards", newest_published("rewards")))
         app = build_app(
             service="rewards",
-            controllers=[*self.built.controllers, about],
+            controllers=[*self.built.controllers, about, chain],
             health=Health(),
             tokens=token_reader(),
         )

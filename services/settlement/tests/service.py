@@ -11,11 +11,12 @@ from httpx import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from prizewire_chassis.audit import Audit
+from prizewire_chassis.audit import Audit, AuditTable, newest_published
 from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
+from prizewire_chassis.http.audit_routes import audit_controller
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import BatchProcessor
 from prizewire_chassis.lifecycle import Built, Runtime
@@ -213,9 +214,10 @@ class Service:
             checks=self.built.checks,
             audit=self.runtime.audit,
         )
+        chain = audit_controller(db=self.db, table=AuditTable("settlement", newest_published("settlement")))
         return build_app(
             service="settlement",
-            controllers=[*self.built.controllers, about],
+            controllers=[*self.built.controllers, about, chain],
             health=self.runtime.health,
             tokens=token_reader(),
             api_tokens=self.built.api_tokens,

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from libs.chassis.tests.integration.conftest import START
-from prizewire_chassis import audit as audit_module
 from prizewire_chassis.audit import GENESIS, SEQUENCE_MAX, Audit, verify_chain
+from prizewire_chassis.audit import chain as audit_module
 from prizewire_chassis.db import Database
 from prizewire_chassis.db.schema import create_chassis_schema_v5
 from prizewire_chassis.problems import Problem

@@ -8,11 +8,12 @@ from litestar import get
 from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import effects, held, returned, signed_unreadable
-from prizewire_chassis.audit import Audit
+from prizewire_chassis.audit import Audit, AuditTable, newest_published
 from prizewire_chassis.checks import Check
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
+from prizewire_chassis.http.audit_routes import audit_controller
 from prizewire_chassis.http.paging import encode_cursor
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import Refusal
@@ -41,7 +42,10 @@ async def client(db, make_stuck, spec, outbox, clock):
     )  # fmt: skip
     app = build_app(
         service="payouts",
-        controllers=[about],
+        controllers=[
+            about,
+            audit_controller(db=db, table=AuditTable("payouts", newest_published("payouts"))),
+        ],
         health=Health(),
         tokens=token_reader(),
     )

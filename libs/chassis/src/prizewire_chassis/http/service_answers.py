@@ -130,3 +130,48 @@ class ChecksAnswer(AnswerModel):
 
     service: _Service
     checks: list[CheckAnswer]
+
+
+class AuditRecordAnswer(AnswerModel):
+    """One record of an audit chain, member by member as it is published. ``hash`` is the SHA-256 of the canonical JSON of all other
+    members, so a reader can check the chain without the service.
+    """
+
+    service: _Service
+    sequence: Annotated[
+        int, Field(description="Its number in the chain, from 1 without a gap.", examples=[12])
+    ]
+    at: Annotated[
+        str | None,
+        Field(description="RFC 3339, UTC. Null where it cannot be read.", examples=["2026-05-01T12:00:00Z"]),
+    ]
+    actor: Annotated[str, Field(description="The person or the part who did it.", examples=["ana"])]
+    action: Annotated[str, Field(examples=["payout.approved"])]
+    target: Annotated[
+        str, Field(description="What it was done to.", examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"])
+    ]
+    reason: Annotated[str | None, Field(examples=["checked against the match"])]
+    detail: Annotated[Any, Field(description="Facts that depend on `action`.", examples=[{}])]
+    correlation_id: _CorrelationId
+    prev_hash: Annotated[
+        str,
+        Field(description="The `hash` of the record before; 64 zeros in the first.", examples=["0" * 64]),
+    ]
+    hash: Annotated[
+        str,
+        Field(
+            description="Hex SHA-256 of the canonical JSON (RFC 8785) of this record without `hash`.",
+            examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+        ),
+    ]
+
+
+class AuditHeadAnswer(AnswerModel):
+    """The end of an audit chain. A chain whose `published` is greater than its `sequence` was cut at its end."""
+
+    service: _Service
+    sequence: Annotated[int, Field(description="The number of the newest record; 0 of none.", examples=[12])]
+    hash: Annotated[str | None, Field(description="The hash of the newest record.", examples=[None])]
+    published: Annotated[
+        int, Field(description="The greatest number of a record that is known as published.", examples=[12])
+    ]

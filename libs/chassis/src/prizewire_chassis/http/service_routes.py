@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from heapq import merge
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import Audit
+from prizewire_chassis.audit import Audit, AuditTable, newest_published
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.checks import Check, common_checks
 from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.audit_routes import audit_steps
 from prizewire_chassis.http.cursors import cursor_key, number
 from prizewire_chassis.http.document import openapi_document
 from prizewire_chassis.http.lineage import Lineage
@@ -42,6 +45,7 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
 
 _log = get_logger(__name__)
+_CORRELATION = text("SELECT correlation_id FROM stuck_events WHERE id = :id")
 _BY_NUMBER = cursor_key(number(0, ID_MAX))
 _REPLAY_STATUS = {
     "not_found": 404,
@@ -85,6 +89,7 @@ def service_controller(
     The OpenAPI document is for everybody; all else is for operators and admins.
     """
     operator = [require(Role.OPERATOR, Role.ADMIN)]
+    table = AuditTable(service, newest_published(service))
     discards = Discards(stuck=stuck, audit=audit)
     every_check = [*checks, *common_checks(service=service, stuck=stuck)]
 
@@ -98,8 +103,12 @@ def service_controller(
             summary="This service's steps of one correlation id",
         )
         async def lineage(self, correlation_id: FromPath[str]) -> LineageAnswer:
+            """The steps as the service recorded them, each with the audit records of what persons did, by time."""
             async with db.transaction() as tx:
-                entries = await lineage(tx, correlation_id)
+                own = await lineage(tx, correlation_id)
+                audited = audit_steps(await table.of_correlation(tx, correlation_id), service=service)
+            # an action's own steps stay in their order, and come before its record
+            entries = merge(own, audited, key=lambda entry: entry.at)
             steps = [LineageStep(**asdict(entry)) for entry in entries]
             return LineageAnswer(service=service, entries=steps)
 
@@ -214,8 +223,14 @@ class _ReplayRecords:
         detail = {"state": answer.state, "reason": answer.reason, "detail": answer.detail}
         if sent != self.asked:
             detail["behind"] = str(self.asked)
+        correlation_id = (await tx.execute(_CORRELATION, {"id": sent})).scalar_one_or_none()
         await self.audit.record(
-            tx, actor=self.actor, action="stuck_event.replayed", target=str(sent), detail=detail
+            tx,
+            actor=self.actor,
+            action="stuck_event.replayed",
+            target=str(sent),
+            detail=detail,
+            correlation_id=correlation_id,
         )
 
 

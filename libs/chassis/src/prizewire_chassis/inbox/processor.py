@@ -224,7 +224,9 @@ class BatchProcessor:
         unit.kept = {}
         stuck: list[Stuck] = [item for item in items if isinstance(item, Stuck)]
         every = [(index, item) for index, item in enumerate(items) if isinstance(item, Incoming)]
-        coming = [(index, item) for index, item in every if spec.concerns(item.event.type)]
+        coming = [
+            (index, item) for index, item in every if spec.concerns(item.event.type, source=item.event.source)
+        ]
         for _ in range(len(every) - len(coming)):
             outcome.skip(EventOutcome.UNCONCERNED)
         admitted, refusals = await admit(tx, spec, coming, outcome)

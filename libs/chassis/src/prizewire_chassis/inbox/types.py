@@ -134,7 +134,8 @@ class ConsumerSpec:
     ``passing`` are the reasons for which an event may be parked for a short time in normal operation.
     ``overtakes`` returns true, for the reason of a parked head and the type of a later event, where that event does not wait
     behind the head, because the head waits for it. ``ready`` returns the ids of parked heads that no longer have to wait;
-    they are replayed. Gaps in versions need neither of the two.
+    they are replayed. Gaps in versions need neither of the two. ``sources`` are the only sources whose events are read, of a
+    topic that several services write; None means all.
     """
 
     name: str
@@ -147,9 +148,14 @@ class ConsumerSpec:
     overtakes: Callable[[str, str], bool] | None = None
     passing: frozenset[str] = frozenset()
     ready: Callable[[AsyncConnection], Awaitable[Sequence[int]]] | None = None
+    sources: frozenset[str] | None = None
 
-    def concerns(self, event_type: str) -> bool:
-        """Whether events of this type are handled, or their versions stored. Nothing is stored of other events."""
+    def concerns(self, event_type: str, *, source: str | None = None) -> bool:
+        """Whether events of this type are handled, or their versions stored. Nothing is stored of other events, nor of
+        authentic events of a ``source`` outside ``sources``.
+        """
+        if self.sources is not None and source is not None and source not in self.sources:
+            return False
         if self.types is None or event_type in self.types:
             return True
         return self.version_rule(event_type) is not VersionRule.NONE

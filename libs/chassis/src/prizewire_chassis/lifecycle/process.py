@@ -16,10 +16,12 @@ from faststream.kafka import KafkaBroker
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
+from prizewire_chassis.audit import AuditTable, newest_published
 from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.checks import checks_job, common_checks
 from prizewire_chassis.health import Health
 from prizewire_chassis.http.app import build_app
+from prizewire_chassis.http.audit_routes import audit_controller
 from prizewire_chassis.http.limits import Limits
 from prizewire_chassis.http.protocol import limited_protocol
 from prizewire_chassis.http.service_routes import service_controller
@@ -176,7 +178,10 @@ class _Process:
                 checks=built.checks,
                 audit=runtime.audit,
             )
-            controllers = [*built.controllers, about]
+            chain = audit_controller(
+                db=runtime.db, table=AuditTable(runtime.service, newest_published(runtime.service))
+            )
+            controllers = [*built.controllers, about, chain]
         app = build_app(
             service=runtime.service,
             controllers=controllers,

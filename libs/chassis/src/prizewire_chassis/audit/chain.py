@@ -8,11 +8,12 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.audit.links import GENESIS, link_hash
+from prizewire_chassis.audit.reading import NewestKnown
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.problems import Problem
-from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.encode import source_of
 from prizewire_contracts.events.audit import AuditRecorded, AuditRecordedEvent
 from prizewire_contracts.ids import derive, event_id
@@ -20,16 +21,9 @@ from prizewire_contracts.text import LINE_LENGTH_MAX, printable
 
 _log = get_logger(__name__)
 
-GENESIS = "0" * 64
-"""``prev_hash`` of the first record."""
 SEQUENCE_MAX: Final = 2**31 - 1
 """The number of a record is the version of its event, which is no greater."""
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
-
-
-def link_hash(record: Mapping[str, Any]) -> str:
-    """Hex SHA-256 of a record's canonical JSON without its own ``hash``; ``record`` as it is published."""
-    return canonical_hash({name: value for name, value in record.items() if name != "hash"}).hex()
 
 
 def _hashed(record: Mapping[str, Any]) -> AuditRecorded:
@@ -191,6 +185,18 @@ async def _missing(tx: AsyncConnection, *, service: str, sequence: int) -> bool:
     """
     found = await tx.execute(_EVENT_ALONE, {"id": _event_of(service, sequence), "sequence": sequence})
     return found.one_or_none() is not None
+
+
+def newest_published(service: str) -> NewestKnown:
+    """Reads the greatest number of a record of this service whose event follows the newest record in the outbox without a gap."""
+
+    async def read(tx: AsyncConnection, sequence: int) -> int:
+        newest = sequence
+        while newest < SEQUENCE_MAX and await _published(tx, service=service, sequence=newest + 1):
+            newest += 1
+        return newest
+
+    return read
 
 
 def _event_of(service: str, sequence: int) -> str:
