@@ -66,7 +66,7 @@ PROVIDER_WEBHOOKS = Topic(
 AUDIT = Topic(
     "prizewire.audit.v1",
     frozenset({"settlement", "rewards", "payouts", "webhooks", "signer"}),
-    frozenset(),
+    frozenset({"payouts"}),
     AuditRecordedEvent,
     retention=timedelta(days=366),
 )

@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Controller
 
 from prizewire_chassis.assets import read_assets
+from prizewire_chassis.http.audit_routes import audit_controller
 from prizewire_chassis.http.limits import Window
 from prizewire_chassis.inbox import ConsumerSpec
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
@@ -21,6 +22,7 @@ from prizewire_payouts.approval.http.pauses import pauses_controller
 from prizewire_payouts.approval.storage import (
     ApprovalStorage,
     PauseStorage,
+    held_by_pauses,
     measure_automatic_use,
     measure_pauses,
 )
@@ -76,6 +78,8 @@ from prizewire_payouts.rotation.storage import rotation_check
 from prizewire_payouts.screening.jobs import Screener
 from prizewire_payouts.screening.storage import measure_screening, screening_lineage
 from prizewire_payouts.settings import PayoutSettings, approval_policy, cool_down, gate_limits, schedule
+from prizewire_payouts.signer_audit.consumers import signer_audit_spec
+from prizewire_payouts.signer_audit.storage import RECORDS, signer_audit_lineage
 from prizewire_payouts.tax_list.http import TaxListContext, tax_list_controller
 from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from prizewire_payouts.verification.adapters import SmtpMail, TypedOwners
@@ -211,6 +215,8 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
                 PayoutLineage(assets=assets),
                 ByHandLineage(rails=rails, unit_of_work=unit_of_work),
                 screening_lineage,
+                held_by_pauses,
+                signer_audit_lineage,
                 *executions.lineages,
             ]
         ),
@@ -222,7 +228,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
             rotation_check(vault),
             *executions.checks,
         ],
-        specs=[root.requests(), root.hints(), root.players(), *executions.specs],
+        specs=[root.requests(), root.hints(), root.players(), signer_audit_spec(), *executions.specs],
         jobs=[
             *(job for worker in workers for job in worker.jobs),
             *(screener.job for screener in screeners),
@@ -353,6 +359,7 @@ class _Root:
             known_controller(context),
             announcing_controller(context),
             retries_controller(context),
+            audit_controller(db=self.runtime.db, table=RECORDS),
         ]
 
     async def _states(self, unit_of_work: UnitOfWork, now: datetime) -> dict[str, RailState]:

@@ -9,7 +9,20 @@ from prizewire_payouts.methods.storage import CHECKS as METHODS
 from prizewire_payouts.payouts.storage.checks import CHECKS as PAYOUTS
 from prizewire_payouts.rails.storage import CHECKS as RAILS
 from prizewire_payouts.reviews.storage import CHECKS as REVIEWS
+from prizewire_payouts.signer_audit.storage import CHECKS as SIGNER_AUDIT
 from prizewire_payouts.verification.storage import CHECKS as VERIFICATION
 
-CHECKS = (*PAYOUTS, *METHODS, *INLINE, *VERIFICATION, *LEGAL, *RAILS, *GATES, *APPROVAL, *BATCHES, *REVIEWS)
+CHECKS = (
+    *PAYOUTS,
+    *METHODS,
+    *INLINE,
+    *VERIFICATION,
+    *LEGAL,
+    *RAILS,
+    *GATES,
+    *APPROVAL,
+    *BATCHES,
+    *REVIEWS,
+    *SIGNER_AUDIT,
+)
 """Those of the Stellar rail are added where the rail is configured."""

@@ -17,6 +17,7 @@ from prizewire_payouts.payouts.storage import figures, lineage, queries, stateme
 from prizewire_payouts.rails import storage as rail_rows
 from prizewire_payouts.reviews import storage as evidence
 from prizewire_payouts.screening import storage as screenings
+from prizewire_payouts.signer_audit.storage import RECORDS
 from prizewire_payouts.stellar.storage import endings, leases, reviews, rows
 from prizewire_payouts.stellar.storage import lineage as stellar_lineage
 from prizewire_payouts.tax_list import storage as tax_list
@@ -50,6 +51,9 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "payout_methods_payout": UniqueOnly("a second method of one payout's details"),
     "payout_methods_mac": methods._PLAYERS_OF_DESTINATIONS,
     "payout_methods_account": gates._TO_DESTINATION,
+    "signer_audit_records_correlation": (
+        f"{RECORDS._select} WHERE correlation_id = :correlation_id ORDER BY sequence LIMIT 500"
+    ),
     "payouts_address": gates._TO_DESTINATION,
     "payout_methods_player": methods._OF_PLAYER,
     "payout_transitions_correlation": lineage._TRANSITIONS,

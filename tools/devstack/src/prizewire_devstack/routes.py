@@ -69,6 +69,7 @@ _TABLE: Final = (
     Route(prefix="/api/payouts/create", service="rewards"),
     Route(prefix="/api/receivables", service="rewards"),
     Route(prefix="/api/imports", service="rewards"),
+    Route(prefix=f"/api/services/{SIGNER}/audit", service="payouts"),
     Route(prefix="/api/payouts", service="payouts"),
     Route(prefix="/api/payout-methods", service="payouts"),
     Route(prefix="/api/payout-quotes", service="payouts"),

@@ -64,18 +64,18 @@ def kept_message(spec: ConsumerSpec, record: Record, refused: EventRefused, *, t
     if isinstance(record.value, Unreadable):
         return stuck
     place = signed_position(topic=spec.topic, value=stuck.value, trust=trust)
-    if place is not None and _concerned(spec, place[0]):
+    if place is not None and _concerned(spec, place[0], source=place[1]):
         kind, source, subject, version = place
         stuck = replace(stuck, state="parked", type=kind, source=source, subject=subject, version=version)
     correlation = spec.correlation(named=stuck.correlation_id, source=stuck.source, subject=stuck.subject)
     return replace(stuck, correlation_id=correlation)
 
 
-def _concerned(spec: ConsumerSpec, event_type: str) -> bool:
-    """Whether a consumer handles events of this type, or of another version of it."""
+def _concerned(spec: ConsumerSpec, event_type: str, *, source: str) -> bool:
+    """Whether a consumer handles events of this type from this source, or of another version of it."""
     stem = event_type.rpartition(".")[0]
     versions = {name for name in spec.topic.models if name.rpartition(".")[0] == stem}
-    return any(spec.concerns(name) for name in versions | {event_type})
+    return any(spec.concerns(name, source=source) for name in versions | {event_type})
 
 
 def kept_event(spec: ConsumerSpec, item: Incoming, refusal: Refusal) -> Stuck:

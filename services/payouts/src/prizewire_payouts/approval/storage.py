@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.db import after_commit
+from prizewire_chassis.http import LineageEntry
 from prizewire_money import Amount, Asset
 from prizewire_payouts.approval.domain import Pause, PauseScope, day_of
 from prizewire_payouts.metrics import AUTOMATIC_USED, PAUSES
@@ -52,6 +53,18 @@ _BY_PARTIES = text(
     "SELECT a.payout_id, a.approver FROM approvals a JOIN payouts p USING (payout_id) "
     "WHERE a.approver = p.filed_by OR a.approver = p.player "
     "OR EXISTS (SELECT 1 FROM jsonb_array_elements(p.sources) s WHERE s->>1 = a.approver) LIMIT 100"
+)
+# A pause held a payout that was approved while it was in force: the payout was approved before the pause ended, and left the
+# state after the pause began.
+_HELD_BY_PAUSES = text(
+    "SELECT DISTINCT x.pause_id, x.scope, x.value, x.reason, x.paused_by, x.paused_at, x.resumed_by, x.resumed_at, "
+    "o.payout_id FROM payouts o JOIN LATERAL (SELECT t.at AS begun, t.to_state, lead(t.at) OVER (ORDER BY t.id) AS ended "
+    "FROM payout_transitions t WHERE t.payout_id = o.payout_id) w ON w.to_state = 'approved' "
+    "JOIN pauses x ON x.paused_at < coalesce(w.ended, 'infinity') AND coalesce(x.resumed_at, 'infinity') > w.begun "
+    "AND (x.scope = 'rail' AND x.value = o.rail OR x.scope = 'asset' AND x.value = o.asset "
+    "OR x.scope = 'campaign' AND x.value = o.campaign OR x.scope = 'competition' AND x.value = o.competition "
+    "OR x.scope = 'player' AND x.value IN (o.player, o.payee)) "
+    "WHERE o.correlation_id = :correlation ORDER BY x.paused_at, x.pause_id, o.payout_id LIMIT 200"
 )
 
 
@@ -181,3 +194,33 @@ CHECKS = (
 """What was approved without a person on a day, in an asset, is what that day's limit counts as used. Nobody approved a
 payout who filed it, is paid by it, or is behind its money or destination.
 """
+
+
+async def held_by_pauses(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
+    """Who paused and who resumed, for each pause that held a payout of one correlation id."""
+    entries: list[LineageEntry] = []
+    for row in await tx.execute(_HELD_BY_PAUSES, {"correlation": correlation_id}):
+        what, payout = f"payments of {row.scope} {row.value}", str(row.payout_id)
+        of = {"pause_id": str(row.pause_id), "scope": row.scope, "value": row.value}
+        entries.append(
+            LineageEntry(
+                at=row.paused_at,
+                service="payouts",
+                kind="payouts.paused",
+                id=payout,
+                summary=f"{what} paused by {row.paused_by}: {row.reason}",
+                detail={**of, "paused_by": row.paused_by, "reason": row.reason},
+            )
+        )
+        if row.resumed_at is not None:
+            entries.append(
+                LineageEntry(
+                    at=row.resumed_at,
+                    service="payouts",
+                    kind="payouts.resumed",
+                    id=payout,
+                    summary=f"{what} resumed by {row.resumed_by}",
+                    detail={**of, "resumed_by": row.resumed_by},
+                )
+            )
+    return sorted(entries, key=lambda entry: entry.at)

@@ -134,6 +134,7 @@ class ReceivableController(Controller):
                 target=str(receivable_id),
                 reason=data.reason,
                 detail=shown.model_dump(mode="json"),
+                correlation_id=written_off.correlation_id,
             )
             return 200, shown
 

@@ -166,6 +166,7 @@ class Deliverer:
                     target=str(task.subscription_id),
                     reason="gone",
                     detail={"host": settled.disabled.host, "event_id": task.event_id},
+                    correlation_id=task.correlation_id,
                 )
             return settled
 

@@ -45,6 +45,7 @@ CONSUMERS: Final[dict[str, dict[str, Topic]]] = {
         "payouts.signing": topics.SIGNING_RESULTS,
         "payouts.provider-webhooks": topics.PROVIDER_WEBHOOKS,
         "payouts.players": topics.PLAYERS,
+        "payouts.audit": topics.AUDIT,
     },
     "webhooks": {"webhooks.payouts": topics.PAYOUTS},
     "signer": {"signer.requests": topics.SIGNING_REQUESTS},

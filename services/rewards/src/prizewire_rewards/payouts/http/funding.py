@@ -224,7 +224,13 @@ class OperatorPayoutController(Controller):
             payout = await request_operator_payout(
                 command, ports=action.unit_of_work, tools=context.tools, now=action.now
             )
-            await action.record("payout.created", target=str(payout.id), reason=reason, detail=shown)
+            await action.record(
+                "payout.created",
+                target=str(payout.id),
+                reason=reason,
+                detail=shown,
+                correlation_id=payout.correlation_id,
+            )
             after_commit(action.tx, metrics.PAYOUTS_REQUESTED.labels("operator").inc)
             return 202, OperatorPayoutAnswer(
                 payout_id=payout.id,
@@ -266,7 +272,12 @@ class OperatorPayoutController(Controller):
 
         async def ask(action: _Action) -> PayoutCancelAnswer:
             payout = await cancel_payout(command, ports=action.unit_of_work, now=action.now)
-            await action.record("payout.cancel_asked", target=str(payout.id), reason=data.reason)
+            await action.record(
+                "payout.cancel_asked",
+                target=str(payout.id),
+                reason=data.reason,
+                correlation_id=payout.correlation_id,
+            )
             return PayoutCancelAnswer(payout_id=payout.id, state=payout.state)
 
         return await context.change(ask, actor=request.user)

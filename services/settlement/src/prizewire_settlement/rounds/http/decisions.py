@@ -44,7 +44,13 @@ async def run_resolve(
         )
         detail = _audited(resolved, None if results is None else hash_of(document_of(results)).hex())
         kind = "round.voided" if results is None else "round.resolved"
-        await action.record(kind, target=str(round_id), reason=body.reason, detail=detail)
+        await action.record(
+            kind,
+            target=str(round_id),
+            reason=body.reason,
+            detail=detail,
+            correlation_id=resolved.after.correlation_id,
+        )
         return resolved
 
     sent = body.model_dump(mode="json", exclude_none=True)
@@ -67,7 +73,13 @@ async def run_resettle(
             lines_per_part=context.lines_per_part,
         )
         detail = _audited(resolved, None)
-        await action.record("round.resettled", target=str(round_id), reason=body.reason, detail=detail)
+        await action.record(
+            "round.resettled",
+            target=str(round_id),
+            reason=body.reason,
+            detail=detail,
+            correlation_id=resolved.after.correlation_id,
+        )
         return resolved
 
     sent = body.model_dump(mode="json")
