@@ -41,6 +41,8 @@ class Installation:
         self.entries: dict[str, dict[str, Any] | None] = {}
         self.terms: dict[str, dict[str, Any] | None] = {}
         self.asked: list[str] = []
+        self.chains: dict[str, list[dict[str, Any]] | None] = {}
+        self.published: dict[str, int] = {}
         self.page_limit = 200
         self.end("r1", days_ago=2)
         self.end("r2", days_ago=1)
@@ -125,6 +127,17 @@ class Installation:
         items = [one for name in query["ids"].split(",") if (one := of.get(name)) is not None]
         return httpx.Response(200, json={"items": items})
 
+    def chain(self, service: str, *, head: bool) -> httpx.Response:
+        """The audit chain of a service; callers are refused where it is None."""
+        records = self.chains.get(service, [])
+        if records is None:
+            return httpx.Response(403, json={"code": "forbidden", "detail": "no admin"})
+        if head:
+            newest = self.published.get(service, len(records))
+            body = {"service": service, "sequence": len(records), "hash": None, "published": newest}
+            return httpx.Response(200, json=body)
+        return httpx.Response(200, json={"items": records, "next_cursor": None})
+
     def answer(self, request: httpx.Request) -> httpx.Response:
         query = request.url.params
         pages = {
@@ -148,6 +161,8 @@ class Installation:
             if path == "rewards/rounds":
                 self.asked += query["ids"].split(",")
             return self.those(by_ids[path], query)
+        if path.endswith(("/audit", "/audit/head")):
+            return self.chain(path.split("/")[1], head=path.endswith("/head"))
         kind, service, asked = path.split("/")
         assert kind == "services", request.url
         assert asked in {"checks", "codes"}, request.url
@@ -214,7 +229,7 @@ def test_everything_holds(run: Any) -> None:
         [service, "sums", "ok", "7"] for service in SERVICES_WITH_API
     ]
     assert "prizes_are_those_settled" in said
-    assert "9 invariants hold; 2 rounds that ended were compared, which are all." in said
+    assert "14 invariants hold; 2 rounds that ended were compared, which are all." in said
 
 
 def test_skipped_rounds_are_counted(run: Any, installation: Installation, tmp_path: Path) -> None:
@@ -297,7 +312,7 @@ def test_a_service_that_freezes_while_it_is_compared_is_named(
     assert code == 1
     assert "rewards does not answer" in said
     assert found["silent"] == ["rewards"]
-    assert [one["invariant"] for one in found["checks"][-2:]] == ["sums", "prizes_are_those_settled"]
+    assert [one["invariant"] for one in found["checks"][-2:]] == ["audit.chain_read", "prizes_are_those_settled"]
     assert found["left_out"] == list(COMPARISONS)[1:]
 
 

@@ -90,7 +90,8 @@ def decode(
         code = _NUMBER_CODES.get(error.code, RefusalCode.SCHEMA_INVALID)
         raise EventRefused(code, str(error), raw=raw) from None
     event = validate(model, text, raw=raw)
-    if model.producer is not None and event.source != f"/prizewire/{model.producer}":
+    producer = _producer(model, topic, event.source)
+    if model.producer is not None and producer is None:
         raise EventRefused(
             RefusalCode.SOURCE_NOT_ALLOWED, f"{event.source} does not produce {event.type}", raw=raw
         )
@@ -98,7 +99,7 @@ def decode(
         try:
             trust.verify(
                 keyid=event.keyid,
-                service=model.producer or "",
+                service=producer or "",
                 use="event",
                 message=event_signing_bytes(topic=topic.name, raw=raw),
                 signature=event.signature,
@@ -107,6 +108,12 @@ def decode(
         except NotTrusted as error:
             raise EventRefused(RefusalCode(error.code), error.detail, raw=raw) from None
     return Decoded(event, raw, hashlib.sha256(text).digest(), traceparent)
+
+
+def _producer(model: type[Envelope], topic: Topic, source: object) -> str | None:
+    """The service whose source this is, where it may produce events of this type; None otherwise."""
+    allowed = topic.producers if model.producer is None else {model.producer}
+    return next((one for one in allowed if source == f"/prizewire/{one}"), None)
 
 
 def validate(model: type[Envelope], text: bytes, *, raw: dict[str, Any]) -> Envelope:
@@ -134,11 +141,12 @@ def signed_position(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[s
         check_canonical(raw)
         source, subject, version = raw["source"], raw["subject"], raw["aggregateversion"]
         named = isinstance(subject, str) and is_printable(subject) and type(version) is int
-        if not model.signed or source != f"/prizewire/{model.producer}" or not named:
+        producer = _producer(model, topic, source)
+        if not model.signed or producer is None or not named:
             return None
         trust.verify(
             keyid=raw["keyid"],
-            service=model.producer or "",
+            service=producer,
             use="event",
             message=event_signing_bytes(topic=topic.name, raw=raw),
             signature=raw["signature"],

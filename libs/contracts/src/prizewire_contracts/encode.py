@@ -115,7 +115,7 @@ def encode(
     signed = sign_raw(topic=topic.name, raw=raw, key=key)
     event = EncodedEvent(
         topic=topic.name,
-        key=correlation_id.encode(),
+        key=(subject if model.keyed_by_subject else correlation_id).encode(),
         value=render_checked(signed if traceparent is None else {**signed, HEADER: traceparent}),
         event_id=identifier,
         kind=kind,

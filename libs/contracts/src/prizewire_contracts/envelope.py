@@ -75,7 +75,9 @@ class Envelope(BaseModel):
     """Whether consumers require the producing service's signature. True for every event of a service: an
     unsigned one could use up an aggregate version and so hide the authentic event that carries it."""
     producer: ClassVar[str | None] = None
-    """The only service that may produce this type; None for game servers."""
+    """The only service that may produce this type; None for game servers, and where any producer of the topic may."""
+    keyed_by_subject: ClassVar[bool] = False
+    """Whether the Kafka key is the subject, so that all events of a subject are in one partition whatever they concern."""
 
     specversion: Literal["1.0"] = "1.0"
     id: EventLine

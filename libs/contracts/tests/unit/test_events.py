@@ -119,16 +119,17 @@ def test_a_service_event_without_signature_is_refused(name):
 
 def test_every_event_of_a_service_is_bound_to_its_producer():
     """No type that a service acts on can be forged: its producer's signature is mandatory. Only a competition says
-    whether its game servers sign, and rewards pins who signs facts of players. Audit records, which no service
-    consumes, come from all of them.
+    whether its game servers sign, and rewards pins who signs facts of players. Audit records come from
+    all services, each of which signs its own.
     """
     for topic in TOPICS:
         for kind, model in topic.models.items():
-            if topic is AUDIT or topic.producers <= {"game-server", "identity"}:
+            if topic is AUDIT:
+                assert (model.signed, model.producer, model.keyed_by_subject) == (True, None, True), kind
+            elif topic.producers <= {"game-server", "identity"}:
                 assert (model.signed, model.producer) == (False, None), kind
             else:
                 assert (model.signed, {model.producer}) == (True, set(topic.producers)), kind
-    assert not AUDIT.consumers
 
 
 def test_every_type_says_whether_money_waits_for_it():

@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, cast
 
 import httpx
@@ -10,6 +11,7 @@ import httpx
 from prizewire_devstack import tracing
 from prizewire_devstack.agreement import Listed, Mark, Memory, compare
 from prizewire_devstack.api import ALIVE_WITHIN_S, Api, ApiError, SilentError
+from prizewire_devstack.auditing import AUDITED, SERVED_BY, read_chain
 from prizewire_devstack.comparisons import COMPARISONS, Comparison
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES_WITH_API
@@ -27,6 +29,8 @@ INTERNAL_ERROR: Final = 500
 SIGNER_LAST: Final = frozenset({"audit.chain", "requests_answered"})
 """The last of the checks that every service has, and the last of the signer's own: once both gauges are set, all are set."""
 _BREACHES: Final = re.compile(r'^prizewire_invariant_breaches\{name="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE)
+CHAIN_READ: Final = "audit.chain_read"
+"""The audit chain as this command reads it, beside `audit.chain`, which the service checks itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = N
         for service, checks in answers.items()
         for check in checks
     ]
+    verdicts += _chains(api, silent=silent)
     if signer_url is not None:
         own = _signer(signer_url)
         verdicts += own
@@ -137,6 +142,31 @@ def _checks(api: Api, service: str) -> list[dict[str, Any]]:
     except NotInTimeError:
         raise refused[-1] from None
     return cast("list[dict[str, Any]]", answer["checks"])
+
+
+def _chains(api: Api, *, silent: list[str]) -> list[Verdict]:
+    """A verdict on the audit chain of each service, of which every hash is computed here. Those of silent services are left out, and
+    all of them where the caller is no admin.
+    """
+    asked = [one for one in AUDITED if SERVED_BY.get(one, one) not in silent]
+    lost: list[str] = []
+    try:
+        chains = tracing.ask_each(asked, partial(read_chain, api), silent=lost) if asked else {}
+    except ApiError as error:
+        if error.code != "forbidden":
+            raise
+        return []
+    silent += [one for one in dict.fromkeys(SERVED_BY.get(one, one) for one in lost) if one not in silent]
+    return [
+        Verdict(
+            service=service,
+            invariant=CHAIN_READ,
+            ok=chain.ok,
+            breaches=tuple(one.detail for one in chain.breaks),
+            looked_at=chain.records,
+        )
+        for service, chain in chains.items()
+    ]
 
 
 def _signer(url: str) -> list[Verdict]:

@@ -1,6 +1,6 @@
 """``prizewire.audit.v1``: admin and security actions, hash-chained by service. Subject: the service."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,10 @@ class AuditRecorded(Data):
 
 
 class AuditRecordedEvent(ServiceEnvelope):
-    """Envelope of ``audit.recorded``; any service may produce it for itself."""
+    """Envelope of ``audit.recorded``; any service produces it for itself, and signs it."""
+
+    signed: ClassVar[bool] = True
+    keyed_by_subject: ClassVar[bool] = True
 
     type: Literal["prizewire.audit.recorded.v1"] = "prizewire.audit.recorded.v1"
     data: AuditRecorded

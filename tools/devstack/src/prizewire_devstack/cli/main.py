@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "rails": "prizewire_devstack.cli.rails",
     "payouts": "prizewire_devstack.cli.payouts",
     "verify": "prizewire_devstack.cli.verify",
+    "audit": "prizewire_devstack.cli.audit",
     "doctor": "prizewire_devstack.cli.doctor",
     "token": "prizewire_devstack.cli.token",
     "provision": "prizewire_devstack.cli.provision",

@@ -1,0 +1,179 @@
+"""`prizewire audit`: records of all services in one list, and chains whose hashes are computed here."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from prizewire_chassis.audit import GENESIS, link_hash
+from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE, Api
+from prizewire_devstack.cli import audit as command
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.verification import CHAIN_READ, verify
+
+
+def chain(service: str, count: int) -> list[dict[str, Any]]:
+    """A whole chain of so many records."""
+    made: list[dict[str, Any]] = []
+    for number in range(1, count + 1):
+        bare = {
+            "service": service,
+            "sequence": number,
+            "at": f"2026-05-01T12:00:0{number}Z",
+            "actor": "ana",
+            "action": "payout.approved",
+            "target": f"p-{number}",
+            "reason": "checked",
+            "detail": {},
+            "correlation_id": "c-1",
+            "prev_hash": made[-1]["hash"] if made else GENESIS,
+        }
+        made.append({**bare, "hash": link_hash(bare)})
+    return made
+
+
+class Installation:
+    """Services with prepared chains of three records, in pages of two."""
+
+    def __init__(self) -> None:
+        self.chains: dict[str, list[dict[str, Any]]] = {service: chain(service, 3) for service in SERVICES}
+        self.published: dict[str, int] = {}
+        self.down: set[str] = set()
+        self.asked: list[dict[str, str]] = []
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        _, kind, service, asked, *more = request.url.path.strip("/").split("/")
+        assert kind == "services"
+        if service in self.down:
+            return httpx.Response(502, json={"code": "service_unreachable", "detail": "away"})
+        if asked == "codes":
+            return httpx.Response(200, json=[])
+        assert asked == "audit", request.url
+        records = self.chains[service]
+        if more:
+            newest = self.published.get(service, len(records))
+            head = {"service": service, "sequence": len(records), "hash": None, "published": newest}
+            return httpx.Response(200, json=head)
+        query = dict(request.url.params)
+        self.asked.append(query)
+        begin = int(query.get("cursor", 0))
+        ordered = records[::-1] if query.get("order") == "newest" else records
+        following = str(begin + 2) if begin + 2 < len(records) else None
+        return httpx.Response(200, json={"items": ordered[begin : begin + 2], "next_cursor": following})
+
+
+@pytest.fixture
+def installation(monkeypatch: pytest.MonkeyPatch) -> Installation:
+    made, client = Installation(), httpx.Client
+
+    def over_nothing(**options: Any) -> httpx.Client:
+        return client(transport=httpx.MockTransport(made.answer), **options)
+
+    monkeypatch.setattr("prizewire_devstack.api.httpx.Client", over_nothing)
+    monkeypatch.setenv(URL_VARIABLE, "http://prizewire.test")
+    monkeypatch.setenv(TOKEN_VARIABLE, "token")
+    return made
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The exit code and the output of `prizewire audit`."""
+    result = CliRunner().invoke(command.command, arguments, standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return int(result.return_value), result.output
+
+
+def test_whole_chains_verify(installation: Installation) -> None:
+    """Every page of every service is read, the signer's too."""
+    code, said = run("verify")
+    assert code == 0
+    assert said.splitlines() == [f"{service}: ok, 3 records" for service in SERVICES]
+
+
+def changed(records: list[dict[str, Any]]) -> None:
+    records[1]["actor"] = "bob"
+
+
+def missing(records: list[dict[str, Any]]) -> None:
+    del records[1]
+
+
+def reordered(records: list[dict[str, Any]]) -> None:
+    records[1], records[2] = records[2], records[1]
+
+
+def forked(records: list[dict[str, Any]]) -> None:
+    bare = {**records[2], "prev_hash": records[0]["hash"]}
+    records[2] = {**bare, "hash": link_hash(bare)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (changed, "changed: audit record 2 of signer is not the record that was written"),
+        (missing, "missing: audit record 2 of signer is missing before record 3"),
+        (reordered, "reordered: audit record 2 of signer comes after record 3"),
+        (forked, "forked: audit record 3 of signer follows record 1, as record 2 does"),
+    ],
+    ids=["changed", "missing", "reordered", "forked"],
+)
+def test_a_break_names_its_record(
+    installation: Installation, spoil: Callable[[list[dict[str, Any]]], None], said: str
+) -> None:
+    """Exit code 1, and the exact record; the other services are still verified."""
+    spoil(installation.chains["signer"])
+    code, output = run("verify")
+    assert code == 1
+    assert said in output
+    assert "settlement: ok" in output
+
+
+def test_a_chain_that_was_cut_is_a_break(installation: Installation) -> None:
+    """The service knows of a published record that it does not serve."""
+    installation.published["rewards"] = 4
+    code, output = run("verify", "--service", "rewards")
+    assert (code, output) == (
+        1,
+        "rewards: BROKEN, 3 records\n  cut: audit record 4 of rewards is missing at the end, although published\n",
+    )
+    found = json.loads(run("verify", "--service", "rewards", "--json")[1])
+    assert [one["sequence"] for one in found["chains"][0]["breaks"]] == [4]
+
+
+def test_a_silent_service_is_no_verified_one(installation: Installation) -> None:
+    """The exit code is 1, and the others are verified."""
+    installation.down = {"webhooks"}
+    code, output = run("verify")
+    assert (code, "webhooks: ok" in output, "rewards: ok" in output) == (1, False, True)
+
+
+def test_records_of_all_services_are_one_list(installation: Installation) -> None:
+    """By time, the newest last, with the filters passed on; at most the newest of each service."""
+    code, output = run("list", "--actor", "ana", "--since", "2026-05-01", "--limit", "1")
+    assert code == 0
+    assert output.splitlines() == [
+        f"2026-05-01T12:00:03Z  {service}/3  payout.approved p-3 by ana: checked"
+        for service in sorted(SERVICES)
+    ]
+    assert {(one["actor"], one["from"], one["order"]) for one in installation.asked} == {
+        ("ana", "2026-05-01T00:00:00+00:00", "newest")
+    }
+    assert len(json.loads(run("list", "--service", "rewards", "--json")[1])["items"]) == 3
+
+
+def test_verify_of_an_installation_reads_the_chains(
+    monkeypatch: pytest.MonkeyPatch, installation: Installation
+) -> None:
+    """`prizewire verify` has a line for each chain, with the broken record."""
+    monkeypatch.setattr("prizewire_devstack.verification._checks", lambda api, service: [])
+    monkeypatch.setattr("prizewire_devstack.verification.COMPARISONS", {})
+    missing(installation.chains["payouts"])
+    with Api(base_url="http://prizewire.test", token="token") as api:
+        found = verify(api)
+    assert {one.invariant for one in found.verdicts} == {CHAIN_READ}
+    assert [(one.service, one.breaches) for one in found.broken] == [
+        ("payouts", ("audit record 2 of payouts is missing before record 3",))
+    ]
