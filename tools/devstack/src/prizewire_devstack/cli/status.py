@@ -10,7 +10,7 @@ import psutil
 from rich.table import Table
 
 from prizewire_devstack.cli.console import console as make_console
-from prizewire_devstack.components import gateway
+from prizewire_devstack.components import alertmanager, gateway, prometheus
 from prizewire_devstack.home import Home, ProcessRecord, RunRecord, is_alive
 from prizewire_devstack.stack.replicas import service_of
 
@@ -158,6 +158,9 @@ def command(as_json: bool) -> int:
                 f"`prizewire restart {part['part']}` restarts it.",
                 err=True,
             )
+    for name in (prometheus.NAME, alertmanager.NAME):
+        if name in run.urls:
+            console.print(f"{name}: {run.urls[name]}", soft_wrap=True)
     console.print(
         f"\nOne origin for every path: {run.urls['gateway']}\nState, logs and keys: {home.root}",
         soft_wrap=True,

@@ -56,6 +56,7 @@ def running_stack(
     without: tuple[str, ...] = (),
     settings: Mapping[str, Mapping[str, str]] | None = None,
     replicas: int = 1,
+    monitoring: bool = False,
 ) -> Iterator[Stack]:
     """Start the stack with its progress on `console`; stop it when the block is left."""
     local.require()
@@ -70,6 +71,7 @@ def running_stack(
             log_level=log_level,
             extra_environment=settings or {},
             replicas=replicas,
+            monitoring=monitoring,
         ),
         reporter=reporter,
     )
@@ -100,6 +102,9 @@ def running_stack(
     show_default=True,
     help="Processes of each service. The gateway sends requests to those that are ready.",
 )
+@click.option(
+    "--monitoring", is_flag=True, help="Run Prometheus with the alert rules, and Alertmanager, too."
+)
 @click.option("--verbose", is_flag=True, help="Let the services log every detail.")
 @click.option(
     "--set",
@@ -120,6 +125,7 @@ def command(  # noqa: PLR0917 - click passes options by name
     as_json: bool,
     without: tuple[str, ...],
     replicas: int,
+    monitoring: bool,
     verbose: bool,
     assignments: tuple[str, ...],
     settings_file: Path | None,
@@ -141,6 +147,7 @@ def command(  # noqa: PLR0917 - click passes options by name
             without=tuple(dict.fromkeys(without)),
             settings=settings,
             replicas=replicas,
+            monitoring=monitoring,
         ) as stack,
     ):
         if as_json:
@@ -150,6 +157,11 @@ def command(  # noqa: PLR0917 - click passes options by name
                 )
             )
         console.print(f"\nReady: [bold]{stack.url}[/]   state and logs: {stack.home.root}", soft_wrap=True)
+        if monitoring:
+            console.print(
+                f"Prometheus: {stack.monitoring.url}   Alertmanager: {stack.monitoring.alertmanager_url}",
+                soft_wrap=True,
+            )
         for service in stack.options.left_out:
             console.print(
                 f"Left out: {service}. In another shell: "

@@ -1,7 +1,8 @@
 """The composition of the local stack."""
 
+from prizewire_devstack.stack.monitoring import Monitoring, MonitoringOptions
 from prizewire_devstack.stack.reporting import Reporter
 from prizewire_devstack.stack.running import Stack, StackOptions
 from prizewire_devstack.stack.running_stack import RunningStack
 
-__all__ = ["Reporter", "RunningStack", "Stack", "StackOptions"]
+__all__ = ["Monitoring", "MonitoringOptions", "Reporter", "RunningStack", "Stack", "StackOptions"]

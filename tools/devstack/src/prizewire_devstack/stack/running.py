@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,8 @@ from prizewire_devstack.ports import LOOPBACK, assign, choose
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import fake_payments
 from prizewire_devstack.stack.environment import local_environment, rails
+from prizewire_devstack.stack.monitoring import PARTS as MONITORING_PARTS
+from prizewire_devstack.stack.monitoring import TARGETS_NAME, Monitoring, MonitoringOptions, write_targets
 from prizewire_devstack.stack.replicas import DRAIN_S, part_of, replica_parts, service_of
 from prizewire_devstack.stack.reporting import Reporter, SilentReporter
 
@@ -47,7 +50,8 @@ NEEDS_CHAIN: Final = frozenset({"payouts", "signer"})
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
     """How to start. `services` are run; `left_out` get a database and a port only, and are run
-    by hand. `extra_environment` overrides settings by service. `replicas` is the number of processes of each service.
+    by hand. `extra_environment` overrides settings by service. `replicas` is the number of processes of each service. With
+    `monitoring`, Prometheus and Alertmanager run, too.
     """
 
     fresh: bool = False
@@ -57,6 +61,8 @@ class StackOptions:
     log_level: str = "INFO"
     extra_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     replicas: int = 1
+    monitoring: bool = False
+    monitoring_options: MonitoringOptions = field(default_factory=MonitoringOptions)
 
 
 class Stack:
@@ -83,6 +89,7 @@ class Stack:
         self.postgres: PostgresServer
         self.kafka: KafkaServer
         self.chain: stellar.StellarChain
+        self.monitoring: Monitoring
 
     def __enter__(self) -> "Stack":
         """Start every part; when one fails, the started ones are stopped. Children inherit the umask."""
@@ -119,7 +126,7 @@ class Stack:
         return self.keyring.token(*roles, subject=subject)
 
     def kill(self, part: str) -> None:
-        """Kill a part with SIGKILL: a service, `kafka`, `postgres`, `stellar` or `gateway`."""
+        """Kill a part with SIGKILL: a service, `kafka`, `postgres`, `stellar`, `gateway`, `prometheus` or `alertmanager`."""
         if part == "postgres":
             self.postgres.kill()
         else:
@@ -194,6 +201,7 @@ class Stack:
             "kafka": self.kafka.is_ready,
             "stellar": self.chain.is_ready,
             "gateway": lambda: answers_ok(f"{self.url}{gateway.READY_PATH}"),
+            **{name: partial(self.monitoring.is_ready, name) for name in MONITORING_PARTS},
         }
         probe = probes.get(part, lambda: answers_ok(f"{self.service_url(part)}/health/ready"))
         return probe()
@@ -211,7 +219,11 @@ class Stack:
             raise DiskFullError(f"{disk.low(self.home.root)}: free some space and start again.")
         self.keyring.ensure(now=datetime.now(UTC))
         self.ports = assign(
-            (*PORT_NAMES, *replica_parts(self.options.services, self.options.replicas)),
+            (
+                *PORT_NAMES,
+                *replica_parts(self.options.services, self.options.replicas),
+                *(MONITORING_PARTS * self.options.monitoring),
+            ),
             remembered=self.home.remembered_ports(),
             fixed=self.options.fixed_ports,
         )
@@ -241,16 +253,29 @@ class Stack:
             log_file=self.home.logs / "kafka.log",
         )
         self.chain = stellar.StellarChain(url=f"http://{LOOPBACK}:{self.ports['stellar']}")
+        self.monitoring = Monitoring(
+            directory=self.home.root / "monitoring",
+            targets_file=self.home.root / TARGETS_NAME,
+            ports=self.ports,
+            supervisor=self.supervisor,
+            logs=self.home.logs,
+            root=self.root,
+            options=self.options.monitoring_options,
+            progress=self._progress,
+        )
 
     def _start(self) -> None:
         self._publish(ready=False)
-        with ThreadPoolExecutor(len(PORT_NAMES)) as pool, ThreadPoolExecutor(_processors()) as migrations:
+        with ThreadPoolExecutor(len(self.ports)) as pool, ThreadPoolExecutor(_processors()) as migrations:
             futures: dict[str, Future[None]] = {
                 "postgres": pool.submit(self._timed, "postgres", self._start_postgres),
                 "kafka": pool.submit(self._timed, "kafka", self._start_kafka),
                 "stellar": pool.submit(self._timed, "stellar", self._start_stellar),
                 "gateway": pool.submit(self._timed, "gateway", self._start_gateway),
             }
+            if self.options.monitoring:
+                for part in MONITORING_PARTS:
+                    futures[part] = pool.submit(self._timed, part, partial(self._start_monitoring, part))
             for service in self.options.services:
                 futures[service] = pool.submit(self._start_service, service, dict(futures), migrations)
             try:
@@ -316,6 +341,10 @@ class Stack:
             log_file=self.home.logs / "gateway.log",
         )
 
+    def _start_monitoring(self, part: str) -> None:
+        self._progress(part, "starting")
+        self.monitoring.start_part(part)
+
     def _start_service(
         self, service: str, parts: Mapping[str, "Future[None]"], migrations: ThreadPoolExecutor
     ) -> None:
@@ -376,6 +405,10 @@ class Stack:
         known = (*self.options.services, *self.options.left_out)
         urls |= {part: self.service_url(part) for part in self.ports if service_of(part) in known}
         urls["kafka"] = f"{LOOPBACK}:{self.ports['kafka']}"
+        urls |= {part: self.service_url(part) for part in MONITORING_PARTS if part in self.ports}
+        write_targets(
+            self.home.root / TARGETS_NAME, {part: self.ports[part] for part in urls if service_of(part)}
+        )
         self.home.write_run(
             RunRecord(
                 supervisor=record_of(os.getpid()),
