@@ -72,7 +72,7 @@ def start(
             ),
             environment={**base_environment(), "GOMAXPROCS": "2", "GOMEMLIMIT": "64MiB"},
             log_file=log_file,
-            directory=directory,
+            directory=debian.working_directory(binary, otherwise=directory),
         )
     )
     supervisor.wait_until(

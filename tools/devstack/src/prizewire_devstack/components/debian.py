@@ -20,6 +20,11 @@ from prizewire_devstack.errors import DownloadError, StartError
 DOWNLOAD_TIMEOUT_S: Final = 300.0
 UNPACK_TIMEOUT_S: Final = 120.0
 
+_TEMPLATES: Final = b"/usr/share/prometheus/alertmanager"
+"""Where Debian's Alertmanager reads its templates. Without them it does not start."""
+_RELATIVE_TEMPLATES: Final = b"usr/share/prometheus//alertmanager"
+"""The same folder from the folder of the unpacked package. It has the same length, so the program can be changed in place."""
+
 Progress = Callable[[str], None]
 """Called with a sentence about what is done next."""
 
@@ -82,6 +87,14 @@ def program(name: str, *, progress: Progress | None = None) -> Path:
     return file
 
 
+def working_directory(binary: Path, *, otherwise: Path) -> Path:
+    """The directory to run a program in: the folder of its package if this module unpacked it, else ``otherwise``."""
+    unpacked = cache_directory() / "debian"
+    if not binary.is_relative_to(unpacked):
+        return otherwise
+    return unpacked / binary.relative_to(unpacked).parts[0]
+
+
 def _fetch(package: str, directory: Path) -> None:
     """Fetch and unpack a package into a folder of its name. The folder appears whole or not at all.
 
@@ -94,8 +107,16 @@ def _fetch(package: str, directory: Path) -> None:
         for archive in place.glob("*.deb"):
             _run(("dpkg-deb", "-x", str(archive), "unpacked"), place, package, UNPACK_TIMEOUT_S)
         if (place / "unpacked").is_dir():
+            _make_relative(place / "unpacked")
             shutil.rmtree(directory / package, ignore_errors=True)
             (place / "unpacked").rename(directory / package)
+
+
+def _make_relative(root: Path) -> None:
+    """Let Alertmanager read its templates from the unpacked package, since /usr belongs to root."""
+    binary = root / PROGRAMS["alertmanager"].file
+    if binary.is_file():
+        binary.write_bytes(binary.read_bytes().replace(_TEMPLATES, _RELATIVE_TEMPLATES))
 
 
 def _run(argv: tuple[str, ...], directory: Path, package: str, timeout_s: float) -> None:
