@@ -86,10 +86,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> StubApi:
     stub = StubApi()
 
     @contextmanager
-    def connected(person: str | None) -> Iterator[StubApi]:
+    def connected(person: str | None, *, roles: tuple[str, ...]) -> Iterator[StubApi]:
         yield stub
 
-    monkeypatch.setattr(payouts, "_connect_as", connected)
+    monkeypatch.setattr(payouts, "connect_as", connected)
     return stub
 
 

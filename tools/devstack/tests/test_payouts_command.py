@@ -94,7 +94,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> StubApi:
         yield found
 
     monkeypatch.setattr(payouts, "connect", connected)
-    monkeypatch.setattr(payouts, "_connect_as", lambda _: connected())
+    monkeypatch.setattr(payouts, "connect_as", lambda _, roles: connected())
     monkeypatch.setattr(rails, "connect", connected)
     return found
 

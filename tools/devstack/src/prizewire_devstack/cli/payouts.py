@@ -2,21 +2,16 @@
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from prizewire_devstack.api import Api, ApiError, advising, connect, remote
-from prizewire_devstack.cli import pauses, payout_files
-from prizewire_devstack.cli.console import console as make_console
-from prizewire_devstack.components.keys import Keyring
-from prizewire_devstack.errors import DevstackError
-from prizewire_devstack.home import Home
+from prizewire_devstack.cli import evidence, pauses, payout_files
+from prizewire_devstack.cli.acting import BY, connect_as
+from prizewire_devstack.cli.listing import JSON, LIMIT, show_lines, show_page
 from prizewire_devstack.texts import printable
 
 PATH: Final = "/api/admin/payouts"
@@ -26,12 +21,6 @@ _BATCH: Final = click.option(
     "--batch", type=click.UUID, help="All payouts of this batch, in place of single ones."
 )
 _YES: Final = click.option("--yes", is_flag=True, help="With --batch: do not ask after showing the batch.")
-_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_BY: Final = click.option(
-    "--by",
-    "person",
-    help="The person who decides, on the local stack. Elsewhere the token of PRIZEWIRE_TOKEN names the person.",
-)
 _PAYEE: Final = "an operator's payee"
 _NAME_ANOTHER: Final = "; on the local stack, --by names another person"
 _LOOK: Final = "`prizewire payouts show {}` shows its state."
@@ -39,7 +28,10 @@ _LOOK: Final = "`prizewire payouts show {}` shows its state."
 
 @click.group(name="payouts")
 def command() -> None:
-    """Payouts: list, show, approve, reject, retry, pause and resume them; file many by a table."""
+    """Payouts: list, show, approve, reject, retry, pause and resume them; file many by a table; prove unknown outcomes."""
+
+
+command.add_command(evidence.command)
 
 
 @command.command(name="list")
@@ -50,37 +42,29 @@ def command() -> None:
 @click.option("--campaign", type=click.UUID, help="Of prizes of one campaign.")
 @click.option("--competition", help="Of prizes of one competition.")
 @click.option("--correlation-id", help="Of one match or payout.")
-@click.option(
-    "--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="At most so many."
-)
-@_JSON
+@LIMIT
+@JSON
 def list_payouts(limit: int, as_json: bool, **filters: Any) -> None:
     """List payouts, newest first."""
     wanted = {name: None if value is None else str(value) for name, value in filters.items()}
     with connect(roles=ROLES) as api:
-        found = list(islice(api.items(f"{PATH}", **wanted), limit + 1))
-    shown, more = found[:limit], len(found) > limit
-    if as_json:
-        click.echo(json.dumps({"items": shown, "more": more}))
-        return
-    if not shown:
-        click.echo("There are no such payouts.")
-        return
-    table = Table("payout", "state", "amount", "to", "destination", "rail", "campaign", "requested", box=None)
-    for one in shown:
-        table.add_row(
-            str(one["payout_id"]),
-            Text(_state(one), overflow="fold"),
-            f"{one['pay_amount']} {one['asset']}",
-            printable(one["player"] or _PAYEE),
-            printable(_destination(one)),
-            printable(one["rail"] or ""),
-            str(one["campaign"] or "")[:8],
-            f"{str(one['requested_at'])[:16]}Z",
+        show_page(
+            api.items(PATH, **wanted),
+            limit=limit,
+            as_json=as_json,
+            columns=("payout", "state", "amount", "to", "destination", "rail", "campaign", "requested"),
+            row=lambda one: (
+                str(one["payout_id"]),
+                _state(one),
+                f"{one['pay_amount']} {one['asset']}",
+                one["player"] or _PAYEE,
+                _destination(one),
+                one["rail"] or "",
+                str(one["campaign"] or "")[:8],
+                f"{str(one['requested_at'])[:16]}Z",
+            ),
+            none="There are no such payouts.",
         )
-    make_console().print(table)
-    if more:
-        click.echo(f"There are more than {limit}: name --limit, or filter.")
 
 
 def _destination(payout: dict[str, Any]) -> str:
@@ -95,7 +79,7 @@ def _state(payout: dict[str, Any]) -> str:
 
 @command.command(name="show")
 @click.argument("payout", type=click.UUID)
-@_JSON
+@JSON
 def show(payout: UUID, as_json: bool) -> None:
     """Show one payout: what it pays, what it waits for, who may not decide on it, its attempts and evidence about them."""
     with connect(roles=ROLES) as api:
@@ -103,10 +87,7 @@ def show(payout: UUID, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    table = Table(show_header=False, box=None)
-    for label, value in _lines(found):
-        table.add_row(Text(label, style="bold"), Text(printable(value), overflow="fold"))
-    make_console().print(table)
+    show_lines(_lines(found))
 
 
 def _lines(payout: dict[str, Any]) -> list[tuple[str, str]]:
@@ -164,8 +145,8 @@ def _lines(payout: dict[str, Any]) -> list[tuple[str, str]]:
     help="With --batch: a payout that a gate holds, and that is approved nevertheless. Repeatable.",
 )
 @click.option("--note", help="Kept in the audit record.")
-@_BY
-@_JSON
+@BY
+@JSON
 def approve(
     *,
     payouts: tuple[UUID, ...],
@@ -182,7 +163,7 @@ def approve(
     """
     _one_of(payouts, batch)
     if batch is not None:
-        with _connect_as(person) as api:
+        with connect_as(person, roles=ROLES) as api:
             return payout_files.decide(
                 api, batch, approve=True, text=note, as_json=as_json, yes=yes, also=also
             )
@@ -197,8 +178,8 @@ def approve(
 @_BATCH
 @_YES
 @click.option("--reason", required=True, help="Shown at the payout and in the audit record.")
-@_BY
-@_JSON
+@BY
+@JSON
 def reject(
     *,
     payouts: tuple[UUID, ...],
@@ -211,7 +192,7 @@ def reject(
     """Reject held payouts: the money goes back. Exit code 1 when one of them is refused."""
     _one_of(payouts, batch)
     if batch is not None:
-        with _connect_as(person) as api:
+        with connect_as(person, roles=ROLES) as api:
             return payout_files.decide(api, batch, approve=False, text=reason, as_json=as_json, yes=yes)
     return _decide(
         payouts,
@@ -229,8 +210,8 @@ def reject(
     "--reason", help="The purpose of the payouts, for approvers and the audit record; a dry run needs none."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be filed, and file nothing.")
-@_BY
-@_JSON
+@BY
+@JSON
 def batch(
     *, file: Path, account: str | None, reason: str | None, dry_run: bool, person: str | None, as_json: bool
 ) -> int:
@@ -241,7 +222,7 @@ def batch(
     """
     if reason is None and not dry_run:
         raise click.UsageError("--reason is needed to file payouts: approvers see it.")
-    with _connect_as(person) as api:
+    with connect_as(person, roles=ROLES) as api:
         answer = payout_files.send(
             api,
             file,
@@ -262,8 +243,8 @@ def batch(
 @click.option(
     "--method", type=click.UUID, help="The payout method to pay to; default: the player's default one."
 )
-@_BY
-@_JSON
+@BY
+@JSON
 def retry(payout: UUID, reason: str, method: UUID | None, person: str | None, as_json: bool) -> int:
     """Pay the money of a failed, rejected, cancelled or returned payout again, by a new payout.
 
@@ -282,7 +263,7 @@ def retry(payout: UUID, reason: str, method: UUID | None, person: str | None, as
 
 
 @command.command(name="pauses")
-@_JSON
+@JSON
 def list_pauses(as_json: bool) -> None:
     """List the pauses in force, newest first, with the ids that `prizewire payouts resume` takes."""
     with connect(roles=ROLES) as api:
@@ -293,25 +274,25 @@ def list_pauses(as_json: bool) -> None:
 @click.argument("scope", type=click.Choice(pauses.SCOPES))
 @click.argument("value")
 @click.option("--reason", required=True, help="Shown at each payout that waits, and in the audit record.")
-@_BY
-@_JSON
+@BY
+@JSON
 def pause(scope: str, value: str, reason: str, person: str | None, as_json: bool) -> None:
     """Let no new payment of a rail, an asset, a campaign, a competition or a player start.
 
     VALUE is the rail's name, the asset's code, the campaign's id, the competition or the player. What was sent before is followed to
     its end. The pause stays until `prizewire payouts resume`.
     """
-    with _connect_as(person) as api:
+    with connect_as(person, roles=ROLES) as api:
         pauses.begin(api, scope=scope, value=value, reason=reason, as_json=as_json)
 
 
 @command.command(name="resume")
 @click.argument("pause_id", metavar="PAUSE", type=click.UUID)
-@_BY
-@_JSON
+@BY
+@JSON
 def resume(pause_id: UUID, person: str | None, as_json: bool) -> None:
     """Lift a pause, by its id of `prizewire payouts pauses`."""
-    with _connect_as(person) as api:
+    with connect_as(person, roles=ROLES) as api:
         pauses.lift(api, pause_id, as_json=as_json)
 
 
@@ -330,7 +311,7 @@ def _decide(
 ) -> int:
     """Act on each payout; one answer for each. A refusal of one does not keep the others from being decided."""
     answers: list[dict[str, Any]] = []
-    with _connect_as(person) as api:
+    with connect_as(person, roles=ROLES) as api:
         for payout in dict.fromkeys(payouts):
             try:
                 with advising(_LOOK.format(payout)):
@@ -370,20 +351,3 @@ def _hint(error: ApiError, person: str | None) -> str:
     """What to do where the command's own name may not decide."""
     own = person is None and remote(roles=ROLES) is None
     return _NAME_ANOTHER if own and error.code.startswith("approver_is_") else ""
-
-
-def _connect_as(person: str | None) -> Api:
-    """The installation, as a person where one is named.
-
-    Raises:
-        DevstackError: a person is named, and the token of another installation names its own.
-    """
-    if person is None:
-        return connect(roles=ROLES)
-    if remote(roles=ROLES) is not None:
-        raise DevstackError(
-            "--by is for the local stack: elsewhere PRIZEWIRE_TOKEN says who decides. Leave --by out, or use their token."
-        )
-    home = Home.default()
-    run = home.running()
-    return Api(base_url=run.urls["gateway"], token=Keyring(home=home).token(*ROLES, subject=person))

@@ -1,0 +1,125 @@
+"""`prizewire claims`: prizes to be claimed, and decisions about held ones."""
+
+import json
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import click
+
+from prizewire_devstack.api import ROLES, ApiError, connect
+from prizewire_devstack.cli.acting import BY, connect_as
+from prizewire_devstack.cli.listing import JSON, LIMIT, minute, show_lines, show_page
+from prizewire_devstack.texts import printable
+
+PATH: Final = "/api/claims"
+_CLAIMS: Final = click.argument("claims", metavar="CLAIM…", nargs=-1, required=True, type=click.UUID)
+_REASON: Final = click.option(
+    "--reason", required=True, help="Kept in the audit record. The player never sees it."
+)
+
+
+@click.group(name="claims")
+def command() -> None:
+    """Claims of prizes: list, show, release and reject them."""
+
+
+@command.command(name="list")
+@click.option("--state", help="open, held, approved, rejected, expired or another state; default: all.")
+@click.option("--campaign", type=click.UUID, help="Of one campaign.")
+@click.option("--player", help="Of one player.")
+@LIMIT
+@JSON
+def list_claims(
+    state: str | None, campaign: UUID | None, player: str | None, limit: int, as_json: bool
+) -> None:
+    """List claims, newest first, with the rules that hold each."""
+    with connect() as api:
+        show_page(
+            api.items(PATH, state=state, campaign=None if campaign is None else str(campaign), player=player),
+            limit=limit,
+            as_json=as_json,
+            columns=("claim", "state", "amount", "player", "rules", "deadline", "campaign"),
+            row=lambda one: (
+                str(one["reward_id"]),
+                one["state"],
+                f"{one['amount']} {one['asset']}",
+                one["player"],
+                ", ".join(finding["rule"] for finding in one["findings"] or []),
+                minute(one["deadline"]),
+                str(one["campaign"])[:8],
+            ),
+            none="There are no such claims.",
+        )
+
+
+@command.command(name="show")
+@click.argument("claim", type=click.UUID)
+@JSON
+def show(claim: UUID, as_json: bool) -> None:
+    """Show one claim with each finding of the risk rules."""
+    with connect() as api:
+        found = api.get(f"{PATH}/{claim}")
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    show_lines(
+        [
+            ("claim", str(found["reward_id"])),
+            ("state", ", ".join(word for word in (found["state"], found["code"]) if word)),
+            ("amount", f"{found['amount']} {found['asset']}"),
+            ("player", found["player"]),
+            ("campaign", str(found["campaign"])),
+            ("correlation id", found["correlation_id"]),
+            ("claimed", minute(found["claimed_at"])),
+            ("deadline", minute(found["deadline"])),
+            ("decided by", found["decided_by"] or ""),
+            ("reason", found["reason"] or ""),
+            *(
+                (f"rule {one['rule']}", f"{one['verdict']}: saw {one['saw']}. {one['explanation']}")
+                for one in found["findings"] or []
+            ),
+        ]
+    )
+
+
+@command.command(name="release")
+@_CLAIMS
+@_REASON
+@BY
+@JSON
+def release(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: bool) -> int:
+    """Release held claims: the prizes are credited. Exit code 1 when one of them is refused."""
+    return _decide(claims, "release", reason, person, as_json=as_json)
+
+
+@command.command(name="reject")
+@_CLAIMS
+@_REASON
+@BY
+@JSON
+def reject(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: bool) -> int:
+    """Reject held claims: the money goes back to the pool. Exit code 1 when one of them is refused."""
+    return _decide(claims, "reject", reason, person, as_json=as_json)
+
+
+def _decide(claims: tuple[UUID, ...], verb: str, reason: str, person: str | None, *, as_json: bool) -> int:
+    """Decide about each claim; one answer for each. A refusal of one does not keep the others from being decided."""
+    answers: list[dict[str, Any]] = []
+    with connect_as(person, roles=ROLES) as api:
+        for claim in dict.fromkeys(claims):
+            try:
+                found = api.post(f"{PATH}/{claim}/{verb}", {"reason": reason}, key=f"{verb}:{uuid4()}")
+            except ApiError as error:
+                if error.unanswered:
+                    raise
+                detail = str(error.problem.get("detail", error))
+                answers.append({"claim": str(claim), "code": error.code, "detail": detail})
+            else:
+                answers.append({"claim": str(claim), "code": None, "detail": found["state"]})
+    if as_json:
+        click.echo(json.dumps({"items": answers}))
+    else:
+        for one in answers:
+            refused = f"refused, {one['code']}: " if one["code"] else ""
+            click.echo(f"{one['claim']}  {refused}{printable(one['detail'])}")
+    return 1 if any(one["code"] for one in answers) else 0

@@ -1,0 +1,156 @@
+"""`prizewire campaigns`, `rounds`, `claims` and `payouts evidence`: what they request, what they print, and their exit codes."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner, Result
+
+from prizewire_devstack.api import ApiError
+from prizewire_devstack.cli import campaigns, claims, evidence, rounds
+from prizewire_devstack.cli.main import group
+
+CAMPAIGN, ROUND, HELD, DECIDED, PAYOUT, EVIDENCE = (str(uuid4()) for _ in range(6))
+MOMENT = "2026-11-20T12:00:00Z"
+
+A_CAMPAIGN: dict[str, Any] = {
+    "id": CAMPAIGN, "name": "cup", "state": "exhausted", "asset": "USDC", "delivery": "wallet", "available": "3.00",
+    "reserved": "97.00", "funded": "100.00", "missing": "97.00", "unfunded_rounds": 1, "low_water": "10.00",
+    "created_at": MOMENT,
+}  # fmt: skip
+A_ROUND: dict[str, Any] = {
+    "id": ROUND, "state": "SETTLED", "competition": "cup", "rule_version": 2, "source": "/game", "match_id": "m-1",
+    "correlation_id": "c-1", "settlement_version": 1, "waiting_since": None, "refused_at": MOMENT,
+    "waiting": {"missing": [2], "parts": 3}, "refused": {"code": "campaign_ended", "detail": "it has ended"},
+    "lines": [{"place": 1, "player": "ada", "amount": "50.00"}],
+}  # fmt: skip
+A_CLAIM: dict[str, Any] = {
+    "reward_id": HELD, "state": "held", "code": "under_review", "amount": "5.00", "asset": "USDC", "player": "ada",
+    "campaign": CAMPAIGN, "correlation_id": "c-1", "claimed_at": MOMENT, "deadline": MOMENT, "decided_by": None,
+    "reason": None,
+    "findings": [{"rule": "velocity", "verdict": "hold", "saw": "6", "explanation": "Many claims are reviewed."}],
+}  # fmt: skip
+A_REVIEW: dict[str, Any] = {
+    "payout_id": PAYOUT, "state": "unknown", "amount": "5.00", "asset": "EURC", "rail": "manual",
+    "evidence": [
+        {"evidence_id": EVIDENCE, "finding": "paid", "reference": "17", "filed_by": "kim", "state": "filed", "decided_by": None}
+    ],
+}  # fmt: skip
+
+
+class StubApi:
+    """The services as the commands see them; it notes each request that changes something, and each filter."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+
+    def items(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        self.asked.append((path, {name: value for name, value in query.items() if value is not None}))
+        yield {campaigns.PATH: A_CAMPAIGN, rounds.PATH: A_ROUND, claims.PATH: A_CLAIM}[path]
+
+    def get(self, path: str) -> Any:
+        if path.endswith("balance-sheet"):
+            return {"campaign": CAMPAIGN, "asset": "USDC", "wallets": "40.00"}
+        if path == evidence.PATH:
+            return {"items": [A_REVIEW]}
+        return {CAMPAIGN: A_CAMPAIGN, ROUND: A_ROUND, HELD: A_CLAIM}[path.rpartition("/")[2]]
+
+    def post(self, path: str, body: Any = None, *, key: str | None = None) -> Any:
+        self.asked.append((path, body))
+        assert key or path.endswith(("pause", "activate")), "a request that moves money needs its key"
+        if DECIDED in path:
+            problem = {"detail": "the claim was approved"}
+            raise ApiError(status=409, code="claim_not_held", detail="", path=path, problem=problem)
+        if path.startswith(campaigns.PATH):
+            return A_CAMPAIGN
+        return A_REVIEW if path.startswith(evidence.PATH) else {**A_ROUND, "state": "approved"}
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> StubApi:
+    found = StubApi()
+
+    @contextmanager
+    def connected(*_: Any, **__: Any) -> Iterator[StubApi]:
+        yield found
+
+    for module in (campaigns, rounds, claims, evidence):
+        monkeypatch.setattr(module, "connect", connected)
+        monkeypatch.setattr(module, "connect_as", connected)
+    return found
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(group, arguments, standalone_mode=False)
+
+
+def test_campaigns_show_what_their_pools_lack(made: StubApi) -> None:
+    """The list and the page have the pool, the number of rounds that wait, and the missing amount."""
+    listed = run("campaigns", "list").stdout
+    for text in (CAMPAIGN, "exhausted", "3.00", "97.00"):
+        assert text in listed
+    assert run("campaigns", "list", "--state", "active").stdout == "There are no such campaigns.\n"
+    shown = run("campaigns", "show", CAMPAIGN).stdout
+    for text in ("97.00 USDC", "10.00 USDC", "wallets", "40.00 USDC"):
+        assert text in shown
+    assert json.loads(run("campaigns", "show", CAMPAIGN, "--json").stdout)["campaign"]["id"] == CAMPAIGN
+
+
+def test_a_campaign_is_funded_paused_and_activated(made: StubApi) -> None:
+    """Funding names amount and reference, under a key of its own; the answer says how many rounds still wait."""
+    done = run("campaigns", "fund", CAMPAIGN, "97.00", "--reference", "bank-17")
+    assert made.asked == [(f"{campaigns.PATH}/{CAMPAIGN}/fund", {"amount": "97.00", "reference": "bank-17"})]
+    assert "1 rounds wait" in done.stdout
+    for verb in ("pause", "activate"):
+        run("campaigns", verb, CAMPAIGN)
+        assert made.asked[-1] == (f"{campaigns.PATH}/{CAMPAIGN}/{verb}", None)
+    assert isinstance(run("campaigns", "fund", CAMPAIGN, "1.00").exception, Exception)
+
+
+def test_rounds_are_listed_shown_and_decided(made: StubApi) -> None:
+    """Filters go to the service; the page says which parts are missing and why rewards refuses; decisions name a reason."""
+    listed = run("rounds", "list", "--refused", "--competition", "cup").stdout
+    assert made.asked == [(rounds.PATH, {"refused": "true", "competition": "cup"})]
+    assert ROUND in listed
+    shown = run("rounds", "show", ROUND).stdout
+    for text in ("2 of 3", "campaign_ended: it has ended", "50.00"):
+        assert text in shown
+    run("rounds", "resettle", ROUND, "--reason", "the rule is mended")
+    assert made.asked[-1] == (f"{rounds.PATH}/{ROUND}/resettle", {"reason": "the rule is mended"})
+    run("rounds", "void", ROUND, "--reason", "never played")
+    assert made.asked[-1] == (f"{rounds.PATH}/{ROUND}/resolve", {"reason": "never played", "void": True})
+
+
+def test_claims_are_listed_with_rules_and_decided_one_by_one(made: StubApi) -> None:
+    """Each claim gets its own answer; a refusal makes the exit code 1 and does not stop the others."""
+    assert "velocity" in run("claims", "list", "--state", "held").stdout
+    assert made.asked == [(claims.PATH, {"state": "held"})]
+    assert "saw 6. Many claims are reviewed." in run("claims", "show", HELD).stdout
+    done = run("claims", "reject", DECIDED, HELD, "--reason", "the same person")
+    assert done.return_value == 1
+    assert f"{DECIDED}  refused, claim_not_held: the claim was approved" in done.stdout
+    assert made.asked[-1] == (f"{claims.PATH}/{HELD}/reject", {"reason": "the same person"})
+    assert run("claims", "release", HELD, "--reason", "identity seen").return_value == 0
+
+
+def test_evidence_is_filed_confirmed_and_refused(made: StubApi) -> None:
+    """Filing and confirming repeat finding and reference; the list shows what waits for another person."""
+    assert f"{EVIDENCE} paid (17) by kim, waits for another person" in run(
+        "payouts", "evidence", "list"
+    ).stdout.replace("\n", " ")
+    said = ("--finding", "paid", "--reference", "17")
+    run("payouts", "evidence", "file", PAYOUT, *said, "--note", "statement")
+    assert made.asked[-1] == (
+        f"{evidence.PATH}/{PAYOUT}/evidence",
+        {"finding": "paid", "reference": "17", "note": "statement"},
+    )
+    run("payouts", "evidence", "confirm", PAYOUT, EVIDENCE, *said)
+    assert made.asked[-1] == (
+        f"{evidence.PATH}/{PAYOUT}/evidence/{EVIDENCE}/confirm",
+        {"finding": "paid", "reference": "17"},
+    )
+    run("payouts", "evidence", "refuse", PAYOUT, EVIDENCE, "--reason", "another payment")
+    assert made.asked[-1][1] == {"reason": "another payment"}
