@@ -112,13 +112,18 @@ class World:
     def failed_payout(self) -> str:
         """A payout that its rail refused."""
         if not self._failed:
+            number = next(self._numbers)
             players = [player.id for player in self.failing.players[:3]]
             for player in players:
                 with self.failing.api("player", subject=player) as api:
                     api.post(
                         "/api/payout-methods",
-                        {"type": "fake", "details": {"account": f"failure+{player}"}, "default": True},
-                        key=f"book:failure:{player}",
+                        {
+                            "type": "fake",
+                            "details": {"account": f"failure+{player}-{number}"},
+                            "default": True,
+                        },
+                        key=f"book:failure:{player}:{number}",
                     )
             known = set(self.failing.payouts())
             self._play(self.failing)
