@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "env": "prizewire_devstack.cli.env",
     "env-example": "prizewire_devstack.cli.env_example",
     "manifests": "prizewire_devstack.cli.manifests",
+    "drill": "prizewire_devstack.cli.drill",
     "bench": "prizewire_devstack.cli.bench",
 }
 

@@ -45,11 +45,16 @@ INLINE_RAILS: Final = '{"bank": ["manual"], "fake": ["fake"], "stellar": ["stell
 """The rails of this stack that serve details which a request names."""
 
 
+FAKE_OUTAGE: Final = "fake-rail.outage"
+"""A file in the state directory. While it exists, the fake rail cannot be reached."""
+
+
 def rails(state: Path, *, webhook_secret_file: Path | None = None, gateway_url: str = "") -> str:
     """The payout rails of the local stack (RAILS_FILE); the fake rail stores its payments in the state directory, and sends signed
     webhooks to the gateway where a secret is given.
     """
     fake: dict[str, Any] = {"name": "fake", "provider": "fake", "journal": str(state / "fake-rail.sqlite")}
+    fake["outage_file"] = str(state / FAKE_OUTAGE)
     if webhook_secret_file is not None:
         fake |= {
             "webhook_url": f"{gateway_url}/api/payments/webhook/fake",
