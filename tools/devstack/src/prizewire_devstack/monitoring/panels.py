@@ -68,7 +68,8 @@ class Query:
 class Panel:
     """One panel. ``shows`` says what it shows, ``normal`` what is normal, ``act`` what to do when it is not.
 
-    ``alert`` names the alert rule that watches the panel. ``names`` has the words for values of a panel of states.
+    ``alert`` names the alert rule that watches the panel; ``least`` says that its threshold is the least good value, and not the largest
+    one. ``names`` has the words for values of a panel of states.
     ``columns`` is its width, ``rows`` its height, in Grafana's grid.
     """
 
@@ -80,6 +81,7 @@ class Panel:
     kind: Kind
     queries: tuple[Query, ...]
     alert: str | None = None
+    least: bool = False
     names: Mapping[int, str] | None = None
     columns: int = 12
     rows: int = 8
@@ -88,6 +90,14 @@ class Panel:
     def description(self) -> str:
         """All three sentences."""
         return f"{self.shows} {self.normal} {self.act}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What a panel shows of the alert rule that watches it. ``threshold`` is in the panel's unit; None where no number makes sense."""
+
+    threshold: float | None
+    runbook_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

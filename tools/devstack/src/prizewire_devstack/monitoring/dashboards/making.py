@@ -13,6 +13,7 @@ def lines(
     act: str,
     unit: Unit = Unit.COUNT,
     alert: str | None = None,
+    least: bool = False,
     names: Mapping[int, str] | None = None,
 ) -> Panel:
     """A panel of lines over time; each query is an expression and a legend."""
@@ -25,6 +26,7 @@ def lines(
         kind=Kind.TIMESERIES,
         queries=_queries(queries),
         alert=alert,
+        least=least,
         names=names,
     )
 
@@ -39,6 +41,7 @@ def number(
     legend: str = "",
     unit: Unit = Unit.COUNT,
     alert: str | None = None,
+    least: bool = False,
     names: Mapping[int, str] | None = None,
     columns: int = 4,
 ) -> Panel:
@@ -52,6 +55,7 @@ def number(
         kind=Kind.STAT,
         queries=_queries(((expr, legend or title.lower()),)),
         alert=alert,
+        least=least,
         names=names,
         columns=columns,
         rows=4,
@@ -67,6 +71,7 @@ def compared(
     act: str,
     unit: Unit = Unit.COUNT,
     alert: str | None = None,
+    least: bool = False,
     columns: int = 12,
 ) -> Panel:
     """A panel that compares present values: a table, bars or gauges."""
@@ -79,6 +84,7 @@ def compared(
         kind=kind,
         queries=_queries(queries),
         alert=alert,
+        least=least,
         columns=columns,
     )
 

@@ -265,6 +265,7 @@ _GUARDS: Final = Row(
             (largest("prizewire_treasury_cover_ratio", "rail", "asset", where=_RAIL), "{{rail}} {{asset}}"),
             unit=Unit.SHARE,
             alert="PrizewireTreasuryShort",
+            least=True,
             shows="The balance of the rail's account, divided by what approved payouts that are not sent need.",
             normal="It is far above 1.",
             act="Send money to the rail's account.",

@@ -1,0 +1,212 @@
+"""Dashboards as Grafana's JSON, by its own SDK. Only this module imports the SDK (the extra ``drawing``).
+
+The SDK writes the form of Grafana 10.1; Grafana 12 reads it, and changes it to its own form when a dashboard is loaded.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    gauge,
+    prometheus,
+    stat,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import common as drawn
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from prizewire_devstack.monitoring.dashboards import DASHBOARDS
+from prizewire_devstack.monitoring.panels import (
+    EVERYTHING,
+    Dashboard,
+    Kind,
+    Panel,
+    Query,
+    Unit,
+    Variable,
+    Watch,
+)
+
+TAG: Final = "prizewire"
+SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+"""The data source that a reader of the dashboard chooses; the first one of Prometheus unless they do."""
+GOOD: Final = "green"
+BAD: Final = "red"
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+_Builder = bargauge.Panel | gauge.Panel | stat.Panel | table.Panel | timeseries.Panel
+
+
+def files(watches: Mapping[str, Watch], *, runbooks: str) -> dict[str, str]:
+    """The JSON of every dashboard, by the name of its file. ``watches`` has the alert rules by name, and ``runbooks`` is the address
+    below which runbooks are.
+    """
+    return {f"{one.name}.json": render(one, watches, runbooks=runbooks) for one in DASHBOARDS}
+
+
+def write(directory: Path, watches: Mapping[str, Watch], *, runbooks: str) -> list[str]:
+    """Write every dashboard; returns the names of the files that changed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    changed = []
+    for name, text in files(watches, runbooks=runbooks).items():
+        path = directory / name
+        if not path.is_file() or path.read_text() != text:
+            path.write_text(text)
+            changed.append(name)
+    return changed
+
+
+def render(one: Dashboard, watches: Mapping[str, Watch], *, runbooks: str) -> str:
+    """The JSON of one dashboard. The same dashboard always gives the same text."""
+    made = (
+        dashboard.Dashboard(one.title)
+        .uid(one.uid)
+        .description(one.description)
+        .tags([TAG])
+        .readonly()
+        .timezone("utc")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .time("now-6h", "now")
+        .refresh("30s")
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
+    )
+    for variable in one.variables:
+        made = made.with_variable(_variable(variable))
+    made = made.link(
+        dashboard.DashboardLink("Dashboards")
+        .type(models.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .keep_time(True)
+    )
+    for procedure in one.procedures:
+        made = made.link(_link(f"Runbook: {procedure}", f"{runbooks}/{procedure}.md"))
+    numbers = count(1)
+    for row in one.rows:
+        made = made.with_row(dashboard.Row(row.title).id(next(numbers)))
+        for panel in row.panels:
+            made = made.with_panel(_panel(panel, watches.get(panel.alert or "")).id(next(numbers)))
+    found: Any = json.loads(json.dumps(made.build(), cls=JSONEncoder))
+    return json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _variable(variable: Variable) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(variable.name)
+        .label(variable.label)
+        .datasource(SOURCE)
+        .query({"query": f"label_values({variable.metric}, {variable.name})", "refId": variable.name})
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(EVERYTHING)
+        .current(models.VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def _link(title: str, url: str) -> dashboard.DashboardLink:
+    return (
+        dashboard.DashboardLink(title)
+        .type(models.DashboardLinkType.LINK)
+        .icon("doc")
+        .url(url)
+        .target_blank(True)
+    )
+
+
+def _panel(panel: Panel, watch: Watch | None) -> _Builder:
+    made = _empty(panel, watch)
+    made = (
+        made.title(panel.title)
+        .description(panel.description)
+        .datasource(SOURCE)
+        .unit(str(panel.unit))
+        .span(panel.columns)
+        .height(panel.rows)
+        .thresholds(_thresholds(panel, watch))
+    )
+    if panel.unit is Unit.SHARE:
+        made = made.min(0)
+    if panel.names:
+        words = {
+            str(number): models.ValueMappingResult(text=word, index=place)
+            for place, (number, word) in enumerate(panel.names.items())
+        }
+        made = made.mappings([models.ValueMap(options=words)])
+    if watch is not None:
+        made = made.links([_link(f"Runbook: {panel.alert}", watch.runbook_url)])
+    for letter, query in zip(_LETTERS, panel.queries, strict=False):
+        made = made.with_target(_target(query, panel.kind).ref_id(letter))
+    return made
+
+
+def _empty(panel: Panel, watch: Watch | None) -> _Builder:
+    """A panel of its kind, without what all kinds have."""
+    newest = common.ReduceDataOptions().calcs(["lastNotNull"])
+    match panel.kind:
+        case Kind.STAT:
+            number = stat.Panel().reduce_options(newest).color_mode(drawn.BigValueColorMode.VALUE)
+            number = number.graph_mode(drawn.BigValueGraphMode.NONE)
+            return number.decimals(0) if panel.unit is Unit.COUNT else number
+        case Kind.GAUGE:
+            return gauge.Panel().reduce_options(newest).max(1)
+        case Kind.BAR:
+            return (
+                bargauge.Panel()
+                .reduce_options(newest)
+                .orientation(drawn.VizOrientation.HORIZONTAL)
+                .display_mode(drawn.BarGaugeDisplayMode.BASIC)
+            )
+        case Kind.TABLE:
+            return _columns(table.Panel().show_header(True), panel.queries)
+        case Kind.TIMESERIES:
+            legend = common.VizLegendOptions().display_mode(drawn.LegendDisplayMode.LIST).show_legend(True)
+            lines = timeseries.Panel().line_width(2).fill_opacity(0)
+            lines = lines.legend(legend.placement(drawn.LegendPlacement.BOTTOM))
+            if watch is None or watch.threshold is None:
+                return lines
+            return lines.thresholds_style(
+                common.GraphThresholdsStyleConfig().mode(drawn.GraphTresholdsStyleMode.DASHED)
+            )
+
+
+def _columns(made: table.Panel, queries: Sequence[Query]) -> table.Panel:
+    """One row for each set of labels, and one column for each query under its legend."""
+    named = {
+        f"Value #{letter}" if len(queries) > 1 else "Value": query.legend
+        for letter, query in zip(_LETTERS, queries, strict=False)
+    }
+    return made.with_transformation(
+        models.DataTransformerConfig(id_val="merge", options={})
+    ).with_transformation(
+        models.DataTransformerConfig(
+            id_val="organize", options={"excludeByName": {"Time": True}, "renameByName": named}
+        )
+    )
+
+
+def _target(query: Query, kind: Kind) -> prometheus.Dataquery:
+    made = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).datasource(SOURCE)
+    if kind is Kind.TIMESERIES:
+        return made.range()
+    return made.instant().format(PromQueryFormat.TABLE if kind is Kind.TABLE else PromQueryFormat.TIME_SERIES)
+
+
+def _thresholds(panel: Panel, watch: Watch | None) -> dashboard.ThresholdsConfig:
+    """Good and bad values; all are good where no number divides them."""
+    made = dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE)
+    if watch is None or watch.threshold is None:
+        return made.steps([models.Threshold(value=None, color=GOOD)])
+    below, above = (BAD, GOOD) if panel.least else (GOOD, BAD)
+    return made.steps(
+        [models.Threshold(value=None, color=below), models.Threshold(value=watch.threshold, color=above)]
+    )

@@ -1,0 +1,48 @@
+"""Values of panels as people read them."""
+
+import math
+from collections.abc import Mapping
+
+from prizewire_devstack.monitoring.panels import Unit
+
+_LENGTHS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+AXES: Mapping[Unit, str] = {
+    Unit.COUNT: "number",
+    Unit.SECONDS: "seconds",
+    Unit.SHARE: "share",
+    Unit.MONEY: "units of the asset",
+    Unit.PER_SECOND: "per second",
+    Unit.YES_NO: "1 is yes",
+    Unit.STATE: "state",
+}
+"""What stands beside an axis."""
+
+
+def worded(value: float, unit: Unit, names: Mapping[int, str] | None = None) -> str:
+    """A value with its unit, as `2.5 h` or `95 %`. ``names`` has words for values."""
+    if math.isnan(value):
+        return "none"
+    if math.isinf(value):
+        return "unlimited"
+    if names and value in names:
+        return names[int(value)]
+    match unit:
+        case Unit.SECONDS:
+            return _length(value)
+        case Unit.SHARE:
+            return f"{value * 100:.3g} %" if abs(value) < 10 else f"{value:,.0f} times"
+        case Unit.MONEY:
+            return f"{value:,.2f}"
+        case Unit.PER_SECOND:
+            return f"{value:.3g}/s"
+        case Unit.YES_NO:
+            return "yes" if value else "no"
+        case _:
+            return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def _length(value_s: float) -> str:
+    for seconds, name in _LENGTHS:
+        if abs(value_s) >= 2 * seconds:
+            return f"{value_s / seconds:.1f} {name}"
+    return f"{value_s:.2g} s" if abs(value_s) < 10 else f"{value_s:.0f} s"
