@@ -335,7 +335,7 @@ _GUARDS: Final = Row(
             largest("prizewire_deny_list_refused"),
             legend="refused",
             unit=Unit.YES_NO,
-            columns=6,
+            columns=12,
             shows="1 while the file of the deny list cannot be read.",
             normal="It is 0.",
             act="Correct the file: the last list that could be read is in force.",

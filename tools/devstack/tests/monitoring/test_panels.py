@@ -1,0 +1,204 @@
+"""The dashboards without a running stack: every panel is complete, and every query is valid."""
+
+import json
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from prizewire_devstack.components import debian
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.monitoring import grafana
+from prizewire_devstack.monitoring.dashboards import DASHBOARDS
+from prizewire_devstack.monitoring.panels import (
+    EVERYTHING,
+    WIDTH,
+    Dashboard,
+    Kind,
+    Panel,
+    Query,
+    Row,
+    Unit,
+    Watch,
+    chosen,
+)
+
+PANELS = [
+    pytest.param(panel, id=f"{dashboard.name}-{re.sub(r'[^a-z0-9]+', '-', panel.title.lower())}")
+    for dashboard in DASHBOARDS
+    for panel in dashboard.panels()
+]
+BOARDS = [pytest.param(dashboard, id=dashboard.name) for dashboard in DASHBOARDS]
+RUNBOOKS = "https://runbooks.example"
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_is_complete(panel: Panel) -> None:
+    """Each has a title, a query with a legend, and sentences about what it shows, what is normal and what to do."""
+    assert panel.title
+    assert panel.queries
+    assert all(query.legend for query in panel.queries)
+    assert all(text.endswith(".") and len(text) >= 8 for text in (panel.shows, panel.normal, panel.act))
+    assert 0 < panel.columns <= WIDTH
+    assert (panel.unit is Unit.STATE) == (panel.names is not None)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_hides_no_missing_series(panel: Panel) -> None:
+    """No query answers with a made-up number where there is no series."""
+    for query in panel.queries:
+        assert not re.search(r"\b(vector|absent|absent_over_time|or)\b", query.expr), query.expr
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_legend_has_labels_that_the_answer_keeps(panel: Panel) -> None:
+    """Two series of a query never have the same name: each label of the outermost grouping is in the legend, and no other."""
+    if panel.kind is Kind.TABLE:
+        return
+    for query in panel.queries:
+        kept = set(re.findall(r"[a-z_]+", grouping(query.expr))) - {"le"}
+        assert set(re.findall(r"\{\{([a-z_]+)\}\}", query.legend)) == kept, query.expr
+
+
+def grouping(expr: str) -> str:
+    """The labels of the outermost grouping of an expression; those of a quantile have `le` besides."""
+    bare = re.sub(r"^(topk\(\d+, |histogram_quantile\([\d.]+, |time\(\) - )+", "", expr)
+    found = re.match(r"\w+ by \(([^)]*)\)", bare)
+    return "" if found is None else found.group(1)
+
+
+@pytest.mark.parametrize("dashboard", BOARDS)
+def test_titles_of_a_dashboard_differ(dashboard: Dashboard) -> None:
+    """A person can name a panel."""
+    titles = Counter(panel.title for panel in dashboard.panels())
+    assert [title for title, times in titles.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("dashboard", BOARDS)
+def test_variables_are_used_and_known(dashboard: Dashboard) -> None:
+    """Each variable changes a query, and each query names only variables of its dashboard."""
+    used = {
+        name
+        for panel in dashboard.panels()
+        for query in panel.queries
+        for name in re.findall(r"\$([a-z]+)", query.expr)
+    }
+    assert used == {variable.name for variable in dashboard.variables}
+
+
+def test_every_query_is_valid(tmp_path: Path) -> None:
+    """Prometheus' own parser takes each of them."""
+    file = tmp_path / "queries.yaml"
+    assert parsed(file, [query.expr for panel in all_panels() for query in panel.queries]) == ""
+
+
+def test_an_invalid_query_is_found(tmp_path: Path) -> None:
+    """The test before this one can fail."""
+    assert "parse error" in parsed(tmp_path / "queries.yaml", ["sum by (rail (up)"])
+
+
+def all_panels() -> list[Panel]:
+    return [panel for dashboard in DASHBOARDS for panel in dashboard.panels()]
+
+
+def parsed(file: Path, queries: list[str]) -> str:
+    """What promtool says about the queries; nothing if all are valid. They are checked as recording rules."""
+    try:
+        promtool = debian.program("promtool")
+    except DevstackError as error:
+        pytest.skip(f"promtool is not here: {error}")
+    rules = [{"record": f"panel:query:{number}", "expr": chosen(expr)} for number, expr in enumerate(queries)]
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run(
+        (str(promtool), "check", "rules", str(file)), capture_output=True, text=True, timeout=60, check=False
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def made(panel: Panel, watches: Mapping[str, Watch]) -> Any:
+    """A panel in Grafana's JSON."""
+    board = Dashboard(
+        uid="prizewire-one", title="One", description="One.", rows=(Row(title="Row", panels=(panel,)),)
+    )
+    return json.loads(grafana.render(board, watches, runbooks=RUNBOOKS))["panels"][1]
+
+
+def panel_of(kind: Kind, **more: Any) -> Panel:
+    given = {
+        "title": "Lag",
+        "shows": "It shows.",
+        "normal": "It is 0.",
+        "act": "Look.",
+        "unit": Unit.SECONDS,
+        "queries": (Query(expr='max by (rail) (up{rail=~"$rail"})', legend="{{rail}}"),),
+    }
+    return Panel(**{**given, "kind": kind, **more})
+
+
+def test_a_watched_panel_shows_the_threshold_of_its_alert() -> None:
+    """The value of the rule divides good from bad, is drawn as a line, and the panel links the runbook."""
+    watch = Watch(threshold=30, runbook_url=f"{RUNBOOKS}/PrizewireConsumerLag.md")
+    panel = made(panel_of(Kind.TIMESERIES, alert="PrizewireConsumerLag"), {"PrizewireConsumerLag": watch})
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [(step["value"], step["color"]) for step in steps] == [(None, "green"), (30, "red")]
+    assert panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"]["mode"] == "dashed"
+    assert [link["url"] for link in panel["links"]] == [f"{RUNBOOKS}/PrizewireConsumerLag.md"]
+    assert panel["description"] == "It shows. It is 0. Look."
+    assert panel["fieldConfig"]["defaults"]["unit"] == "s"
+
+
+def test_a_least_value_is_bad_below() -> None:
+    """Where the alert fires below its threshold, the colours change sides."""
+    watch = Watch(threshold=1, runbook_url=RUNBOOKS)
+    panel = made(panel_of(Kind.STAT, alert="A", least=True), {"A": watch})
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [(step["value"], step["color"]) for step in steps] == [(None, "red"), (1, "green")]
+
+
+def test_a_table_has_a_column_for_each_query() -> None:
+    """Its queries are asked about now, and their values are named by the legends."""
+    queries = (Query(expr="up", legend="has"), Query(expr="up", legend="needs"))
+    panel = made(panel_of(Kind.TABLE, queries=queries), {})
+    assert [(one["instant"], one["format"]) for one in panel["targets"]] == [(True, "table")] * 2
+    assert [one["id"] for one in panel["transformations"]] == ["merge", "organize"]
+    assert panel["transformations"][1]["options"]["renameByName"] == {"Value #A": "has", "Value #B": "needs"}
+
+
+@pytest.mark.parametrize("dashboard", BOARDS)
+def test_a_dashboard_is_rendered_alike_each_time(dashboard: Dashboard) -> None:
+    """The text is stable, its panels do not overlap, and each refers to the chosen data source."""
+    text = grafana.render(dashboard, {}, runbooks=RUNBOOKS)
+    assert text == grafana.render(dashboard, {}, runbooks=RUNBOOKS)
+    document = json.loads(text)
+    cells = [
+        (x, y)
+        for panel in document["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < WIDTH
+    drawn = [panel for panel in document["panels"] if panel["type"] != "row"]
+    assert len(drawn) == len(list(dashboard.panels()))
+    assert {panel["datasource"]["uid"] for panel in drawn} == {"${datasource}"}
+    assert len({panel["id"] for panel in document["panels"]}) == len(document["panels"])
+
+
+def test_a_choice_replaces_a_variable() -> None:
+    """Without a choice, a variable selects every series."""
+    expr = 'up{rail=~"$rail"}'
+    assert chosen(expr) == f'up{{rail=~"{EVERYTHING}"}}'
+    assert chosen(expr, {"rail": "fake"}) == 'up{rail=~"fake"}'
+
+
+def test_a_query_names_its_metrics() -> None:
+    """The series of a histogram count as the histogram."""
+    query = Query(
+        expr="sum(rate(prizewire_a_seconds_bucket[5m])) / count(up) + prizewire_b_count", legend="x"
+    )
+    assert query.metrics == {"prizewire_a_seconds", "up", "prizewire_b"}
