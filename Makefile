@@ -15,7 +15,7 @@ LOCKED := $(VENV)/.locked
 READY := $(VENV)/.members
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults-full check lint format lock bench schemas images clean python
+.PHONY: help demo test faults-full check lint format lock bench docs schemas images clean python
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -58,12 +58,17 @@ lock: $(LOCKED) ## write the lock files from the members' pyproject files (ARGS=
 bench: $(READY) ## the benchmark: match event to wallet credits, beside its lower bound
 	@$(BIN)/prizewire bench $(ARGS)
 
-schemas: $(READY) ## write all generated files: JSON Schemas, .env.example, manifests, the tables of rails and metrics
+docs: $(READY) ## build the documentation as a site in build/docs, and fail at a broken link
+	@$(BIN)/mkdocs build --quiet --strict
+
+schemas: $(READY) ## write all generated files: schemas, AsyncAPI, .env.example, manifests, pages of docs, API collection
 	@$(BIN)/python -m prizewire_contracts.schemas
+	@$(BIN)/python -m prizewire_contracts.asyncapi
 	@$(BIN)/prizewire env-example > .env.example.new && mv .env.example.new .env.example
 	@$(BIN)/prizewire manifests
 	@$(BIN)/python -m scripts.rails_table
 	@$(BIN)/python -m scripts.metrics_page
+	@$(BIN)/python -m scripts.documents
 
 images: python ## build the images of all parts (PARTS=signer BASE=… ENGINE=buildah choose)
 	@$(PYTHON) -m scripts.images
