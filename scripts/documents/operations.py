@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _METHODS: Final = ("get", "put", "post", "patch", "delete")
-_CALLERS: Final = re.compile(r"\s*This route is for: ([^.]+)\.\s*")
+_CALLERS: Final = re.compile(r"\s*This route is for:? ([^.]+)\.\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
