@@ -59,7 +59,7 @@ bench: $(READY) ## the benchmark: match event to wallet credits, beside its lowe
 	@$(BIN)/prizewire bench $(ARGS)
 
 docs: $(READY) ## build the documentation as a site in build/docs, and fail at a broken link
-	@$(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 schemas: $(READY) ## write all generated files: schemas, AsyncAPI, .env.example, manifests, pages of docs, API collection
 	@$(BIN)/python -m prizewire_contracts.schemas
