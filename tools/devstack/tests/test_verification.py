@@ -312,7 +312,10 @@ def test_a_service_that_freezes_while_it_is_compared_is_named(
     assert code == 1
     assert "rewards does not answer" in said
     assert found["silent"] == ["rewards"]
-    assert [one["invariant"] for one in found["checks"][-2:]] == ["audit.chain_read", "prizes_are_those_settled"]
+    assert [one["invariant"] for one in found["checks"][-2:]] == [
+        "audit.chain_read",
+        "prizes_are_those_settled",
+    ]
     assert found["left_out"] == list(COMPARISONS)[1:]
 
 
