@@ -158,7 +158,8 @@ CHECKED_AT = gauge(
 )
 CREDENTIAL_EXPIRES = gauge(
     "prizewire_credential_expires_timestamp_seconds",
-    "When a credential ends; of a file with several certificates, when the first of them ends.",
+    "When a credential ends; of a file with several certificates, when the first of them ends. One that has ended is shown until it is "
+    "replaced.",
     unit="Unix time",
     labels={
         "kind": closed(CredentialKind),
@@ -205,13 +206,4 @@ TOKEN_KEY_READS = counter(
     "Reads of the public keys of access tokens after the start, by outcome: read, failed (the former keys serve).",
     unit="reads",
     labels={"outcome": closed(TokenKeyRead)},
-)
-CREDENTIAL_EXPIRES = gauge(
-    "prizewire_credential_expires_timestamp_seconds",
-    "When a credential ends, in Unix time; one that has ended is shown until it is replaced.",
-    unit="Unix time",
-    labels={
-        "kind": closed(("certificate", "token", "approval")),
-        "name": bounded("the credential, such as the setting that names its file", most=60),
-    },
 )
