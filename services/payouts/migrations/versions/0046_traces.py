@@ -4,8 +4,8 @@ from alembic import op
 
 from prizewire_chassis.db.schema import create_chassis_schema_v7, drop_chassis_schema_v7
 
-revision = "0018"
-down_revision = "0017"
+revision = "0046"
+down_revision = "0045"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ from alembic import op
 
 from prizewire_chassis.db.schema import create_chassis_schema_v7, drop_chassis_schema_v7
 
-revision = "0045"
-down_revision = "0044"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
