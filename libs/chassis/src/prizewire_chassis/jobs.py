@@ -45,7 +45,11 @@ class JobRunner:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Start each job in a task."""
+        """Start each job in a task. Its counter of failures is shown from now on: Prometheus sees no increase in a counter that
+        begins with 1.
+        """
+        for job in self._jobs:
+            JOB_FAILURES.labels(job.name)
         self._tasks = [asyncio.create_task(self._loop(job), name=f"job {job.name}") for job in self._jobs]
 
     async def stop(self) -> None:

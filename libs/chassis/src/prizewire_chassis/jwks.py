@@ -34,6 +34,10 @@ FETCH_TIMEOUT_S: Final = 5.0
 _log = get_logger(__name__)
 
 
+for _outcome in TokenKeyRead:
+    TOKEN_KEY_READS.labels(_outcome)  # Prometheus sees no increase in a counter that begins with 1
+
+
 class TokenKeysMalformed(Exception):
     """A JWKS is malformed or has no usable key. The message is a sentence without any key."""
 

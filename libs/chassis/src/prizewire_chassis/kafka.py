@@ -20,7 +20,16 @@ from prizewire_chassis.health import Health
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.lag import Lag
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.metrics import CONSUMER_LAG, CONSUMER_LAG_SECONDS, CONSUMER_POLL_AGE
+from prizewire_chassis.metrics import (
+    CONSUMER_LAG,
+    CONSUMER_LAG_SECONDS,
+    CONSUMER_POLL_AGE,
+    EVENTS,
+    OFFSETS_WRONG,
+    RETRIES,
+    REWOUND,
+)
+from prizewire_chassis.metrics.labels import EventOutcome, RetryKind, WrongOffset
 from prizewire_chassis.polls import PolledConsumer, lag_of, poll_age, poll_probe
 from prizewire_chassis.record_batches import read_within_bounds
 from prizewire_chassis.settings import ConfigurationError, ServiceSettings
@@ -204,6 +213,17 @@ def _pause_fetching(
         consumer.resume(*consumer.paused() - start.seeking)
 
 
+def _begin_counters(consumer: str) -> None:
+    """Show the counters of a consumer with 0: Prometheus sees no increase in a counter that begins with 1."""
+    for outcome in (EventOutcome.APPLIED, EventOutcome.DEAD, EventOutcome.PARKED):
+        EVENTS.labels(consumer, outcome)
+    for reason in WrongOffset:
+        OFFSETS_WRONG.labels(consumer, reason)
+    for kind in RetryKind:
+        RETRIES.labels(consumer, kind)
+    REWOUND.labels(consumer)
+
+
 def subscribe(
     broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor, health: Health | None = None
 ) -> Offsets:
@@ -245,6 +265,7 @@ def subscribe(
     start.watch(subscriber)
     offsets = Offsets(subscriber)
     subscriber(consume)
+    _begin_counters(spec.name)
     CONSUMER_POLL_AGE.labels(spec.name).set_function(poll_age(subscriber))
     lag = offsets.lag = partial(lag_of, subscriber, start)
     CONSUMER_LAG.labels(spec.name).set_function(lambda: 0 if (found := lag()) is None else found.messages())

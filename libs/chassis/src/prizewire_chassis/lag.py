@@ -1,6 +1,6 @@
 """How far a consumer is behind: messages of its partitions that it has not processed, and how long the oldest has waited.
 
-Everything is read from the client's own state. Only where a partition's end was not heard of for a while, because the
+Everything is read from the client's own state. Only where the last answer about a partition's end is old, because the
 partition is paused or much was fetched at once, a job asks the broker.
 """
 
@@ -89,11 +89,11 @@ class Lag:
         return now - oldest
 
     async def ask(self) -> None:
-        """Ask the broker for the ends that were not heard of for ``ASK_INTERVAL_S``. While no broker answers, the ends stay as they
+        """Ask the broker for the ends whose last answer is older than ``ASK_INTERVAL_S``. While no broker answers, the ends stay as they
         are: the age of the last poll shows it.
         """
         old = time.time() - ASK_INTERVAL_S
-        silent = [place for place in self._assigned() if self._heard(place) < old]
+        silent = [place for place in self._assigned() if self._answered(place) < old]
         if silent:
             try:
                 ends = await asyncio.wait_for(self._consumer.end_offsets(silent), timeout=_ASK_MAX_S)
@@ -118,7 +118,7 @@ class Lag:
         start = self.starts.get(place, 0)
         return next((record for record in self._taken.get(place, ()) if record.offset >= start), None)
 
-    def _heard(self, place: TopicPartition) -> float:
+    def _answered(self, place: TopicPartition) -> float:
         """When a broker last said where the partition ends, in Unix seconds; 0 where it never did."""
         stamp = self._consumer.last_poll_timestamp(place) or 0
         asked = self._ends.get(place)

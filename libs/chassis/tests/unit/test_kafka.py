@@ -213,13 +213,24 @@ async def test_the_age_of_the_last_poll_grows_while_no_broker_answers(monkeypatc
 
 
 async def test_each_consumer_is_measured_once_it_is_subscribed(settings):
-    """Also one that never reaches its broker has a gauge."""
+    """Also one that never reaches its broker has its gauges, and the counters that alerts watch begin with 0."""
 
     async def handler(tx, batch):
         return {}
 
     subscribe(build_broker(settings), ConsumerSpec("rewards.measured", PAYOUTS, handler), processor=None)
     assert 0 <= CONSUMER_POLL_AGE.labels("rewards.measured").collect()[0].samples[0].value < 60
+    mine = {"consumer": "rewards.measured"}
+    shown = {
+        "lag_messages": mine,
+        "lag_seconds": mine,
+        "rewound_total": mine,
+        "offsets_wrong_total": {**mine, "reason": "past_end"},
+    }
+    for name, labels in shown.items():
+        assert REGISTRY.get_sample_value(f"prizewire_consumer_{name}", labels) == 0
+    parked = {**mine, "outcome": "parked"}
+    assert REGISTRY.get_sample_value("prizewire_events_total", parked) == 0
 
 
 class Assigned:

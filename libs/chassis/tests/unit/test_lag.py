@@ -20,7 +20,7 @@ class Partition:
 
     position: int | None = 0
     highwater: int | None = None
-    heard: float | None = None
+    answered: float | None = None
 
     @property
     def has_valid_position(self) -> bool:
@@ -47,8 +47,8 @@ class Client:
         return self.parts[place].highwater
 
     def last_poll_timestamp(self, place: TopicPartition) -> int | None:
-        heard = self.parts[place].heard
-        return None if heard is None else round(heard * 1000)
+        answered = self.parts[place].answered
+        return None if answered is None else round(answered * 1000)
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         self.asked.append(places)
@@ -77,7 +77,7 @@ def take(client: Client, lag: Lag, place: TopicPartition, *found: SimpleNamespac
 
 def test_messages_are_waiting_until_their_batch_has_ended(clock: SimpleNamespace) -> None:
     """A batch that is processed for long waits the longer, and with it what came after it in the topic."""
-    client = Client({ONE: Partition(position=5, highwater=9, heard=NOW)})
+    client = Client({ONE: Partition(position=5, highwater=9, answered=NOW)})
     lag = Lag(client)
     take(client, lag, ONE, record(5, at=NOW - 30), record(6, at=NOW - 20))
     assert (lag.messages(), lag.seconds()) == (4, 30)
@@ -94,7 +94,7 @@ def test_messages_are_waiting_until_their_batch_has_ended(clock: SimpleNamespace
 
 def test_a_batch_that_failed_waits_since_its_first_message(clock: SimpleNamespace) -> None:
     """The client was moved back, and the batch comes again: between the two nothing is processed."""
-    client = Client({ONE: Partition(position=5, highwater=7, heard=NOW)})
+    client = Client({ONE: Partition(position=5, highwater=7, answered=NOW)})
     lag = Lag(client)
     take(client, lag, ONE, record(5, at=NOW - 30), record(6, at=NOW - 1))
     client.parts[ONE].position = 5
@@ -105,7 +105,7 @@ def test_a_batch_that_failed_waits_since_its_first_message(clock: SimpleNamespac
 
 def test_a_message_after_a_quiet_day_waits_since_it_was_seen(clock: SimpleNamespace) -> None:
     """The topic was idle: the time of the message before it says nothing about a message that came now."""
-    client = Client({ONE: Partition(position=5, highwater=6, heard=NOW)})
+    client = Client({ONE: Partition(position=5, highwater=6, answered=NOW)})
     lag = Lag(client)
     take(client, lag, ONE, record(5, at=NOW - 86_400))
     lag.returned()
@@ -119,7 +119,7 @@ def test_a_message_after_a_quiet_day_waits_since_it_was_seen(clock: SimpleNamesp
 
 def test_what_was_read_again_to_be_compared_is_no_lag(clock: SimpleNamespace) -> None:
     """After a start the client reads the message before its stored offset: it is old, and was processed long ago."""
-    client = Client({ONE: Partition(position=4, highwater=5, heard=NOW)})
+    client = Client({ONE: Partition(position=4, highwater=5, answered=NOW)})
     lag = Lag(client)
     lag.starts = {ONE: 5}
     assert lag.messages() == 0
@@ -132,7 +132,7 @@ def test_what_was_read_again_to_be_compared_is_no_lag(clock: SimpleNamespace) ->
 
 def test_offsets_without_messages_are_no_lag(clock: SimpleNamespace) -> None:
     """A log may end with markers of transactions: the client's position is after them, and nothing waits."""
-    client = Client({ONE: Partition(position=5, highwater=7, heard=NOW)})
+    client = Client({ONE: Partition(position=5, highwater=7, answered=NOW)})
     lag = Lag(client)
     take(client, lag, ONE, record(5, at=NOW))
     client.parts[ONE].position = 7
@@ -170,13 +170,13 @@ def test_a_partition_whose_start_is_unknown_waits_since_its_assignment(clock: Si
 
 
 async def test_a_paused_partition_is_asked_for_its_end(clock: SimpleNamespace) -> None:
-    """While nothing is fetched the client hears of no new messages; ends that it heard of lately are not asked for."""
+    """While nothing is fetched the client sees no new messages; ends that a broker answered lately are not asked for."""
     client = Client({ONE: Partition(5, 5, NOW), TWO: Partition(5, 5, NOW)}, ends={ONE: 9, TWO: 9})
     lag = Lag(client)
     await lag.ask()
     assert client.asked == []
     clock.now += ASK_INTERVAL_S + 1
-    client.parts[TWO].heard = clock.now
+    client.parts[TWO].answered = clock.now
     await lag.ask()
     assert client.asked == [[ONE]]
     assert (lag.messages(), lag.seconds()) == (4, 0)

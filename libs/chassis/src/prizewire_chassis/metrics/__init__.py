@@ -27,7 +27,7 @@ EVENTS = counter(
     unit="events",
     labels={
         "consumer": CONSUMER,
-        "outcome": closed(EventOutcome, meaning="what became of the event"),
+        "outcome": closed(EventOutcome, meaning="the outcome of the event"),
     },
 )
 REFUSED = counter(

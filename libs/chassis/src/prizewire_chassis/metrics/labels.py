@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class EventOutcome(StrEnum):
-    """What became of a consumed event."""
+    """The outcome of a consumed event."""
 
     APPLIED = "applied"
     DEAD = "dead"
