@@ -8,13 +8,12 @@ from prizewire_chassis.clock import SystemClock
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import ConfigurationError, FileCheck
 from prizewire_chassis.lifecycle.files import read_message_key
+from prizewire_contracts.player_sources import PlayerSource, read_player_sources
 from prizewire_contracts.screening import ScreeningService
 from prizewire_money import MoneyError
 from prizewire_payouts.gates.adapters import DenyListError, DenyListFile
 from prizewire_payouts.inline.adapters import MessageKeyBoxes, read_keys
 from prizewire_payouts.methods.adapters import DetailsVault
-from prizewire_payouts.players.adapters import load_player_sources
-from prizewire_payouts.players.domain import PlayerSource
 from prizewire_payouts.rails.adapters import read_costs, read_rails
 from prizewire_payouts.rails.build import RailParts, check_executions, check_packages
 from prizewire_payouts.screening.adapters import load_screening
@@ -135,7 +134,7 @@ def player_sources(settings: PayoutSettings) -> dict[str, PlayerSource]:
     if path is None:
         return {}
     try:
-        return load_player_sources(path)
+        return read_player_sources(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"PLAYER_SOURCES_FILE {path.name}: {error}") from None
 

@@ -10,6 +10,7 @@ from prizewire_chassis.assets import read_assets
 from prizewire_chassis.http import LineageEntry
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, FileCheck, Runtime
+from prizewire_contracts.player_sources import PlayerSource, read_player_sources
 from prizewire_money import AssetRegistry
 from prizewire_railkit.method_types.installed import installed_method_types
 from prizewire_rewards.campaigns.jobs import build_campaign_jobs
@@ -35,9 +36,8 @@ from prizewire_rewards.payouts.adapters import (
 )
 from prizewire_rewards.payouts.domain.rules import PayoutRules
 from prizewire_rewards.payouts.jobs import build_withdrawal_job
-from prizewire_rewards.players.adapters import KeyedHasher, load_player_sources
+from prizewire_rewards.players.adapters import KeyedHasher
 from prizewire_rewards.players.consumers import players_spec
-from prizewire_rewards.players.domain import PlayerSource
 from prizewire_rewards.rounds.consumers import CanonicalDigest
 from prizewire_rewards.rounds.domain.commands import StagedParts
 from prizewire_rewards.rounds.jobs import build_round_jobs
@@ -166,7 +166,7 @@ def _player_sources(settings: RewardsSettings) -> dict[str, PlayerSource]:
     if path is None:
         return {}
     try:
-        return load_player_sources(path)
+        return read_player_sources(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"PLAYER_SOURCES_FILE {path.name}: {error}") from None
 

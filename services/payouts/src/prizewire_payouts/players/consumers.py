@@ -8,18 +8,11 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, never
 from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.player_sources import GROUPS, PlayerSource, SourceRefused, signing_key
 from prizewire_contracts.topics import PLAYERS
 from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_payouts.metrics import PLAYER_EVENTS_REFUSED
-from prizewire_payouts.players.domain import (
-    GROUPS,
-    KycState,
-    PlayerFacts,
-    PlayerSource,
-    SourceRefused,
-    TaxState,
-    signing_key,
-)
+from prizewire_payouts.players.domain import KycState, PlayerFacts, TaxState
 from prizewire_payouts.players.handlers import update_players
 from prizewire_payouts.players.storage import PlayerStorage
 from prizewire_payouts.unit_of_work import UnitOfWorkFactory
@@ -70,9 +63,7 @@ def _refusal(item: Incoming, *, sources: Mapping[str, PlayerSource]) -> Refusal 
             at=event.time,
         )
         verify_raw(topic=PLAYERS.name, raw=item.raw, public_key=key.public_key)
-    except SourceRefused as error:
-        return Refusal(RefusalCode(error.code), str(error))
-    except NotTrusted as error:
+    except (SourceRefused, NotTrusted) as error:
         return Refusal(RefusalCode(error.code), error.detail)
     return None
 

@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prizewire_payouts.players.adapters import load_player_sources
 
 from prizewire_chassis.testing import event_bytes, make_key, records
 from prizewire_contracts.topics import PLAYERS
 from prizewire_contracts.trust import MessageKey
 from prizewire_money import Amount
 from prizewire_payouts.gates.domain import GateLimits
-from prizewire_payouts.players.adapters import load_player_sources
 from prizewire_payouts.players.consumers import players_spec
 from prizewire_payouts.players.domain import PlayerFacts
 from prizewire_payouts.players.storage import PlayerStorage

@@ -9,18 +9,11 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, never
 from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.player_sources import GROUPS, PlayerSource, SourceRefused, signing_key
 from prizewire_contracts.topics import PLAYERS
 from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_rewards import metrics
-from prizewire_rewards.errors import Refused
-from prizewire_rewards.players.domain import (
-    GROUPS,
-    KycState,
-    PlayerFacts,
-    PlayerSource,
-    UpdatePlayers,
-    signing_key,
-)
+from prizewire_rewards.players.domain import KycState, PlayerFacts, UpdatePlayers
 from prizewire_rewards.players.handlers import update_players
 from prizewire_rewards.players.ports import PlayerHasher, PlayerPorts
 
@@ -74,7 +67,7 @@ def _refusal(item: Incoming, *, sources: Mapping[str, PlayerSource]) -> Refusal 
             at=event.time,
         )
         verify_raw(topic=PLAYERS.name, raw=item.raw, public_key=key.public_key)
-    except (Refused, NotTrusted) as error:
+    except (SourceRefused, NotTrusted) as error:
         return Refusal(RefusalCode(error.code), error.detail)
     return None
 

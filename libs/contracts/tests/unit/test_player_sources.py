@@ -1,15 +1,20 @@
 """The file of the sources that may report facts of players."""
 
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from prizewire_contracts.events.players import PlayerUpdated
+from prizewire_contracts.player_sources import (
+    GROUPS,
+    FactGroup,
+    SourceRefused,
+    read_player_sources,
+    signing_key,
+)
 from prizewire_devstack.components.keys import Keyring
-from prizewire_rewards.players.adapters import load_player_sources
-from prizewire_rewards.players.domain import FACTS, GROUPS, FactGroup
 
 KEY = {
     "keyid": "kyc-1",
@@ -20,21 +25,18 @@ KEY = {
 SOURCE = {"source": "/kyc/checked", "tells": ["identity"], "keys": [KEY]}
 
 
-def written(directory: Path, document: object) -> Path:
-    file = directory / "player-sources.yaml"
-    file.write_text(yaml.safe_dump(document))
-    return file
+def written(document: object) -> str:
+    return yaml.safe_dump(document)
 
 
 def test_every_fact_belongs_to_a_group() -> None:
     """A new fact must get a group: the group says which sources may report it."""
     assert set(GROUPS) == set(PlayerUpdated.model_fields) - {"player"}
-    assert set(FACTS) < set(GROUPS)
 
 
-def test_sources_are_read_with_their_keys(tmp_path: Path) -> None:
+def test_sources_are_read_with_their_keys() -> None:
     """A key has the form that `prizewire source keygen` prints."""
-    [(name, found)] = load_player_sources(written(tmp_path, {"sources": [SOURCE]})).items()
+    [(name, found)] = read_player_sources(written({"sources": [SOURCE]})).items()
     assert (name, found.source, found.groups) == ("/kyc/checked", "/kyc/checked", {FactGroup.IDENTITY})
     assert [(key.keyid, key.not_before) for key in found.keys] == [
         ("kyc-1", datetime(2026, 1, 1, tzinfo=UTC))
@@ -43,7 +45,7 @@ def test_sources_are_read_with_their_keys(tmp_path: Path) -> None:
 
 def test_the_local_stacks_file_is_read(keyring: Keyring) -> None:
     """It has one source that may report every fact."""
-    [found] = load_player_sources(keyring.player_sources_file).values()
+    [found] = read_player_sources(keyring.player_sources_file.read_text()).values()
     assert found.groups == set(FactGroup)
 
 
@@ -66,7 +68,40 @@ def test_the_local_stacks_file_is_read(keyring: Keyring) -> None:
         ({"sources": [SOURCE, SOURCE]}, "/kyc/checked is there twice"),
     ],
 )
-def test_a_wrong_file_is_refused(tmp_path: Path, document: object, place: str) -> None:
+def test_a_wrong_file_is_refused(document: object, place: str) -> None:
     """The start is refused with a sentence that names the place."""
     with pytest.raises(ValueError, match=place):
-        load_player_sources(written(tmp_path, document))
+        read_player_sources(written(document))
+
+
+def test_what_is_not_yaml_is_refused() -> None:
+    """The sentence says so, and has no trace of the parser."""
+    with pytest.raises(ValueError, match="the file is not YAML"):
+        read_player_sources("sources: [")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"source": "/kyc/other"}, "source_not_allowed"),
+        ({"facts": ["kyc_state", "device_hash"]}, "source_not_allowed"),
+        ({"keyid": None}, "signature_missing"),
+        ({"keyid": "kyc-2"}, "key_not_trusted"),
+        ({"at": datetime(2025, 12, 31, tzinfo=UTC)}, "key_not_trusted"),
+        ({"at": datetime(2027, 1, 1, tzinfo=UTC)}, "key_not_trusted"),
+    ],
+    ids=["source", "fact", "unsigned", "key", "before", "after"],
+)
+def test_an_event_that_its_source_may_not_send_is_refused(changes: dict[str, Any], code: str) -> None:
+    """The code says why. The same event with the source's own facts and a valid key is signed by that key."""
+    event: dict[str, Any] = {
+        "sources": read_player_sources(written({"sources": [SOURCE]})),
+        "source": "/kyc/checked",
+        "facts": ["kyc_state", "kyc_expires_at"],
+        "keyid": "kyc-1",
+        "at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    assert signing_key(**event).keyid == "kyc-1"
+    with pytest.raises(SourceRefused) as refused:
+        signing_key(**{**event, **changes})
+    assert refused.value.code == code
