@@ -10,6 +10,7 @@ from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceTyp
 from stellar_sdk import Keypair
 
 from prizewire_chassis.kafka import BATCH_RECORDS_MAX
+from prizewire_contracts.player_sources import read_player_sources
 from prizewire_contracts.topics import TOPICS
 from prizewire_contracts.trust import TrustStore
 from prizewire_devstack.acl import GRANTS
@@ -27,7 +28,6 @@ from prizewire_devstack.topic_settings import topic_settings
 from prizewire_money import AssetRegistry
 from prizewire_payouts.rails.adapters import read_rails
 from prizewire_rewards.payouts.adapters import load_payout_rules
-from prizewire_rewards.players.adapters import load_player_sources
 from prizewire_signer.adapters.policy_file import load_policy
 from prizewire_webhooks.inbound.adapters import load_rails
 from tests.deploy.policies.world import World
@@ -153,7 +153,7 @@ def test_public_files_can_be_read(overlay: str) -> None:
     assert read_rails(public / "rails.yaml")
     load_rails(public / "rails.yaml", environment="development" if overlay == "dev" else overlay)
     load_payout_rules(public / "payout-rules.yaml", assets=assets)
-    load_player_sources(public / "player-sources.yaml")
+    read_player_sources((public / "player-sources.yaml").read_text())
     load_policy(public / "signer-policy.yaml", assets=assets, chain_assets=dict.fromkeys(assets))
 
 

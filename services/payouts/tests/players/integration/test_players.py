@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from prizewire_payouts.players.adapters import load_player_sources
 
 from prizewire_chassis.testing import event_bytes, make_key, records
+from prizewire_contracts.player_sources import read_player_sources
 from prizewire_contracts.topics import PLAYERS
 from prizewire_contracts.trust import MessageKey
 from prizewire_money import Amount
@@ -59,7 +59,7 @@ class Reports:
         file.write_text(json.dumps({"sources": SOURCES}))
         self.rig = rig
         self.spec = players_spec(
-            unit_of_work=rig.unit_of_work, clock=rig.clock, sources=load_player_sources(file)
+            unit_of_work=rig.unit_of_work, clock=rig.clock, sources=read_player_sources(file.read_text())
         )
         self.start = 0
 
