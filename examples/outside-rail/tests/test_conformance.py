@@ -106,6 +106,7 @@ class TestAcme(RailConformance):
         Feature.RETURNS: "the vendor takes no payment back",
         Feature.MINIMUM: "the vendor has no smallest amount",
         Feature.MAXIMUM: "the vendor has no largest amount",
+        Feature.BALANCES: "the vendor does not say what the account has",
         Behaviour.RETURNED: "the vendor takes no payment back",
     }
 

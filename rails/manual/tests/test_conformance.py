@@ -125,6 +125,7 @@ class TestManual(RailConformance):
         Feature.WEBHOOKS: "people send no webhooks",
         Feature.RETURNS: "a returned transfer is booked by an operator",
         Feature.MAXIMUM: "people pay any amount",
+        Feature.BALANCES: "no bank account is asked",
         Behaviour.RETURNED: "a returned transfer is booked by an operator",
         Behaviour.THROTTLED: "payouts' own database refuses no request because there are many",
     }

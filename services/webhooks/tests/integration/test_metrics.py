@@ -89,7 +89,7 @@ async def test_webhooks_of_providers_are_counted_by_rail(vendor: httpx.AsyncClie
 
 
 async def test_an_unknown_rail_adds_no_label_value(vendor: httpx.AsyncClient):
-    """Whoever calls the route with names of rails that are not configured makes no series."""
+    """A call with the name of a rail that is not configured makes no series."""
     known = rails_shown()
     for number in range(5):
         await vendor.post(f"/api/payments/webhook/made-up-{number}", content=b"{}")

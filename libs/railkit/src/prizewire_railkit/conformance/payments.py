@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from prizewire_contracts.codes import PayoutCode
-from prizewire_contracts.rails import Outcome, is_rail_type
+from prizewire_contracts.rails import AccountBalances, Outcome, is_rail_type
 from prizewire_money import Amount
 from prizewire_railkit.conformance.cases import (
     POLLS_MAX,
@@ -43,7 +43,7 @@ class PaymentCases(Cases):
 
     @case()
     async def test_skips_are_what_the_capabilities_say(self) -> None:
-        """A class lists a feature in its skips if, and only if, the rail's capabilities lack it."""
+        """A class lists a feature in its skips if, and only if, the rail's capabilities or its provider lack it."""
         stage = await self.make_stage()
         found, asset = stage.provider.capabilities(), stage.instruction().amount.asset.code
         has = {
@@ -53,6 +53,7 @@ class PaymentCases(Cases):
             Feature.LOOK_UP_BY_KEY: found.look_up_by_key,
             Feature.MINIMUM: asset in found.minimum,
             Feature.MAXIMUM: asset in found.maximum,
+            Feature.BALANCES: isinstance(stage.provider, AccountBalances),
         }
         assert has == {feature: not self.lacks(feature) for feature in has}
 

@@ -58,6 +58,8 @@ class Feature(StrEnum):
     """The rail has a smallest amount in the asset of the stage's instructions (``Capabilities.minimum``)."""
     MAXIMUM = "maximum"
     """The rail has a largest amount in that asset (``Capabilities.maximum``)."""
+    BALANCES = "balances"
+    """The provider says what its account can pay (``AccountBalances``)."""
     SIGNED_TIME = "signed_time"
     """The signature of the provider's webhooks covers the time at which they were sent."""
 
