@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from litestar import get
+from litestar.params import FromPath
 from litestar.testing import TestClient
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
@@ -26,7 +27,7 @@ _log = get_logger(__name__)
 
 
 @get("/api/things/{name:str}")
-async def thing(name: str) -> dict[str, str | None]:
+async def thing(name: FromPath[str]) -> dict[str, str | None]:
     _log.info("looked up")
     with calling("rail look", rail="fake"):
         return {"carried": carried_trace(), "name": name}
@@ -56,9 +57,9 @@ async def test_a_request_is_a_span_of_its_callers_trace(collector: CollectorStan
     await recorder.close()
     assert not wanted()
     served = {span.name: span for span in collector.taken}
-    assert sorted(served) == ["GET /api/things/{name:str}", "rail look"]
-    assert served["GET /api/things/{name:str}"].parent == TRACE[36:52]
-    assert served["rail look"].parent == served["GET /api/things/{name:str}"].span_id
+    assert sorted(served) == ["GET /api/things/{name}", "rail look"]
+    assert served["GET /api/things/{name}"].parent == TRACE[36:52]
+    assert served["rail look"].parent == served["GET /api/things/{name}"].span_id
     assert {span.trace_id for span in collector.taken} == {TRACE_ID}
     assert {span.service for span in collector.taken} == {"prizewire-payouts"}
     assert "hush" not in repr(collector.taken)
