@@ -181,7 +181,7 @@ class _Observed:
                 status = message["status"]
             await send(message)
 
-        received = _traceparent_of(scope)
+        received = traceparent_of(scope)
         unit = Unit(new_trace() if received is None else child_of(received), given=received is not None)
         started_ns = time.time_ns()
         with working(unit), correlated(request_id=request_id_of(scope)):
@@ -215,7 +215,7 @@ class _Observed:
                     )
 
 
-def _traceparent_of(scope: Scope) -> str | None:
+def traceparent_of(scope: Scope) -> str | None:
     """The caller's traceparent, where it is valid and given once."""
     given = [value for name, value in scope["headers"] if name == _TRACEPARENT]
     return read_traceparent(given[0].decode("latin-1")) if len(given) == 1 else None
