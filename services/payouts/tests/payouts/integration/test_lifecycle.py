@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from prizewire_chassis.testing import event_bytes, make_key, records
+from prizewire_chassis.tracing import derived
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction, ProviderResult
 from prizewire_contracts.topics import PROVIDER_WEBHOOKS
@@ -242,7 +243,10 @@ async def test_a_worker_that_was_frozen_does_not_send(rig: Rig) -> None:
     (instruction,) = await commit_only(rig, "stellar")
     begun = rig.clock.now()
     rig.clock.advance(SCHEDULE.lease)
-    assert await worker._create(instruction, begun=begun) is None
+    assert (
+        await worker._create(instruction, begun=begun, traceparent=derived(instruction.correlation_id))
+        is None
+    )
     assert rig.chain.created == []
     assert (await rig.payout(payout_id)).state == "submitting"
 
