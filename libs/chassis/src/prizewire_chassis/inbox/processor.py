@@ -253,8 +253,7 @@ class BatchProcessor:
         await record_conflicts(tx, self._audit, spec, items, refusals)
         outcome.stuck = stuck
         outcome.applied = [item for _, item in applied]
-        traces = {**unit.kept, **traces_to_keep(spec, outcome.applied)}
-        await keep_traces(tx, traces, now=self._clock.now())
+        await keep_traces(tx, unit.kept | traces_to_keep(spec, outcome.applied), now=self._clock.now())
         return refusals
 
     async def _deduplicate(
@@ -383,8 +382,7 @@ class BatchProcessor:
         a refused event is reported to its sender and not stored.
         """
         with batch_unit(spec, [incoming]):
-            refusals = await self._in_transaction(tx, spec, [incoming], BatchOutcome())
-        refusal = refusals.get(0)
+            refusal = (await self._in_transaction(tx, spec, [incoming], BatchOutcome())).get(0)
         after_commit(tx, EVENTS.labels(spec.name, EventOutcome.OFFERED).inc)
         return refusal
 
@@ -400,8 +398,7 @@ class BatchProcessor:
             return Refusal(RefusalCode(item.reason), item.detail, park=item.state == "parked")
         item = replace(item, replay_of=entry.state)
         with batch_unit(spec, [item]):
-            refusals = await self._in_transaction(tx, spec, [item], BatchOutcome())
-        refusal = refusals.get(0)
+            refusal = (await self._in_transaction(tx, spec, [item], BatchOutcome())).get(0)
         became = EventOutcome.REPLAYED if refusal is None else EventOutcome.REPLAY_REFUSED
         EVENTS.labels(spec.name, became).inc()
         return refusal
