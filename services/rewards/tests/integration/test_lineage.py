@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -352,3 +352,28 @@ async def awaited(rig: Rig, match: Match) -> str | None:
     [round_] = [step for step in steps if step.kind == "round"]
     said: str | None = round_.detail["now"]["waits_for"]
     return said
+
+
+async def test_who_paused_a_campaign_is_in_the_lineage_of_the_rounds_it_held(rig: Rig) -> None:
+    """The pause and its end are steps of a round that waited for them, and of no other round."""
+    campaign = await rig.campaign(funded=20_000)
+    before, held, after = (Match(campaign, [(player, "30.00")]) for player in ("ann", "bob", "cat"))
+    await rig.settle(before)
+    await switch(rig, campaign, "paused", by="olga")
+    await rig.settle(held)
+    await switch(rig, campaign, "active", by="ada")
+    await rig.release()
+    await rig.settle(after)
+    said = [step[3] for step in await steps_of(rig, held.correlation_id) if step[1].startswith("campaign_")]
+    assert said == ["campaign cup paused by olga", "campaign cup set active by ada"]
+    for other in (before, after):
+        assert not [step for step in await steps_of(rig, other.correlation_id) if "campaign_" in step[1]]
+
+
+async def switch(rig: Rig, campaign: UUID, to: str, *, by: str) -> None:
+    """Change the state of a campaign with the audit record that its route writes."""
+    rig.clock.advance(timedelta(seconds=1))
+    await rig.change(campaign, to)
+    async with rig.db.transaction() as tx:
+        await rig.audit.record(tx, actor=by, action=f"campaign.{to}", target=str(campaign))
+    rig.clock.advance(timedelta(seconds=1))

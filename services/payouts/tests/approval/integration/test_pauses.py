@@ -9,7 +9,7 @@ from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.testing import token_reader
 from prizewire_payouts.approval.domain import PauseScope
-from prizewire_payouts.approval.storage import measure_pauses
+from prizewire_payouts.approval.storage import held_by_pauses, measure_pauses
 from prizewire_payouts.metrics import PAUSES
 from prizewire_payouts.payouts.storage.lineage import PayoutLineage
 from services.payouts.tests.http import Client, as_
@@ -145,3 +145,29 @@ async def test_pauses_in_force_are_counted(rig: Rig, client: Client) -> None:
         assert PAUSES.labels("rail")._value.get() == 0
         if wanted == 2:
             await lift(client, first)
+
+
+@pytest.mark.parametrize("scope", list(PauseScope))
+async def test_who_paused_is_in_the_lineage_of_the_payouts_that_waited(
+    rig: Rig, client: Client, scope: str
+) -> None:
+    """The pause and its end are steps of a payout that waited for them; a pause of something else is none, nor one that had ended."""
+    early = await pause(client, scope, VALUES[scope], by="old")
+    rig.clock.advance(timedelta(seconds=1))
+    await lift(client, early, by="old")
+    rig.clock.advance(timedelta(seconds=1))
+    payout_id = await rig.request(await rig.method())
+    await pause(client, scope, OTHERS[scope])
+    pause_id = await pause(client, scope, VALUES[scope])
+    await rig.submit()
+    rig.clock.advance(timedelta(seconds=1))
+    assert (await lift(client, pause_id, by="oz")).status_code == 200
+    await rig.submit()
+    payout = await rig.payout(payout_id)
+    async with rig.db.transaction() as tx:
+        steps = await held_by_pauses(tx, payout.correlation_id)
+        assert await held_by_pauses(tx, "another") == []
+    assert [(step.kind, step.id, step.summary) for step in steps] == [
+        ("payouts.paused", str(payout_id), f"payments of {scope} {VALUES[scope]} paused by op: drill"),
+        ("payouts.resumed", str(payout_id), f"payments of {scope} {VALUES[scope]} resumed by oz"),
+    ]

@@ -16,7 +16,7 @@ from prizewire_contracts.text import counted
 from prizewire_money import Amount, AssetRegistry
 from prizewire_rewards.campaigns.domain.model import CampaignState
 from prizewire_rewards.ledger.storage.accounts import group_id
-from prizewire_rewards.lineage.held import HELD, SERVICE, held_prize
+from prizewire_rewards.lineage.held import CAMPAIGN_SWITCHES, HELD, SERVICE, campaign_switch, held_prize
 
 ENTRIES_MAX = 5_000
 """The most entries of one kind. A round of a hundred thousand prizes is not shown prize by prize."""
@@ -411,6 +411,7 @@ _KINDS = (
     ("disownments", _DISOWNMENTS, _disownment),
     ("events of disowned rounds", _DISOWNED_EVENTS, _disowned_event),
     ("state changes", _STEPS, _step),
+    ("pauses of campaigns", CAMPAIGN_SWITCHES, campaign_switch),
     ("held prizes", HELD, held_prize),
     ("transfers", _TRANSFERS, _transfer),
     ("receivables", _RECEIVABLES, _receivable),

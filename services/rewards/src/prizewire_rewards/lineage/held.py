@@ -54,3 +54,29 @@ HELD = text(
     "AND a.action IN ('reward.release', 'reward.reject') AND a.at >= h.decided_at "
     "ORDER BY h.reward, h.decided_at, a.sequence LIMIT :limit"
 )
+
+
+def campaign_switch(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+    """A pause of the campaign that held a round, or what ended the pause. Who did it is in the audit."""
+    del assets  # no amount moved
+    what = {"campaign.paused": "paused", "campaign.active": "set active", "campaign.ended": "ended"}[
+        row.action
+    ]
+    detail = {"campaign": str(row.campaign), "by": row.actor, "audit_record": row.sequence}
+    kind = row.action.replace(".", "_")
+    summary = f"campaign {row.name} {what} by {row.actor}"
+    yield LineageEntry(row.at, SERVICE, kind, str(row.round_id), summary, detail)
+
+
+CAMPAIGN_SWITCHES = text(
+    "SELECT DISTINCT h.round_id, h.campaign, h.name, a.sequence, a.at, a.actor, a.action FROM ("
+    "SELECT r.id AS round_id, r.campaign, c.name, p.at AS paused_at, p.to_state AS campaign_state, "
+    "(SELECT min(n.at) FROM transitions n WHERE n.subject = r.id AND n.id > w.id) AS left_at "
+    "FROM rounds r JOIN campaigns c ON c.id = r.campaign "
+    "JOIN transitions w ON w.subject = r.id AND w.machine = 'round' AND w.to_state = 'unfunded' "
+    "JOIN LATERAL (SELECT t.at, t.to_state FROM transitions t WHERE t.subject = r.campaign AND t.id < w.id "
+    "ORDER BY t.id DESC LIMIT 1) p ON p.to_state = 'paused' WHERE r.correlation_id = :id) h "
+    "JOIN audit_log a ON a.target = CAST(h.campaign AS text) "
+    "AND a.action IN ('campaign.paused', 'campaign.active', 'campaign.ended') "
+    "AND a.at >= h.paused_at AND a.at <= coalesce(h.left_at, 'infinity') ORDER BY a.sequence, h.round_id LIMIT :limit"
+)

@@ -117,6 +117,12 @@ async def disownment(tx: AsyncConnection, identifier: UUID) -> Disownment | None
     return None if row is None else _disownment(row)
 
 
+async def correlation_of(tx: AsyncConnection, round_id: UUID) -> str | None:
+    """The correlation id of a round; None where rewards has not booked it."""
+    found: str | None = (await tx.execute(_CORRELATION, {"id": round_id})).scalar_one_or_none()
+    return found
+
+
 async def taken_back(tx: AsyncConnection, disownment: Disownment) -> TakenBack | None:
     """Read what a disownment has taken back so far; None unless it is approved."""
     if disownment.state is not DisownmentState.APPROVED:
@@ -168,6 +174,7 @@ _ADD = text(
 )
 
 
+_CORRELATION = text("SELECT correlation_id FROM rounds WHERE id = :id")
 _ONE = text("SELECT * FROM round_disownments WHERE id = :id")
 
 

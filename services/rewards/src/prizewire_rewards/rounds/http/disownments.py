@@ -32,7 +32,7 @@ from prizewire_rewards.rounds.http.answers import (
     TakenBackAnswer,
 )
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
-from prizewire_rewards.rounds.storage import disownment, disownments, taken_back
+from prizewire_rewards.rounds.storage import correlation_of, disownment, disownments, taken_back
 
 _Context = Context[RoundPorts, RoundTools]
 _Action = RewardsAction[RoundPorts]
@@ -223,6 +223,7 @@ async def _record(action: _Action, disownment: Disownment, *, what: str) -> None
         target=str(disownment.round_id),
         reason=disownment.decision or disownment.reason,
         detail=_shown(disownment).model_dump(mode="json"),
+        correlation_id=await correlation_of(action.tx, disownment.round_id),
     )
 
 
