@@ -48,6 +48,7 @@ CUSTOM: Final = (
     ("external-secrets.io/v1", "ExternalSecret"),
     ("external-secrets.io/v1", "SecretStore"),
     ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("monitoring.coreos.com/v1", "PrometheusRule"),
     ("monitoring.coreos.com/v1", "ServiceMonitor"),
     ("kafka.strimzi.io/v1", "Kafka"),
     ("kafka.strimzi.io/v1", "KafkaNodePool"),
@@ -101,6 +102,9 @@ def _keyword(key: str, value: Any, *, closed: bool) -> Any:
         return _without_null(value)
     if key == "enum":
         return [one for one in value if one is not None]
+    if key == "pattern" and isinstance(value, str) and value.startswith("^(?i)"):
+        # Python takes a flag at the beginning only; Go takes it there, too.
+        return f"(?i)^{value.removeprefix('^(?i)')}"
     if key in ("required", "pattern", "const", "format"):
         return value
     return strict(value, closed=closed and key not in _COMBINED)

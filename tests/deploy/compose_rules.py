@@ -29,14 +29,17 @@ CAPABILITIES: Final = {"keys": {"CHOWN"}, "monitoring-keys": {"CHOWN"}, "gateway
 ROOT_USERS: Final = frozenset({"keys", "monitoring-keys"})
 LOOSE: Final = frozenset({"quickstart"})
 """Containers that no hardening holds for. They are in no file that is used without naming it."""
+MONITORS: Final = frozenset({"prometheus", "alertmanager", "grafana"})
+"""Containers of others that keep their own state, and get secrets that `keys` does not write."""
 OUTSIDE: Final = {
     "gateway": "edge",
     "webhooks": "outside",
     "prometheus": "monitoring",
+    "alertmanager": "monitoring",
     "grafana": "monitoring",
 }
 """The networks with a way out of the machine, by the only containers that may be in them."""
-PORTS: Final = {"gateway": "8080", "prometheus": "9090", "grafana": "3000"}
+PORTS: Final = {"gateway": "8080", "prometheus": "9090", "alertmanager": "9093", "grafana": "3000"}
 """The ports that are published."""
 TESTED: Final = {"postgres": "5432", "kafka": "9094", **dict.fromkeys(("stellar", *SERVICES), "8080")}
 """The ports that are published for tests, each by a network of its container alone."""
@@ -222,7 +225,7 @@ def keys_writes_what_is_mounted(found: Mapping[str, Any]) -> Iterator[str]:
     writers = [one for name, one in found["services"].items() if name in ROOT_USERS]
     written = {mount.source: mount.target for one in writers for mount in mounts(one)}
     for name, one in found["services"].items():
-        if name in ROOT_USERS or name in {"prometheus", "grafana"}:
+        if name in ROOT_USERS or name in MONITORS:
             continue
         for mount in mounts(one):
             if not mount.is_file_of_the_repository and mount.source not in written:

@@ -8,6 +8,7 @@ import yaml
 
 from prizewire_devstack.manifests.ingress import ingress_manifests
 from prizewire_devstack.manifests.kafka import topic_manifests, user_manifests
+from prizewire_devstack.manifests.monitoring import monitoring_manifests
 from prizewire_devstack.manifests.names import PARTS, Manifest, Part
 from prizewire_devstack.manifests.postgres import database_manifests
 from prizewire_devstack.manifests.services import migration_manifests, service_manifests
@@ -24,6 +25,7 @@ def _each(make: Callable[[Part], list[Manifest]], part: Part) -> Callable[[], li
 GENERATED: Final[dict[str, Callable[[], list[Manifest]]]] = {
     **{f"k8s/base/{part.name}.yaml": _each(service_manifests, part) for part in PARTS},
     "k8s/base/ingress.yaml": ingress_manifests,
+    "k8s/base/monitoring.yaml": monitoring_manifests,
     **{f"k8s/migrations/base/{part.name}.yaml": _each(migration_manifests, part) for part in PARTS},
     "kafka/base/topics.yaml": topic_manifests,
     "kafka/base/users.yaml": user_manifests,

@@ -8,6 +8,7 @@ from prizewire_devstack.manifests.names import (
     CONSUMERS,
     HTTP_PORT,
     MIGRATION,
+    PART_OF,
     POSTGRES_PORT,
     SECRETS,
     Manifest,
@@ -130,6 +131,8 @@ def _monitor(part: Part) -> Manifest:
         "monitoring.coreos.com/v1",
         "ServiceMonitor",
         {
+            # The label `job` becomes `prizewire`, as the alert rules expect it.
+            "jobLabel": next(iter(PART_OF)),
             "selector": {"matchLabels": part.selector()},
             "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s", "scrapeTimeout": "10s"}],
         },
