@@ -55,7 +55,7 @@ def write_targets(file: Path, ports: Mapping[str, int]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringOptions:
-    """How often Prometheus scrapes and evaluates (seconds), and what becomes of alerts.
+    """How often Prometheus scrapes and evaluates (seconds), and where alerts go.
 
     `factor` divides every duration of rules and routes, so that an alert that takes minutes fires within seconds.
     `webhook_url` is an address on loopback to which Alertmanager posts. `extra_rules` are further files of rules.

@@ -1,8 +1,6 @@
 """The local stack as a whole: parts start concurrently, each as soon as the parts that it needs are ready."""
 
-import hashlib
 import importlib.util
-import json
 import os
 import shutil
 import signal
@@ -34,6 +32,7 @@ from prizewire_devstack.ports import LOOPBACK, assign, choose
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import fake_payments
 from prizewire_devstack.stack.environment import FAKE_OUTAGE, local_environment, rails
+from prizewire_devstack.stack.migrated import digest_of
 from prizewire_devstack.stack.monitoring import PARTS as MONITORING_PARTS
 from prizewire_devstack.stack.monitoring import TARGETS_NAME, Monitoring, MonitoringOptions, write_targets
 from prizewire_devstack.stack.replicas import DRAIN_S, part_of, replica_parts, service_of
@@ -374,7 +373,7 @@ class Stack:
     def _migrate(self, service: str) -> None:
         """Migrate a service's database, unless the same migrations and assets were applied before."""
         marker = self.home.root / "migrated" / service
-        digest = _digest(self.root / "services" / service / "migrations", self.root / "assets.yaml")
+        digest = digest_of(self.root / "services" / service / "migrations", self.root / "assets.yaml")
         if marker.is_file() and marker.read_text() == digest:
             return
         self.supervisor.run_to_end(self._spec(service, "migrate"), timeout_s=MIGRATE_TIMEOUT_S)
@@ -454,13 +453,3 @@ def _raise_first(futures: Mapping[str, "Future[None]"]) -> None:
 
 def _processors() -> int:
     return os.cpu_count() or 1
-
-
-def _digest(directory: Path, *others: Path) -> str:
-    """A digest of a directory's files and others: unchanged migrations are not run again."""
-    digest = hashlib.sha256()
-    found = (path for path in directory.rglob("*") if path.suffix in {".py", ".yaml"})
-    for path in (*sorted(found), *others):
-        name = str(path.relative_to(directory)) if path.is_relative_to(directory) else path.name
-        digest.update(json.dumps([name, path.read_text()]).encode())
-    return digest.hexdigest()
