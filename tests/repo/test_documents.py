@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from scripts.documents import states
-from scripts.documents.__main__ import DOCS, stale
+from scripts.documents.__main__ import stale
 from scripts.documents.collection import SCHEMA, collection
 from scripts.documents.configuration import configuration
 from scripts.documents.decisions import decisions
@@ -131,6 +131,7 @@ def made(served: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_the_pages_of_settings_states_and_decisions_are_current() -> None:
     """Run `make schemas` after a change of a setting, a state, a topic or a decision record."""
     wanted = {
@@ -142,6 +143,7 @@ def test_the_pages_of_settings_states_and_decisions_are_current() -> None:
     assert list(stale(wanted)) == []
 
 
+@pytest.mark.long
 def test_the_http_reference_and_the_collection_are_current(served: Mapping[str, Mapping[str, Any]]) -> None:
     """Run `make schemas` after a change of a route, a body, an answer or a problem."""
     wanted = {f"http/{name}": text for name, text in reference(served).items()}
@@ -202,15 +204,3 @@ def test_each_request_that_needs_a_key_gets_a_new_one(made: dict[str, Any]) -> N
     ]
     assert keys
     assert set(keys) == {"{{$guid}}"}
-
-
-def test_the_reference_has_every_setting_of_env_example() -> None:
-    """Both follow from the same settings."""
-    page = (DOCS / "configuration.md").read_text()
-    example = (DOCS.parent / ".env.example").read_text().splitlines()
-    named = {
-        line.lstrip("# ").partition("=")[0]
-        for line in example
-        if "=" in line and " " not in line.lstrip("# ").partition("=")[0]
-    }
-    assert {name for name in named if name.isupper() and f"| `{name}` |" not in page} == set()

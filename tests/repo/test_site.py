@@ -31,6 +31,7 @@ def build(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_the_site_is_built_and_fetches_nothing(repository: Repository, tmp_path: Path) -> None:
     """Every link and anchor between all pages leads somewhere, and no page loads anything from another host."""
     done = build("--site-dir", str(tmp_path), cwd=repository.root)

@@ -97,6 +97,7 @@ def test_a_keyword_that_draft_7_lacks_is_refused(monkeypatch: pytest.MonkeyPatch
         asyncapi.document()
 
 
+@pytest.mark.long
 def test_asyncapis_own_parser_accepts_the_document(parser: Path, tmp_path: Path) -> None:
     """The parser finds no error in it, and finds those of two spoilt copies."""
     whole = asyncapi.document()
