@@ -8,7 +8,20 @@ from pathlib import Path
 
 from tests.repo.house import Repository
 
-TARGETS = {"help", "demo", "test", "check", "lint", "format", "lock", "bench", "schemas", "images", "clean"}
+TARGETS = {
+    "help",
+    "demo",
+    "test",
+    "check",
+    "lint",
+    "format",
+    "lock",
+    "bench",
+    "docs",
+    "schemas",
+    "images",
+    "clean",
+}
 
 
 def test_help_names_every_target(repository: Repository) -> None:
