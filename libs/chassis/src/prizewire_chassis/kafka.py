@@ -24,11 +24,13 @@ from prizewire_chassis.metrics import (
     CONSUMER_LAG,
     CONSUMER_LAG_SECONDS,
     CONSUMER_POLL_AGE,
+    DISCARDED,
     EVENTS,
     OFFSETS_WRONG,
     RETRIES,
     REWOUND,
 )
+from prizewire_chassis.metrics.definitions import start_at_zero
 from prizewire_chassis.metrics.labels import EventOutcome, RetryKind, WrongOffset
 from prizewire_chassis.polls import PolledConsumer, lag_of, poll_age, poll_probe
 from prizewire_chassis.record_batches import read_within_bounds
@@ -222,6 +224,7 @@ def _begin_counters(consumer: str) -> None:
     for kind in RetryKind:
         RETRIES.labels(consumer, kind)
     REWOUND.labels(consumer)
+    start_at_zero(DISCARDED, consumer=consumer)
 
 
 def subscribe(

@@ -115,3 +115,30 @@ def test_every_definition_is_listed() -> None:
     counter("prizewire_t_plain_total", "Plain.", unit="x").inc()
     names = {metric.name for metric in defined()}
     assert {"prizewire_t_plain_total", HTTP_REQUESTS._name + "_total"} <= names
+
+
+def test_a_counter_of_closed_labels_starts_at_zero() -> None:
+    """Each combination has a series before its first event, so that an increase shows that event."""
+    counter(
+        "prizewire_test_starts_total",
+        "Starts.",
+        unit="starts",
+        labels={"way": closed(("a", "b")), "end": closed(("x",))},
+    )
+    shown = [value("prizewire_test_starts_total", way=way, end="x") for way in "ab"]
+    assert shown == [0, 0]
+
+
+def test_a_counter_with_a_known_value_starts_at_zero() -> None:
+    """A label that configuration decides has its value given; without it nothing can be shown."""
+    made = counter(
+        "prizewire_test_named_starts_total",
+        "Starts.",
+        unit="starts",
+        labels={"job": bounded("a job", most=3), "end": closed(("x", "y"))},
+    )
+    assert value("prizewire_test_named_starts_total", job="one", end="x") is None
+    definitions.start_at_zero(made, job="one")
+    assert value("prizewire_test_named_starts_total", job="one", end="y") == 0
+    with pytest.raises(ValueError, match="job"):
+        definitions.start_at_zero(made)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
+from math import prod
 from typing import Any, Final, Self
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -18,6 +20,8 @@ OTHER: Final = "other"
 """The value that stands for everything outside a label's set, or beyond its bound."""
 _log = get_logger(__name__)
 _NAME: Final = re.compile(r"prizewire_[a-z][a-z0-9_]*")
+START_MAX: Final = 100
+"""The largest number of series with which a counter starts."""
 _SUFFIXES: Final = {
     "seconds": "_seconds",
     "bytes": "_bytes",
@@ -63,6 +67,16 @@ class _Limited(MetricWrapperBase):
         self.forget()
         _limited.append(self)
         return self
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the labels."""
+        return tuple(self._labelnames)
+
+    @property
+    def limits(self) -> tuple[Values, ...]:
+        """The values of the labels, in the order of their names."""
+        return tuple(self._limits)
 
     def forget(self) -> None:
         """Count the values of bounded labels from zero again. The series stay."""
@@ -199,7 +213,37 @@ def counter(name: str, meaning: str, *, unit: str, labels: Mapping[str, Values] 
         ValueError: a convention is broken, or the name is taken.
     """
     names, limits = _define(name, "counter", meaning, unit, labels)
-    return _Counter(name, meaning, names).limit(limits)
+    made = _Counter(name, meaning, names).limit(limits)
+    if (
+        names
+        and all(one.closed is not None for one in limits)
+        and prod(one.most for one in limits) <= START_MAX
+    ):
+        start_at_zero(made)
+    return made
+
+
+def start_at_zero(metric: Counter, **known: str) -> None:
+    """Show a counter at 0 for every combination of the values of its closed labels, beside the ``known`` values of the others.
+
+    Prometheus sees a rise only between two values: a series that appears with its first event would hide that event from every
+    increase and every alert. A counter whose labels are all closed starts so by itself, if it has at most ``START_MAX`` series.
+
+    Raises:
+        ValueError: a label is neither closed nor known.
+        TypeError: the metric was not made by `counter`.
+    """
+    if not isinstance(metric, _Counter):
+        msg = f"{metric} is no counter of `prizewire_chassis.metrics.definitions`"
+        raise TypeError(msg)
+    choices: list[Collection[str]] = []
+    for name, limit in zip(metric.label_names, metric.limits, strict=True):
+        if name not in known and limit.closed is None:
+            msg = f"the label {name} of {metric} has no closed set of values: give its value"
+            raise ValueError(msg)
+        choices.append((known[name],) if name in known else sorted(limit.closed or ()))
+    for values in product(*choices):
+        metric.labels(*values)
 
 
 def gauge(name: str, meaning: str, *, unit: str, labels: Mapping[str, Values] | None = None) -> Gauge:
