@@ -65,6 +65,7 @@ schemas: $(READY) ## write all generated files: schemas, AsyncAPI, .env.example,
 	@$(BIN)/python -m prizewire_contracts.schemas
 	@$(BIN)/python -m prizewire_contracts.asyncapi
 	@$(BIN)/prizewire env-example > .env.example.new && mv .env.example.new .env.example
+	@$(BIN)/prizewire dashboards write
 	@$(BIN)/prizewire manifests
 	@$(BIN)/python -m scripts.rails_table
 	@$(BIN)/python -m scripts.metrics_page

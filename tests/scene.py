@@ -46,6 +46,8 @@ class Scene:
     player_count: int
     delivery: str = "direct"
     funding: str = "1000000.00"
+    risk: dict[str, Any] = field(default_factory=dict)
+    """The rules that hold claims; none where it is empty."""
     campaign: str = ""
     players: list[Player] = field(default_factory=list)
     addresses: dict[str, Address] = field(default_factory=dict)
@@ -78,7 +80,12 @@ class Scene:
             register_methods(lambda player: self.api("player", subject=player), list(self.addresses.values()))
             self.campaign = api.post(
                 "/api/campaigns",
-                {"name": self.name, "asset": ASSET, "delivery": self.delivery},
+                {
+                    "name": self.name,
+                    "asset": ASSET,
+                    "delivery": self.delivery,
+                    **({"risk": self.risk} if self.risk else {}),
+                },
                 key=f"{self.name}:campaign",
             )["id"]
             api.post(

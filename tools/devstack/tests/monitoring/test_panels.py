@@ -23,6 +23,7 @@ from prizewire_devstack.monitoring.panels import (
     Panel,
     Query,
     Row,
+    Threshold,
     Unit,
     Watch,
     chosen,
@@ -142,19 +143,38 @@ def panel_of(kind: Kind, **more: Any) -> Panel:
 
 def test_a_watched_panel_shows_the_threshold_of_its_alert() -> None:
     """The value of the rule divides good from bad, is drawn as a line, and the panel links the runbook."""
-    watch = Watch(threshold=30, runbook_url=f"{RUNBOOKS}/PrizewireConsumerLag.md")
+    watch = Watch(
+        thresholds=(Threshold(value=5), Threshold(value=30, is_time=True)),
+        runbook=f"{RUNBOOKS}/PrizewireConsumerLag.md",
+    )
     panel = made(panel_of(Kind.TIMESERIES, alert="PrizewireConsumerLag"), {"PrizewireConsumerLag": watch})
     steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert [(step["value"], step["color"]) for step in steps] == [(None, "green"), (30, "red")]
     assert panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"]["mode"] == "dashed"
     assert [link["url"] for link in panel["links"]] == [f"{RUNBOOKS}/PrizewireConsumerLag.md"]
-    assert panel["description"] == "It shows. It is 0. Look."
+    assert panel["description"] == f"It shows. It is 0. Look. Runbook: {watch.runbook}"
     assert panel["fieldConfig"]["defaults"]["unit"] == "s"
+
+
+def test_a_threshold_in_another_unit_is_not_drawn() -> None:
+    """A number of seconds says nothing about a count, and a path is no link."""
+    watch = Watch(thresholds=(Threshold(value=30, is_time=True),), runbook="docs/runbooks/A.md")
+    panel = made(panel_of(Kind.TIMESERIES, unit=Unit.COUNT, alert="A"), {"A": watch})
+    assert len(panel["fieldConfig"]["defaults"]["thresholds"]["steps"]) == 1
+    assert not panel.get("links")
+    assert panel["description"].endswith("Runbook: docs/runbooks/A.md")
+
+
+def test_zero_is_good_where_the_alert_fires_above_it() -> None:
+    """Grafana's steps include their value, an alert does not."""
+    watch = Watch(thresholds=(Threshold(value=0),), runbook="docs/runbooks/A.md")
+    panel = made(panel_of(Kind.STAT, unit=Unit.COUNT, alert="A"), {"A": watch})
+    assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"] > 0
 
 
 def test_a_least_value_is_bad_below() -> None:
     """Where the alert fires below its threshold, the colours change sides."""
-    watch = Watch(threshold=1, runbook_url=RUNBOOKS)
+    watch = Watch(thresholds=(Threshold(value=1, is_time=True),), runbook=RUNBOOKS)
     panel = made(panel_of(Kind.STAT, alert="A", least=True), {"A": watch})
     steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert [(step["value"], step["color"]) for step in steps] == [(None, "red"), (1, "green")]

@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "provision": "prizewire_devstack.cli.provision",
     "env": "prizewire_devstack.cli.env",
     "env-example": "prizewire_devstack.cli.env_example",
+    "dashboards": "prizewire_devstack.cli.dashboards",
     "manifests": "prizewire_devstack.cli.manifests",
     "drill": "prizewire_devstack.cli.drill",
     "bench": "prizewire_devstack.cli.bench",

@@ -9,6 +9,7 @@ import httpx
 import psutil
 from rich.table import Table
 
+from prizewire_devstack.cli import figures
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.components import alertmanager, gateway, prometheus
 from prizewire_devstack.home import Home, ProcessRecord, RunRecord, is_alive
@@ -123,8 +124,24 @@ The part reaper ends the others if `prizewire up` is killed.
 
 @click.command(name="status", help=_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> int:
-    """Print the parts and their states; exit code 1 when one of them is not ready."""
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Show the main figures of the dashboards until Ctrl-C, instead of the parts.",
+)
+@click.option("--once", is_flag=True, help="With --watch: print the figures once, for scripts.")
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(min=0.5),
+    default=2.0,
+    show_default=True,
+    help="With --watch: seconds between two readings.",
+)
+def command(as_json: bool, watch: bool, once: bool, every_s: float) -> int:
+    """Print the parts and their states; exit code 1 when one of them is not ready. Or show the figures of the dashboards."""
+    if watch or once:
+        return figures.watch(once=once, as_json=as_json, every_s=every_s)
     home = Home.default()
     run = home.running()
     found = parts(run, restarts=home.control.is_dir())

@@ -37,10 +37,13 @@ from prizewire_devstack.monitoring.panels import (
 )
 
 TAG: Final = "prizewire"
+READABLE: Final = 0o644
+READABLE_DIRECTORY: Final = 0o755
 SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 """The data source that a reader of the dashboard chooses; the first one of Prometheus unless they do."""
 GOOD: Final = "green"
 BAD: Final = "red"
+JUST_ABOVE_ZERO: Final = 1e-9
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _Builder = bargauge.Panel | gauge.Panel | stat.Panel | table.Panel | timeseries.Panel
@@ -48,7 +51,7 @@ _Builder = bargauge.Panel | gauge.Panel | stat.Panel | table.Panel | timeseries.
 
 def files(watches: Mapping[str, Watch], *, runbooks: str) -> dict[str, str]:
     """The JSON of every dashboard, by the name of its file. ``watches`` has the alert rules by name, and ``runbooks`` is the address
-    below which runbooks are.
+    below which runbooks are, or their folder in the repository.
     """
     return {f"{one.name}.json": render(one, watches, runbooks=runbooks) for one in DASHBOARDS}
 
@@ -56,11 +59,14 @@ def files(watches: Mapping[str, Watch], *, runbooks: str) -> dict[str, str]:
 def write(directory: Path, watches: Mapping[str, Watch], *, runbooks: str) -> list[str]:
     """Write every dashboard; returns the names of the files that changed."""
     directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(READABLE_DIRECTORY)
     changed = []
     for name, text in files(watches, runbooks=runbooks).items():
         path = directory / name
         if not path.is_file() or path.read_text() != text:
             path.write_text(text)
+            # Grafana reads the files as another user; a command's own files are private.
+            path.chmod(READABLE)
             changed.append(name)
     return changed
 
@@ -87,7 +93,7 @@ def render(one: Dashboard, watches: Mapping[str, Watch], *, runbooks: str) -> st
         .tags([TAG])
         .keep_time(True)
     )
-    for procedure in one.procedures:
+    for procedure in one.procedures if _is_address(runbooks) else ():
         made = made.link(_link(f"Runbook: {procedure}", f"{runbooks}/{procedure}.md"))
     numbers = count(1)
     for row in one.rows:
@@ -113,6 +119,15 @@ def _variable(variable: Variable) -> dashboard.QueryVariable:
     )
 
 
+def _is_address(place: str) -> bool:
+    """Whether a browser can follow it; a path in the repository stands in the description."""
+    return "://" in place
+
+
+def _description(panel: Panel, watch: Watch | None) -> str:
+    return panel.description if watch is None else f"{panel.description} Runbook: {watch.runbook}"
+
+
 def _link(title: str, url: str) -> dashboard.DashboardLink:
     return (
         dashboard.DashboardLink(title)
@@ -127,7 +142,7 @@ def _panel(panel: Panel, watch: Watch | None) -> _Builder:
     made = _empty(panel, watch)
     made = (
         made.title(panel.title)
-        .description(panel.description)
+        .description(_description(panel, watch))
         .datasource(SOURCE)
         .unit(str(panel.unit))
         .span(panel.columns)
@@ -142,8 +157,8 @@ def _panel(panel: Panel, watch: Watch | None) -> _Builder:
             for place, (number, word) in enumerate(panel.names.items())
         }
         made = made.mappings([models.ValueMap(options=words)])
-    if watch is not None:
-        made = made.links([_link(f"Runbook: {panel.alert}", watch.runbook_url)])
+    if watch is not None and _is_address(watch.runbook):
+        made = made.links([_link(f"Runbook: {panel.alert}", watch.runbook)])
     for letter, query in zip(_LETTERS, panel.queries, strict=False):
         made = made.with_target(_target(query, panel.kind).ref_id(letter))
     return made
@@ -172,7 +187,7 @@ def _empty(panel: Panel, watch: Watch | None) -> _Builder:
             legend = common.VizLegendOptions().display_mode(drawn.LegendDisplayMode.LIST).show_legend(True)
             lines = timeseries.Panel().line_width(2).fill_opacity(0)
             lines = lines.legend(legend.placement(drawn.LegendPlacement.BOTTOM))
-            if watch is None or watch.threshold is None:
+            if watch is None or watch.threshold_of(panel) is None:
                 return lines
             return lines.thresholds_style(
                 common.GraphThresholdsStyleConfig().mode(drawn.GraphTresholdsStyleMode.DASHED)
@@ -204,9 +219,13 @@ def _target(query: Query, kind: Kind) -> prometheus.Dataquery:
 def _thresholds(panel: Panel, watch: Watch | None) -> dashboard.ThresholdsConfig:
     """Good and bad values; all are good where no number divides them."""
     made = dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE)
-    if watch is None or watch.threshold is None:
+    threshold = None if watch is None else watch.threshold_of(panel)
+    if threshold is None:
         return made.steps([models.Threshold(value=None, color=GOOD)])
-    below, above = (BAD, GOOD) if panel.least else (GOOD, BAD)
-    return made.steps(
-        [models.Threshold(value=None, color=below), models.Threshold(value=watch.threshold, color=above)]
-    )
+    if panel.least:
+        return made.steps(
+            [models.Threshold(value=None, color=BAD), models.Threshold(value=threshold, color=GOOD)]
+        )
+    # A step holds from its value on, and an alert fires above it only.
+    above = threshold or JUST_ABOVE_ZERO
+    return made.steps([models.Threshold(value=None, color=GOOD), models.Threshold(value=above, color=BAD)])

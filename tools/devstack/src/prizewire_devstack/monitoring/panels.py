@@ -93,11 +93,26 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """What a panel shows of the alert rule that watches it. ``threshold`` is in the panel's unit; None where no number makes sense."""
+class Threshold:
+    """The number of an alert rule. ``is_time`` says that it is in seconds."""
 
-    threshold: float | None
-    runbook_url: str
+    value: float
+    is_time: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What a panel shows of the alert that watches it: the thresholds of its rules, and the runbook: an address, or a path in the
+    repository.
+    """
+
+    thresholds: tuple[Threshold, ...] = ()
+    runbook: str
+
+    def threshold_of(self, panel: Panel) -> float | None:
+        """The first threshold in the unit of a panel; None where there is none."""
+        is_time = panel.unit is Unit.SECONDS
+        return next((one.value for one in self.thresholds if one.is_time is is_time), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

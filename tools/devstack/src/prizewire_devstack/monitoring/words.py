@@ -1,10 +1,13 @@
 """Values of panels as people read them."""
 
 import math
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from prizewire_devstack.monitoring.panels import Unit
 
+_UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _LENGTHS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 AXES: Mapping[Unit, str] = {
     Unit.COUNT: "number",
@@ -38,7 +41,12 @@ def worded(value: float, unit: Unit, names: Mapping[int, str] | None = None) -> 
         case Unit.YES_NO:
             return "yes" if value else "no"
         case _:
-            return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.1f}"
+            return f"{value:,.0f}" if abs(value) >= 10 or abs(value - round(value)) < 0.05 else f"{value:.1f}"
+
+
+def abbreviated(text: str) -> str:
+    """A text whose UUIDs have their first eight digits only."""
+    return _UUID.sub(r"\1…", text)
 
 
 def _length(value_s: float) -> str:

@@ -15,6 +15,7 @@ from prizewire_devstack.monitoring.expressions import (
 from prizewire_devstack.monitoring.panels import Dashboard, Kind, Row, Unit, Variable
 
 _SERVICE: Final = 'service=~"$service"'
+# Prometheus calls the label `job` of a metric `exported_job`, since the targets have a label `job` of their own.
 
 _NOW: Final = Row(
     title="Now",
@@ -171,7 +172,10 @@ _CHECKS: Final = Row(
         ),
         lines(
             "Failures of jobs an hour",
-            (risen("prizewire_job_failures_total", "service", "job", where=_SERVICE), "{{service}} {{job}}"),
+            (
+                risen("prizewire_job_failures_total", "service", "exported_job", where=_SERVICE),
+                "{{service}} {{exported_job}}",
+            ),
             alert="PrizewireJobFailing",
             shows="Runs of periodic jobs that raised an error.",
             normal="All are zero.",
@@ -179,7 +183,10 @@ _CHECKS: Final = Row(
         ),
         lines(
             "Rows postponed",
-            (largest("prizewire_rows_postponed", "service", "job", where=_SERVICE), "{{service}} {{job}}"),
+            (
+                largest("prizewire_rows_postponed", "service", "exported_job", where=_SERVICE),
+                "{{service}} {{exported_job}}",
+            ),
             alert="PrizewireRowsPostponed",
             shows="Rows that a job leaves out, because it failed on each of them alone.",
             normal="All are zero.",

@@ -3,7 +3,15 @@
 from typing import Final
 
 from prizewire_devstack.monitoring.dashboards.making import compared, lines, number
-from prizewire_devstack.monitoring.expressions import largest, per_second, quantile, risen, summed, total
+from prizewire_devstack.monitoring.expressions import (
+    largest,
+    per_second,
+    quantile,
+    risen,
+    share_of,
+    summed,
+    total,
+)
 from prizewire_devstack.monitoring.panels import Dashboard, Kind, Row, Unit, Variable
 
 _SERVICE: Final = 'service=~"$service"'
@@ -16,7 +24,6 @@ _NOW: Final = Row(
         number(
             "Messages that wait",
             summed("prizewire_consumer_lag_messages", where=_SERVICE),
-            alert="PrizewireConsumerLag",
             columns=6,
             shows="Messages in Kafka that no consumer has processed yet.",
             normal="It is near zero.",
@@ -320,10 +327,24 @@ _WEBHOOKS: Final = Row(
         lines(
             "Attempts an hour",
             (risen("prizewire_webhook_attempts_total", "outcome"), "{{outcome}}"),
-            alert="PrizewireWebhookDeliveryFailure",
             shows="Attempts to deliver, by outcome.",
             normal="Most are delivered at once.",
             act="Failed and refused ones are the subscriber's: ask the owner of the URL.",
+        ),
+        lines(
+            "Share of attempts that failed, 1 h",
+            (
+                share_of(
+                    risen("prizewire_webhook_attempts_total", where='outcome=~"refused|failed|gone"'),
+                    risen("prizewire_webhook_attempts_total"),
+                ),
+                "failed",
+            ),
+            unit=Unit.SHARE,
+            alert="PrizewireWebhookDeliveryFailure",
+            shows="Attempts that a subscriber did not take, divided by all attempts of the last hour.",
+            normal="It is below 0.1.",
+            act="Ask the owner of the URL that fails.",
         ),
         lines(
             "Deliveries that have not ended",

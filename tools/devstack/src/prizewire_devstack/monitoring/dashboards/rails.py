@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from prizewire_devstack.monitoring.dashboards.guards import GUARDS
 from prizewire_devstack.monitoring.dashboards.making import compared, lines, number
 from prizewire_devstack.monitoring.expressions import average, largest, quantile, risen, share_of, total
 from prizewire_devstack.monitoring.panels import Dashboard, Kind, Row, Unit, Variable
@@ -96,13 +97,14 @@ _PAYOUTS: Final = Row(
             "Share that failed, 1 h",
             (
                 share_of(
-                    risen(_ENDED, "rail", where=f'{_RAIL},state="failed"'), risen(_ENDED, "rail", where=_RAIL)
+                    risen(_ENDED, "rail", where=f'{_RAIL},state=~"failed|returned"'),
+                    risen(_ENDED, "rail", where=_RAIL),
                 ),
                 "{{rail}}",
             ),
             unit=Unit.SHARE,
             alert="PrizewirePayoutFailureRateHigh",
-            shows="Failed payouts divided by all payouts that ended in the last hour.",
+            shows="Failed and returned payouts divided by all payouts that ended in the last hour.",
             normal="It is below 0.05.",
             act="Pause the rail if the failures are not of wrong details.",
         ),
@@ -185,7 +187,6 @@ _CALLS: Final = Row(
                 "{{rail}}",
             ),
             unit=Unit.SHARE,
-            alert="PrizewireProviderOutage",
             shows="Calls that got no answer, divided by all calls of the last five minutes.",
             normal="It is below 0.05.",
             act="Follow the runbook; payouts that were sent are never sent again without proof.",
@@ -208,9 +209,25 @@ _CALLS: Final = Row(
         lines(
             "Provider webhooks an hour",
             (risen("prizewire_provider_webhooks_total", "rail", "outcome"), "{{rail}} {{outcome}}"),
-            alert="PrizewirePayoutWebhookFailure",
-            shows="Webhooks of providers by outcome: accepted, repeated, conflict, refused.",
+            shows="Webhooks of providers by outcome.",
             normal="Almost all are accepted.",
+            act="If none comes, payouts still looks for each payment, later: ask the provider.",
+        ),
+        lines(
+            "Provider webhooks not accepted, 10 min",
+            (
+                risen(
+                    "prizewire_provider_webhooks_total",
+                    "rail",
+                    "outcome",
+                    where='outcome=~"failed|refused|conflict"',
+                    within="10m",
+                ),
+                "{{rail}} {{outcome}}",
+            ),
+            alert="PrizewirePayoutWebhookFailure",
+            shows="Webhooks that were not stored, by outcome: failed, refused, conflict.",
+            normal="All are zero.",
             act="Refused ones have a wrong signature or time: compare the secret with the provider's.",
         ),
         lines(
@@ -226,151 +243,11 @@ _CALLS: Final = Row(
     ),
 )
 
-_GUARDS: Final = Row(
-    title="Persons, guards and money",
-    panels=(
-        lines(
-            "Duplicate payments stopped an hour",
-            (risen("prizewire_payout_duplicates_stopped_total", "where"), "{{where}}"),
-            alert="PrizewireDuplicatePayoutAttempt",
-            shows="Second payments that a guard stopped, by the guard.",
-            normal="All are zero.",
-            act="Follow the runbook: something tried to pay twice.",
-        ),
-        lines(
-            "Waiting for approvers",
-            (largest("prizewire_payouts_awaiting_approval"), "payouts"),
-            shows="Payouts that wait for a person's approval.",
-            normal="It falls to zero each day.",
-            act="`prizewire payouts list --state held` lists them.",
-        ),
-        lines(
-            "Oldest payout that waits for approvers",
-            (largest("prizewire_payouts_awaiting_approval_oldest_seconds"), "oldest"),
-            unit=Unit.SECONDS,
-            alert="PrizewireApprovalsWaiting",
-            shows="How long the oldest payout has been waiting for a person's approval.",
-            normal="It is below a working day.",
-            act="Ask an approver.",
-        ),
-        lines(
-            "Holds an hour",
-            (risen("prizewire_payout_holds_total", "reason"), "{{reason}}"),
-            shows="Payouts that were held, by reason.",
-            normal="It follows the policy of approvals.",
-            act="If one reason rises, read the payouts: `prizewire payouts list --state held`.",
-        ),
-        lines(
-            "Money that the rail has per money needed",
-            (largest("prizewire_treasury_cover_ratio", "rail", "asset", where=_RAIL), "{{rail}} {{asset}}"),
-            unit=Unit.SHARE,
-            alert="PrizewireTreasuryShort",
-            least=True,
-            shows="The balance of the rail's account, divided by what approved payouts that are not sent need.",
-            normal="It is far above 1.",
-            act="Send money to the rail's account.",
-        ),
-        compared(
-            "Treasury",
-            (largest("prizewire_treasury_balance", "rail", "asset", where=_RAIL), "balance"),
-            (largest("prizewire_treasury_needed", "rail", "asset", where=_RAIL), "needed"),
-            kind=Kind.TABLE,
-            unit=Unit.MONEY,
-            shows="What the rail's account has, and what approved payouts that are not sent need.",
-            normal="The balance is several times what is needed.",
-            act="Send money to the rail's account.",
-        ),
-        lines(
-            "Used part of the automatic limit",
-            (largest("prizewire_payouts_automatic_used_ratio", "asset"), "{{asset}}"),
-            unit=Unit.SHARE,
-            alert="PrizewireLimitNear",
-            shows="Used part of the UTC day's limit for payouts without a person, by asset.",
-            normal="It stays below 0.8.",
-            act="Beyond 1 each payout waits for an approver: ask approvers to be ready.",
-        ),
-        lines(
-            "Pauses in force",
-            (largest("prizewire_payout_pauses", "scope"), "{{scope}}"),
-            shows="Pauses by the kind of thing that they stop.",
-            normal="It is zero, or what you decided.",
-            act="docs/pausing.md says how to resume.",
-        ),
-        lines(
-            "Screening",
-            (risen("prizewire_payout_screenings_total", "verdict"), "{{verdict}}"),
-            shows="Answers of the screening service in the last hour.",
-            normal="Most are clear.",
-            act="If they are unanswered, the service is down: approved payouts wait.",
-        ),
-        lines(
-            "Oldest payout without screening",
-            (largest("prizewire_payout_unscreened_age_seconds"), "oldest"),
-            unit=Unit.SECONDS,
-            shows="How long the oldest approved payout has been waiting for the screening service.",
-            normal="It is 0.",
-            act="Ask the operators of the screening service.",
-        ),
-        lines(
-            "Evidence and answer files, 24 h",
-            (risen("prizewire_payout_evidence_total", "state", within="24h"), "{{state}}"),
-            (risen("prizewire_payout_evidence_contradicted_total", within="24h"), "contradicted"),
-            (largest("prizewire_payout_evidence_waiting"), "waiting for a second person"),
-            alert="PrizewireEvidenceContradicted",
-            shows="Evidence of persons about payments, and lines of answer files that contradict a proof.",
-            normal="None contradicts.",
-            act="Compare the bank's statement with the payout before anybody decides.",
-        ),
-        lines(
-            "Age of the deny list",
-            ("time() - " + largest("prizewire_deny_list_written_timestamp_seconds"), "age"),
-            unit=Unit.SECONDS,
-            alert="PrizewireDenyListStale",
-            shows="Time since the file of the deny list was written.",
-            normal="It is below a day.",
-            act="Look at the job that writes the file.",
-        ),
-        number(
-            "Deny list refused",
-            largest("prizewire_deny_list_refused"),
-            legend="refused",
-            unit=Unit.YES_NO,
-            columns=12,
-            shows="1 while the file of the deny list cannot be read.",
-            normal="It is 0.",
-            act="Correct the file: the last list that could be read is in force.",
-        ),
-        lines(
-            "Work of operators, 24 h",
-            (
-                risen("prizewire_payout_batch_lines_total", "outcome", within="24h"),
-                "lines of files {{outcome}}",
-            ),
-            (risen("prizewire_payout_retries_total", "step", within="24h"), "retries {{step}}"),
-            (risen("prizewire_rewards_payout_batches_total", "outcome", within="24h"), "files {{outcome}}"),
-            shows="Lines of payout files that persons decided about, retries of payouts, and files.",
-            normal="It follows your work.",
-            act="Ask who did what you do not know: `prizewire payouts list` has the names.",
-        ),
-        lines(
-            "Payout methods, 24 h",
-            (risen("prizewire_payout_methods_total", "change", within="24h"), "{{change}}"),
-            (
-                risen("prizewire_payout_method_verifications_total", "step", within="24h"),
-                "verification {{step}}",
-            ),
-            shows="Changes of payout methods, and steps of their verification.",
-            normal="Few verifications are wrong.",
-            act="Many wrong answers mean that somebody guesses codes: look for one player or address.",
-        ),
-    ),
-)
-
 RAILS: Final = Dashboard(
     uid="prizewire-rails",
     title="Prizewire: Payouts by rail",
     description="Whether each rail pays, how long it takes, what waits, and what a guard stopped.",
-    rows=(_NOW, _PAYOUTS, _CALLS, _GUARDS),
+    rows=(_NOW, _PAYOUTS, _CALLS, GUARDS),
     variables=(Variable(name="rail", label="Rail", metric="prizewire_rail_circuit"),),
     procedures=("provider-retry", "payout-dispute"),
 )

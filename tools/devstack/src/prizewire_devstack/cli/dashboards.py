@@ -1,0 +1,82 @@
+"""`prizewire dashboards`: Grafana's files, and pictures from the running Prometheus."""
+
+import importlib.util
+import time
+from pathlib import Path
+
+import click
+
+from prizewire_devstack.components import prometheus
+from prizewire_devstack.errors import DevstackError, NotRunningError
+from prizewire_devstack.home import Home, repository_root
+from prizewire_devstack.monitoring import watches
+from prizewire_devstack.monitoring.dashboards import DASHBOARDS
+from prizewire_devstack.monitoring.query import Prometheus
+
+DIRECTORY = Path("deploy/monitoring/dashboards")
+"""Grafana's files, in the repository."""
+
+
+@click.group(name="dashboards")
+def command() -> None:
+    """Write Grafana's dashboards, or draw them from the running Prometheus."""
+
+
+@command.command(name="write")
+def write() -> None:
+    """Write deploy/monitoring/dashboards from the panels and the alert rules of this repository."""
+    _need("grafana_foundation_sdk")
+    from prizewire_devstack.monitoring import grafana  # noqa: PLC0415 - only the extra `drawing` has it
+
+    root = repository_root()
+    known = watches.load(root=root)
+    changed = grafana.write(root / DIRECTORY, known, runbooks=watches.runbooks(root=root))
+    click.echo(f"{len(DASHBOARDS)} dashboards, {len(changed)} changed")
+
+
+@command.command(name="draw")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--minutes", type=click.FloatRange(min=1), default=30.0, show_default=True, help="How far back."
+)
+@click.option("--prometheus", "url", metavar="URL", help="Another Prometheus than the running stack's.")
+def draw(directory: Path, minutes: float, url: str | None) -> None:
+    """Draw every panel of every dashboard from the running Prometheus: a PNG file for each dashboard in DIRECTORY."""
+    _need("matplotlib")
+    from prizewire_devstack.monitoring import pictures  # noqa: PLC0415 - only the extra `drawing` has it
+
+    known = watches.load(root=repository_root())
+    directory.mkdir(parents=True, exist_ok=True)
+    end_s = time.time()
+    with Prometheus(url or address()) as asked:
+        for one in DASHBOARDS:
+            file = directory / f"{one.name}.png"
+            pictures.draw(asked, one, file, watches=known, start_s=end_s - minutes * 60, end_s=end_s)
+            click.echo(file)
+
+
+def address() -> str:
+    """The Prometheus of the running stack.
+
+    Raises:
+        NotRunningError: no stack runs, or it has no Prometheus.
+    """
+    run = Home.default().running()
+    if prometheus.NAME not in run.urls:
+        raise NotRunningError(
+            "The running stack has no Prometheus: start it with `prizewire up --monitoring` and try again."
+        )
+    return run.urls[prometheus.NAME]
+
+
+def _need(package: str) -> None:
+    """Check that a package of the extra `drawing` is installed.
+
+    Raises:
+        DevstackError: it is not.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise DevstackError(
+            f"The package {package} is not installed, which only dashboards need: install prizewire-devstack[drawing], or in "
+            "the repository run `make clean demo`."
+        )

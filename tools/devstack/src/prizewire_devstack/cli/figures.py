@@ -1,0 +1,126 @@
+"""`prizewire status --watch`: the main figures of the dashboards in the terminal."""
+
+import json
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from prizewire_devstack.cli.console import console as make_console
+from prizewire_devstack.components import prometheus
+from prizewire_devstack.errors import NotRunningError
+from prizewire_devstack.home import Home, RunRecord
+from prizewire_devstack.monitoring.figures import Figure, Reading, Values, from_prometheus, from_services
+from prizewire_devstack.monitoring.panels import Unit
+from prizewire_devstack.monitoring.query import PrometheusError
+from prizewire_devstack.monitoring.words import worded
+from prizewire_devstack.stack.replicas import service_of
+
+CIRCUITS: Final = {0: "closed", 1: "probing", 2: "open"}
+SHOWN_MAX: Final = 12
+"""How many values of one figure are shown: those that need somebody first, then the largest."""
+
+
+def read(run: RunRecord) -> Reading:
+    """The figures of the running stack: from its Prometheus, else from its services.
+
+    Raises:
+        NotRunningError: neither answers.
+    """
+    if (url := run.urls.get(prometheus.NAME)) is not None:
+        # Where it does not answer, the services themselves may.
+        with suppress(PrometheusError):
+            return from_prometheus(url)
+    found = from_services(run.urls, service_of=service_of)
+    if not any(values for _, values in found.values):
+        raise NotRunningError(
+            "Neither Prometheus nor a service answers: `prizewire status` shows which parts run."
+        )
+    return found
+
+
+def watch(*, once: bool, as_json: bool, every_s: float) -> int:
+    """Show the figures until Ctrl-C, or once. Exit code 0.
+
+    Raises:
+        NotRunningError: no stack runs, or nobody answers.
+    """
+    home = Home.default()
+    if as_json:
+        click.echo(json.dumps(document(read(home.running()))))
+        return 0
+    console = make_console()
+    if once:
+        console.print(shown(read(home.running())))
+        return 0
+    with Live(shown(read(home.running())), console=console, auto_refresh=False, screen=False) as live:
+        while True:
+            time.sleep(every_s)
+            live.update(shown(read(home.running())), refresh=True)
+
+
+def document(reading: Reading) -> dict[str, Any]:
+    """The figures as JSON: title, labels and value."""
+    return {
+        "source": reading.source,
+        "silent": list(reading.silent),
+        "figures": [
+            {
+                "group": figure.group,
+                "title": figure.title,
+                "metric": figure.metric,
+                "labels": dict(zip(figure.by, key, strict=True)),
+                "value": value,
+            }
+            for figure, values in reading.values
+            for key, value in sorted(values.items())
+        ],
+    }
+
+
+def shown(reading: Reading) -> Group:
+    """The figures as one table. Values that need somebody are red."""
+    table = Table("", "figure", "", "value", box=None, pad_edge=False)
+    group = ""
+    for figure, values in reading.values:
+        for place, (key, value) in enumerate(_first(figure, values)):
+            table.add_row(
+                Text(figure.group if figure.group != group else "", style="bold"),
+                figure.title if place == 0 else "",
+                " ".join(key),
+                Text(_word(figure, value), style="red" if _needs_somebody(figure, value) else ""),
+            )
+            group = figure.group
+        if not values:
+            table.add_row(
+                Text(figure.group if figure.group != group else "", style="bold"), figure.title, "", "none"
+            )
+            group = figure.group
+    notes = [Text(f"\n{datetime.now(UTC):%H:%M:%S} UTC, from {reading.source}.")]
+    if reading.silent:
+        notes.append(Text(f"These processes do not answer: {', '.join(reading.silent)}.", style="red"))
+    return Group(table, *notes)
+
+
+def _first(figure: Figure, values: Values) -> list[tuple[tuple[str, ...], float]]:
+    """The values to show: without zeros, unless all are zero."""
+    found = sorted(values.items(), key=lambda one: (not _needs_somebody(figure, one[1]), -one[1], one[0]))
+    if figure.unit is not Unit.STATE:
+        found = [one for one in found if one[1]] or [((), 0.0) for _ in found[:1]]
+    return sorted(found[:SHOWN_MAX])
+
+
+def _needs_somebody(figure: Figure, value: float) -> bool:
+    if figure.good is None:
+        return False
+    return value > (60.0 if figure.unit is Unit.SECONDS else figure.good)
+
+
+def _word(figure: Figure, value: float) -> str:
+    return worded(value, figure.unit, CIRCUITS if figure.unit is Unit.STATE else None)

@@ -1,0 +1,168 @@
+"""The figures of `prizewire status --watch`: the same from Prometheus and from the services' own answers."""
+
+import json
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from prizewire_devstack.cli import figures as cli
+from prizewire_devstack.errors import NotRunningError
+from prizewire_devstack.home import ProcessRecord, RunRecord
+from prizewire_devstack.monitoring.dashboards import DASHBOARDS
+from prizewire_devstack.monitoring.exposition import parsed
+from prizewire_devstack.monitoring.figures import FIGURES, Figure, from_services
+from prizewire_devstack.monitoring.panels import Unit
+from prizewire_devstack.monitoring.query import Prometheus, PrometheusError
+from prizewire_devstack.ports import LOOPBACK
+
+NOBODY = "http://127.0.0.1:9"
+"""The discard port, where nobody listens."""
+REWARDS = """# TYPE prizewire_rewards_pool_remaining gauge
+prizewire_rewards_pool_remaining{campaign="cup",asset="USDC"} 12.5
+# TYPE prizewire_consumer_lag_messages gauge
+prizewire_consumer_lag_messages{consumer="rewards.settlements"} 3
+# TYPE prizewire_payouts gauge
+prizewire_payouts{rail="fake",asset="USDC",state="held"} 2
+prizewire_payouts{rail="fake",asset="EURC",state="held"} 1
+# TYPE prizewire_stuck_events gauge
+prizewire_stuck_events{state="dead"} 1
+prizewire_stuck_events{state="parked"} 0
+"""
+
+
+@pytest.fixture
+def serve() -> Iterator[Any]:
+    """A function that serves answers by path on loopback, and returns the address."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(answers: Mapping[str, tuple[int, str]]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.answer()
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.answer()
+
+            def answer(self) -> None:
+                status, text = answers.get(self.path, (404, ""))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text.encode())))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+                """Write no log lines."""
+
+        server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+        servers.append(server)
+        Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://{LOOPBACK}:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def run_of(**urls: str) -> RunRecord:
+    return RunRecord(supervisor=ProcessRecord(pid=1, started_at_s=0.0), ports={}, urls=urls, ready=True)
+
+
+def figure(metric: str) -> Figure:
+    return next(one for one in FIGURES if one.metric == metric)
+
+
+def test_replicas_show_the_same_gauge_once_and_their_own_lag_each(serve: Any) -> None:
+    """What the database says is the largest value of the processes; the lag of their partitions is summed."""
+    url = serve({"/metrics": (200, REWARDS)})
+    reading = from_services(
+        {"rewards": url, "rewards-2": url, "gateway": url},
+        service_of=lambda part: "rewards" if part.startswith("rewards") else None,
+    )
+    values = {one.metric: found for one, found in reading.values}
+    assert values["prizewire_rewards_pool_remaining"] == {("cup", "USDC"): 12.5}
+    assert values["prizewire_consumer_lag_messages"] == {("rewards", "rewards.settlements"): 6}
+    assert values["prizewire_payouts"] == {("fake", "held"): 3}
+    assert reading.silent == ()
+
+
+def test_the_labels_of_the_process_win() -> None:
+    """As in Prometheus, a metric cannot pretend to be of another service."""
+    [sample] = parsed('prizewire_build_info{service="signer"} 1\n', {"service": "rewards"})
+    assert sample.labels["service"] == "rewards"
+
+
+def test_a_silent_process_is_named(serve: Any) -> None:
+    """The others are shown."""
+    url = serve({"/metrics": (200, REWARDS)})
+    reading = cli.read(run_of(rewards=url, payouts=NOBODY))
+    assert reading.silent == ("payouts",)
+    assert "payouts" in printed(reading)
+
+
+def test_the_services_answer_where_prometheus_does_not(serve: Any) -> None:
+    """A Prometheus that ended does not hide the figures."""
+    url = serve({"/metrics": (200, REWARDS)})
+    assert cli.read(run_of(rewards=url, prometheus=NOBODY)).source == "the services' /metrics"
+
+
+def test_nobody_answers() -> None:
+    """One sentence says what to do."""
+    with pytest.raises(NotRunningError, match="Neither Prometheus nor a service answers"):
+        cli.read(run_of(rewards=NOBODY, prometheus=NOBODY))
+
+
+def test_prometheus_is_asked_first(serve: Any) -> None:
+    """Its answer has the labels that divide a figure."""
+    answer = {
+        "status": "success",
+        "data": {
+            "resultType": "vector",
+            "result": [{"metric": {"service": "rewards", "state": "dead"}, "value": [1, "1"]}],
+        },
+    }
+    url = serve({"/api/v1/query": (200, json.dumps(answer))})
+    reading = cli.read(run_of(prometheus=url))
+    values = {one.metric: found for one, found in reading.values}
+    assert values["prizewire_stuck_events"] == {("rewards", "dead"): 1}
+    assert url in reading.source
+
+
+def test_a_refused_query_has_the_code_of_prometheus(serve: Any) -> None:
+    """The sentence has the query and the reason."""
+    answer = {"status": "error", "errorType": "bad_data", "error": "parse error"}
+    url = serve({"/api/v1/query": (400, json.dumps(answer))})
+    with Prometheus(url) as asked, pytest.raises(PrometheusError, match="parse error") as refused:
+        asked.now("sum(")
+    assert refused.value.code == "bad_data"
+
+
+def test_zeros_are_left_out_and_trouble_is_red(serve: Any) -> None:
+    """A person sees what needs somebody; the JSON has every value."""
+    reading = cli.read(run_of(rewards=serve({"/metrics": (200, REWARDS)})))
+    text = printed(reading)
+    assert "rewards dead" in text
+    assert "parked" not in text
+    assert "12.50" in text
+    assert {one["labels"].get("state") for one in cli.document(reading)["figures"]} >= {"dead", "parked"}
+
+
+def printed(reading: Any) -> str:
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(cli.shown(reading))
+    return captured.get()
+
+
+@pytest.mark.parametrize("one", [pytest.param(one, id=one.title.replace(" ", "-")) for one in FIGURES])
+def test_a_figure_is_on_the_dashboard_of_its_group(one: Figure) -> None:
+    """The terminal shows nothing that the dashboards do not."""
+    [dashboard] = [found for found in DASHBOARDS if found.title == f"Prizewire: {one.group}"]
+    metrics = {name for panel in dashboard.panels() for query in panel.queries for name in query.metrics}
+    assert one.metric in metrics
+    assert one.unit in Unit
