@@ -85,9 +85,7 @@ def plant(crowd: Crowd) -> tuple[str, ...]:
                 f"/api/players/{player.id}",
                 {"device": PLANTED["device"], "address": PLANTED["address"], "kyc_state": "pending"},
             )
-        hook = api.post(
-            "/api/webhooks", {"url": "http://127.0.0.1:9/hook", "event_types": ["payout.paid"]}
-        )
+        hook = api.post("/api/webhooks", {"url": "http://127.0.0.1:9/hook", "event_types": ["payout.paid"]})
         made.append(hook["secret"])
     holder = {"holder": PLANTED["holder"], "iban": PLANTED["iban"]}
     for player, details in (
