@@ -111,7 +111,7 @@ class Lag:
         """The offset of the next message that the client will take; None where it is not known yet. The client's own method
         waits for it.
         """
-        state = self._consumer._subscription.subscription.assignment.state_value(place)  # noqa: SLF001
+        state = self._consumer._subscription.subscription.assignment.state_value(place)  # noqa: SLF001 - the public one waits
         return state.position if state.has_valid_position else None
 
     def _first_taken(self, place: TopicPartition) -> ConsumerRecord | None:

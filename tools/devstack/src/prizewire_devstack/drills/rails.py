@@ -21,6 +21,7 @@ from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.drills.drill import Drill, Step, Values
 from prizewire_devstack.drills.world import World
 from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.stack.environment import FAKE_OUTAGE
 
 RAIL: Final = "fake"
 MATCHES: Final = 8
@@ -100,13 +101,13 @@ WEBHOOKS: Final = Drill(
 
 
 def _outage(world: World) -> Mapping[str, str]:
-    world.stack.fake_outage_file.touch()
+    (world.stack.home.root / FAKE_OUTAGE).touch()
     _pay(world, matches=MATCHES)
     return {"rail": RAIL}
 
 
 def _end_outage(world: World) -> None:
-    world.stack.fake_outage_file.unlink(missing_ok=True)
+    (world.stack.home.root / FAKE_OUTAGE).unlink(missing_ok=True)
 
 
 OUTAGE: Final = Drill(

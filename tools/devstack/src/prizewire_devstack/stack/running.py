@@ -31,7 +31,7 @@ from prizewire_devstack.home import OWNER_ONLY_UMASK, Home, RunRecord, record_of
 from prizewire_devstack.ports import LOOPBACK, assign, choose
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import fake_payments
-from prizewire_devstack.stack.environment import FAKE_OUTAGE, local_environment, rails
+from prizewire_devstack.stack.environment import local_environment, rails
 from prizewire_devstack.stack.migrated import digest_of
 from prizewire_devstack.stack.monitoring import PARTS as MONITORING_PARTS
 from prizewire_devstack.stack.monitoring import TARGETS_NAME, Monitoring, MonitoringOptions, write_targets
@@ -180,11 +180,6 @@ class Stack:
     def log(self, part: str) -> str:
         """What a part has written so far, over all its starts."""
         return self.supervisor.log_file(part).read_text()
-
-    @property
-    def fake_outage_file(self) -> Path:
-        """While this file exists, the fake rail cannot be reached."""
-        return self.home.root / FAKE_OUTAGE
 
     def fake_payments(self) -> list[tuple[str, str, str]]:
         """Every payment of the fake rail: payout, amount in major units, number."""
