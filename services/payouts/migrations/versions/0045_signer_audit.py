@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from prizewire_chassis.db.schema import bound_times
+
 revision = "0045"
 down_revision = "0044"
 branch_labels = None
@@ -25,6 +27,7 @@ def upgrade() -> None:
         sa.Column("hash", sa.Text, nullable=False),
         sa.CheckConstraint("sequence > 0", name="signer_audit_records_sequence"),
     )
+    bound_times(op, "signer_audit_records", "at")
     op.create_index(
         "signer_audit_records_correlation", "signer_audit_records", ["correlation_id", "sequence"]
     )

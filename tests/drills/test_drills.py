@@ -1,0 +1,76 @@
+"""Drills: each failure raises its alert on the real stack, and the commands of its runbook end it."""
+
+from pathlib import Path
+
+import pytest
+
+from prizewire_devstack.components import debian
+from prizewire_devstack.drills import DRILLS
+from prizewire_devstack.drills.drill import Step
+from prizewire_devstack.drills.money import POOL
+from prizewire_devstack.drills.running import DrillError, run
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.monitoring import rules, runbooks
+from prizewire_devstack.stack import RunningStack, Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def _programs() -> None:
+    """Prometheus and Alertmanager, or a skip that says why they cannot be had."""
+    try:
+        for name in ("prometheus", "alertmanager"):
+            debian.program(name)
+    except DevstackError as error:
+        pytest.skip(str(error))
+
+
+def test_drills_follow_pages_and_alerts_that_there_are() -> None:
+    """Each drill names an alert of the rules, a page, and commands of this page."""
+    alerts = {one.name for one in rules.load(root=ROOT)}
+    pages = {one.name: [command.text for command in one.commands] for one in runbooks.load(ROOT)}
+    assert len(DRILLS) == 7
+    for drill in DRILLS.values():
+        assert drill.alert in alerts
+        assert [step.command for step in drill.steps if step.command not in pages[drill.page]] == []
+
+
+def test_a_drill_with_a_command_that_its_page_does_not_have_is_refused(tmp_path: Path) -> None:
+    """A drill follows the page and nothing else; nothing is caused."""
+
+    class Nothing:
+        root = ROOT
+
+    wrong = type(POOL)(
+        name="x",
+        title="x",
+        alert=POOL.alert,
+        page=POOL.page,
+        cause=POOL.cause,
+        steps=(Step(command="prizewire nothing"),),
+    )
+    with pytest.raises(DrillError, match="has no command `prizewire nothing`"):
+        run(wrong, Nothing(), directory=tmp_path, say=print)  # type: ignore[arg-type] # no stack is started
+
+
+@pytest.mark.local_processes
+@pytest.mark.usefixtures("_programs")
+def test_an_empty_pool_is_seen_and_filled(full_stack: RunningStack, tmp_path: Path) -> None:
+    """The shortest drill: the alert fires and, once the page was followed, resolves."""
+    assert isinstance(full_stack, Stack)
+    said: list[str] = []
+    outcome = run(POOL, full_stack, directory=tmp_path, say=said.append)
+    assert outcome.name == POOL.name
+    assert any(line.startswith("Alert: PrizewirePoolExhausted fires") for line in said)
+    assert any("prizewire campaigns fund" in line for line in said)
+
+
+@pytest.mark.large
+@pytest.mark.local_processes
+@pytest.mark.usefixtures("_programs")
+@pytest.mark.parametrize("name", [name for name in DRILLS if name != POOL.name])
+def test_every_failure_is_seen_and_ended(full_stack: RunningStack, tmp_path: Path, name: str) -> None:
+    """Each further drill, as `prizewire drill --all` runs it."""
+    assert isinstance(full_stack, Stack)
+    assert run(DRILLS[name], full_stack, directory=tmp_path, say=print).name == name
