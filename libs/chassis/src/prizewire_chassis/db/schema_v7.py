@@ -1,4 +1,4 @@
-"""The chassis' seventh version: the trace of a correlation id. What is written here never changes."""
+"""The chassis' seventh version: the trace of a correlation id, and its audit records by index. What is written here never changes."""
 
 from typing import Final
 
@@ -14,5 +14,6 @@ STATEMENTS: Final = (
     )
     """,
     "CREATE INDEX traces_stored_at ON traces (stored_at)",
+    "CREATE INDEX audit_log_correlation ON audit_log (correlation_id, sequence)",
 )
 """In the order in which they are run."""
