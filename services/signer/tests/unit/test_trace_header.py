@@ -46,7 +46,7 @@ def test_a_request_to_openbao_carries_the_trace(asked: tuple[str, list[str | Non
     token.write_text("hush")
     token.chmod(0o600)
     server = TransitServer(url=url, mount="transit", token_file=token)
-    server.call(lambda transit: transit.read_key(name="stellar"))
+    server.call(lambda client: client.secrets.transit.read_key(name="stellar"))
     with carrying_trace(TRACE):
-        server.call(lambda transit: transit.read_key(name="stellar"))
+        server.call(lambda client: client.secrets.transit.read_key(name="stellar"))
     assert seen == [None, TRACE]
