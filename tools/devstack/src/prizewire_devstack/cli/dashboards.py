@@ -8,7 +8,7 @@ import click
 
 from prizewire_devstack.components import prometheus
 from prizewire_devstack.errors import DevstackError, NotRunningError
-from prizewire_devstack.home import Home, repository_root
+from prizewire_devstack.home import Home, RunRecord, repository_root
 from prizewire_devstack.monitoring import watches
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
 from prizewire_devstack.monitoring.query import Prometheus
@@ -43,16 +43,41 @@ def write() -> None:
 def draw(directory: Path, minutes: float, url: str | None) -> None:
     """Draw every panel of every dashboard from the running Prometheus: a PNG file for each dashboard in DIRECTORY."""
     _need("matplotlib")
+    for file in draw_all(directory, url=url or address(), minutes=minutes):
+        click.echo(file)
+
+
+def draw_all(directory: Path, *, url: str, minutes: float) -> list[Path]:
+    """Draw every dashboard from a Prometheus, the last ``minutes``. Returns the files.
+
+    Raises:
+        DevstackError: the package that draws is not installed, or Prometheus does not answer.
+    """
+    _need("matplotlib")
     from prizewire_devstack.monitoring import pictures  # noqa: PLC0415 - only the extra `drawing` has it
 
     known = watches.load(root=repository_root())
     directory.mkdir(parents=True, exist_ok=True)
     end_s = time.time()
-    with Prometheus(url or address()) as asked:
-        for one in DASHBOARDS:
-            file = directory / f"{one.name}.png"
+    files = [directory / f"{one.name}.png" for one in DASHBOARDS]
+    with Prometheus(url) as asked:
+        for one, file in zip(DASHBOARDS, files, strict=True):
             pictures.draw(asked, one, file, watches=known, start_s=end_s - minutes * 60, end_s=end_s)
-            click.echo(file)
+    return files
+
+
+def ready_to_draw(run: RunRecord) -> None:
+    """Check that the dashboards of a stack can be drawn.
+
+    Raises:
+        DevstackError: the package that draws is not installed.
+        NotRunningError: the stack has no Prometheus.
+    """
+    _need("matplotlib")
+    if prometheus.NAME not in run.urls:
+        raise NotRunningError(
+            "The running stack has no Prometheus: start it with `prizewire up --monitoring` and try again."
+        )
 
 
 def address() -> str:
@@ -62,10 +87,7 @@ def address() -> str:
         NotRunningError: no stack runs, or it has no Prometheus.
     """
     run = Home.default().running()
-    if prometheus.NAME not in run.urls:
-        raise NotRunningError(
-            "The running stack has no Prometheus: start it with `prizewire up --monitoring` and try again."
-        )
+    ready_to_draw(run)
     return run.urls[prometheus.NAME]
 
 

@@ -3,19 +3,25 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 from rich.console import Console
 
+from prizewire_devstack.cli import dashboards
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.cli.up import running_stack, terminating
+from prizewire_devstack.components import prometheus
 from prizewire_devstack.demo.run import Demonstration
 from prizewire_devstack.errors import NotRunningError
 from prizewire_devstack.home import Home, RunRecord, repository_root
 
+DRAWN_MINUTES = 10.0
+"""What the pictures show: the demonstration and what went before it."""
+
 
 @contextmanager
-def _stack(console: Console, *, fresh: bool) -> Iterator[RunRecord]:
+def _stack(console: Console, *, fresh: bool, monitoring: bool) -> Iterator[RunRecord]:
     """The running stack, or one that is started for the demonstration and stopped after it."""
     home = Home.default()
     try:
@@ -26,7 +32,7 @@ def _stack(console: Console, *, fresh: bool) -> Iterator[RunRecord]:
         console.print(f"Using the running stack at {run.urls['gateway']}.", soft_wrap=True)
         yield run
         return
-    with running_stack(console=console, fresh=fresh) as stack:
+    with running_stack(console=console, fresh=fresh, monitoring=monitoring) as stack:
         yield stack.home.running()
         console.print("Stopping the stack; its state is kept.", highlight=False)
 
@@ -36,13 +42,25 @@ def _stack(console: Console, *, fresh: bool) -> Iterator[RunRecord]:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the outcome as one JSON line; progress goes to stderr."
 )
-def command(fresh: bool, as_json: bool) -> int:
+@click.option(
+    "--draw",
+    "pictures",
+    metavar="DIRECTORY",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Run Prometheus too, and draw every dashboard into DIRECTORY at the end.",
+)
+def command(fresh: bool, as_json: bool, pictures: Path | None) -> int:
     """Pay three prize lists and check every sum; exit code 1 when a prize is not paid or a sum is wrong."""
     console = make_console(stderr=as_json)
-    with terminating(), _stack(console, fresh=fresh) as run:
+    with terminating(), _stack(console, fresh=fresh, monitoring=pictures is not None) as run:
+        if pictures is not None:
+            dashboards.ready_to_draw(run)
         outcome = Demonstration(
             home=Home.default(), run=run, root=repository_root(), console=console
         ).perform()
+        if pictures is not None:
+            dashboards.draw_all(pictures, url=run.urls[prometheus.NAME], minutes=DRAWN_MINUTES)
+            console.print(f"Pictures of every dashboard are in {pictures}.", soft_wrap=True)
     if as_json:
         click.echo(json.dumps(outcome.to_json()))
     return 0 if outcome.good else 1
