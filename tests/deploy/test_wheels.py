@@ -10,6 +10,7 @@ from prizewire_chassis.lifecycle import migrations_of
 from tests.repo.house import Member, Repository
 
 OUTSIDE = {
+    "libs/contracts/src/prizewire_contracts/asyncapi.py": "writes the document of the repository",
     "libs/contracts/src/prizewire_contracts/schemas.py": "writes the schemas of the repository",
     "tools/devstack/src/prizewire_devstack/home.py": "finds the repository for commands that need it",
 }

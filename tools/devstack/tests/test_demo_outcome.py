@@ -117,6 +117,8 @@ class Services:
                 return {"balances": [{"asset": "USDC", "winnings": self.held[query["player"]], **zero}]}
             case ["services", service, "checks"]:
                 return {"checks": self.checks if service == "payouts" else []}
+            case ["services", _, "audit", "head"]:
+                return {"published": 0}
             case ["services", service, "stuck-events"]:
                 return {"items": self.stuck[service], "next_cursor": None}
             case ["rewards", "rounds"]:
@@ -146,6 +148,8 @@ class Services:
         match path.split("/")[2:]:
             case ["wallet", "transactions"]:
                 return self.history[query["player"]]
+            case ["services", _, "audit"]:
+                return []
             case ["services", service, "stuck-events"]:
                 wanted = query["correlation_id"]
                 return [item for item in self.stuck[service] if item["correlation_id"] == wanted]

@@ -77,7 +77,7 @@ GRANTS: Final = (
     ),
     Grant(
         principal="payouts",
-        reads=(_REWARDS, _SIGNING_RESULTS, _PROVIDER_WEBHOOKS, _PLAYERS),
+        reads=(_REWARDS, _SIGNING_RESULTS, _PROVIDER_WEBHOOKS, _PLAYERS, _AUDIT),
         writes=(_PAYOUTS, _SIGNING_REQUESTS, _AUDIT),
         sources=("/prizewire/payouts",),
     ),
