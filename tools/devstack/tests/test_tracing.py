@@ -73,6 +73,7 @@ class Lineages:
         answer: dict[str, Any] | None = None,
     ) -> None:
         self.down = down
+        self.rounds: list[dict[str, Any]] = []
         self.frozen = frozen
         self.answer = answer
         self.stuck = stuck
@@ -98,7 +99,9 @@ class Lineages:
         assert self.answer is not None
         return self.answer
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, **_: Any) -> dict[str, Any]:
+        if path == "/api/rounds":
+            return {"items": self.rounds}
         service = self._reached(path)
         if path.endswith(str(refusals_id("signer"))):
             return {"entries": [REFUSED] if self.refused else []}
@@ -156,7 +159,7 @@ def test_a_trace_is_in_the_order_of_time_and_names_the_signer() -> None:
 class UnorderedTimes(Lineages):
     """Settlement's second step has a time before that of its first. Its last has no fraction of a second."""
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, **_: Any) -> dict[str, Any]:
         entries = super().get(path)["entries"]
         if path.split("/")[3] == "settlement":
             times = ("12:00:02.5", "12:00:00", "12:00:03")
@@ -208,7 +211,7 @@ def test_a_frozen_service_does_not_hide_the_others(
 class OneMatch(Lineages):
     """Services that know a single correlation id: that of a match of the local game server."""
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, **_: Any) -> dict[str, Any]:
         self.known = path.endswith(local_correlation_id("cup-1"))
         return super().get(path)
 
@@ -220,17 +223,29 @@ def test_a_match_is_found_by_its_own_id(monkeypatch: pytest.MonkeyPatch) -> None
     assert out.startswith(f"Match cup-1 has the correlation id {local_correlation_id('cup-1')}.\n")
 
 
+def test_a_match_of_another_source_is_found_by_its_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The round of the match has the correlation id; a match id of several sources is refused with what to do."""
+    one = OneMatch()
+    one.rounds = [{"correlation_id": local_correlation_id("cup-1")}]
+    code, out, err = run(monkeypatch, one, "trace", "other-1")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Match other-1 has the correlation id {local_correlation_id('cup-1')}.\n")
+    one.rounds *= 2
+    with pytest.raises(DevstackError, match="Several sources have a match other-1"):
+        run(monkeypatch, one, "trace", "other-1")
+
+
 def test_an_id_that_is_neither_match_nor_correlation_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says as what the id was looked for."""
     code, out, err = run(monkeypatch, OneMatch(), "trace", "cup-2")
     assert (code, out) == (1, "")
-    assert "knows the id cup-2, as a correlation id, a payout or a match of the local game server" in err
+    assert "knows the id cup-2, as a correlation id, a payout or a match" in err
 
 
 class OneRetry(Lineages):
     """Services that know a single correlation id, of a payout that another payout retries."""
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, **_: Any) -> dict[str, Any]:
         if path == f"/api/payouts/{RETRY}":
             return {"correlation_id": "c-1"}
         if path.startswith("/api/payouts/"):

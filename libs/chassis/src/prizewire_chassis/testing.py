@@ -231,6 +231,21 @@ def sent_by(call: Callable[[Any], Coroutine[Any, Any, Any]]) -> str:
     raise AssertionError("the function waits before its first statement")
 
 
+def chassis_queries() -> dict[str, "Statement | UniqueOnly"]:
+    """Indexes of the tables that every service has, each with a query that needs it, for ``IndexTests``."""
+    from prizewire_chassis.audit import AuditTable  # noqa: PLC0415 - most tests need no audit
+    from prizewire_chassis.tracing import stored  # noqa: PLC0415 - as above
+
+    async def unknown(tx: Any, sequence: int) -> int:  # noqa: ARG001 - the signature of a port
+        return sequence
+
+    records = AuditTable("any", unknown)
+    return {
+        "audit_log_correlation": sent_by(lambda tx: records.of_correlation(tx, "x")),
+        "traces_stored_at": stored._PURGE,  # noqa: SLF001 - the statement itself is what is tested
+    }
+
+
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 """A parameter by name; no cast (``::text``), and nothing within a word (``'wallet:topup'``)."""
 

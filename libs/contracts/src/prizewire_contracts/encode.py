@@ -57,6 +57,11 @@ class EncodedEvent:
         self.traced = False
         self._signed = signed
 
+    @property
+    def correlation_id(self) -> str:
+        """The event's correlation id, which is its key in Kafka except for events that are keyed by their subject."""
+        return self.key.decode() if self._signed is None else str(self._signed["correlationid"])
+
     def continue_trace(self, traceparent: str) -> None:
         """Set the attribute ``traceparent``, which the signature does not cover. An event that was not made by ``encode`` stays as
         it is.

@@ -1,10 +1,14 @@
 """A traceparent is checked before it is used, and what is not valid counts as none."""
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 
 from libs.contracts.tests.unit.test_events import held, trust
 from prizewire_contracts.decode import decode
+from prizewire_contracts.encode import encode
+from prizewire_contracts.events.audit import AuditRecorded, AuditRecordedEvent
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_contracts.traces import (
     carried_trace,
@@ -15,6 +19,9 @@ from prizewire_contracts.traces import (
     read_traceparent,
     trace_id_of,
 )
+from prizewire_contracts.trust import MessageKey
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 GOOD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BAD = {
@@ -85,3 +92,23 @@ def test_an_event_is_made_with_its_trace():
     event.continue_trace(GOOD)
     found = decode(topic=PAYOUTS, value=event.value, trust=trust())
     assert (found.traceparent, trace_id_of(GOOD)) == (GOOD, GOOD[3:35])
+
+
+def test_the_correlation_id_of_an_event_is_not_its_key():
+    """Audit events are keyed by their service; what continues a trace is their own correlation id."""
+    record = AuditRecorded(
+        service="settlement", sequence=1, at=NOW, actor="a", action="b", target="c", reason=None, detail={},
+        correlation_id="match-1", prev_hash="0" * 64, hash="1" * 64,
+    )  # fmt: skip
+    event = encode(
+        AuditRecordedEvent,
+        record,
+        service="settlement",
+        subject="settlement",
+        version=1,
+        correlation_id="match-1",
+        causation_id=None,
+        now=NOW,
+        key=MessageKey.from_seed(keyid="settlement-1", seed=bytes(32)),
+    )
+    assert (event.key, event.correlation_id) == (b"settlement", "match-1")

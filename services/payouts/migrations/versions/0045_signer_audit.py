@@ -12,6 +12,27 @@ branch_labels = None
 depends_on = None
 
 
+# A row that does not continue the chain would keep out the signer's own records for good, as nobody may delete it.
+_CONTINUES = """
+    CREATE FUNCTION signer_audit_records_continue() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp AS $$
+    DECLARE last_sequence bigint; last_hash text;
+    BEGIN
+        PERFORM pg_advisory_xact_lock(hashtext('prizewire.signer_audit'));
+        SELECT a.sequence, a.hash INTO last_sequence, last_hash FROM signer_audit_records a
+            ORDER BY a.sequence DESC LIMIT 1;
+        IF NEW.sequence IS NULL OR NEW.sequence - 1 <> coalesce(last_sequence, 0)
+            OR NEW.prev_hash IS DISTINCT FROM coalesce(last_hash, repeat('0', 64))
+            OR NEW.hash IS NULL OR NEW.hash !~ '^[0-9a-f]{64}$'
+        THEN
+            RAISE EXCEPTION 'record % of the signer does not continue the chain, whose newest record is %',
+                NEW.sequence, coalesce(last_sequence, 0) USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END $$
+"""
+
+
 def upgrade() -> None:
     op.create_table(
         "signer_audit_records",
@@ -31,6 +52,11 @@ def upgrade() -> None:
     op.create_index(
         "signer_audit_records_correlation", "signer_audit_records", ["correlation_id", "sequence"]
     )
+    op.execute(_CONTINUES)
+    op.execute(
+        "CREATE TRIGGER signer_audit_records_continue BEFORE INSERT ON signer_audit_records "
+        "FOR EACH ROW EXECUTE FUNCTION signer_audit_records_continue()"
+    )
     op.execute(
         "CREATE TRIGGER signer_audit_records_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON signer_audit_records "
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
@@ -39,3 +65,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("-- squawk-ignore ban-drop-table\nDROP TABLE signer_audit_records")
+    op.execute("DROP FUNCTION signer_audit_records_continue()")

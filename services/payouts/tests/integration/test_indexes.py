@@ -7,7 +7,14 @@ from uuid import UUID
 import pytest
 
 from prizewire_chassis.stuck_events import replays
-from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed, with_literals
+from prizewire_chassis.testing import (
+    IndexTests,
+    Statement,
+    UniqueOnly,
+    chassis_queries,
+    needed,
+    with_literals,
+)
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_payouts.approval import storage as approval
 from prizewire_payouts.batches import storage as batches
@@ -36,6 +43,7 @@ def queue(by: queries.SortBy, **wanted: Any) -> Statement:
 
 
 QUERIES: dict[str, Statement | UniqueOnly] = {
+    **chassis_queries(),
     "attempt_transitions_attempt": lineage._ATTEMPTS,
     "attempts_one_open": UniqueOnly("a second open attempt of a payout"),
     "attempts_reference": statements.LOOK_UP_NOW,

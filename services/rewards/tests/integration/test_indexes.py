@@ -7,7 +7,15 @@ from uuid import UUID
 import pytest
 
 from prizewire_chassis.stuck_events import replays
-from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed, sent_by, with_literals
+from prizewire_chassis.testing import (
+    IndexTests,
+    Statement,
+    UniqueOnly,
+    chassis_queries,
+    needed,
+    sent_by,
+    with_literals,
+)
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards import lineage
 from prizewire_rewards.assignments import storage as assignments
@@ -45,6 +53,7 @@ def changes(page: Any) -> str:
 
 
 QUERIES: dict[str, Statement | UniqueOnly] = {
+    **chassis_queries(),
     "auto_withdrawals_due": funding._LOCK_DUE,
     # From campaigns_count_funds() of the database.
     "campaigns_pool": (

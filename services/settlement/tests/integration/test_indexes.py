@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from prizewire_chassis.stuck_events import replays
-from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed, sent_by, with_literals
+from prizewire_chassis.testing import (
+    IndexTests,
+    Statement,
+    UniqueOnly,
+    chassis_queries,
+    needed,
+    sent_by,
+    with_literals,
+)
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_settlement.competitions import storage as competitions
 from prizewire_settlement.rounds.ports import RoundFilter
@@ -24,6 +32,7 @@ def listing(**wanted: Any) -> str:
 
 
 QUERIES: dict[str, Statement | UniqueOnly] = {
+    **chassis_queries(),
     "competitions_recent": competitions._COMPETITION_PAGE,
     "round_transitions_ended": queries._ENDED,
     "rounds_correlation": queries._ROUNDS_OF,

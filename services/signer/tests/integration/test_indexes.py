@@ -5,11 +5,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from prizewire_chassis.stuck_events import replays
-from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed, with_literals
+from prizewire_chassis.testing import (
+    IndexTests,
+    Statement,
+    UniqueOnly,
+    chassis_queries,
+    needed,
+    with_literals,
+)
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_signer.storage import checks, closing, refusals, signing
 
 QUERIES: dict[str, Statement | UniqueOnly] = {
+    **chassis_queries(),
     "digests_slot_id": signing._DIGEST_COUNT,
     "digest_payouts_payout_id": signing._PAYOUTS,
     "limit_counts_day": checks._DAYS,

@@ -5,11 +5,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from prizewire_chassis.stuck_events import replays
-from prizewire_chassis.testing import IndexTests, Statement, UniqueOnly, needed, with_literals
+from prizewire_chassis.testing import (
+    IndexTests,
+    Statement,
+    UniqueOnly,
+    chassis_queries,
+    needed,
+    with_literals,
+)
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_webhooks.outbound.storage import checks, deliveries, subscriptions
 
 QUERIES: dict[str, Statement | UniqueOnly] = {
+    **chassis_queries(),
     "attempts_delivered_once": UniqueOnly("a second successful attempt of a delivery"),
     "deliveries_correlation": deliveries._OF_CORRELATION,
     "deliveries_lane": deliveries._PICK,

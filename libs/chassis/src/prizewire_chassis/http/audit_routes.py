@@ -1,7 +1,6 @@
 """The routes of an audit chain: its records with filters, and its end."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from litestar import Controller, get
@@ -14,10 +13,12 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.cursors import cursor_key, number
 from prizewire_chassis.http.lineage import LineageEntry
+from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_chassis.http.paging import page_limit
 from prizewire_chassis.http.service_answers import AuditHeadAnswer, AuditRecordAnswer
-from prizewire_chassis.problems import Problem
 
+_FROM = "Records of this moment or later: a date (UTC), or a moment with its time zone."
+_TO = "Records before this moment: a date (UTC), or a moment with its time zone."
 _BY_SEQUENCE = cursor_key(number(0, SEQUENCE_MAX))
 
 
@@ -35,7 +36,7 @@ def audit_controller(*, db: Database, table: AuditTable) -> type[Controller]:
             description="In the order of the chain, the oldest first; `order=newest` turns it round. All filters compare whole values. "
             "`from` is included, `to` is not. Each record is as it was published, with `sequence`, `prev_hash` and `hash`: read without "
             "filters, the records show by themselves whether one was changed or is missing.",
-            refusals={400: ("time_zone_missing",)},
+            refusals={400: ("period_invalid",)},
         )
         async def records(
             self,
@@ -44,23 +45,25 @@ def audit_controller(*, db: Database, table: AuditTable) -> type[Controller]:
             action: FromQuery[str | None] = None,
             target: FromQuery[str | None] = None,
             correlation_id: FromQuery[str | None] = None,
-            since: Annotated[datetime | None, QueryParameter(name="from")] = None,
-            until: Annotated[datetime | None, QueryParameter(name="to")] = None,
+            since: Annotated[
+                str | None, QueryParameter(name="from", description=_FROM, schema_extra=MOMENT_SCHEMA)
+            ] = None,
+            until: Annotated[
+                str | None, QueryParameter(name="to", description=_TO, schema_extra=END_SCHEMA)
+            ] = None,
             order: FromQuery[Literal["oldest", "newest"]] = "oldest",
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
         ) -> PageOf[AuditRecordAnswer]:
-            if any(moment is not None and moment.tzinfo is None for moment in (since, until)):
-                detail = "`from` and `to` are times with an offset, such as 2026-05-01T12:00:00Z"
-                raise Problem(status=400, code="time_zone_missing", detail=detail)
+            begin, end = period_of(since, until)
             after, size = _BY_SEQUENCE.read(cursor), page_limit(limit)
             wanted = AuditFilter(
                 actor=actor,
                 action=action,
                 target=target,
                 correlation_id=correlation_id,
-                since=since,
-                until=until,
+                since=begin,
+                until=end,
             )
             async with db.transaction() as tx:
                 rows = await table.page(

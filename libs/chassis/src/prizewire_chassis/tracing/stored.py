@@ -59,14 +59,14 @@ async def continue_traces(tx: AsyncConnection, events: Sequence[EncodedEvent], *
     """
     unit = current_unit()
     without = [event for event in events if not event.traced]
-    stored = await stored_traces(tx, {event.follows or event.key.decode() for event in without})
+    stored = await stored_traces(tx, {event.follows or event.correlation_id for event in without})
     for event in without:
-        name = event.follows or event.key.decode()
+        name = event.follows or event.correlation_id
         if name in stored or wanted():
             event.continue_trace(_recorded(event, stored.get(name), derived(name)))
     kept: dict[str, str] = {}
     for event in events:
-        name = event.key.decode()
+        name = event.correlation_id
         if event.traceparent is None or name in stored or (unit is not None and name in unit.by_correlation):
             continue
         if not is_derived(event.traceparent, name):
@@ -92,7 +92,7 @@ def _recorded(event: EncodedEvent, stored: str | None, otherwise: str) -> str:
         started_ns=now_ns,
         ended_ns=now_ns,
         attributes={
-            "prizewire.correlation_id": event.key.decode(),
+            "prizewire.correlation_id": event.correlation_id,
             "prizewire.event_type": event.kind,
             "messaging.system": "kafka",
             "messaging.destination.name": event.topic,

@@ -215,3 +215,23 @@ async def test_kept_records_are_never_changed(rig, kept):
     assert changed.startswith("audit record 2 of signer is not the record that was written")
     assert cut == "audit record 3 of signer is missing at the end, although published"
     assert ChainReader("signer").breaks == []
+
+
+async def test_a_row_that_does_not_continue_the_chain_is_refused(rig, kept):
+    """With the service's login, nobody can put a row where the signer's next record belongs; the record itself fits."""
+    first, second = chain(2)
+    await kept.feed(event(first))
+    forged = (
+        "INSERT INTO signer_audit_records (sequence, at, actor, action, target, reason, detail, correlation_id, prev_hash, hash) "
+        "VALUES (:sequence, now(), 'x', 'x', 'x', NULL, '{}', 'x', :prev_hash, :hash)"
+    )
+    for values in (
+        {"sequence": 2, "prev_hash": "0" * 64, "hash": "1" * 64},
+        {"sequence": 3, "prev_hash": first["hash"], "hash": "1" * 64},
+        {"sequence": 2, "prev_hash": first["hash"], "hash": "none"},
+    ):
+        with pytest.raises(DBAPIError, match="does not continue the chain"):
+            async with rig.db.transaction() as tx:
+                await tx.execute(text(forged), values)
+    await kept.feed(event(second))
+    assert await kept.numbers() == [1, 2]

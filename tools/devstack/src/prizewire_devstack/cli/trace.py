@@ -9,6 +9,7 @@ import click
 from prizewire_devstack import tracing
 from prizewire_devstack.api import Api, ApiError, connect
 from prizewire_devstack.cli.console import console as make_console
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.game_server import local_correlation_id
 from prizewire_devstack.texts import printable
 
@@ -20,7 +21,7 @@ from prizewire_devstack.texts import printable
 def command(given: str, as_json: bool, verbose: bool) -> int:
     """Show the steps that every service recorded under a correlation id, what waits now, and the stuck events.
 
-    ID is a correlation id, the id of a match of the local game server, or the id of a payout, such as one that retries another.
+    ID is a correlation id, the id of a match, or the id of a payout, such as one that retries another.
 
     Exit code 1 when no service knows it, or one does not answer.
     """
@@ -55,7 +56,7 @@ def command(given: str, as_json: bool, verbose: bool) -> int:
         click.echo(f"prizewire: {tracing.missing(found.silent)}", err=True)
     elif not known:
         click.echo(
-            f"No service knows the id {printable(given)}, as a correlation id, a payout or a match of the local game server: check it, or look into `prizewire stuck list`, for discarded "
+            f"No service knows the id {printable(given)}, as a correlation id, a payout or a match: check it, or look into `prizewire stuck list`, for discarded "
             "events with `--state discarded`.",
             err=True,
         )
@@ -71,10 +72,35 @@ def _look_up(api: Api, given: str) -> tuple[str, tracing.Lineage, str | None]:
     of_local = tracing.lineage(api, of_match)
     if of_local.is_known:
         return of_match, of_local, "Match"
-    of_payout = None if of_local.silent else _of_payout(api, given)
+    if of_local.silent:
+        return given, found, None
+    of_round = _of_round(api, given)
+    if of_round is not None:
+        return of_round, tracing.lineage(api, of_round), "Match"
+    of_payout = _of_payout(api, given)
     if of_payout is None:
         return given, found, None
     return of_payout, tracing.lineage(api, of_payout), "Payout"
+
+
+def _of_round(api: Api, match_id: str) -> str | None:
+    """The correlation id of the round of a match of any source; None where there is none.
+
+    Raises:
+        DevstackError: several sources have a match of this id.
+    """
+    try:
+        rounds = api.get("/api/rounds", match_id=match_id, limit=2)["items"]
+    except ApiError as error:
+        if error.unanswered:
+            raise
+        return None
+    if len(rounds) > 1:
+        raise DevstackError(
+            f"Several sources have a match {printable(match_id)}: `prizewire rounds list --match` shows their rounds, and "
+            "`prizewire rounds show` the correlation id of one."
+        )
+    return str(rounds[0]["correlation_id"]) if rounds else None
 
 
 def _of_payout(api: Api, given: str) -> str | None:
