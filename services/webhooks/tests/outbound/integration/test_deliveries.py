@@ -54,7 +54,7 @@ async def test_a_subscriber_gets_the_signed_public_event(world: World):
         "prizewire.payout.paid.v1", "c-1", "12.50",
     )  # fmt: skip
     published = orjson.loads(event.value)
-    assert published.keys() - body.keys() == {"keyid", "signature"}
+    assert published.keys() - body.keys() == {"keyid", "signature", "traceparent"}
     assert all(published[name] == body[name] for name in body)
     assert await world.states() == ["delivered"]
     (attempt,) = await world.rows("SELECT * FROM attempts")
