@@ -20,7 +20,7 @@ def test_the_quick_start_for_rounds_ends_in_a_paid_prize(full_stack: RunningStac
     """Every command succeeds, with what the document says about its output; in the end the prize is paid over the rail."""
     blocks = BLOCK.findall((full_stack.root / DOCUMENT).read_text())
     terminal = Terminal(directory=tmp_path, home=full_stack.home.root)
-    up, variables, campaign, competition, preview, method, report, follow = blocks
+    up, variables, campaign, competition, preview, method, report, approve, follow = blocks
     assert up == ".venv/bin/prizewire up --fresh\n"
     assert "http://127.0.0.1:PORT" in variables
     terminal.wait_for(variables.replace("http://127.0.0.1:PORT", full_stack.url))
@@ -30,4 +30,5 @@ def test_the_quick_start_for_rounds_ends_in_a_paid_prize(full_stack: RunningStac
     terminal.wait_for(method, '"fake"')
     terminal.wait_for(KNOWN_METHOD, "insufficient_balance")
     terminal.wait_for(report, '"round_id"')
+    terminal.wait_for(approve, "approved")
     terminal.wait_for(follow, '"FINALIZED"', "paid over fake: ")
