@@ -11,7 +11,7 @@ from rich.console import Console
 
 from prizewire_devstack.cli import figures as cli
 from prizewire_devstack.errors import NotRunningError
-from prizewire_devstack.home import ProcessRecord, RunRecord
+from prizewire_devstack.home import Home, ProcessRecord, RunRecord
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
 from prizewire_devstack.monitoring.exposition import parsed
 from prizewire_devstack.monitoring.figures import FIGURES, Figure, from_services
@@ -103,6 +103,23 @@ def test_a_silent_process_is_named(serve: Any) -> None:
     reading = cli.read(run_of(rewards=url, payouts=NOBODY))
     assert reading.silent == ("payouts",)
     assert "payouts" in printed(reading)
+
+
+def test_a_silent_process_makes_the_exit_code_one(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script sees that figures may be missing."""
+    url = serve({"/metrics": (200, REWARDS)})
+    for urls, code in (({"rewards": url}, 0), ({"rewards": url, "payouts": NOBODY}, 1)):
+        monkeypatch.setattr(Home, "running", lambda _, urls=urls: run_of(**urls))
+        assert cli.watch(once=True, as_json=False, every_s=1) == code
+        assert cli.watch(once=True, as_json=True, every_s=1) == code
+
+
+def test_an_empty_pool_is_shown_first(serve: Any) -> None:
+    """Zeros are left out of other figures; of pools they matter most."""
+    empty = REWARDS + 'prizewire_rewards_pool_remaining{campaign="empty",asset="USDC"} 0\n'
+    lines = printed(cli.read(run_of(rewards=serve({"/metrics": (200, empty)})))).splitlines()
+    [first] = [line for line in lines if "pool remaining" in line]
+    assert ("empty USDC" in first, "0.00" in first) == (True, True)
 
 
 def test_the_services_answer_where_prometheus_does_not(serve: Any) -> None:

@@ -46,19 +46,21 @@ def read(run: RunRecord) -> Reading:
 
 
 def watch(*, once: bool, as_json: bool, every_s: float) -> int:
-    """Show the figures until Ctrl-C, or once. Exit code 0.
+    """Show the figures until Ctrl-C, or once. Exit code 1 where a process does not answer, so that figures may be missing.
 
     Raises:
         NotRunningError: no stack runs, or nobody answers.
     """
     home = Home.default()
     if as_json:
-        click.echo(json.dumps(document(read(home.running()))))
-        return 0
+        reading = read(home.running())
+        click.echo(json.dumps(document(reading)))
+        return 1 if reading.silent else 0
     console = make_console()
     if once:
-        console.print(shown(read(home.running())))
-        return 0
+        reading = read(home.running())
+        console.print(shown(reading))
+        return 1 if reading.silent else 0
     with Live(shown(read(home.running())), console=console, auto_refresh=False, screen=False) as live:
         while True:
             time.sleep(every_s)
@@ -109,7 +111,9 @@ def shown(reading: Reading) -> Group:
 
 
 def _first(figure: Figure, values: Values) -> list[tuple[tuple[str, ...], float]]:
-    """The values to show: without zeros, unless all are zero."""
+    """The values to show: without zeros, unless all are zero or small values matter most."""
+    if figure.least_first:
+        return sorted(values.items(), key=lambda one: (one[1], one[0]))[:SHOWN_MAX]
     found = sorted(values.items(), key=lambda one: (not _needs_somebody(figure, one[1]), -one[1], one[0]))
     if figure.unit is not Unit.STATE:
         found = [one for one in found if one[1]] or [((), 0.0) for _ in found[:1]]

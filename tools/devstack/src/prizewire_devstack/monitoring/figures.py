@@ -33,6 +33,8 @@ class Figure:
     own: bool = False
     good: float | None = 0.0
     """The value that needs nobody; None where every value is good."""
+    least_first: bool = False
+    """Whether small values matter most, such as an empty pool: zeros are shown, and first."""
 
     @property
     def expr(self) -> str:
@@ -66,7 +68,7 @@ class Figure:
         }
 
 
-def _pool(title: str, metric: str, *, good: float | None = None) -> Figure:
+def _pool(title: str, metric: str, *, good: float | None = None, least_first: bool = False) -> Figure:
     return Figure(
         title=title,
         group="Rewards",
@@ -74,6 +76,7 @@ def _pool(title: str, metric: str, *, good: float | None = None) -> Figure:
         unit=Unit.MONEY,
         by=("campaign", "asset"),
         good=good,
+        least_first=least_first,
     )
 
 
@@ -86,7 +89,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         by=("state",),
         good=None,
     ),
-    _pool("pool remaining", "remaining"),
+    _pool("pool remaining", "remaining", least_first=True),
     _pool("pool reserved", "reserved"),
     _pool("pool paid", "paid"),
     _pool("held as unfunded", "unfunded", good=0.0),
@@ -133,6 +136,13 @@ FIGURES: Final[tuple[Figure, ...]] = (
         unit=Unit.COUNT,
         by=("service", "consumer"),
         own=True,
+    ),
+    Figure(
+        title="time since a poll",
+        group="Pipeline",
+        metric="prizewire_consumer_poll_age_seconds",
+        unit=Unit.SECONDS,
+        by=("service",),
     ),
     Figure(
         title="stuck events",
