@@ -97,13 +97,13 @@ def test_a_frozen_process_that_wakes_up_does_nothing_twice(full_stack: RunningSt
         eventually_sync(_quiet(stack), deadline_s=DEADLINE_S, poll_s=0.5)  # the twin relays
         stack.thaw("rewards")
         stack.wait_ready("rewards", deadline_s=SESSION_ENDS_S)
-        stack.stop(twin)
+        stack.remove_replica(twin)
         agree(crowd, numbers, stuck_before=before)
         crowd.publish(*(crowd.result(*crowd.match(number)) for number in range(600, 650)))
         agree(crowd, range(650), stuck_before=before)
     finally:
         stack.thaw("rewards")
-        stack.stop(twin)
+        stack.remove_replica(twin)
 
 
 def _quiet(stack: RunningStack) -> Callable[[], bool]:

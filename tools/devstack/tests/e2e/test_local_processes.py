@@ -19,6 +19,7 @@ from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import Stack
 from prizewire_devstack.stack.control import Requests
 from prizewire_devstack.stack.keeping import Keeper
+from prizewire_devstack.stack.monitoring import TARGETS_NAME
 from prizewire_devstack.waiting import eventually_sync
 from tests.command import answered, prizewire
 
@@ -202,3 +203,16 @@ def test_an_ended_service_is_restarted_also_from_another_terminal(full_stack: St
         eventually_sync(lambda: says("webhooks is ready again.") or asked.done(), deadline_s=600)
         assert asked.result() == "webhooks was restarted and is ready.\n"
     assert answers_ok(f"{full_stack.service_url('webhooks')}/health/ready")
+
+
+def test_a_process_that_was_removed_is_asked_no_more(full_stack: Stack) -> None:
+    """`prizewire status --watch` and Prometheus ask the processes that belong to the stack, and no other."""
+    part = full_stack.add_replica("webhooks")
+    full_stack.wait_ready(part)
+    targets = full_stack.home.root / TARGETS_NAME
+    assert part in full_stack.home.running().urls
+    assert part in targets.read_text()
+    full_stack.remove_replica(part)
+    assert part not in full_stack.home.running().urls
+    assert part not in targets.read_text()
+    assert answered(full_stack, "status", "--once")["silent"] == []

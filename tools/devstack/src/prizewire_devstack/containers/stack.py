@@ -148,6 +148,10 @@ class ContainerStack:
         )
         return part
 
+    def remove_replica(self, part: str) -> None:
+        """Stop a process that `add_replica` started. Its container is removed with the stack."""
+        self.stop(part)
+
     def freeze(self, part: str) -> None:
         """Let a part stand still, without its noticing."""
         self._docker("pause", part)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,8 @@ from prizewire_devstack.stack import fake_payments
 from prizewire_devstack.stack.environment import local_environment, rails
 from prizewire_devstack.stack.migrated import digest_of
 from prizewire_devstack.stack.monitoring import PARTS as MONITORING_PARTS
-from prizewire_devstack.stack.monitoring import TARGETS_NAME, Monitoring, MonitoringOptions, write_targets
+from prizewire_devstack.stack.monitoring import TARGETS_NAME, Monitoring, write_targets
+from prizewire_devstack.stack.options import StackOptions
 from prizewire_devstack.stack.replicas import DRAIN_S, part_of, replica_parts, service_of
 from prizewire_devstack.stack.reporting import Reporter, SilentReporter
 
@@ -44,24 +45,6 @@ READY_DEADLINE_S: Final = 90.0
 SERVERS: Final = frozenset({"postgres", "kafka", "stellar"})
 """The parts that other parts need until they have ended."""
 NEEDS_CHAIN: Final = frozenset({"payouts", "signer"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackOptions:
-    """How to start. `services` are run; `left_out` get a database and a port only, and are run
-    by hand. `extra_environment` overrides settings by service. `replicas` is the number of processes of each service. With
-    `monitoring`, Prometheus and Alertmanager run, too.
-    """
-
-    fresh: bool = False
-    services: tuple[str, ...] = SERVICES
-    left_out: tuple[str, ...] = ()
-    fixed_ports: Mapping[str, int] = field(default_factory=dict)
-    log_level: str = "INFO"
-    extra_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    replicas: int = 1
-    monitoring: bool = False
-    monitoring_options: MonitoringOptions = field(default_factory=MonitoringOptions)
 
 
 class Stack:
@@ -168,6 +151,12 @@ class Stack:
         self.supervisor.start(self._spec(service, "serve", part=part))
         self._publish(ready=True)
         return part
+
+    def remove_replica(self, part: str) -> None:
+        """Stop a process that `add_replica` started. It is no part of the stack any more, and nobody asks it for metrics."""
+        self.supervisor.stop(part)
+        if self.ports.pop(part, None) is not None:
+            self._publish(ready=True)
 
     def freeze(self, part: str) -> None:
         """Let a part stand still, without its noticing."""

@@ -128,6 +128,10 @@ class RunningStack(Protocol):
         """
         ...
 
+    def remove_replica(self, part: str) -> None:
+        """Stop a process that `add_replica` started. One that was removed before stays so."""
+        ...
+
     def freeze(self, part: str) -> None:
         """Let a part stand still, without its noticing."""
         ...
