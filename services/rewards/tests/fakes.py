@@ -197,13 +197,15 @@ class _Ledger(_Port):
             if transfer.type is TransferType.OPENING_BALANCE:
                 continue
             known = self.store.funded_by.setdefault(
-                (transfer.credit, reference),
-                EarlierBooking(id=transfer.id, amount=transfer.amount, by=actor, at=now),
+                (transfer.credit, reference.lower()),
+                EarlierBooking(
+                    id=transfer.id, reference=reference, amount=transfer.amount, by=actor, at=now
+                ),
             )
             assert repeats == (None if known.id == transfer.id else known.id)
 
     async def earlier_funding(self, account: Account, *, reference: str) -> EarlierBooking | None:
-        return self.store.funded_by.get((account, reference))
+        return self.store.funded_by.get((account, reference.lower()))
 
     async def lock_balance(self, account: Account) -> int:
         return self.store.ledger.balance(account)
@@ -702,10 +704,13 @@ class _Fees(_Port):
         return self.store.ledger.balance(source_account(source, asset))
 
     async def earlier(self, withdrawal: FeeWithdrawal) -> EarlierBooking | None:
-        key = (withdrawal.source, withdrawal.asset, withdrawal.reference)
+        key = (withdrawal.source, withdrawal.asset, withdrawal.reference.lower())
         for one in sorted(self.store.fee_withdrawals.values(), key=lambda one: (one.filed_at, one.id)):
-            if (one.source, one.asset, one.reference) == key and one.state is not WithdrawalState.REJECTED:
-                return EarlierBooking(id=one.id, amount=one.amount, by=one.filed_by, at=one.filed_at)
+            written = (one.source, one.asset, one.reference.lower())
+            if written == key and one.state is not WithdrawalState.REJECTED:
+                return EarlierBooking(
+                    id=one.id, reference=one.reference, amount=one.amount, by=one.filed_by, at=one.filed_at
+                )
         return None
 
     async def add(self, withdrawal: FeeWithdrawal) -> None:

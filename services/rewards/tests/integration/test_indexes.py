@@ -75,6 +75,7 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "entries_paid": entries._LOCK_UNCLOSED,
     "entries_round": entries._EARNED,
     "entry_rounds_closing_next": entries._LOCK_CLOSING,
+    "fee_withdrawals_any_case": fees._EARLIER,
     "fee_withdrawals_listed": fees._PAGE,
     "fee_withdrawals_reference_once": UniqueOnly(
         "the same withdrawal of fees twice, where the second says that it repeats none"
@@ -89,7 +90,8 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "ledger_transfers_group": lineage._TRANSFERS,
     "ledger_transfers_wallet_credits": histories._OPENING,
     "ledger_transfers_wallet_debits": histories._OPENING,
-    "money_in_reference_once": accounts._EARLIER,
+    "money_in_any_case": accounts._EARLIER,
+    "money_in_reference_once": UniqueOnly("a second booking of an account under a reference that repeats none"),
     "payee_assignments_listed": assignments._PAGE,
     "payee_assignments_one": UniqueOnly("a second proposed assignment of a player, or a second one in force"),
     "payee_assignments_payee": assignments._CHAINED,

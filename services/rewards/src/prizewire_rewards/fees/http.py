@@ -91,7 +91,7 @@ class FeeWithdrawalBody(Body):
     asset: Code = Field(examples=["USDC"])
     amount: Decimal = Field(description="The amount in the asset.", examples=["120.00"])
     reference: Line = Field(
-        description="The bank transfer that it leaves by. Fees of a source leave once under a reference.",
+        description="The bank transfer that it leaves by. Fees of a source leave once under a reference, in any case.",
         examples=["wire 2026-04-02"],
     )
     repeated_reference: RepeatedReference = False

@@ -18,7 +18,7 @@ class FeeWithdrawals(Protocol):
         ...
 
     async def earlier(self, withdrawal: FeeWithdrawal) -> EarlierBooking | None:
-        """The first withdrawal of the same fees under the same reference that was not rejected. The caller holds the lock
+        """The first withdrawal of the same fees under the same reference, in any case, that was not rejected. The caller holds the lock
         of the balance.
         """
         ...

@@ -43,7 +43,9 @@ class SqlFeeWithdrawals:
         return (
             None
             if row is None
-            else EarlierBooking(id=row.id, amount=row.amount, by=row.filed_by, at=row.filed_at)
+            else EarlierBooking(
+                id=row.id, reference=row.reference, amount=row.amount, by=row.filed_by, at=row.filed_at
+            )
         )
 
     async def add(self, withdrawal: FeeWithdrawal) -> None:
@@ -118,8 +120,8 @@ _TO_REFUND = text(
     "JOIN assets a ON a.code = e.asset AND a.redeemable WHERE r.closing"
 )
 _EARLIER = text(
-    "SELECT id, amount, filed_by, filed_at FROM fee_withdrawals WHERE source = :source AND asset = :asset "
-    "AND reference = :reference AND state <> 'rejected' ORDER BY repeats IS NOT NULL, filed_at, id LIMIT 1"
+    "SELECT id, reference, amount, filed_by, filed_at FROM fee_withdrawals WHERE source = :source AND asset = :asset "
+    "AND lower(reference) = lower(CAST(:reference AS text)) AND state <> 'rejected' ORDER BY repeats IS NOT NULL, filed_at, id LIMIT 1"
 )
 _ADD = text(
     f"INSERT INTO fee_withdrawals ({', '.join(_NAMES)}) VALUES ({', '.join(':' + name for name in _NAMES)})"  # noqa: S608 - our own columns

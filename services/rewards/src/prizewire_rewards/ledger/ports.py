@@ -39,7 +39,7 @@ class Ledger(Protocol):
         ...
 
     async def earlier_funding(self, account: Account, *, reference: str) -> EarlierBooking | None:
-        """The first booking under a reference that funded this account. The caller holds the intake lock of its asset, so
+        """The first booking under a reference, in any case, that funded this account. The caller holds the intake lock of its asset, so
         that no other transaction books meanwhile.
         """
         ...

@@ -87,6 +87,9 @@ async def test_fees_of_a_source_leave_once_under_a_reference(earned: Rig) -> Non
     assert first["repeats"] is None
     used = await call(earned, ROUTE, filed(amount="2.00"), by="boris")
     assert (used.status_code, used.json()["code"]) == (409, "reference_used"), used.text
+    other_case = await call(earned, ROUTE, filed(amount="2.00", reference="WIRE 77"), by="boris")
+    assert other_case.status_code == 409, other_case.text
+    assert "WIRE 77 is used already as wire 77" in other_case.json()["detail"]
     named = f"1.00 USDC by ada at {first['filed_at'][:19]}Z (id {first['withdrawal_id']})"
     assert named in used.json()["detail"]
     again = await call(earned, ROUTE, filed(amount="2.00", repeated_reference=True))

@@ -386,6 +386,43 @@ async def test_a_reference_funds_an_account_once(funded: Rig) -> None:
     assert await funded.breaches() == []
 
 
+async def test_case_does_not_distinguish_references(funded: Rig) -> None:
+    """A reference that differs from a used one by case alone is refused, and the error shows the used one as it was written.
+    With ``repeated_reference`` it is stored as a repetition.
+    """
+    for path in await paths_of(funded):
+        body = {"amount": "70.00", "reference": "wire-ä7"}
+        assert (await post(funded, path, body)).status_code == 201
+        other = {**body, "reference": "WIRE-ä7"}
+        used = await post(funded, path, other, by="other")
+        assert (used.status_code, used.json()["code"]) == (409, "reference_used"), used.text
+        assert "the reference WIRE-ä7 is used already as wire-ä7, for 70.00 USDC" in used.json()["detail"]
+        kind = "campaign_funded" if "campaigns" in path else "funding_added"
+        assert (await post(funded, path, {**other, "repeated_reference": True})).status_code == 201
+        repeating = await funded.rows(
+            "SELECT r.reference FROM money_in r JOIN money_in f ON f.id = r.repeats WHERE f.reference = 'wire-ä7' AND f.type = :kind",
+            kind=kind,
+        )
+        assert repeating == [{"reference": "WIRE-ä7"}]
+    assert await funded.breaches() == []
+
+
+async def test_earlier_bookings_may_differ_by_case_alone(funded: Rig) -> None:
+    """Bookings from before references were compared without case stay, and the refusal of a third one names the first."""
+    [_, path] = await paths_of(funded)
+    assert (await post(funded, path, {"amount": "1.00", "reference": "Old"})).status_code == 201
+    async with funded.db.transaction() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO money_in SELECT (jsonb_populate_record(m, jsonb_build_object('id', gen_random_uuid(), "
+                "'reference', 'OLD', 'at', m.at + interval '1 s'))).* FROM money_in m WHERE m.reference = 'Old'"
+            )
+        )
+    used = await post(funded, path, {"amount": "1.00", "reference": "old"})
+    assert used.json()["code"] == "reference_used", used.text
+    assert "is used already as Old, for" in used.json()["detail"]
+
+
 async def test_two_concurrent_bookings_book_a_reference_once(funded: Rig) -> None:
     """Of two concurrent bookings under one reference, one is booked and the other is refused."""
     for path in await paths_of(funded):

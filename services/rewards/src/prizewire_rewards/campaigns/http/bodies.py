@@ -120,7 +120,7 @@ class FundBody(Body):
 
     amount: Decimal = Field(description="The amount in the campaign's asset.", examples=["48000.00"])
     reference: Line = Field(
-        description="The payment by which the money came. A pool is funded once under a reference.",
+        description="The payment by which the money came. A pool is funded once under a reference, in any case.",
         examples=["wire 2024-04-02"],
     )
     repeated_reference: RepeatedReference = False

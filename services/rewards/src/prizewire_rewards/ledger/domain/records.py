@@ -133,10 +133,12 @@ def step(*, edges: Mapping[tuple[State, State], str], was: State, to: State) -> 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierBooking:
     """The first booking of an account under a reference: its ``amount`` in minor units, the person who made it, and its
-    time. ``id`` is the id of the transfer or of the withdrawal of fees.
+    time. ``id`` is the id of the transfer or of the withdrawal of fees. ``reference`` is as that person wrote it: case does
+    not distinguish two references.
     """
 
     id: UUID
+    reference: str
     amount: int
     by: str
     at: datetime
@@ -154,10 +156,11 @@ def check_reference(
     if earlier is None:
         return None
     if not repeated:
+        written = "" if earlier.reference == reference else f" as {earlier.reference}"
         at = earlier.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         raise InvalidRequest(
             "reference_used",
-            f"the reference {reference} is used already, for {asset.describe(earlier.amount)} by {earlier.by} at {at} "
+            f"the reference {reference} is used already{written}, for {asset.describe(earlier.amount)} by {earlier.by} at {at} "
             f"(id {earlier.id}). If this is another payment under the same reference, send it over HTTP with repeated_reference: true",
             earlier={
                 "id": str(earlier.id),

@@ -103,7 +103,11 @@ class SqlLedger:
         """See the port."""
         values = {"account": account_id(account), "reference": reference}
         row = (await self._tx.execute(_EARLIER, values)).one_or_none()
-        return None if row is None else EarlierBooking(id=row.id, amount=row.amount, by=row.actor, at=row.at)
+        if row is None:
+            return None
+        return EarlierBooking(
+            id=row.id, reference=row.reference, amount=row.amount, by=row.actor, at=row.at
+        )
 
     async def lock_balance(self, account: Account) -> int:
         """See the port."""
@@ -165,10 +169,11 @@ _DOCUMENT = Write(
 )
 
 
-# The first booking is the one that repeats none: there is at most one.
+# Bookings from before references were compared without case may differ by case alone: then several repeat none, and the first counts.
 _EARLIER = text(
-    "SELECT id, amount, actor, at FROM money_in WHERE account = :account AND reference = :reference "
-    "AND repeats IS NULL AND type IN ('campaign_funded', 'funding_added')"
+    "SELECT id, reference, amount, actor, at FROM money_in WHERE account = :account "
+    "AND lower(reference) = lower(CAST(:reference AS text)) AND type IN ('campaign_funded', 'funding_added') "
+    "ORDER BY repeats IS NOT NULL, at, id LIMIT 1"
 )
 
 

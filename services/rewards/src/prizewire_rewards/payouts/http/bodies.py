@@ -69,7 +69,7 @@ class FundingAmountBody(Body):
 
     amount: Decimal = Field(description="In the account's asset.", examples=["5000.00"])
     reference: Line = Field(
-        description="The payment outside. An account is funded once under a reference.",
+        description="The payment outside. An account is funded once under a reference, in any case.",
         examples=["wire 2026-04-02"],
     )
     repeated_reference: RepeatedReference = False
