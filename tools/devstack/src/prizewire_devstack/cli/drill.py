@@ -1,6 +1,7 @@
 """`prizewire drill`: cause a failure, wait for its alert, follow its runbook, wait until the alert resolves."""
 
 import json
+import shlex
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from prizewire_devstack.cli.up import terminating
 from prizewire_devstack.components import local
 from prizewire_devstack.drills import DRILLS
 from prizewire_devstack.drills.running import DrillError, run
-from prizewire_devstack.home import Home
+from prizewire_devstack.home import HOME_VARIABLE, Home
 from prizewire_devstack.stack import Stack, StackOptions
 from prizewire_devstack.waiting import NotInTimeError
 
@@ -45,6 +46,12 @@ def command(names: tuple[str, ...], every: bool, as_json: bool) -> int:
         stack = Stack(home=Home(root=Path(directory) / "home"), options=StackOptions(), reporter=reporter)
         with reporter.showing():
             stack.__enter__()
+        console.print(
+            f"While the drills run, your commands reach their stack after: export {HOME_VARIABLE}={shlex.quote(str(stack.home.root))}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         try:
             for drill in chosen:
                 console.print(f"\n[bold]{drill.name}[/]", highlight=False)
@@ -62,5 +69,12 @@ def command(names: tuple[str, ...], every: bool, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"done": [asdict(one) for one in outcomes], "failed": failed}))
     else:
+        for one in outcomes:
+            console.print(
+                f"{one.name}: fired after {one.fired_s:.0f} s, resolved after {one.resolved_s:.0f} s, with the rules' times divided by "
+                f"{one.factor:.0f}",
+                highlight=False,
+                soft_wrap=True,
+            )
         console.print(f"\n{len(outcomes)} of {len(chosen)} drills went as they should.", highlight=False)
     return 1 if failed else 0

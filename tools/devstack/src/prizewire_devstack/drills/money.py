@@ -6,6 +6,10 @@ from typing import Any, Final
 from prizewire_devstack.drills.drill import Drill, Step, Values
 from prizewire_devstack.drills.world import World
 
+VOLUME_FACTOR: Final = 240.0
+"""Divides the rule's range of an hour into 15 s, in which a slow machine makes enough claims too."""
+SEEN_BEFORE_S: Final = 6 * 3600 / VOLUME_FACTOR + 5
+"""How long claims must have been counted before the failure, in seconds: the rule compares with six hours before."""
 CLAIMS: Final = 120
 """The claims of the drill about their volume: more than the rule's least number."""
 REJECTIONS: Final = 14
@@ -64,12 +68,13 @@ def _claim_campaign(world: World, *, winners: int, **settings: Any) -> list[str]
 
 
 def _claim(world: World, claims: list[str]) -> None:
-    """Each winner claims."""
+    """Each winner claims. Who wins what is read before, so that the claims follow each other closely."""
+    with world.api() as api:
+        players = {one: str(api.get(f"/api/claims/{one}")["player"]) for one in claims}
+    winners = {one: world.api("player", subject=player) for one, player in players.items()}
 
     def claim(one: str) -> None:
-        with world.api() as api:
-            player = api.get(f"/api/claims/{one}")["player"]
-        with world.api("player", subject=player) as api:
+        with winners[one] as api:
             api.post(f"/api/claims/{one}", {}, key=f"drill:{one}")
 
     world.each(claim, claims)
@@ -78,7 +83,7 @@ def _claim(world: World, claims: list[str]) -> None:
 def _usual_claims(world: World) -> None:
     """A few claims, and time enough for the rule to compare with."""
     _claim(world, _claim_campaign(world, winners=2))
-    world.wait(lambda: world.measured("prizewire:rewards_claims:increase1h offset 40s") is not None)
+    world.wait(lambda: world.measured(f"prizewire:rewards_claims:increase1h offset {SEEN_BEFORE_S:.0f}s") is not None)
 
 
 def _many_claims(world: World) -> Mapping[str, str]:
@@ -105,7 +110,7 @@ VOLUME: Final = Drill(
     title="Many more prizes are claimed than before",
     alert="PrizewireClaimVolumeAbnormal",
     page="PrizewireClaimVolumeAbnormal",
-    factor=600.0,
+    factor=VOLUME_FACTOR,
     before=_usual_claims,
     cause=_many_claims,
     steps=(

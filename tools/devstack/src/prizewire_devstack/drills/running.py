@@ -1,6 +1,7 @@
 """Runs a drill: cause the failure, wait for the alert, follow the runbook, wait until the alert resolves."""
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -38,9 +39,12 @@ class DrillError(DevstackError):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A drill that went as it should: the seconds until its alert fired, and until it resolved after the runbook."""
+    """A drill that went as it should: the seconds until its alert fired, and until it resolved after the runbook, both with
+    the times of the alert rules divided by `factor`.
+    """
 
     name: str
+    factor: float
     fired_s: float
     resolved_s: float
 
@@ -73,14 +77,19 @@ def run(drill: Drill, stack: Stack, *, directory: Path, say: Callable[[str], Non
         began = time.monotonic()
         fired = _await_alert(monitoring, drill, labels)
         fired_s = time.monotonic() - began
-        say(f"Alert: {drill.alert} fires after {fired_s:.0f} s: {fired['annotations']['summary']}.")
+        say(f"Alert: {drill.alert} fires after {fired_s:.0f} s: {fired['annotations']['summary']}. {times(drill)}")
         for step in drill.steps:
             _follow(step, commands[step.command], world, say=say)
         followed = time.monotonic()
         _await_end(monitoring, drill, labels)
         resolved_s = time.monotonic() - followed
         say(f"Resolved: {drill.alert} ends {resolved_s:.0f} s after the last step.")
-    return Outcome(name=drill.name, fired_s=fired_s, resolved_s=resolved_s)
+    return Outcome(name=drill.name, factor=drill.factor, fired_s=fired_s, resolved_s=resolved_s)
+
+
+def times(drill: Drill) -> str:
+    """The sentence about the divided times of the rule."""
+    return f"In an installation it takes longer: this drill divides all times of the alert rules by {drill.factor:.0f}."
 
 
 def _wait_for_all(monitoring: Monitoring, world: World) -> None:
@@ -145,7 +154,7 @@ def _follow(step: Step, command: runbooks.Command, world: World, *, say: Callabl
     if step.hand is not None:
         step.hand(world)
     arguments = command.arguments(step.values(world) if step.values is not None else {})
-    say(f"$ {' '.join(arguments)}")
+    say(f"$ {shlex.join(arguments)}")
     done = subprocess.run(  # noqa: S603 - our own command
         (sys.executable, "-m", "prizewire_devstack", *arguments[1:]),
         env={**base_environment(), HOME_VARIABLE: str(world.stack.home.root), "COLUMNS": "160"},
