@@ -27,6 +27,9 @@ A_ROUND: dict[str, Any] = {
     "waiting": {"missing": [2], "parts": 3}, "refused": {"code": "campaign_ended", "detail": "it has ended"},
     "lines": [{"place": 1, "player": "ada", "amount": "50.00"}],
 }  # fmt: skip
+BOOKED: dict[str, Any] = {
+    "round_id": ROUND, "state": "unfunded", "campaign": CAMPAIGN, "asset": "USDC", "waits_for": "50.00",
+}  # fmt: skip
 A_CLAIM: dict[str, Any] = {
     "reward_id": HELD, "state": "held", "code": "under_review", "amount": "5.00", "asset": "USDC", "player": "ada",
     "campaign": CAMPAIGN, "correlation_id": "c-1", "claimed_at": MOMENT, "deadline": MOMENT, "decided_by": None,
@@ -46,14 +49,29 @@ class StubApi:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
+        self.campaigns = [A_CAMPAIGN]
+        self.later: list[dict[str, Any]] = []
+        """What the campaign is at each later look; the last stays."""
+        self.down: set[str] = set()
+        """Parts of paths that are not answered."""
 
     def items(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         self.asked.append((path, {name: value for name, value in query.items() if value is not None}))
-        yield {campaigns.PATH: A_CAMPAIGN, rounds.PATH: A_ROUND, claims.PATH: A_CLAIM}[path]
+        yield from {
+            campaigns.PATH: self.campaigns,
+            rounds.PATH: [A_ROUND],
+            claims.PATH: [A_CLAIM],
+        }[path]
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str, **query: Any) -> Any:
+        self._reached(path)
+        if path == rounds.BOOKED:
+            assert query == {"ids": ROUND}
+            return {"items": [BOOKED]}
         if path.endswith("balance-sheet"):
-            return {"campaign": CAMPAIGN, "asset": "USDC", "wallets": "40.00"}
+            return {"campaign": CAMPAIGN, "asset": "USDC", "available": "3.00", "wallets": "40.00"}
+        if self.later and path == f"{campaigns.PATH}/{CAMPAIGN}":
+            return self.later.pop(0) if len(self.later) > 1 else self.later[0]
         if path == evidence.PATH:
             return {"items": [A_REVIEW]}
         return {CAMPAIGN: A_CAMPAIGN, ROUND: A_ROUND, HELD: A_CLAIM}[path.rpartition("/")[2]]
@@ -61,12 +79,19 @@ class StubApi:
     def post(self, path: str, body: Any = None, *, key: str | None = None) -> Any:
         self.asked.append((path, body))
         assert key or path.endswith(("pause", "activate")), "a request that moves money needs its key"
+        self._reached(path, method="POST")
         if DECIDED in path:
             problem = {"detail": "the claim was approved"}
             raise ApiError(status=409, code="claim_not_held", detail="", path=path, problem=problem)
         if path.startswith(campaigns.PATH):
-            return A_CAMPAIGN
+            return self.campaigns[0]
         return A_REVIEW if path.startswith(evidence.PATH) else {**A_ROUND, "state": "approved"}
+
+    def _reached(self, path: str, *, method: str = "GET") -> None:
+        if any(part in path for part in self.down):
+            raise ApiError(
+                status=502, code="service_unreachable", detail="it does not answer", path=path, method=method
+            )
 
 
 @pytest.fixture
@@ -96,14 +121,58 @@ def test_campaigns_show_what_their_pools_lack(made: StubApi) -> None:
     shown = run("campaigns", "show", CAMPAIGN).stdout
     for text in ("97.00 USDC", "10.00 USDC", "wallets", "40.00 USDC"):
         assert text in shown
+    assert shown.count("available") == 1
     assert json.loads(run("campaigns", "show", CAMPAIGN, "--json").stdout)["campaign"]["id"] == CAMPAIGN
+
+
+def test_a_campaign_is_found_by_its_name(made: StubApi) -> None:
+    """Each command takes the name of a campaign. An unknown name and one that several campaigns have are refused."""
+    assert CAMPAIGN in run("campaigns", "show", "cup").stdout
+    run("campaigns", "pause", "cup")
+    assert made.asked[-1] == (f"{campaigns.PATH}/{CAMPAIGN}/pause", None)
+    assert "There is no campaign 'cups'" in str(run("campaigns", "show", "cups").exception)
+    made.campaigns = [A_CAMPAIGN, {**A_CAMPAIGN, "id": ROUND}]
+    assert f"its id, {CAMPAIGN}, {ROUND}" in str(
+        run("campaigns", "fund", "cup", "1.00", "--reference", "r").exception
+    )
+    assert made.asked[-1] == (campaigns.PATH, {})
+
+
+def test_funding_waits_for_the_rounds_that_it_covers(made: StubApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is the campaign after its rounds were booked. After the deadline, and without an answer, it says what happens."""
+    made.campaigns = [covered := {**A_CAMPAIGN, "missing": "0.00", "available": "100.00"}]
+    made.later = [covered, {**covered, "state": "active", "unfunded_rounds": 0, "available": "3.00"}]
+    done = ("campaigns", "fund", "cup", "97.00", "--reference", "bank-17")
+    assert run(*done).stdout == f"{CAMPAIGN}  active, available 3.00 USDC, no round waits  cup\n"
+    monkeypatch.setattr(campaigns, "BOOKED_WITHIN_S", 0)
+    made.later = [covered]
+    assert "1 round waits and will be booked now" in run(*done).stdout
+    made.campaigns = [{**covered, "state": "paused"}]
+    made.later = []
+    assert "1 round waits until the campaign is active" in run("campaigns", "pause", "cup").stdout
+
+
+def test_money_that_was_booked_is_reported_also_without_a_later_answer(made: StubApi) -> None:
+    """The request was applied: a service that then does not answer makes no failure of it."""
+    made.campaigns = [{**A_CAMPAIGN, "missing": "0.00"}]
+    made.later = [{**A_CAMPAIGN, "missing": "0.00"}]
+    asked_once = made.post
+
+    def post(*arguments: Any, **named: Any) -> Any:
+        answer = asked_once(*arguments, **named)
+        made.down = {campaigns.PATH}
+        return answer
+
+    made.post = post  # type: ignore[method-assign] # the service ends after its answer
+    done = run("campaigns", "fund", CAMPAIGN, "97.00", "--reference", "bank-17")
+    assert (done.exception, "1 round waits and will be booked now" in done.stdout) == (None, True)
 
 
 def test_a_campaign_is_funded_paused_and_activated(made: StubApi) -> None:
     """Funding names amount and reference, under a key of its own; the answer says how many rounds still wait."""
     done = run("campaigns", "fund", CAMPAIGN, "97.00", "--reference", "bank-17")
     assert made.asked == [(f"{campaigns.PATH}/{CAMPAIGN}/fund", {"amount": "97.00", "reference": "bank-17"})]
-    assert "1 rounds wait" in done.stdout
+    assert "1 round waits, 97.00 USDC missing" in done.stdout
     for verb in ("pause", "activate"):
         run("campaigns", verb, CAMPAIGN)
         assert made.asked[-1] == (f"{campaigns.PATH}/{CAMPAIGN}/{verb}", None)
@@ -118,10 +187,21 @@ def test_rounds_are_listed_shown_and_decided(made: StubApi) -> None:
     shown = run("rounds", "show", ROUND).stdout
     for text in ("2 of 3", "campaign_ended: it has ended", "50.00"):
         assert text in shown
+    assert f"50.00 USDC: `prizewire campaigns show {CAMPAIGN}` shows its pool" in " ".join(shown.split())
+    assert "50.00 USDC" in listed
     run("rounds", "resettle", ROUND, "--reason", "the rule is mended")
     assert made.asked[-1] == (f"{rounds.PATH}/{ROUND}/resettle", {"reason": "the rule is mended"})
     run("rounds", "void", ROUND, "--reason", "never played")
     assert made.asked[-1] == (f"{rounds.PATH}/{ROUND}/resolve", {"reason": "never played", "void": True})
+
+
+def test_rounds_are_shown_although_rewards_does_not_answer(made: StubApi) -> None:
+    """What rounds wait for is then unknown: the command says so, with exit code 1."""
+    made.down = {rounds.BOOKED}
+    for command in (("list",), ("show", ROUND), ("show", ROUND, "--json")):
+        done = run("rounds", *command)
+        assert (done.return_value, ROUND in done.stdout) == (1, True)
+        assert "It is unknown which rounds wait for money." in done.stderr
 
 
 def test_claims_are_listed_with_rules_and_decided_one_by_one(made: StubApi) -> None:

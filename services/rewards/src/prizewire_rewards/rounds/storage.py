@@ -288,6 +288,7 @@ _CANCELS = text(
 
 _ROUND_SUMS = text(
     "SELECT d.id AS round_id, d.settlement_version, d.state, d.final, d.campaign, d.asset, d.gross, d.settled_at, "
+    "CASE WHEN d.queue_position IS NULL THEN 0 WHEN d.state = 'unfunded' THEN d.gross ELSE d.short END AS waits_for, "
     "s.prizes, s.prizes_total FROM rounds d CROSS JOIN LATERAL (SELECT count(*) AS prizes, "
     "CAST(coalesce(sum(x.amount), 0) AS bigint) AS prizes_total FROM rewards x "
     "WHERE x.round_id = d.id AND x.state <> 'reversed') s WHERE d.id = ANY (CAST(:ids AS uuid[])) ORDER BY d.id"

@@ -177,6 +177,30 @@ async def test_the_sums_of_rounds_are_shown(rig: Rig) -> None:
     assert [shown[ids[1]][name] for name in names] == ["final", True, 2, "15.00", 1, "4.00"]
 
 
+async def test_the_sums_say_what_a_round_waits_for(rig: Rig) -> None:
+    """A round that the pool does not cover waits for its gross prize, one that a correction made larger for the rest. Money ends
+    both waits.
+    """
+    campaign = await rig.campaign(funded=10_000)
+    short = Match(campaign, [("ann", "60.00")], unclaimed="40.00", final=False)
+    waiting = Match(campaign, [("dan", "5.00")])
+    await rig.settle(short, Match(campaign, [("bob", "30.00")]))
+    await rig.feed(rig.settlements, *short.corrected([("ann", "60.00"), ("cat", "40.00")], at=2))
+    await rig.settle(waiting)
+    ids = [str(match.round_id) for match in (short, waiting)]
+
+    async def waits() -> list[tuple[str, str]]:
+        async with rig.client("olga", "operator") as client:
+            answer = await client.get("/api/rewards/rounds", params={"ids": ",".join(ids)})
+        shown = {one["round_id"]: one for one in answer.json()["items"]}
+        return [(shown[one]["state"], shown[one]["waits_for"]) for one in ids]
+
+    assert await waits() == [("reserved", "40.00"), ("unfunded", "5.00")]
+    await rig.fund(campaign, 3_500)
+    assert await rig.release() == 2
+    assert [wait for _, wait in await waits()] == ["0.00", "0.00"]
+
+
 async def pages(rig: Rig, path: str, **query: str) -> list[dict[str, Any]]:
     """All items, read in pages of one."""
     found: list[dict[str, Any]] = []

@@ -70,7 +70,9 @@ class RoundDisowned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundSums:
-    """The booked sums of a round: its present head, and number and sum of its prizes that were not reversed."""
+    """The booked sums of a round: its present head, and number and sum of its prizes that were not reversed. ``waits_for`` is what
+    the round waits for from its pool (minor units).
+    """
 
     round_id: UUID
     settlement_version: int
@@ -79,6 +81,7 @@ class RoundSums:
     campaign: UUID
     asset: str
     gross: int
+    waits_for: int
     prizes: int
     prizes_total: int
     settled_at: datetime

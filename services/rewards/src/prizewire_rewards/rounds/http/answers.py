@@ -25,6 +25,14 @@ class RoundAnswer(AnswerModel):
         Money,
         Field(description="The amount that the round takes from the pool, with fees.", examples=["100.00"]),
     ]
+    waits_for: Annotated[
+        Money,
+        Field(
+            description="The amount that the round waits for: its pool does not cover it, other rounds wait before it, or its "
+            "campaign is a draft or paused. Zero where the round does not wait.",
+            examples=["0.00"],
+        ),
+    ]
     prizes: Annotated[int, Field(description="Number of prizes.", examples=[3])]
     prizes_total: Annotated[Money, Field(description="Sum of the prizes.", examples=["85.00"])]
     settled_at: Moment

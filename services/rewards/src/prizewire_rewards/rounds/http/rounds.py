@@ -213,6 +213,7 @@ def _round(amounts: Amounts, sums: RoundSums) -> RoundAnswer:
         campaign=sums.campaign,
         asset=sums.asset,
         gross=amounts.text(sums.asset, sums.gross),
+        waits_for=amounts.text(sums.asset, sums.waits_for),
         prizes=sums.prizes,
         prizes_total=amounts.text(sums.asset, sums.prizes_total),
         settled_at=sums.settled_at,
