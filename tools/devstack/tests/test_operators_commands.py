@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from prizewire_devstack.api import ApiError
 from prizewire_devstack.cli import campaigns, claims, evidence, rounds
 from prizewire_devstack.cli.main import group
+from prizewire_devstack.errors import DevstackError
 
 CAMPAIGN, ROUND, HELD, DECIDED, PAYOUT, EVIDENCE = (str(uuid4()) for _ in range(6))
 MOMENT = "2026-11-20T12:00:00Z"
@@ -214,6 +215,43 @@ def test_claims_are_listed_with_rules_and_decided_one_by_one(made: StubApi) -> N
     assert f"{DECIDED}  refused, claim_not_held: the claim was approved" in done.stdout
     assert made.asked[-1] == (f"{claims.PATH}/{HELD}/reject", {"reason": "the same person"})
     assert run("claims", "release", HELD, "--reason", "identity seen").return_value == 0
+
+
+def test_each_outcome_is_printed_where_one_has_no_answer(made: StubApi) -> None:
+    """What was decided before is printed; the one without an answer says how to see its state; later ones are not sent."""
+    lost, later = str(uuid4()), str(uuid4())
+    made.down = {lost}
+    done = run("claims", "reject", DECIDED, HELD, lost, later, "--reason", "the same person")
+    refused, decided, unknown, not_sent = done.stdout.splitlines()
+    assert (done.return_value, decided) == (1, f"{HELD}  approved")
+    assert refused.startswith(f"{DECIDED}  refused, claim_not_held: ")
+    assert unknown.startswith(f"{lost}  no answer, service_unreachable: ")
+    assert "it is unknown whether the POST was applied" in unknown
+    assert unknown.endswith(f"`prizewire claims show {lost}` shows its state.")
+    assert not_sent.startswith(f"{later}  not sent: ")
+    assert made.asked[-1][0] == f"{claims.PATH}/{lost}/reject"
+    items = json.loads(run("claims", "reject", HELD, lost, "--reason", "r", "--json").stdout)["items"]
+    assert [(one["claim"], one["code"]) for one in items] == [(HELD, None), (lost, "service_unreachable")]
+
+
+def test_each_outcome_is_printed_where_the_gateway_is_gone(
+    made: StubApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error without a code of a service is an outcome too."""
+    first = made.post
+
+    def post(path: str, body: Any = None, *, key: str | None = None) -> Any:
+        if len(made.asked) == 1:
+            raise DevstackError("http://127.0.0.1:1 does not answer (ConnectError): see `prizewire status`.")
+        return first(path, body, key=key)
+
+    monkeypatch.setattr(made, "post", post)
+    done = run("claims", "release", HELD, PAYOUT, "--reason", "r")
+    assert done.return_value == 1
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
+        f"{HELD}  approved",
+        f"{PAYOUT}  no answer",
+    ]
 
 
 def test_evidence_is_filed_confirmed_and_refused(made: StubApi) -> None:

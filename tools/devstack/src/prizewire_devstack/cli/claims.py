@@ -1,15 +1,15 @@
 """`prizewire claims`: prizes to be claimed, and decisions about held ones."""
 
 import json
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import click
 
-from prizewire_devstack.api import ROLES, ApiError, connect
+from prizewire_devstack.api import ROLES, connect
 from prizewire_devstack.cli.acting import BY, connect_as
+from prizewire_devstack.cli.deciding import decide_each, show_outcomes
 from prizewire_devstack.cli.listing import JSON, LIMIT, minute, show_lines, show_page
-from prizewire_devstack.texts import printable
 
 PATH: Final = "/api/claims"
 _CLAIMS: Final = click.argument("claims", metavar="CLAIM…", nargs=-1, required=True, type=click.UUID)
@@ -88,7 +88,7 @@ def show(claim: UUID, as_json: bool) -> None:
 @BY
 @JSON
 def release(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: bool) -> int:
-    """Release held claims: the prizes are credited. Exit code 1 when one of them is refused."""
+    """Release held claims: the prizes are credited. Exit code 1 when one of them is refused, or gets no answer."""
     return _decide(claims, "release", reason, person, as_json=as_json)
 
 
@@ -98,28 +98,17 @@ def release(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: 
 @BY
 @JSON
 def reject(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: bool) -> int:
-    """Reject held claims: the money goes back to the pool. Exit code 1 when one of them is refused."""
+    """Reject held claims: the money goes back to the pool. Exit code 1 when one of them is refused, or gets no answer."""
     return _decide(claims, "reject", reason, person, as_json=as_json)
 
 
 def _decide(claims: tuple[UUID, ...], verb: str, reason: str, person: str | None, *, as_json: bool) -> int:
-    """Decide about each claim; one answer for each. A refusal of one does not keep the others from being decided."""
-    answers: list[dict[str, Any]] = []
+    """Decide about each claim; one answer for each."""
     with connect_as(person, roles=ROLES) as api:
-        for claim in dict.fromkeys(claims):
-            try:
-                found = api.post(f"{PATH}/{claim}/{verb}", {"reason": reason}, key=f"{verb}:{uuid4()}")
-            except ApiError as error:
-                if error.unanswered:
-                    raise
-                detail = str(error.problem.get("detail", error))
-                answers.append({"claim": str(claim), "code": error.code, "detail": detail})
-            else:
-                answers.append({"claim": str(claim), "code": None, "detail": found["state"]})
-    if as_json:
-        click.echo(json.dumps({"items": answers}))
-    else:
-        for one in answers:
-            refused = f"refused, {one['code']}: " if one["code"] else ""
-            click.echo(f"{one['claim']}  {refused}{printable(one['detail'])}")
-    return 1 if any(one["code"] for one in answers) else 0
+        outcomes = decide_each(
+            claims,
+            lambda claim: api.post(f"{PATH}/{claim}/{verb}", {"reason": reason}, key=f"{verb}:{uuid4()}"),
+            said=lambda answer: str(answer["state"]),
+            look="`prizewire claims show {}` shows its state.",
+        )
+    return show_outcomes(outcomes, key="claim", as_json=as_json)

@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 
 import click
 
-from prizewire_devstack.api import Api, ApiError, advising, connect, remote
+from prizewire_devstack.api import Api, ApiError, connect, remote
 from prizewire_devstack.cli import evidence, pauses, payout_files
 from prizewire_devstack.cli.acting import BY, connect_as
+from prizewire_devstack.cli.deciding import decide_each, show_outcomes
 from prizewire_devstack.cli.listing import JSON, LIMIT, show_lines, show_page
 from prizewire_devstack.texts import printable
 
@@ -157,7 +158,7 @@ def approve(
     person: str | None,
     as_json: bool,
 ) -> int:
-    """Approve held payouts; exit code 1 when one of them is refused.
+    """Approve held payouts; exit code 1 when one of them is refused, or gets no answer.
 
     Nobody approves what they filed or are paid by. A payout above the limit of one person needs two.
     """
@@ -189,7 +190,7 @@ def reject(
     person: str | None,
     as_json: bool,
 ) -> int:
-    """Reject held payouts: the money goes back. Exit code 1 when one of them is refused."""
+    """Reject held payouts: the money goes back. Exit code 1 when one of them is refused, or gets no answer."""
     _one_of(payouts, batch)
     if batch is not None:
         with connect_as(person, roles=ROLES) as api:
@@ -309,32 +310,16 @@ def _decide(
     act: Callable[[Api, UUID], Any],
     said: Callable[[dict[str, Any]], str],
 ) -> int:
-    """Act on each payout; one answer for each. A refusal of one does not keep the others from being decided."""
-    answers: list[dict[str, Any]] = []
+    """Act on each payout; one answer for each."""
     with connect_as(person, roles=ROLES) as api:
-        for payout in dict.fromkeys(payouts):
-            try:
-                with advising(_LOOK.format(payout)):
-                    answer = act(api, payout)
-            except ApiError as error:
-                if error.unanswered:
-                    raise
-                answers.append(
-                    {
-                        "payout_id": str(payout),
-                        "code": error.code,
-                        "detail": str(error.problem.get("detail", error)) + _hint(error, person),
-                    }
-                )
-                continue
-            answers.append({"payout_id": str(payout), "code": None, "detail": said(answer)})
-    if as_json:
-        click.echo(json.dumps({"items": answers}))
-    else:
-        for one in answers:
-            refused = f"refused, {one['code']}: " if one["code"] else ""
-            click.echo(f"{one['payout_id']}  {refused}{printable(one['detail'])}")
-    return 1 if any(one["code"] for one in answers) else 0
+        outcomes = decide_each(
+            payouts,
+            lambda payout: act(api, payout),
+            said=said,
+            look=_LOOK,
+            hint=lambda error: _hint(error, person),
+        )
+    return show_outcomes(outcomes, key="payout_id", as_json=as_json)
 
 
 def _one_of(payouts: Sequence[UUID], batch: UUID | None) -> None:

@@ -56,7 +56,16 @@ def list_rounds(
             found,
             limit=limit,
             as_json=as_json,
-            columns=("round", "state", "competition", "match", "version", "waits since", "waits for", "refused"),
+            columns=(
+                "round",
+                "state",
+                "competition",
+                "match",
+                "version",
+                "waits since",
+                "waits for",
+                "refused",
+            ),
             row=lambda one: (
                 str(one["id"]),
                 one["state"],

@@ -83,7 +83,9 @@ def _claim(world: World, claims: list[str]) -> None:
 def _usual_claims(world: World) -> None:
     """A few claims, and time enough for the rule to compare with."""
     _claim(world, _claim_campaign(world, winners=2))
-    world.wait(lambda: world.measured(f"prizewire:rewards_claims:increase1h offset {SEEN_BEFORE_S:.0f}s") is not None)
+    world.wait(
+        lambda: world.measured(f"prizewire:rewards_claims:increase1h offset {SEEN_BEFORE_S:.0f}s") is not None
+    )
 
 
 def _many_claims(world: World) -> Mapping[str, str]:

@@ -77,7 +77,9 @@ def run(drill: Drill, stack: Stack, *, directory: Path, say: Callable[[str], Non
         began = time.monotonic()
         fired = _await_alert(monitoring, drill, labels)
         fired_s = time.monotonic() - began
-        say(f"Alert: {drill.alert} fires after {fired_s:.0f} s: {fired['annotations']['summary']}. {times(drill)}")
+        say(
+            f"Alert: {drill.alert} fires after {fired_s:.0f} s: {fired['annotations']['summary']}. {times(drill)}"
+        )
         for step in drill.steps:
             _follow(step, commands[step.command], world, say=say)
         followed = time.monotonic()
