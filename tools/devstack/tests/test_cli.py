@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,9 +21,11 @@ from prizewire_devstack.cli.console import console
 from prizewire_devstack.cli.main import group
 from prizewire_devstack.cli.progress import LiveReporter
 from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.entry import INTERRUPTED
 from prizewire_devstack.errors import StartError
 from prizewire_devstack.home import HOME_VARIABLE, Home
 from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.waiting import eventually_sync
 
 MATCH = '{"match_id": "m-1", "competition": "cup", "results": [{"player": "ada", "place": 1}]}'
 NOT_UTF8 = b"campaigns: [{name: \xff}]"
@@ -91,6 +94,31 @@ def test_a_token_is_for_the_player_or_the_role_asked_for(tmp_path: Path) -> None
     assert claims("--player", "ada")["roles"] == ["player"]
     assert claims("--player", "ada")["sub"] == "ada"
     assert claims("--role", "admin", "--role", "approver")["roles"] == ["admin", "approver"]
+
+
+@pytest.mark.parametrize("module", ["click", "confluent_kafka"])
+def test_ctrl_c_during_an_import_shows_no_traceback(module: str, tmp_path: Path) -> None:
+    """Neither while the command's own modules are imported, nor those of one command. The exit code is that of Ctrl-C."""
+    reached = tmp_path / "reached"
+    (tmp_path / f"{module}.py").write_text(
+        f"import pathlib, threading\npathlib.Path({str(reached)!r}).touch()\nthreading.Event().wait()\n"
+    )
+    process = subprocess.Popen(
+        (sys.executable, "-m", "prizewire_devstack", "publish", "--help"),
+        env={**os.environ, HOME_VARIABLE: str(tmp_path), "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # The tests' own shell may ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
+    )
+    try:
+        eventually_sync(reached.exists, deadline_s=60)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "Stopped.\n")
+        assert process.returncode == INTERRUPTED
+    finally:
+        process.kill()
 
 
 def test_an_unknown_command_names_the_help(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from prizewire_devstack.cli.failures import print_failure
+from prizewire_devstack.entry import INTERRUPTED, imported
 from prizewire_devstack.errors import EXIT_CODE, DevstackError
 from prizewire_devstack.home import OWNER_ONLY_UMASK
 from prizewire_devstack.proxies import spare_loopback
@@ -60,6 +61,7 @@ class LazyGroup(click.Group):
         if (module := COMMANDS.get(cmd_name)) is None:
             return None
         command: click.Command = importlib.import_module(module).command
+        imported()
         return command
 
 
@@ -93,7 +95,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except DevstackError as error:
         if debug:
             raise
