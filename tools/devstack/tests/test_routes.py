@@ -145,6 +145,16 @@ def test_the_gateway_does_what_the_table_says(
         assert answer.json() == {"port": upstreams[service], "path": path}
 
 
+def test_a_method_that_is_too_long_is_refused(gateway_url: str) -> None:
+    """With 400 and the code of a malformed request, on every path: the service is there. A shorter one reaches the service."""
+    longest = "A" * gateway.METHOD_LENGTH_MAX
+    for path in ("/api/wallet", "/nowhere", gateway.READY_PATH):
+        answer = httpx.request(longest + "A", gateway_url + path)
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert httpx.request(longest, gateway_url + "/api/wallet").status_code == 501, "the answer of the service"
+
+
 def test_a_path_that_json_would_escape_is_not_repeated(gateway_url: str) -> None:
     """The answer stays JSON."""
     for path in ("/no%22where", "/no%0Awhere", "/a{http.request.host}", "/" + "a" * 300):

@@ -21,11 +21,14 @@ HEAD_BYTES_MAX: Final = 262_144
 """The gateway passes on longer requests than services take, so that a service's own answer (414, 431) reaches the client. Of
 more than this, Caddy answers 431 without a code, and may reset the connection.
 """
+METHOD_LENGTH_MAX: Final = 32
+"""Caddy refuses a longer method before any route, with the error 405."""
 PLAIN_PATH: Final = r"^[A-Za-z0-9/_.~-]{1,256}$"
 """A path that an answer may repeat: without a character that JSON escapes."""
 _PLAIN: Final = {"path_regexp": {"pattern": PLAIN_PATH}}
 """Caddy's matcher of such a path."""
 _TITLES: Final = {
+    HTTPStatus.BAD_REQUEST: "Bad request",
     HTTPStatus.NOT_FOUND: "Not found",
     HTTPStatus.BAD_GATEWAY: "Not reachable",
     HTTPStatus.GATEWAY_TIMEOUT: "No answer in time",
@@ -75,6 +78,8 @@ UNREACHABLE: Final = "service_unreachable"
 """The stable code of a request whose service accepts no connection, or closed it. After a closed connection it is unknown
 whether the request was applied.
 """
+MALFORMED: Final = "malformed_request"
+"""The stable code of a request that no service gets, as services have it."""
 TIMED_OUT: Final = "service_timeout"
 """The stable code of a request that the service took and did not answer in time. It is unknown whether it was applied."""
 
@@ -150,6 +155,16 @@ def _error_routes(route: Route) -> Iterator[dict[str, Any]]:
         yield {"match": [path], "handle": [handler], "terminal": True}
 
 
+def _long_method() -> dict[str, Any]:
+    """The answer to a method that Caddy refuses. The path may be any: it is not repeated."""
+    detail = (
+        f"The request's method has more than {METHOD_LENGTH_MAX} characters: send GET, POST, PUT or DELETE."
+    )
+    refused = {"vars": {"{http.error.status_code}": [str(HTTPStatus.METHOD_NOT_ALLOWED.value)]}}
+    handler = _problem(status=HTTPStatus.BAD_REQUEST, code=MALFORMED, detail=detail, plain=False)
+    return {"match": [refused], "handle": [handler], "terminal": True}
+
+
 def configuration(
     *,
     port: int,
@@ -158,7 +173,7 @@ def configuration(
     listen: str = LOOPBACK,
     hosts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Caddy's JSON configuration: the routes in their order, then 404; 502 where a service cannot be reached, and 504 where
+    """Caddy's JSON configuration: 400 for a method that is too long, the routes in their order, then 404; 502 where a service cannot be reached, and 504 where
     it does not answer within the time of its route. The gateway listens at the address `listen`. `service_ports` has the
     ports of each service's replicas, `hosts` the hosts of services that are not on this machine.
 
@@ -204,7 +219,7 @@ def configuration(
         "read_timeout": READ_TIMEOUT,
         "max_header_bytes": HEAD_BYTES_MAX,
         "routes": [ready, *proxied, path_not_found, {"handle": [not_found]}],
-        "errors": {"routes": [one for route in table for one in _error_routes(route)]},
+        "errors": {"routes": [_long_method(), *(one for route in table for one in _error_routes(route))]},
     }
     return {
         "admin": {"disabled": True, "config": {"persist": False}},
