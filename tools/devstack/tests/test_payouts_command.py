@@ -111,7 +111,7 @@ def test_the_list_asks_for_what_was_named(made: StubApi) -> None:
         assert shown in done.stdout
     short = run("payouts", "list", "--limit", "2")
     assert LARGE not in short.stdout
-    assert "more than 2" in short.stdout
+    assert "Only the first 2 are shown: repeat the command with a larger --limit" in short.stdout
     found = json.loads(run("payouts", "list", "--limit", "2", "--json").stdout)
     assert ([one["payout_id"] for one in found["items"]], found["more"]) == ([HELD, PAID], True)
     made.payouts.clear()

@@ -282,15 +282,19 @@ def test_a_replay_that_is_refused_again_says_why(monkeypatch: pytest.MonkeyPatch
             {"type": "prizewire.match.corrected.v1", "subject": "cup-1", "correlation_id": "c-1"},
             (
                 "Money may wait for events of the type prizewire.match.corrected.v1. It is unknown whether money waits for this "
-                "one: check its subject (its subject is cup-1; `prizewire trace c-1` shows its other events)."
+                "one: check its subject cup-1; `prizewire trace c-1` shows its other events."
             ),
         ),
         (
             {"type": None, "subject": None, "correlation_id": None},
             (
                 "The type of this event is unreadable, so money may wait for it. It is unknown whether money waits for this "
-                "one: check its subject (it has no subject)."
+                "one: it names no subject. `prizewire stuck show settlement/4` shows its message."
             ),
+        ),
+        (
+            {"type": "prizewire.match.corrected.v1", "subject": "", "correlation_id": "c 1"},
+            "it names no subject. `prizewire stuck show settlement/4` shows its message and `prizewire trace 'c 1'` shows its other events.",
         ),
     ],
 )

@@ -41,7 +41,9 @@ def show_page(
         table.add_row(*(Text(printable(cell), overflow="fold") for cell in row(one)))
     make_console().print(table)
     if more:
-        click.echo(f"There are more than {limit}: name --limit, or filter.")
+        click.echo(
+            f"Only the first {limit} are shown: repeat the command with a larger --limit, or with filters (--help lists them)."
+        )
 
 
 def show_lines(lines: Iterable[tuple[str, str]]) -> None:

@@ -1,6 +1,7 @@
 """`prizewire stuck`: dead and parked events of every service."""
 
 import json
+import shlex
 from typing import Any, Final
 
 import click
@@ -140,19 +141,20 @@ def discard(reference: str, reason: str, as_json: bool) -> int:
     if answer["versions_skipped"]:
         click.echo(f"{answer['versions_skipped']} earlier events never arrived and will be ignored.")
     if answer["holds_money"]:
-        click.echo(_money(answer))
+        click.echo(_money(answer, reference))
     return 0
 
 
-def _money(event: dict[str, Any]) -> str:
-    """The advice about money after a discard: the event's type and subject. The services do not check more."""
+def _money(event: dict[str, Any], reference: str) -> str:
+    """The advice about money after a discard: the event's type, and where to look. The services do not check more."""
     if event["type"] is None:
         kind = "The type of this event is unreadable, so money may wait for it"
     else:
         kind = f"Money may wait for events of the type {printable(event['type'])}"
-    about = "it has no subject"
-    if event["subject"] is not None:
-        about = f"its subject is {printable(event['subject'])}"
-    trace = event["correlation_id"]
-    look = "" if trace is None else f"; `prizewire trace {printable(trace)}` shows its other events"
-    return f"{kind}. It is unknown whether money waits for this one: check its subject ({about}{look})."
+    unknown = f"{kind}. It is unknown whether money waits for this one"
+    subject, trace = event["subject"], event["correlation_id"]
+    look = f"`prizewire trace {shlex.quote(printable(trace))}` shows its other events" if trace else ""
+    if not subject:
+        message = f"`prizewire stuck show {reference}` shows its message"
+        return f"{unknown}: it names no subject. {' and '.join(filter(None, (message, look)))}."
+    return f"{unknown}: check its subject {printable(subject)}{f'; {look}' if look else ''}."
