@@ -223,6 +223,55 @@ def test_a_match_is_found_by_its_own_id(monkeypatch: pytest.MonkeyPatch) -> None
     assert out.startswith(f"Match cup-1 has the correlation id {local_correlation_id('cup-1')}.\n")
 
 
+@pytest.mark.parametrize("given", ["", " ", "a b", "a\n", "x" * 129, "\u2028"])
+def test_a_text_that_is_no_id_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """With a stable code, before any service is asked."""
+    with pytest.raises(DevstackError, match=r"is no id \(id_invalid\): give a correlation id") as caught:
+        run(monkeypatch, Lineages(known=False), "trace", given)
+    assert "/api/" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("given", ["../../x", "cup/1", "..", "."])
+def test_an_id_that_no_path_can_name_is_looked_up_as_a_match(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """No service is asked for a path that it reads as another one. A correlation id of such a form is refused with its code."""
+
+    class Strict(OneMatch):
+        def get(self, path: str, **query: Any) -> dict[str, Any]:
+            assert path.startswith("/api/rounds") or path.endswith(local_correlation_id(given))
+            return super().get(path, **query)
+
+    code, out, err = run(monkeypatch, Strict(), "trace", given)
+    assert (code, out) == (1, "")
+    assert f"No service knows the id {given}, as" in err
+    one = Strict()
+    one.rounds = [{"correlation_id": "a/b"}]
+    with pytest.raises(DevstackError, match=r"'a/b' cannot be part of a path \(id_not_in_path\)"):
+        run(monkeypatch, one, "trace", given)
+
+
+@pytest.mark.parametrize("lost", [{"down": "rewards"}, {"frozen": "rewards"}, {"down": "settlement"}])
+def test_a_match_is_shown_although_one_service_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, lost: dict[str, str]
+) -> None:
+    """The steps of the others are printed, the silent service is named and asked once, and the exit code is 1."""
+    services = OneMatch(*[lost["down"]] if "down" in lost else [], frozen=(lost.get("frozen", ""),))
+    asked: list[str] = []
+    alive = services.alive
+    monkeypatch.setattr(services, "alive", lambda service: (asked.append(service), alive(service))[1])
+    code, out, err = run(monkeypatch, services, "trace", "cup-1")
+    silent = next(iter(lost.values()))
+    assert code == 1
+    assert out.startswith(f"Match cup-1 has the correlation id {local_correlation_id('cup-1')}.\n")
+    assert all(name in out for name in ("settlement", "payouts", "signer", "webhooks") if name != silent)
+    assert f"{silent} does not answer" in err
+    assert asked.count(silent) == 1
+    code, out, err = run(monkeypatch, services, "trace", "cup-2")
+    assert (code, out, f"{silent} does not answer" in err) == (1, "", True)
+
+
 def test_a_match_of_another_source_is_found_by_its_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """The round of the match has the correlation id; a match id of several sources is refused with what to do."""
     one = OneMatch()

@@ -123,12 +123,24 @@ def signer_refusals(api: Api, *, state: str | None = None) -> list[dict[str, Any
     ]
 
 
-def lineage(api: Api, correlation_id: str) -> Lineage:
-    """Load the steps and stuck events of every service under a correlation id.
+def is_in_path(correlation_id: str) -> bool:
+    """Whether a path can name this correlation id: a service decodes a path before it divides it at each slash."""
+    return "/" not in correlation_id and correlation_id not in ("", ".", "..")
+
+
+def lineage(api: Api, correlation_id: str, *, without: Sequence[str] = ()) -> Lineage:
+    """Load the steps and stuck events of every service under a correlation id. Services `without` were silent before: they are not asked,
+    and are silent here.
 
     Raises:
         ApiError: a service refused.
+        DevstackError: no path can name the correlation id.
     """
+    if not is_in_path(correlation_id):
+        raise DevstackError(
+            f"The correlation id {printable(correlation_id)!r} cannot be part of a path (id_not_in_path), so that no service is asked for it: "
+            "`prizewire rounds show` and `prizewire payouts show` show what has it."
+        )
 
     def ask(service: str) -> tuple[list[Step], list[dict[str, Any]]]:
         api.alive(service)
@@ -138,8 +150,10 @@ def lineage(api: Api, correlation_id: str) -> Lineage:
         ]
         return steps, stuck_events(api, service, correlation_id=correlation_id)
 
+    asked = [service for service in SERVICES_WITH_API if service not in without]
     silent: list[str] = []
-    found = ask_each(SERVICES_WITH_API, ask, silent=silent)
+    found = ask_each(asked, ask, silent=silent) if asked else {}
+    silent = [service for service in SERVICES_WITH_API if service in without or service in silent]
     order = {service: number for number, service in enumerate(SERVICES)}
     # The steps of one service stay in the order in which the service gives them.
     steps = merge(

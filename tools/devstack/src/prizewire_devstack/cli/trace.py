@@ -2,16 +2,21 @@
 
 import json
 from dataclasses import asdict
+from typing import Final
 from uuid import UUID
 
 import click
 
+from prizewire_contracts.text import NAME_LENGTH_MAX, is_name
 from prizewire_devstack import tracing
 from prizewire_devstack.api import Api, ApiError, connect
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.game_server import local_correlation_id
 from prizewire_devstack.texts import printable
+
+_SHOWN_MAX: Final = 200
+"""The most characters of a wrong id that the error message repeats."""
 
 
 @click.command(name="trace")
@@ -25,6 +30,11 @@ def command(given: str, as_json: bool, verbose: bool) -> int:
 
     Exit code 1 when no service knows it, or one does not answer.
     """
+    if not is_name(given):
+        raise DevstackError(
+            f"{printable(given[:_SHOWN_MAX])!r} is no id (id_invalid): give a correlation id, the id of a match or of a payout, with 1 to "
+            f"{NAME_LENGTH_MAX} printable characters and no white space."
+        )
     with connect() as api:
         correlation_id, found, what = _look_up(api, given)
     known = found.is_known
@@ -65,22 +75,19 @@ def command(given: str, as_json: bool, verbose: bool) -> int:
 
 def _look_up(api: Api, given: str) -> tuple[str, tracing.Lineage, str | None]:
     """The correlation id that `given` is or stands for, its lineage, and what `given` is the id of: None for the correlation id itself."""
-    found = tracing.lineage(api, given)
-    if found.is_known or found.silent:
-        return given, found, None
+    found = tracing.Lineage(steps=(), stuck=(), silent=())
+    if tracing.is_in_path(given):
+        found = tracing.lineage(api, given)
+        if found.is_known:
+            return given, found, None
     of_match = local_correlation_id(given)
-    of_local = tracing.lineage(api, of_match)
-    if of_local.is_known:
-        return of_match, of_local, "Match"
-    if of_local.silent:
-        return given, found, None
-    of_round = _of_round(api, given)
-    if of_round is not None:
-        return of_round, tracing.lineage(api, of_round), "Match"
-    of_payout = _of_payout(api, given)
-    if of_payout is None:
-        return given, found, None
-    return of_payout, tracing.lineage(api, of_payout), "Payout"
+    found = tracing.lineage(api, of_match, without=found.silent)
+    if found.is_known:
+        return of_match, found, "Match"
+    for what, service, look_up in (("Match", "settlement", _of_round), ("Payout", "payouts", _of_payout)):
+        if service not in found.silent and (of_other := look_up(api, given)) is not None:
+            return of_other, tracing.lineage(api, of_other, without=found.silent), what
+    return given, found, None
 
 
 def _of_round(api: Api, match_id: str) -> str | None:
@@ -94,6 +101,7 @@ def _of_round(api: Api, match_id: str) -> str | None:
     except ApiError as error:
         if error.unanswered:
             raise
+        # A text that no match can have as its id, or a token that may not list rounds.
         return None
     if len(rounds) > 1:
         raise DevstackError(
