@@ -87,6 +87,7 @@ async def build(runtime: Runtime) -> Built:
                 clock=runtime.clock,
                 breaches_of=partial(breaches_of, limits=context.rules.policy.limits),
                 queue_state=partial(queue_state, limits=context.rules.policy.limits),
+                assets=assets,
             ),
             refusals_job(db=runtime.db, clock=runtime.clock, unit_of_work=unit_of_work),
             *(

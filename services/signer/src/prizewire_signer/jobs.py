@@ -14,6 +14,7 @@ from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECKED_AT, CREDENTIAL_EXPIRES
 from prizewire_chassis.tracing import calling, continued, traces_of
+from prizewire_money import AssetRegistry
 from prizewire_signer.errors import BackendError, BindingRace
 from prizewire_signer.handlers.closing import hold_contradicted
 from prizewire_signer.handlers.signing import Decision, Order, Outcome, SigningContext, decide, finish, sign
@@ -154,8 +155,11 @@ def check_job(
     clock: Clock,
     breaches_of: Callable[[AsyncConnection, datetime], Awaitable[Mapping[str, list[str]]]],
     queue_state: Callable[[AsyncConnection, datetime], Awaitable[QueueState]],
+    assets: AssetRegistry,
 ) -> Job:
-    """Runs every invariant's check and keeps the gauges; a breach is an error in the log."""
+    """Runs every invariant's check and keeps the gauges; a breach is an error in the log. The limit of an asset that is not
+    configured any more is not shown, since its decimals are unknown.
+    """
 
     async def run() -> bool:
         async with db.transaction(limited=False) as tx:
@@ -172,7 +176,14 @@ def check_job(
         NOT_FREE_YET.set(state.not_free_yet)
         # a ceiling of nothing is used up
         show(LIMIT_USED, {(*key,): use / most if most else 1.0 for key, (use, most) in state.limits.items()})
-        show(LIMIT_CEILING, {(*key,): most for key, (_, most) in state.limits.items()})
+        show(
+            LIMIT_CEILING,
+            {
+                (scope, asset): most / assets[asset].scale
+                for (scope, asset), (_, most) in state.limits.items()
+                if asset in assets
+            },
+        )
         return False
 
     return Job("signer.checks", CHECK_INTERVAL_S, run)

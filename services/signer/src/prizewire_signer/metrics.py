@@ -63,9 +63,9 @@ LIMIT_USED = gauge(
     labels=_LIMIT_LABELS,
 )
 LIMIT_CEILING = gauge(
-    "prizewire_signer_limit_ceiling_minor",
-    "The present UTC day's limit in minor units, by scope and asset.",
-    unit="minor units",
+    "prizewire_signer_limit_ceiling",
+    "The present UTC day's limit, by scope and asset, in units of the asset.",
+    unit="units of the asset",
     labels=_LIMIT_LABELS,
 )
 NOT_FREE_YET = gauge(

@@ -10,13 +10,18 @@ from prizewire_signer.errors import Code
 from prizewire_signer.jobs import check_job
 from prizewire_signer.storage.checks import breaches_of, queue_state
 from prizewire_signer.storage.limits import SCOPE_AGAIN, SCOPE_DAY
-from services.signer.tests.fakes import intent, request
+from services.signer.tests.fakes import ASSETS, intent, request
 from services.signer.tests.integration.conftest import Signer
 
 
 def used(scope: str, asset: str = "USDC") -> float | None:
     """The shown part of a limit."""
     return REGISTRY.get_sample_value("prizewire_signer_limit_used_ratio", {"scope": scope, "asset": asset})
+
+
+def ceiling(scope: str, asset: str = "USDC") -> float | None:
+    """The shown limit, in units of the asset."""
+    return REGISTRY.get_sample_value("prizewire_signer_limit_ceiling", {"scope": scope, "asset": asset})
 
 
 def refused(code: str) -> float | None:
@@ -38,6 +43,7 @@ async def test_the_use_of_limits_begins_again_with_each_day(signer: Signer) -> N
         clock=signer.clock,
         breaches_of=partial(breaches_of, limits=limits),
         queue_state=partial(queue_state, limits=limits),
+        assets=ASSETS,
     )
     await job.run()
     assert used("day") == 0
@@ -49,6 +55,4 @@ async def test_the_use_of_limits_begins_again_with_each_day(signer: Signer) -> N
     signer.clock.advance(timedelta(days=1))
     await job.run()
     assert used("day") == 0
-    assert REGISTRY.get_sample_value(
-        "prizewire_signer_limit_ceiling_minor", {"scope": "day", "asset": "USDC"}
-    ) == (limits["USDC"].day_minor_max)
+    assert ceiling("day") == limits["USDC"].day_minor_max / ASSETS["USDC"].scale

@@ -22,6 +22,7 @@ from prizewire_signer.errors import BackendCode, BackendError
 from prizewire_signer.jobs import check_job
 from prizewire_signer.storage.checks import breaches_of, queue_state
 from services.signer.tests.fakes import (
+    ASSETS,
     CHANNELS,
     MARGIN_S,
     NETWORK,
@@ -67,7 +68,7 @@ async def test_checks_may_take_longer_than_other_transactions(make_database: Dat
         return await breaches_of(tx, now, limits=signer.context.rules.policy.limits)
 
     state = partial(queue_state, limits=signer.context.rules.policy.limits)
-    job = check_job(db=brief, clock=signer.clock, breaches_of=long, queue_state=state)
+    job = check_job(db=brief, clock=signer.clock, breaches_of=long, queue_state=state, assets=ASSETS)
     assert await job.run() is False
     await brief.close()
 
