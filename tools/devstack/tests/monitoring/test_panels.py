@@ -66,6 +66,28 @@ def test_a_legend_has_labels_that_the_answer_keeps(panel: Panel) -> None:
         assert set(re.findall(r"\{\{([a-z_]+)\}\}", query.legend)) == kept, query.expr
 
 
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_quantile_or_an_average_is_called_so(panel: Panel) -> None:
+    """The title or the legend says which, so that nobody takes it for a sum or for the largest value."""
+    for query in panel.queries:
+        called = f"{panel.title} {query.legend}".lower()
+        for word, expr in (
+            ("median", r"histogram_quantile\(0\.5,"),
+            ("95th percentile", r"histogram_quantile\(0\.95,"),
+            ("average", r"_sum\b.*/.*_count\b"),
+        ):
+            assert word in called or not re.search(expr, query.expr), f"{panel.title}: {query.legend}"
+        known = re.search(r"histogram_quantile\(0\.(5|95),", query.expr)
+        assert known or "histogram_quantile" not in query.expr, f"{panel.title}: a share without a word"
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_money_is_in_units_of_the_asset(panel: Panel) -> None:
+    """No panel shows minor units beside the units of others."""
+    assert all("minor" not in name for query in panel.queries for name in query.metrics)
+    assert "minor unit" not in f"{panel.title} {panel.description}"
+
+
 def grouping(expr: str) -> str:
     """The labels of the outermost grouping of an expression; those of a quantile have `le` besides."""
     bare = re.sub(r"^(topk\(\d+, |histogram_quantile\([\d.]+, |time\(\) - )+", "", expr)
@@ -154,6 +176,23 @@ def test_a_watched_panel_shows_the_threshold_of_its_alert() -> None:
     assert [link["url"] for link in panel["links"]] == [f"{RUNBOOKS}/PrizewireConsumerLag.md"]
     assert panel["description"] == f"It shows. It is 0. Look. Runbook: {watch.runbook}"
     assert panel["fieldConfig"]["defaults"]["unit"] == "s"
+
+
+def test_lines_in_grafana_break_and_have_their_legend_beside_them() -> None:
+    """As in the pictures: no line across a gap, and axes of time of the same width."""
+    panel = made(panel_of(Kind.TIMESERIES), {})
+    custom = panel["fieldConfig"]["defaults"]["custom"]
+    assert custom["spanNulls"] is False
+    assert custom["axisSoftMin"] == 0
+    assert panel["fieldConfig"]["defaults"]["color"]["mode"] == "palette-classic"
+    legend = panel["options"]["legend"]
+    assert (legend["placement"], legend["showLegend"], legend["width"] > 0) == ("right", True, True)
+
+
+def test_a_yes_or_no_in_grafana_has_both_at_its_axis() -> None:
+    """A line at 0 is not in the middle of an axis."""
+    given = made(panel_of(Kind.TIMESERIES, unit=Unit.YES_NO), {})["fieldConfig"]["defaults"]
+    assert (given["min"], given["max"]) == (0, 1)
 
 
 def test_a_threshold_in_another_unit_is_not_drawn() -> None:

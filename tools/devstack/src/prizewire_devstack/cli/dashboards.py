@@ -13,6 +13,10 @@ from prizewire_devstack.monitoring import watches
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
 from prizewire_devstack.monitoring.query import Prometheus
 
+STEP_S = 1.0
+"""How exactly the beginning of the pictures is found, in seconds, where that is not more than POINTS_MAX points."""
+POINTS_MAX = 1000
+
 DIRECTORY = Path("deploy/monitoring/dashboards")
 """Grafana's files, in the repository."""
 
@@ -41,14 +45,24 @@ def write() -> None:
 )
 @click.option("--prometheus", "url", metavar="URL", help="Another Prometheus than the running stack's.")
 def draw(directory: Path, minutes: float, url: str | None) -> None:
-    """Draw every panel of every dashboard from the running Prometheus: a PNG file for each dashboard in DIRECTORY."""
+    """Draw every panel of every dashboard from the running Prometheus: a PNG file for each dashboard in DIRECTORY.
+
+    The pictures of the running stack begin at its start at the earliest.
+    """
     _need("matplotlib")
-    for file in draw_all(directory, url=url or address(), minutes=minutes):
+    since_s = time.time() - minutes * 60
+    if url is None:
+        run = Home.default().running()
+        ready_to_draw(run)
+        url, since_s = run.urls[prometheus.NAME], max(since_s, run.supervisor.started_at_s)
+    for file in draw_all(directory, url=url, since_s=since_s):
         click.echo(file)
 
 
-def draw_all(directory: Path, *, url: str, minutes: float) -> list[Path]:
-    """Draw every dashboard from a Prometheus, the last ``minutes``. Returns the files.
+def draw_all(directory: Path, *, url: str, since_s: float) -> list[Path]:
+    """Draw every dashboard from a Prometheus, from a Unix time in seconds until now. Returns the files.
+
+    Samples of before that time are not drawn, also where Prometheus still shows them.
 
     Raises:
         DevstackError: the package that draws is not installed, or Prometheus does not answer.
@@ -61,8 +75,10 @@ def draw_all(directory: Path, *, url: str, minutes: float) -> list[Path]:
     end_s = time.time()
     files = [directory / f"{one.name}.png" for one in DASHBOARDS]
     with Prometheus(url) as asked:
+        step_s = max(STEP_S, (end_s - since_s) / POINTS_MAX)
+        start_s = asked.begin_s(since_s=since_s, until_s=end_s, step_s=step_s)
         for one, file in zip(DASHBOARDS, files, strict=True):
-            pictures.draw(asked, one, file, watches=known, start_s=end_s - minutes * 60, end_s=end_s)
+            pictures.draw(asked, one, file, watches=known, start_s=start_s, end_s=end_s)
     return files
 
 
@@ -78,17 +94,6 @@ def ready_to_draw(run: RunRecord) -> None:
         raise NotRunningError(
             "The running stack has no Prometheus: start it with `prizewire up --monitoring` and try again."
         )
-
-
-def address() -> str:
-    """The Prometheus of the running stack.
-
-    Raises:
-        NotRunningError: no stack runs, or it has no Prometheus.
-    """
-    run = Home.default().running()
-    ready_to_draw(run)
-    return run.urls[prometheus.NAME]
 
 
 def _need(package: str) -> None:

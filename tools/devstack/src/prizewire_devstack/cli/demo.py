@@ -1,6 +1,7 @@
 """`prizewire demo`: three prize lists, from signed match events to paid prizes."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,6 @@ from prizewire_devstack.components import prometheus
 from prizewire_devstack.demo.run import Demonstration
 from prizewire_devstack.errors import NotRunningError
 from prizewire_devstack.home import Home, RunRecord, repository_root
-
-DRAWN_MINUTES = 10.0
-"""What the pictures show: the demonstration and what went before it."""
 
 
 @contextmanager
@@ -47,11 +45,12 @@ def _stack(console: Console, *, fresh: bool, monitoring: bool) -> Iterator[RunRe
     "pictures",
     metavar="DIRECTORY",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Run Prometheus too, and draw every dashboard into DIRECTORY at the end.",
+    help="Run Prometheus too, and draw every dashboard into DIRECTORY at the end, from the start of this command on.",
 )
 def command(fresh: bool, as_json: bool, pictures: Path | None) -> int:
     """Pay three prize lists and check every sum; exit code 1 when a prize is not paid or a sum is wrong."""
     console = make_console(stderr=as_json)
+    began_s = time.time()
     with terminating(), _stack(console, fresh=fresh, monitoring=pictures is not None) as run:
         if pictures is not None:
             dashboards.ready_to_draw(run)
@@ -59,7 +58,7 @@ def command(fresh: bool, as_json: bool, pictures: Path | None) -> int:
             home=Home.default(), run=run, root=repository_root(), console=console
         ).perform()
         if pictures is not None:
-            dashboards.draw_all(pictures, url=run.urls[prometheus.NAME], minutes=DRAWN_MINUTES)
+            dashboards.draw_all(pictures, url=run.urls[prometheus.NAME], since_s=began_s)
             console.print(f"Pictures of every dashboard are in {pictures}.", soft_wrap=True)
     if as_json:
         click.echo(json.dumps(outcome.to_json()))

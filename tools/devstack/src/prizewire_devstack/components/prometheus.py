@@ -19,6 +19,10 @@ RETENTION: Final = "7d"
 TARGETS_REFRESH_S: Final = 5.0
 """Seconds after which Prometheus reads the file of targets again, where the file system reports no change."""
 SCRAPE_TIMEOUT_S_MAX: Final = 10.0
+LOOKBACK: Final = "30s"
+"""How long a series without new samples is shown. Prometheus' own five minutes would show values of an earlier run of a stack that was
+started again, and draw a line over its end.
+"""
 
 
 def configuration(
@@ -81,6 +85,7 @@ def start(
                 f"--config.file={file}",
                 f"--storage.tsdb.path={directory / 'data'}",
                 f"--storage.tsdb.retention.time={RETENTION}",
+                f"--query.lookback-delta={LOOKBACK}",
                 f"--web.listen-address={LOOPBACK}:{port}",
                 "--web.enable-lifecycle",
                 "--log.level=warn",

@@ -91,7 +91,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     ),
     _pool("pool remaining", "remaining", least_first=True),
     _pool("pool reserved", "reserved"),
-    _pool("pool paid", "paid"),
+    _pool("credited to winnings", "paid"),
     _pool("held as unfunded", "unfunded", good=0.0),
     Figure(
         title="held claims",

@@ -44,6 +44,9 @@ SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GOOD: Final = "green"
 BAD: Final = "red"
 JUST_ABOVE_ZERO: Final = 1e-9
+LEGEND_PIXELS: Final = 240
+"""The width of each legend, which is beside the lines: the axes of time of panels below each other are equal."""
+NO_VALUES: Final = "no values"
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _Builder = bargauge.Panel | gauge.Panel | stat.Panel | table.Panel | timeseries.Panel
@@ -151,6 +154,8 @@ def _panel(panel: Panel, watch: Watch | None) -> _Builder:
     )
     if panel.unit is Unit.SHARE:
         made = made.min(0)
+    if panel.unit is Unit.YES_NO:
+        made = made.min(0).max(1)
     if panel.names:
         words = {
             str(number): models.ValueMappingResult(text=word, index=place)
@@ -185,8 +190,13 @@ def _empty(panel: Panel, watch: Watch | None) -> _Builder:
             return _columns(table.Panel().show_header(True), panel.queries)
         case Kind.TIMESERIES:
             legend = common.VizLegendOptions().display_mode(drawn.LegendDisplayMode.LIST).show_legend(True)
-            lines = timeseries.Panel().line_width(2).fill_opacity(0)
-            lines = lines.legend(legend.placement(drawn.LegendPlacement.BOTTOM))
+            lines = (
+                timeseries.Panel().line_width(2).fill_opacity(0).span_nulls(span_nulls=False).axis_soft_min(0)
+            )
+            lines = lines.color_scheme(
+                dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC)
+            ).no_value(NO_VALUES)
+            lines = lines.legend(legend.placement(drawn.LegendPlacement.RIGHT).width(LEGEND_PIXELS))
             if watch is None or watch.threshold_of(panel) is None:
                 return lines
             return lines.thresholds_style(

@@ -11,6 +11,8 @@ import httpx
 from prizewire_devstack.errors import DevstackError
 
 TIMEOUT_S: Final = 30.0
+TAKEN_AT: Final = "timestamp(prizewire_build_info)"
+"""When each process answered last, in Unix seconds."""
 _LABEL: Final = re.compile(r"\{\{ *([a-z_]+) *\}\}")
 
 
@@ -74,6 +76,22 @@ class Prometheus:
         asked = {"query": expr, "start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:g}"}
         found = self._ask("/api/v1/query_range", asked)
         return tuple(Series(labels=one["metric"], points=_points(one["values"])) for one in found["result"])
+
+    def begin_s(self, *, since_s: float, until_s: float, step_s: float) -> float:
+        """The Unix time in seconds from which answers have no sample of before ``since_s``.
+
+        Prometheus shows the last sample of a series for up to five minutes. After a new start with the data of an earlier run, it
+        shows values of that run until each process has answered. Processes that do not answer any more do not count.
+
+        Raises:
+            PrometheusError: there was no answer.
+        """
+        begin_s = since_s
+        for target in self.between(TAKEN_AT, start_s=since_s, end_s=until_s, step_s=step_s):
+            earlier = [at for at, taken_s in target.points if taken_s < since_s]
+            if earlier and len(earlier) < len(target.points):
+                begin_s = max(begin_s, earlier[-1] + step_s)
+        return begin_s
 
     def values(self, metric: str, label: str) -> tuple[str, ...]:
         """The values that a label of a metric has now, sorted.

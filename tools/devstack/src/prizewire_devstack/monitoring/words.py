@@ -15,7 +15,7 @@ AXES: Mapping[Unit, str] = {
     Unit.SHARE: "share",
     Unit.MONEY: "units of the asset",
     Unit.PER_SECOND: "per second",
-    Unit.YES_NO: "1 is yes",
+    Unit.YES_NO: "yes or no",
     Unit.STATE: "state",
 }
 """What stands beside an axis."""
@@ -33,7 +33,7 @@ def worded(value: float, unit: Unit, names: Mapping[int, str] | None = None) -> 
         case Unit.SECONDS:
             return _length(value)
         case Unit.SHARE:
-            return f"{value * 100:.3g} %" if abs(value) < 10 else f"{value:,.0f} times"
+            return _share(value)
         case Unit.MONEY:
             return f"{value:,.2f}"
         case Unit.PER_SECOND:
@@ -47,6 +47,12 @@ def worded(value: float, unit: Unit, names: Mapping[int, str] | None = None) -> 
 def abbreviated(text: str) -> str:
     """A text whose UUIDs have their first eight digits only."""
     return _UUID.sub(r"\1…", text)
+
+
+def _share(value: float) -> str:
+    if abs(value) < 10:
+        return f"{value * 100:.3g} %"
+    return f"{value:,.0f} times" if abs(value) < 1e6 else f"{value / 1e6:,.0f} million times"
 
 
 def _length(value_s: float) -> str:

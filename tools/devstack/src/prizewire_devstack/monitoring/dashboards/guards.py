@@ -118,7 +118,7 @@ GUARDS: Final = Row(
         ),
         lines(
             "Age of the deny list",
-            ("time() - " + largest("prizewire_deny_list_written_timestamp_seconds") + " > 0", "age"),
+            ("time() - (" + largest("prizewire_deny_list_written_timestamp_seconds") + " > 0)", "age"),
             unit=Unit.SECONDS,
             alert="PrizewireDenyListStale",
             shows="Time since the file of the deny list was written; nothing where no list is configured.",

@@ -82,7 +82,7 @@ _HTTP: Final = Row(
             act="Read the service's log at the time of the errors.",
         ),
         lines(
-            "Time to answer, 95 %",
+            "Time to answer, 95th percentile",
             (quantile(0.95, "prizewire_http_request_seconds", "service", where=_SERVICE), "{{service}}"),
             unit=Unit.SECONDS,
             shows="The time that 95 % of answers did not exceed.",

@@ -100,7 +100,7 @@ _CONSUMERS: Final = Row(
             act="If many are dead or parked, read their reasons below.",
         ),
         lines(
-            "Batch time, 95 %",
+            "Batch time, 95th percentile",
             (quantile(0.95, "prizewire_batch_seconds", *_KEY, where=_SERVICE), _CONSUMER),
             unit=Unit.SECONDS,
             shows="The time from a batch to its commit that 95 % of batches did not exceed.",
@@ -108,7 +108,7 @@ _CONSUMERS: Final = Row(
             act="If it rises, look at the database: locks, disk, processors.",
         ),
         lines(
-            "Events in a batch, half",
+            "Events in a batch, median",
             (quantile(0.5, "prizewire_batch_events", *_KEY, where=_SERVICE), _CONSUMER),
             shows="The number of events that half of the batches did not exceed.",
             normal="It is small without load, and large under load.",
@@ -253,9 +253,9 @@ _ROUNDS: Final = Row(
             act="If closed rounds grow, results are missing: ask the game server's operators.",
         ),
         lines(
-            "Time to settle a round",
-            (quantile(0.5, "prizewire_settlement_round_resolution_seconds", within="1h"), "half"),
-            (quantile(0.95, "prizewire_settlement_round_resolution_seconds", within="1h"), "95 %"),
+            "Time to settle a round, median and 95th percentile",
+            (quantile(0.5, "prizewire_settlement_round_resolution_seconds", within="1h"), "median"),
+            (quantile(0.95, "prizewire_settlement_round_resolution_seconds", within="1h"), "95th percentile"),
             unit=Unit.SECONDS,
             shows="Time from the first report of a match's end to the settled round.",
             normal="It is below a second or two.",
@@ -363,7 +363,7 @@ _WEBHOOKS: Final = Row(
             act="Ask the subscriber; deliveries are tried for days.",
         ),
         lines(
-            "Time to deliver, 95 %",
+            "Time to deliver, 95th percentile",
             (quantile(0.95, "prizewire_webhook_attempt_seconds", within="1h"), "one attempt"),
             (quantile(0.95, "prizewire_webhook_delivery_seconds", within="1h"), "event to answer"),
             unit=Unit.SECONDS,

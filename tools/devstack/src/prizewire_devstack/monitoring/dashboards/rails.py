@@ -118,14 +118,14 @@ _PAYOUTS: Final = Row(
             act="Never pay it by another way: look at the provider's records, and give evidence.",
         ),
         lines(
-            "Time to confirm",
+            "Time to confirm, median and 95th percentile",
             (
                 quantile(0.5, "prizewire_payout_confirmation_seconds", "rail", where=_RAIL, within="1h"),
-                "{{rail}} half",
+                "{{rail}} median",
             ),
             (
                 quantile(0.95, "prizewire_payout_confirmation_seconds", "rail", where=_RAIL, within="1h"),
-                "{{rail}} 95 %",
+                "{{rail}} 95th percentile",
             ),
             unit=Unit.SECONDS,
             shows="The time from the first send to the proof of payment that half and 95 % of payouts did not exceed.",
@@ -133,14 +133,14 @@ _PAYOUTS: Final = Row(
             act="If the upper line rises alone, look for payouts without proof.",
         ),
         lines(
-            "Time from request to paid",
+            "Time from request to paid, median and 95th percentile",
             (
                 quantile(0.5, "prizewire_payout_duration_seconds", "rail", where=_RAIL, within="1h"),
-                "{{rail}} half",
+                "{{rail}} median",
             ),
             (
                 quantile(0.95, "prizewire_payout_duration_seconds", "rail", where=_RAIL, within="1h"),
-                "{{rail}} 95 %",
+                "{{rail}} 95th percentile",
             ),
             unit=Unit.SECONDS,
             shows="The time from the request to the payment that half and 95 % of payouts did not exceed.",
@@ -192,7 +192,7 @@ _CALLS: Final = Row(
             act="Follow the runbook; payouts that were sent are never sent again without proof.",
         ),
         lines(
-            "Time of answers, 95 %",
+            "Time of answers, 95th percentile",
             (quantile(0.95, "prizewire_rail_call_seconds", "rail", "call", where=_RAIL), "{{rail}} {{call}}"),
             unit=Unit.SECONDS,
             shows="The time that 95 % of a rail's answers did not exceed.",

@@ -82,14 +82,14 @@ _STELLAR: Final = Row(
             act="Contradictions and unknown answers may be an attack: pause the rail and look.",
         ),
         lines(
-            "Time to confirm on Stellar",
+            "Time to confirm on Stellar, median and 95th percentile",
             (
                 quantile(0.5, "prizewire_payout_confirmation_seconds", where='rail="stellar"', within="1h"),
-                "half",
+                "median",
             ),
             (
                 quantile(0.95, "prizewire_payout_confirmation_seconds", where='rail="stellar"', within="1h"),
-                "95 %",
+                "95th percentile",
             ),
             unit=Unit.SECONDS,
             shows="The time from the first send to the proof of payment that half and 95 % of payouts did not exceed.",
@@ -146,8 +146,8 @@ _SIGNER: Final = Row(
             act="Look whether the key backend answers.",
         ),
         lines(
-            "Time to sign, 95 %",
-            (quantile(0.95, "prizewire_signer_sign_seconds", within="1h"), "95 %"),
+            "Time to sign, 95th percentile",
+            (quantile(0.95, "prizewire_signer_sign_seconds", within="1h"), "95th percentile"),
             unit=Unit.SECONDS,
             shows="The time from a stored digest to its answer that 95 % did not exceed.",
             normal="It is below a second.",
@@ -171,10 +171,11 @@ _SIGNER: Final = Row(
             act="At 1 the signer refuses until the next UTC day: two persons may raise the limit.",
         ),
         compared(
-            "The day's limits in minor units",
-            (largest("prizewire_signer_limit_ceiling_minor", "scope", "asset"), "limit"),
+            "The day's limits",
+            (largest("prizewire_signer_limit_ceiling", "scope", "asset"), "limit"),
             kind=Kind.TABLE,
-            shows="The signer's limits of the present UTC day, in minor units of the asset.",
+            unit=Unit.MONEY,
+            shows="The signer's limits of the present UTC day, in units of the asset.",
             normal="They change only when two persons change them.",
             act="Ask who changed a limit.",
         ),
