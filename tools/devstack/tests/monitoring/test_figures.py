@@ -11,13 +11,14 @@ from rich.console import Console
 
 from prizewire_devstack.cli import figures as cli
 from prizewire_devstack.errors import NotRunningError
-from prizewire_devstack.home import Home, ProcessRecord, RunRecord
+from prizewire_devstack.home import Home, ProcessRecord, RunRecord, repository_root
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
 from prizewire_devstack.monitoring.exposition import parsed
 from prizewire_devstack.monitoring.figures import FIGURES, Figure, from_services
 from prizewire_devstack.monitoring.panels import Unit
 from prizewire_devstack.monitoring.query import Prometheus, PrometheusError
 from prizewire_devstack.ports import LOOPBACK
+from prizewire_devstack.routes import SERVICES
 
 NOBODY = "http://127.0.0.1:9"
 """The discard port, where nobody listens."""
@@ -80,10 +81,7 @@ def figure(metric: str) -> Figure:
 def test_replicas_show_the_same_gauge_once_and_their_own_lag_each(serve: Any) -> None:
     """What the database says is the largest value of the processes; the lag of their partitions is summed."""
     url = serve({"/metrics": (200, REWARDS)})
-    reading = from_services(
-        {"rewards": url, "rewards-2": url, "gateway": url},
-        service_of=lambda part: "rewards" if part.startswith("rewards") else None,
-    )
+    reading = from_services({"rewards": url, "rewards-2": url, "gateway": url})
     values = {one.metric: found for one, found in reading.values}
     assert values["prizewire_rewards_pool_remaining"] == {("cup", "USDC"): 12.5}
     assert values["prizewire_consumer_lag_messages"] == {("rewards", "rewards.settlements"): 6}
@@ -103,6 +101,108 @@ def test_a_silent_process_is_named(serve: Any) -> None:
     reading = cli.read(run_of(rewards=url, payouts=NOBODY))
     assert reading.silent == ("payouts",)
     assert "payouts" in printed(reading)
+
+
+def test_a_figure_of_a_silent_service_is_unknown(serve: Any) -> None:
+    """It is not `none`, which says that there is nothing; figures of services that answer stay."""
+    url = serve({"/metrics": (200, REWARDS)})
+    lines = printed(cli.read(run_of(rewards=url, payouts=NOBODY))).splitlines()
+    assert word_of(lines, "circuit") == "unknown"
+    assert word_of(lines, "held as unfunded") == "none"
+    reading = cli.read(run_of(rewards=url, payouts=NOBODY))
+    assert {"title": "circuit", "metric": "prizewire_rail_circuit", "service": "payouts"} in cli.document(
+        reading
+    )["unknown"]
+
+
+def test_what_is_unknown_is_red(serve: Any) -> None:
+    """As every value that needs somebody."""
+    reading = cli.read(run_of(rewards=serve({"/metrics": (200, REWARDS)}), payouts=NOBODY))
+    console = Console(width=160, force_terminal=True, color_system="standard")
+    with console.capture() as captured:
+        console.print(cli.shown(reading))
+    [line] = [line for line in captured.get().splitlines() if "circuit" in line]
+    assert "\x1b[31munknown" in line
+
+
+def test_a_figure_of_several_services_names_the_silent_one(serve: Any) -> None:
+    """The figures of the others stand beside it."""
+    urls = dict.fromkeys(SERVICES, serve({"/metrics": (200, REWARDS)}))
+    lines = printed(cli.read(run_of(**{**urls, "signer": NOBODY}))).splitlines()
+    place = next(place for place, line in enumerate(lines) if "stuck events" in line)
+    found = [line.split() for line in lines[place : place + 5]]
+    assert [words[-2:] for words in found] == [
+        ["dead", "1"], ["dead", "1"], ["dead", "1"], ["dead", "1"], ["signer", "unknown"]
+    ]  # fmt: skip
+
+
+def test_a_silent_replica_hides_only_what_is_of_each_process(serve: Any) -> None:
+    """The other process of the service gives what the database says; the lag of the silent one is unknown."""
+    url = serve({"/metrics": (200, REWARDS)})
+    reading = from_services({**dict.fromkeys(SERVICES, url), "rewards-2": NOBODY})
+    unknown = {(one.metric, service) for one, _ in reading.values for service in reading.unknown(one)}
+    assert unknown == {("prizewire_consumer_lag_messages", "rewards")}
+
+
+def test_a_figure_is_of_the_services_that_have_its_metric() -> None:
+    """docs/metrics.md, which is generated, lists each metric under its service."""
+    text = (repository_root() / "docs/metrics.md").read_text()
+    sections = {part.split("\n", 1)[0]: part for part in text.split("\n## ")}
+    for one in FIGURES:
+        name = f"`{one.metric}`"
+        found = [service for service in SERVICES if name in sections[service]]
+        assert list(one.services) == (list(SERVICES) if name in sections["Every service"] else found)
+
+
+def test_a_program_that_is_no_service_is_silent(serve: Any) -> None:
+    """A port may have been taken by another program, whose answer is no list of metrics."""
+    url = serve({"/metrics": (200, "<html>")})
+    assert from_services({"rewards": url}).silent == ("rewards",)
+
+
+def test_watching_goes_on_while_the_stack_starts_again(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
+    """The sentence stands instead of the figures, and the figures come back."""
+    url = serve({"/metrics": (200, REWARDS)})
+    runs: list[RunRecord | None] = [run_of(rewards=url), None, run_of(rewards=NOBODY), run_of(rewards=url)]
+    seen: list[str] = []
+
+    def running(_: Home) -> RunRecord:
+        if not runs:
+            raise KeyboardInterrupt
+        if (run := runs.pop(0)) is None:
+            raise NotRunningError("The stack is still starting.")
+        return run
+
+    class Screen:
+        def __init__(self, first: Any, **_: Any) -> None:
+            self.update(first, refresh=True)
+
+        def __enter__(self) -> "Screen":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing is to be put back."""
+
+        def update(self, what: Any, *, refresh: bool) -> None:
+            assert refresh
+            console = Console(width=160)
+            with console.capture() as captured:
+                console.print(what)
+            seen.append(captured.get())
+
+    monkeypatch.setattr(Home, "running", running)
+    monkeypatch.setattr(cli, "Live", Screen)
+    with pytest.raises(KeyboardInterrupt):
+        cli.watch(once=False, as_json=False, every_s=0.0)
+    assert ["12.50" in text for text in seen] == [True, False, False, True]
+    assert "The stack is still starting." in seen[1]
+    assert "Neither Prometheus nor a service answers" in seen[2]
+
+
+def word_of(lines: list[str], title: str) -> str:
+    """The value in the line of a figure."""
+    [line] = [line for line in lines if title in line]
+    return line.split()[-1]
 
 
 def test_a_silent_process_makes_the_exit_code_one(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,10 @@ from prizewire_devstack.monitoring.figures import Figure, Reading, Values, from_
 from prizewire_devstack.monitoring.panels import Unit
 from prizewire_devstack.monitoring.query import PrometheusError
 from prizewire_devstack.monitoring.words import worded
-from prizewire_devstack.stack.replicas import service_of
 
 CIRCUITS: Final = {0: "closed", 1: "probing", 2: "open"}
+UNKNOWN: Final = "unknown"
+"""The value of a figure whose service does not answer."""
 SHOWN_MAX: Final = 12
 """How many values of one figure are shown: those that need somebody first, then the largest."""
 
@@ -37,7 +38,7 @@ def read(run: RunRecord) -> Reading:
         # Where it does not answer, the services themselves may.
         with suppress(PrometheusError):
             return from_prometheus(url)
-    found = from_services(run.urls, service_of=service_of)
+    found = from_services(run.urls)
     if not any(values for _, values in found.values):
         raise NotRunningError(
             "Neither Prometheus nor a service answers: `prizewire status` shows which parts run."
@@ -48,8 +49,10 @@ def read(run: RunRecord) -> Reading:
 def watch(*, once: bool, as_json: bool, every_s: float) -> int:
     """Show the figures until Ctrl-C, or once. Exit code 1 where a process does not answer, so that figures may be missing.
 
+    A stack that stops or starts again meanwhile ends nothing: the sentence about it stands instead of the figures.
+
     Raises:
-        NotRunningError: no stack runs, or nobody answers.
+        NotRunningError: at the beginning, no stack runs, or nobody answers.
     """
     home = Home.default()
     if as_json:
@@ -64,14 +67,27 @@ def watch(*, once: bool, as_json: bool, every_s: float) -> int:
     with Live(shown(read(home.running())), console=console, auto_refresh=False, screen=False) as live:
         while True:
             time.sleep(every_s)
-            live.update(shown(read(home.running())), refresh=True)
+            live.update(_shown_now(home), refresh=True)
+
+
+def _shown_now(home: Home) -> Group:
+    """The figures, or the sentence that says why there are none at this time."""
+    try:
+        return shown(read(home.running()))
+    except NotRunningError as error:
+        return Group(Text(f"{datetime.now(UTC):%H:%M:%S} UTC. {error}", style="red"))
 
 
 def document(reading: Reading) -> dict[str, Any]:
-    """The figures as JSON: title, labels and value."""
+    """The figures as JSON: title, labels and value; and the figures that are unknown, since a service does not answer."""
     return {
         "source": reading.source,
         "silent": list(reading.silent),
+        "unknown": [
+            {"title": figure.title, "metric": figure.metric, "service": service}
+            for figure, _ in reading.values
+            for service in reading.unknown(figure)
+        ],
         "figures": [
             {
                 "group": figure.group,
@@ -87,21 +103,24 @@ def document(reading: Reading) -> dict[str, Any]:
 
 
 def shown(reading: Reading) -> Group:
-    """The figures as one table. Values that need somebody are red."""
+    """The figures as one table. Values that need somebody are red, and so is what is unknown."""
     table = Table("", "figure", "", "value", box=None, pad_edge=False)
     group = ""
     for figure, values in reading.values:
-        for place, (key, value) in enumerate(_first(figure, values)):
+        rows = [
+            (" ".join(key), Text(_word(figure, value), style="red" if _needs_somebody(figure, value) else ""))
+            for key, value in _first(figure, values)
+        ]
+        unknown = reading.unknown(figure)
+        rows += [
+            (service if len(figure.services) > 1 else "", Text(UNKNOWN, style="red")) for service in unknown
+        ]
+        for place, (key, word) in enumerate(rows or [("", Text("none"))]):
             table.add_row(
                 Text(figure.group if figure.group != group else "", style="bold"),
                 figure.title if place == 0 else "",
-                " ".join(key),
-                Text(_word(figure, value), style="red" if _needs_somebody(figure, value) else ""),
-            )
-            group = figure.group
-        if not values:
-            table.add_row(
-                Text(figure.group if figure.group != group else "", style="bold"), figure.title, "", "none"
+                key,
+                word,
             )
             group = figure.group
     notes = [Text(f"\n{datetime.now(UTC):%H:%M:%S} UTC, from {reading.source}.")]

@@ -86,9 +86,9 @@ def _sentence(error: OSError) -> str:
 def main() -> None:
     """Run the command; exit 2 with one sentence after an anticipated failure."""
     debug = "--debug" in sys.argv
-    spare_loopback(os.environ)
-    os.umask(OWNER_ONLY_UMASK)
     try:
+        spare_loopback(os.environ)
+        os.umask(OWNER_ONLY_UMASK)
         code = group.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()

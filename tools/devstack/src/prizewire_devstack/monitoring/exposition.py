@@ -38,10 +38,12 @@ def read(urls: Mapping[str, str], *, service_of: Mapping[str, str]) -> tuple[lis
     found: list[Sample] = []
     silent = []
     for part, text in answers.items():
+        try:
+            found += parsed(text or "", {"service": service_of[part], "part": part})
+        except ValueError:
+            text = None  # noqa: PLW2901 - another program has the port: no metrics
         if text is None:
             silent.append(part)
-        else:
-            found += parsed(text, {"service": service_of[part], "part": part})
     return found, tuple(silent)
 
 

@@ -3,7 +3,7 @@
 Each is a gauge, so that Prometheus and the services' own answers give the same number.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,12 @@ from prizewire_devstack.monitoring import exposition, expressions
 from prizewire_devstack.monitoring.exposition import Sample
 from prizewire_devstack.monitoring.panels import Unit
 from prizewire_devstack.monitoring.query import Prometheus
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack.replicas import service_of
+
+REWARDS: Final = ("rewards",)
+PAYOUTS: Final = ("payouts",)
+SIGNER: Final = ("signer",)
 
 Values = Mapping[tuple[str, ...], float]
 """A number for each set of labels."""
@@ -21,12 +27,14 @@ class Figure:
     """One figure. ``by`` are the labels that divide it, ``of`` the further labels over which it is summed, ``where`` what it selects.
 
     A figure of each process (``own``) is summed over processes; all others are the same in every process of a service.
+    ``services`` are those whose processes have the metric.
     """
 
     title: str
     group: str
     metric: str
     unit: Unit
+    services: tuple[str, ...]
     by: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
     where: Mapping[str, str] | None = None
@@ -74,6 +82,7 @@ def _pool(title: str, metric: str, *, good: float | None = None, least_first: bo
         group="Rewards",
         metric=f"prizewire_rewards_pool_{metric}",
         unit=Unit.MONEY,
+        services=REWARDS,
         by=("campaign", "asset"),
         good=good,
         least_first=least_first,
@@ -86,6 +95,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Rewards",
         metric="prizewire_rewards_campaigns",
         unit=Unit.COUNT,
+        services=REWARDS,
         by=("state",),
         good=None,
     ),
@@ -98,6 +108,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Rewards",
         metric="prizewire_rewards_claims_held",
         unit=Unit.COUNT,
+        services=REWARDS,
         by=("class",),
     ),
     Figure(
@@ -105,6 +116,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Payouts by rail",
         metric="prizewire_payouts",
         unit=Unit.COUNT,
+        services=PAYOUTS,
         by=("rail", "state"),
         of=("asset",),
         good=None,
@@ -114,6 +126,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Payouts by rail",
         metric="prizewire_rail_circuit",
         unit=Unit.STATE,
+        services=PAYOUTS,
         by=("rail",),
     ),
     Figure(
@@ -121,6 +134,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Payouts by rail",
         metric="prizewire_payout_unknown_age_seconds",
         unit=Unit.SECONDS,
+        services=PAYOUTS,
         by=("rail",),
     ),
     Figure(
@@ -128,12 +142,14 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Payouts by rail",
         metric="prizewire_payouts_awaiting_approval",
         unit=Unit.COUNT,
+        services=PAYOUTS,
     ),
     Figure(
         title="messages that wait",
         group="Pipeline",
         metric="prizewire_consumer_lag_messages",
         unit=Unit.COUNT,
+        services=SERVICES,
         by=("service", "consumer"),
         own=True,
     ),
@@ -142,6 +158,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Pipeline",
         metric="prizewire_consumer_poll_age_seconds",
         unit=Unit.SECONDS,
+        services=SERVICES,
         by=("service",),
     ),
     Figure(
@@ -149,6 +166,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Pipeline",
         metric="prizewire_stuck_events",
         unit=Unit.COUNT,
+        services=SERVICES,
         by=("service", "state"),
     ),
     Figure(
@@ -156,6 +174,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Pipeline",
         metric="prizewire_outbox_age_seconds",
         unit=Unit.SECONDS,
+        services=SERVICES,
         by=("service",),
     ),
     Figure(
@@ -163,6 +182,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Stellar and signer",
         metric="prizewire_stellar_slots",
         unit=Unit.COUNT,
+        services=PAYOUTS,
         by=("state",),
         good=None,
     ),
@@ -171,6 +191,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Stellar and signer",
         metric="prizewire_stellar_channels",
         unit=Unit.COUNT,
+        services=PAYOUTS,
         by=("state",),
         good=None,
     ),
@@ -179,12 +200,14 @@ FIGURES: Final[tuple[Figure, ...]] = (
         group="Stellar and signer",
         metric="prizewire_signer_waiting",
         unit=Unit.COUNT,
+        services=SIGNER,
     ),
     Figure(
         title="broken invariants",
         group="Service health",
         metric="prizewire_invariant_breaches",
         unit=Unit.COUNT,
+        services=SERVICES,
         by=("service",),
         of=("name",),
     ),
@@ -194,11 +217,20 @@ FIGURES: Final[tuple[Figure, ...]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """All figures at one time. ``source`` names who answered, ``silent`` the processes that did not."""
+    """All figures at one time. ``source`` names who answered, ``answering`` the processes that the figures are of, ``silent`` those
+    that did not answer.
+    """
 
     source: str
     values: tuple[tuple[Figure, Values], ...]
+    answering: tuple[str, ...]
     silent: tuple[str, ...] = ()
+
+    def unknown(self, figure: Figure) -> tuple[str, ...]:
+        """The services of which a figure is unknown: no process answers, or, for a figure of each process, one does not."""
+        known = {service_of(part) for part in self.answering}
+        partly = {service_of(part) for part in self.silent} if figure.own else set()
+        return tuple(service for service in figure.services if service not in known or service in partly)
 
 
 def from_prometheus(url: str) -> Reading:
@@ -209,13 +241,23 @@ def from_prometheus(url: str) -> Reading:
     """
     with Prometheus(url) as asked:
         values = tuple((figure, figure.of_prometheus(asked)) for figure in FIGURES)
-        silent = tuple(sorted(one.labels.get("part", "") for one in asked.now("up == 0")))
-    return Reading(source=f"Prometheus at {url}", values=values, silent=silent)
+        up = {one.labels.get("part", ""): one.value for one in asked.now("up")}
+    return Reading(
+        source=f"Prometheus at {url}",
+        values=values,
+        answering=tuple(sorted(part for part, value in up.items() if value)),
+        silent=tuple(sorted(part for part, value in up.items() if not value)),
+    )
 
 
-def from_services(urls: Mapping[str, str], *, service_of: Callable[[str], str | None]) -> Reading:
+def from_services(urls: Mapping[str, str]) -> Reading:
     """The figures as the processes of the services show them."""
     services = {part: service for part in urls if (service := service_of(part)) is not None}
     samples, silent = exposition.read({part: urls[part] for part in services}, service_of=services)
     values = tuple((figure, figure.of_samples(samples)) for figure in FIGURES)
-    return Reading(source="the services' /metrics", values=values, silent=silent)
+    return Reading(
+        source="the services' /metrics",
+        values=values,
+        answering=tuple(part for part in services if part not in silent),
+        silent=silent,
+    )
