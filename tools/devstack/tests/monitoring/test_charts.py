@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from prizewire_devstack.monitoring import pictures
@@ -62,6 +65,11 @@ def words(axes: Axes) -> list[str]:
     return [] if legend is None else [text.get_text() for text in legend.get_texts()]
 
 
+def heights(line: Line2D) -> list[float]:
+    found: Any = line.get_ydata()
+    return [float(value) for value in found]
+
+
 def numbers_at(axes: Axes) -> list[float]:
     """The values that are marked at the axis."""
     low, high = axes.get_ylim()
@@ -87,13 +95,13 @@ def test_a_sample_between_two_gaps_is_seen() -> None:
     at, _, alone = with_gaps([(0, 1), (5, 1), (10, 1), (11, 1)], 1.0)
     assert [at[place] for place in alone] == [0, 5]
     axes = drawn([series("one", [(0, 1), (5, 1), (10, 1), (11, 1)])])
-    assert [len(points.get_offsets()) for points in axes.collections] == [2]
+    assert [np.asarray(points.get_offsets()).shape for points in axes.collections] == [(2, 2)]
 
 
 def test_a_drawn_line_has_the_gap() -> None:
     """The panel draws the broken line, at the step of the window."""
     [line] = drawn([series("one", [(0, 1), (1, 1), (9, 1), (10, 1)])]).lines
-    assert sum(math.isnan(float(value)) for value in line.get_ydata()) == 1
+    assert sum(math.isnan(value) for value in heights(line)) == 1
 
 
 def test_a_legend_covers_no_line() -> None:
@@ -103,7 +111,9 @@ def test_a_legend_covers_no_line() -> None:
     )
     figure: Any = axes.figure
     figure.canvas.draw()
-    assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
 
 
 def test_what_a_panel_leaves_out_is_said() -> None:
@@ -138,8 +148,8 @@ def test_the_file_keeps_the_colours_apart(tmp_path: Path) -> None:
     pictures.save(figure, tmp_path / "one.png")
     with Image.open(tmp_path / "one.png") as image:
         listed = image.convert("RGB").getcolors(maxcolors=pictures.COLOURS) or []
-    found = [colour for _, colour in listed]
-    nearest = [min(found, key=lambda one, to=wanted: distance(one, to)) for wanted in map(rgb, PALETTE)]
+    kept = [colour for _, colour in listed]
+    nearest = [nearest_of(kept, rgb(wanted)) for wanted in PALETTE]
     assert len(set(nearest)) == len(PALETTE)
     assert all(distance(one, rgb(wanted)) < 30 for one, wanted in zip(nearest, PALETTE, strict=True))
 
@@ -150,6 +160,10 @@ def rgb(colour: str) -> tuple[int, ...]:
 
 def distance(one: Any, other: Any) -> float:
     return math.dist(one, other)
+
+
+def nearest_of(colours: Sequence[Any], wanted: Any) -> Any:
+    return min(colours, key=partial(distance, wanted))
 
 
 def test_the_axis_of_time_is_that_of_the_window() -> None:
@@ -189,7 +203,7 @@ def test_a_threshold_near_the_values_is_a_line() -> None:
     watch = Watch(thresholds=(Threshold(value=3, is_time=True),), runbook="x")
     axes = drawn([series("one", [(0, 1), (1, 2)])], watch=watch)
     [line] = [line for line in axes.lines if line.get_color() == ALERT_RED]
-    assert list(line.get_ydata()) == [3, 3]
+    assert heights(line) == [3, 3]
     assert axes.get_ylim()[1] > 3
     assert "alert above 3 s" in words(axes)
 
