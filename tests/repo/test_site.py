@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -17,6 +18,8 @@ FETCHED = re.compile(
     r"""href=["']?(?:https?:)?//|url\(["']?(?:https?:)?//|@import\s+["'](?:https?:)?//"""
 )
 """What a browser would fetch from another host. A link that a reader may follow is none."""
+LINK = re.compile(r"""\b(?:href|src)=(?:"([^"]*)"|([^\s>"']+))""")
+OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 ENVIRONMENT = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
 
 
@@ -40,6 +43,33 @@ def test_the_site_is_built_and_fetches_nothing(repository: Repository, tmp_path:
     assert (tmp_path / "repository/services/payouts/index.html").is_file()
     pages = [path for path in tmp_path.rglob("*") if path.suffix in {".html", ".css"}]
     assert [str(path.relative_to(tmp_path)) for path in pages if FETCHED.search(path.read_text())] == []
+    assert not_on_disk(tmp_path) == set()
+
+
+def not_on_disk(site: Path) -> set[str]:
+    """The links of pages that lead to no file. A browser that reads the site from disk shows no page for a folder. The page 404.html is
+    for servers only.
+    """
+    found = set()
+    for page in site.rglob("*.html"):
+        if page.name == "404.html":
+            continue
+        for quoted, bare in LINK.findall(page.read_text()):
+            path = unquote((quoted or bare).partition("#")[0].partition("?")[0])
+            if path and not OUTSIDE.match(path) and not (page.parent / path).is_file():
+                found.add(f"{page.relative_to(site)}: {path}")
+    return found
+
+
+def test_a_link_to_a_folder_is_found(tmp_path: Path) -> None:
+    """It works over a server only, as does one that begins at the server's root."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/index.html").write_text('<a href="../index.html#x">up</a>')
+    (tmp_path / "index.html").write_text(
+        '<a href=below/index.html>right</a><a href="below/">folder</a><a href=/x.html>root</a><a href="#y">here</a>'
+        '<a href="https://www.rfc-editor.org/">outside</a><img src="none.png">'
+    )
+    assert not_on_disk(tmp_path) == {"index.html: below/", "index.html: /x.html", "index.html: none.png"}
 
 
 @pytest.mark.parametrize(
