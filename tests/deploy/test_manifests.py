@@ -216,8 +216,10 @@ def test_the_documented_versions_are_those_of_the_schemas() -> None:
 
 
 def test_labels_of_access_are_documented(world: World) -> None:
-    """Each access that a policy names is given to a namespace by a command of the documentation."""
+    """Each access that a policy names, also one of a component, is given to a namespace by a command of the documentation."""
     used = set(re.findall(r"'prizewire/access': '([a-z-]+)'", str(world.of("NetworkPolicy", "Kafka"))))
+    for path in (DEPLOY / "k8s/components").rglob("*.yaml"):
+        used |= set(re.findall(r"prizewire/access: ([a-z-]+)", path.read_text()))
     assert used == set(re.findall(r"prizewire/access=([a-z-]+)", (ROOT / "docs/deploy.md").read_text()))
 
 

@@ -20,6 +20,8 @@ SECRET_TEXT = re.compile(
 )
 SECRETS_AT = "/run/secrets/prizewire/"
 FILES_AT = "/etc/prizewire/"
+OPTION_FILE = re.compile(r"\{file: ([^}\s]+)\}")
+"""A file that a file of options names."""
 OF_OTHERS = frozenset({"PGSSLROOTCERT"})
 """Variables that libraries read, and no setting describes."""
 IN_MEMORY = frozenset({"payout_hot_signer_secret", "channel_signer_secrets"})
@@ -55,14 +57,15 @@ def _service(pod: Pod) -> str:
     return pod.labels[NAME]
 
 
-def _secret_files(world: World, pod: Pod) -> set[str]:
-    """The paths of the secrets in a pod's mount, out of the ExternalSecret that makes them."""
+def _secret_files(world: World, pod: Pod) -> dict[str, str]:
+    """The templates of the secrets in a pod's mount by their paths, out of the ExternalSecret that makes them."""
     for volume in pod.spec.get("volumes", ()):
         if "secret" in volume:
             made = world.get("ExternalSecret", pod.namespace, volume["secret"]["secretName"])
             if made is not None:
-                return {SECRETS_AT + key for key in made["spec"]["target"]["template"]["data"]}
-    return set()
+                made_of = made["spec"]["target"]["template"]["data"]
+                return {SECRETS_AT + key: text for key, text in made_of.items()}
+    return {}
 
 
 def _public_files(world: World, pod: Pod) -> dict[str, str]:
@@ -133,7 +136,7 @@ def required_settings(world: World) -> Iterator[str]:
 
 
 def files_are_mounted(world: World) -> Iterator[str]:
-    """Every file that a variable names is mounted there, and every secret that is mounted is read."""
+    """Every file that a variable names is mounted there, and every secret that is mounted is read. A file of options may name others."""
     for pod in world.workloads:
         if pod.component not in ("service", "migration"):
             continue
@@ -143,9 +146,10 @@ def files_are_mounted(world: World) -> Iterator[str]:
             for name, value in world.environment_of(pod).items()
             if name.endswith("_FILE") or name in OF_OTHERS
         }
-        for path in sorted(named - secrets - set(public)):
+        named |= {path for text in secrets.values() for path in OPTION_FILE.findall(text)}
+        for path in sorted(named - set(secrets) - set(public)):
             yield f"{pod.name}: {path} is not mounted"
-        for path in sorted(secrets - named):
+        for path in sorted(set(secrets) - named):
             yield f"{pod.name}: nothing reads {path}"
 
 

@@ -19,6 +19,7 @@ PURPOSES = (
     "kafka-operator",
     "postgres-operator",
     "traces",
+    "screening",
 )
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8")
 DNS_PORT = 53
