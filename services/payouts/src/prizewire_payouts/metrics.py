@@ -375,12 +375,12 @@ def code_label(code: str | None) -> str:
 
 def show(metric: Gauge, figures: Mapping[tuple[str, ...], float], *, within: tuple[str, ...] = ()) -> None:
     """Set a gauge to these figures, by the values of its labels in their order. Series that are not among them vanish; with
-    ``within`` only those whose first labels have these values.
+    ``within`` only those whose first labels have these values. They vanish first: no scrape sees old and new series together.
     """
-    for values, figure in figures.items():
-        metric.labels(*values).set(figure)
     for family in metric.collect():
         for sample in family.samples:
             values = tuple(sample.labels.values())
             if values not in figures and values[: len(within)] == within:
                 metric.remove(*values)
+    for values, figure in figures.items():
+        metric.labels(*values).set(figure)

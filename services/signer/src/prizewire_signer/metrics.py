@@ -81,11 +81,13 @@ for _failure in BackendCode:
 
 
 def show(metric: Gauge, figures: Mapping[tuple[str, ...], float]) -> None:
-    """Set a gauge to these figures, by the values of its labels in their order. Series that are not among them vanish."""
-    for values, figure in figures.items():
-        metric.labels(*values).set(figure)
+    """Set a gauge to these figures, by the values of its labels in their order. Series that are not among them vanish, and vanish
+    first: no scrape sees old and new series together.
+    """
     for family in metric.collect():
         for sample in family.samples:
             values = tuple(sample.labels.values())
             if values not in figures:
                 metric.remove(*values)
+    for values, figure in figures.items():
+        metric.labels(*values).set(figure)
