@@ -198,9 +198,7 @@ class _Ledger(_Port):
                 continue
             known = self.store.funded_by.setdefault(
                 (transfer.credit, reference.lower()),
-                EarlierBooking(
-                    id=transfer.id, reference=reference, amount=transfer.amount, by=actor, at=now
-                ),
+                EarlierBooking(id=transfer.id, reference=reference, amount=transfer.amount, by=actor, at=now),
             )
             assert repeats == (None if known.id == transfer.id else known.id)
 

@@ -91,7 +91,9 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "ledger_transfers_wallet_credits": histories._OPENING,
     "ledger_transfers_wallet_debits": histories._OPENING,
     "money_in_any_case": accounts._EARLIER,
-    "money_in_reference_once": UniqueOnly("a second booking of an account under a reference that repeats none"),
+    "money_in_reference_once": UniqueOnly(
+        "a second booking of an account under a reference that repeats none"
+    ),
     "payee_assignments_listed": assignments._PAGE,
     "payee_assignments_one": UniqueOnly("a second proposed assignment of a player, or a second one in force"),
     "payee_assignments_payee": assignments._CHAINED,

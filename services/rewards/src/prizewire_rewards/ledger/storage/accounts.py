@@ -105,9 +105,7 @@ class SqlLedger:
         row = (await self._tx.execute(_EARLIER, values)).one_or_none()
         if row is None:
             return None
-        return EarlierBooking(
-            id=row.id, reference=row.reference, amount=row.amount, by=row.actor, at=row.at
-        )
+        return EarlierBooking(id=row.id, reference=row.reference, amount=row.amount, by=row.actor, at=row.at)
 
     async def lock_balance(self, account: Account) -> int:
         """See the port."""
