@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,24 @@ from prizewire_devstack.monitoring.charts import (
     draw,
     with_gaps,
 )
-from prizewire_devstack.monitoring.panels import Dashboard, Kind, Panel, Query, Row, Threshold, Unit, Watch
+from prizewire_devstack.monitoring.dashboards import DASHBOARDS
+from prizewire_devstack.monitoring.panels import (
+    WIDTH,
+    Dashboard,
+    Kind,
+    Panel,
+    Query,
+    Row,
+    Threshold,
+    Unit,
+    Watch,
+)
 from prizewire_devstack.monitoring.query import Prometheus, Series
 
 START_S = 1_700_000_000.0
 WINDOW = Window(start_s=START_S, end_s=START_S + POINTS)
 ALERT_RED = "#c4162a"
+GOOD = "#1b7837"
 
 
 def panel_of(**more: Any) -> Panel:
@@ -128,7 +141,14 @@ def test_what_a_panel_leaves_out_is_said() -> None:
 def test_what_other_panels_leave_out_is_said(kind: Kind) -> None:
     """Bars, numbers and rows of a table are cut alike."""
     axes = drawn(many(LINES_MAX + 2), panel_of(kind=kind))
-    assert "and 2 more" in [text.get_text() for text in axes.texts]
+    said = [text.get_text() for text in axes.texts]
+    assert "and 2 more" in said
+    shown = {
+        Kind.BAR: len(axes.patches),
+        Kind.STAT: sum(word.startswith("line ") for word in said),
+        Kind.TABLE: max((row for table in axes.tables for row, _ in table.get_celld()), default=0),
+    }
+    assert shown[kind] == LINES_MAX
 
 
 def test_no_colour_is_used_twice_and_none_is_that_of_alerts() -> None:
@@ -222,6 +242,34 @@ def test_a_yes_or_no_has_both_at_its_axis() -> None:
     axes = drawn([series("one", [(0, 0), (1, 0)])], panel_of(unit=Unit.YES_NO), watch)
     assert numbers_at(axes) == [0, 1]
     assert "alert at yes" in words(axes)
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "colour"),
+    [(4, False, ALERT_RED), (3, False, GOOD), (2, True, ALERT_RED), (3, True, GOOD)],
+    ids=["above", "at-most", "below", "at-least"],
+)
+def test_a_number_that_fires_an_alert_is_red(value: float, least: bool, colour: str) -> None:
+    """Beyond the threshold, on the side on which the alert fires."""
+    watch = Watch(thresholds=(Threshold(value=3, is_time=True),), runbook="x")
+    axes = drawn([series("one", [(0, value)])], panel_of(kind=Kind.STAT, least=least), watch)
+    [number] = [text for text in axes.texts if text.get_text() == f"{value} s"]
+    assert number.get_color() == colour
+
+
+@pytest.mark.parametrize("board", [pytest.param(board, id=board.name) for board in DASHBOARDS])
+def test_the_panels_of_a_picture_do_not_overlap(board: Dashboard) -> None:
+    """Neither with each other nor with a heading, and none is wider than the picture."""
+    found = pictures.places(board)
+    assert len(found) == len(board.rows) + len(list(board.panels()))
+    assert all(one.left + one.wide <= WIDTH * pictures.COLUMN_INCHES + 1e-9 for one in found)
+    overlaps = [
+        (one, other)
+        for one, other in combinations(found, 2)
+        if min(one.left + one.wide, other.left + other.wide) - max(one.left, other.left) > 1e-9
+        and min(one.top + one.tall, other.top + other.tall) - max(one.top, other.top) > 1e-9
+    ]
+    assert overlaps == []
 
 
 class Recorded(Prometheus):

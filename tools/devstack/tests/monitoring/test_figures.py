@@ -12,11 +12,12 @@ from rich.console import Console
 from prizewire_devstack.cli import figures as cli
 from prizewire_devstack.errors import NotRunningError
 from prizewire_devstack.home import Home, ProcessRecord, RunRecord, repository_root
+from prizewire_devstack.monitoring import figures
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
 from prizewire_devstack.monitoring.exposition import parsed
 from prizewire_devstack.monitoring.figures import FIGURES, Figure, from_services
 from prizewire_devstack.monitoring.panels import Unit
-from prizewire_devstack.monitoring.query import Prometheus, PrometheusError
+from prizewire_devstack.monitoring.query import Prometheus, PrometheusError, Series
 from prizewire_devstack.ports import LOOPBACK
 from prizewire_devstack.routes import SERVICES
 
@@ -100,7 +101,7 @@ def test_a_silent_process_is_named(serve: Any) -> None:
     url = serve({"/metrics": (200, REWARDS)})
     reading = cli.read(run_of(rewards=url, payouts=NOBODY))
     assert reading.silent == ("payouts",)
-    assert "payouts" in printed(reading)
+    assert "These processes do not answer: payouts." in printed(reading)
 
 
 def test_a_figure_of_a_silent_service_is_unknown(serve: Any) -> None:
@@ -248,6 +249,36 @@ def test_prometheus_is_asked_first(serve: Any) -> None:
     values = {one.metric: found for one, found in reading.values}
     assert values["prizewire_stuck_events"] == {("rewards", "dead"): 1}
     assert url in reading.source
+
+
+def test_prometheus_says_who_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that it cannot read gives no figure. One that it was not told of is not silent, and its figures are unknown."""
+    up = {"settlement": 1.0, "rewards": 0.0, "payouts": 0.0, "payouts-2": 1.0, "signer": 1.0}
+
+    class Asked:
+        def __init__(self, url: str) -> None:
+            assert url == NOBODY
+
+        def __enter__(self) -> "Asked":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing is open."""
+
+        def now(self, expr: str) -> tuple[Series, ...]:
+            return tuple(
+                Series(labels={"part": part}, points=((0.0, value),))
+                for part, value in up.items()
+                if expr == "up"
+            )
+
+    monkeypatch.setattr(figures, "Prometheus", Asked)
+    reading = cli.read(run_of(prometheus=NOBODY))
+    assert reading.silent == ("payouts", "rewards")
+    assert reading.answering == ("payouts-2", "settlement", "signer")
+    assert reading.unknown(figure("prizewire_stuck_events")) == ("rewards", "webhooks")
+    assert reading.unknown(figure("prizewire_rail_circuit")) == ()
+    assert reading.unknown(figure("prizewire_rewards_pool_remaining")) == ("rewards",)
 
 
 def test_a_refused_query_has_the_code_of_prometheus(serve: Any) -> None:

@@ -64,6 +64,28 @@ def test_a_threshold_is_that_of_the_alert(panel: Panel) -> None:
     assert any(name in whole for name in metrics), f"{panel.title} does not show what {panel.alert} watches"
 
 
+NOT_DRAWN: dict[str, str] = {
+    "PrizewireKafkaLost": "It watches the age of a poll and the lag together.",
+    "PrizewireTargetMissing": "A process that Prometheus does not know has no series.",
+    "PrizewireBackupOld": "The series are of the operator of the databases.",
+}
+"""Alerts that no panel shows, with the reason."""
+
+
+def test_every_alert_is_seen_on_a_panel_with_its_threshold() -> None:
+    """The number at which it fires is drawn where a person looks, unless a reason says why not."""
+    alerts, known, _ = read_rules()
+    panels = [panel for dashboard in DASHBOARDS for panel in dashboard.panels()]
+    missing = set()
+    for alert in alerts:
+        own = [panel for panel in panels if panel.alert == alert.name]
+        shown = any(known[alert.name].threshold_of(panel) is not None for panel in own)
+        if not own or (alert.threshold is not None and not shown):
+            missing.add(alert.name)
+    assert sorted(missing - NOT_DRAWN.keys()) == []
+    assert NOT_DRAWN.keys() <= {alert.name for alert in alerts}
+
+
 def test_a_dashboard_of_an_alert_exists() -> None:
     """An alert names the dashboard to open by its uid."""
     assert {alert.dashboard for alert in rules.load()} <= {dashboard.uid for dashboard in DASHBOARDS}

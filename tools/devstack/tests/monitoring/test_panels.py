@@ -125,20 +125,53 @@ def test_an_invalid_query_is_found(tmp_path: Path) -> None:
     assert "parse error" in parsed(tmp_path / "queries.yaml", ["sum by (rail (up)"])
 
 
+@pytest.mark.parametrize(("written", "age"), [(0, None), (100, 200)], ids=["without-a-list", "with-a-list"])
+def test_no_list_has_no_age(written: int, age: int | None, tmp_path: Path) -> None:
+    """Where no deny list is configured the metric is 0, and the panel draws nothing: not the time since 1970."""
+    [query] = [
+        query
+        for panel in all_panels()
+        for query in panel.queries
+        if "prizewire_deny_list_written_timestamp_seconds" in query.metrics
+    ]
+    samples = [] if age is None else [{"labels": "{}", "value": age}]
+    test = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {
+                        "series": 'prizewire_deny_list_written_timestamp_seconds{service="payouts"}',
+                        "values": f"{written}x10",
+                    }
+                ],
+                "promql_expr_test": [{"expr": query.expr, "eval_time": "5m", "exp_samples": samples}],
+            }
+        ],
+    }
+    assert promtool(tmp_path / "test.yaml", test, "test", "rules") == ""
+
+
 def all_panels() -> list[Panel]:
     return [panel for dashboard in DASHBOARDS for panel in dashboard.panels()]
 
 
 def parsed(file: Path, queries: list[str]) -> str:
     """What promtool says about the queries; nothing if all are valid. They are checked as recording rules."""
+    rules = [{"record": f"panel:query:{number}", "expr": chosen(expr)} for number, expr in enumerate(queries)]
+    return promtool(file, {"groups": [{"name": "panels", "rules": rules}]}, "check", "rules")
+
+
+def promtool(file: Path, document: Any, *command: str) -> str:
+    """What promtool says about a document; nothing if it is content."""
     try:
-        promtool = debian.program("promtool")
+        program = debian.program("promtool")
     except DevstackError as error:
         pytest.skip(f"promtool is not here: {error}")
-    rules = [{"record": f"panel:query:{number}", "expr": chosen(expr)} for number, expr in enumerate(queries)]
-    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    file.write_text(yaml.safe_dump(document))
     done = subprocess.run(
-        (str(promtool), "check", "rules", str(file)), capture_output=True, text=True, timeout=60, check=False
+        (str(program), *command, str(file)), capture_output=True, text=True, timeout=60, check=False
     )
     return "" if done.returncode == 0 else done.stdout + done.stderr
 

@@ -51,10 +51,10 @@ def draw(
     """
     mpl.use("Agg")
     window = Window(start_s=start_s, end_s=end_s)
-    places = _places(dashboard)
-    height = max(place.top + place.tall for place in places) + GAP
+    found = places(dashboard)
+    height = max(place.top + place.tall for place in found) + GAP
     figure = Figure(figsize=(WIDTH * COLUMN_INCHES, height), dpi=DPI, facecolor="white")
-    for place in places:
+    for place in found:
         if isinstance(place.what, str):
             middle = 1 - (place.top + place.tall * 0.6) / height
             figure.text(0.008, middle, place.what, fontsize=13, weight="bold")
@@ -77,7 +77,7 @@ def save(figure: Figure, file: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class Place:
     """Where a heading or a panel stands, in inches from the top left."""
 
     what: Panel | str
@@ -98,21 +98,21 @@ class _Place:
         )
 
 
-def _places(dashboard: Dashboard) -> list[_Place]:
+def places(dashboard: Dashboard) -> list[Place]:
     """Headings and panels, as Grafana places them."""
-    places: list[_Place] = []
+    found: list[Place] = []
     top = HEADING_INCHES
     for row in dashboard.rows:
-        places.append(
-            _Place(what=row.title, left=0.0, top=top, wide=WIDTH * COLUMN_INCHES, tall=HEADING_INCHES)
+        found.append(
+            Place(what=row.title, left=0.0, top=top, wide=WIDTH * COLUMN_INCHES, tall=HEADING_INCHES)
         )
         top += HEADING_INCHES
         column, tallest = 0, 0
         for panel in row.panels:
             if column + panel.columns > WIDTH:
                 top, column, tallest = top + tallest * ROW_INCHES, 0, 0
-            places.append(
-                _Place(
+            found.append(
+                Place(
                     what=panel,
                     left=column * COLUMN_INCHES,
                     top=top,
@@ -122,7 +122,7 @@ def _places(dashboard: Dashboard) -> list[_Place]:
             )
             column, tallest = column + panel.columns, max(tallest, panel.rows)
         top += tallest * ROW_INCHES
-    return places
+    return found
 
 
 def _answers(prometheus: Prometheus, panel: Panel, window: Window) -> Answers:
