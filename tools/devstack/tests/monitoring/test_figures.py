@@ -20,6 +20,7 @@ from prizewire_devstack.monitoring.panels import Unit
 from prizewire_devstack.monitoring.query import Prometheus, PrometheusError, Series
 from prizewire_devstack.ports import LOOPBACK
 from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack.replicas import service_of
 
 NOBODY = "http://127.0.0.1:9"
 """The discard port, where nobody listens."""
@@ -82,12 +83,12 @@ def figure(metric: str) -> Figure:
 def test_replicas_show_the_same_gauge_once_and_their_own_lag_each(serve: Any) -> None:
     """What the database says is the largest value of the processes; the lag of their partitions is summed."""
     url = serve({"/metrics": (200, REWARDS)})
-    reading = from_services({"rewards": url, "rewards-2": url, "gateway": url})
+    reading = from_services({"rewards": url, "rewards-2": url, "gateway": url}, service_of=service_of)
     values = {one.metric: found for one, found in reading.values}
     assert values["prizewire_rewards_pool_remaining"] == {("cup", "USDC"): 12.5}
     assert values["prizewire_consumer_lag_messages"] == {("rewards", "rewards.settlements"): 6}
     assert values["prizewire_payouts"] == {("fake", "held"): 3}
-    assert reading.silent == ()
+    assert reading.silent == {}
 
 
 def test_the_labels_of_the_process_win() -> None:
@@ -100,7 +101,7 @@ def test_a_silent_process_is_named(serve: Any) -> None:
     """The others are shown."""
     url = serve({"/metrics": (200, REWARDS)})
     reading = cli.read(run_of(rewards=url, payouts=NOBODY))
-    assert reading.silent == ("payouts",)
+    assert reading.silent == {"payouts": "payouts"}
     assert "These processes do not answer: payouts." in printed(reading)
 
 
@@ -140,7 +141,7 @@ def test_a_figure_of_several_services_names_the_silent_one(serve: Any) -> None:
 def test_a_silent_replica_hides_only_what_is_of_each_process(serve: Any) -> None:
     """The other process of the service gives what the database says; the lag of the silent one is unknown."""
     url = serve({"/metrics": (200, REWARDS)})
-    reading = from_services({**dict.fromkeys(SERVICES, url), "rewards-2": NOBODY})
+    reading = from_services({**dict.fromkeys(SERVICES, url), "rewards-2": NOBODY}, service_of=service_of)
     unknown = {(one.metric, service) for one, _ in reading.values for service in reading.unknown(one)}
     assert unknown == {("prizewire_consumer_lag_messages", "rewards")}
 
@@ -158,7 +159,7 @@ def test_a_figure_is_of_the_services_that_have_its_metric() -> None:
 def test_a_program_that_is_no_service_is_silent(serve: Any) -> None:
     """A port may have been taken by another program, whose answer is no list of metrics."""
     url = serve({"/metrics": (200, "<html>")})
-    assert from_services({"rewards": url}).silent == ("rewards",)
+    assert from_services({"rewards": url}, service_of=service_of).silent == {"rewards": "rewards"}
 
 
 def test_watching_goes_on_while_the_stack_starts_again(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
@@ -241,7 +242,9 @@ def test_prometheus_is_asked_first(serve: Any) -> None:
         "status": "success",
         "data": {
             "resultType": "vector",
-            "result": [{"metric": {"service": "rewards", "state": "dead"}, "value": [1, "1"]}],
+            "result": [
+                {"metric": {"service": "rewards", "state": "dead", "part": "rewards"}, "value": [1, "1"]}
+            ],
         },
     }
     url = serve({"/api/v1/query": (200, json.dumps(answer))})
@@ -267,15 +270,15 @@ def test_prometheus_says_who_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def now(self, expr: str) -> tuple[Series, ...]:
             return tuple(
-                Series(labels={"part": part}, points=((0.0, value),))
+                Series(labels={"part": part, "service": part.removesuffix("-2")}, points=((0.0, value),))
                 for part, value in up.items()
                 if expr == "up"
             )
 
     monkeypatch.setattr(figures, "Prometheus", Asked)
     reading = cli.read(run_of(prometheus=NOBODY))
-    assert reading.silent == ("payouts", "rewards")
-    assert reading.answering == ("payouts-2", "settlement", "signer")
+    assert reading.silent == {"payouts": "payouts", "rewards": "rewards"}
+    assert list(reading.answering) == ["payouts-2", "settlement", "signer"]
     assert reading.unknown(figure("prizewire_stuck_events")) == ("rewards", "webhooks")
     assert reading.unknown(figure("prizewire_rail_circuit")) == ()
     assert reading.unknown(figure("prizewire_rewards_pool_remaining")) == ("rewards",)

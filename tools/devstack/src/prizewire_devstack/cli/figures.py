@@ -20,6 +20,7 @@ from prizewire_devstack.monitoring.figures import Figure, Reading, Values, from_
 from prizewire_devstack.monitoring.panels import Unit
 from prizewire_devstack.monitoring.query import PrometheusError
 from prizewire_devstack.monitoring.words import worded
+from prizewire_devstack.stack.replicas import service_of
 
 CIRCUITS: Final = {0: "closed", 1: "probing", 2: "open"}
 UNKNOWN: Final = "unknown"
@@ -38,7 +39,7 @@ def read(run: RunRecord) -> Reading:
         # Where it does not answer, the services themselves may.
         with suppress(PrometheusError):
             return from_prometheus(url)
-    found = from_services(run.urls)
+    found = from_services(run.urls, service_of=service_of)
     if not any(values for _, values in found.values):
         raise NotRunningError(
             "Neither Prometheus nor a service answers: `prizewire status` shows which parts run."

@@ -3,7 +3,7 @@
 Each is a gauge, so that Prometheus and the services' own answers give the same number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +12,6 @@ from prizewire_devstack.monitoring.exposition import Sample
 from prizewire_devstack.monitoring.panels import Unit
 from prizewire_devstack.monitoring.query import Prometheus
 from prizewire_devstack.routes import SERVICES
-from prizewire_devstack.stack.replicas import service_of
 
 REWARDS: Final = ("rewards",)
 PAYOUTS: Final = ("payouts",)
@@ -217,19 +216,19 @@ FIGURES: Final[tuple[Figure, ...]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """All figures at one time. ``source`` names who answered, ``answering`` the processes that the figures are of, ``silent`` those
-    that did not answer.
+    """All figures at one time. ``source`` names who answered, ``answering`` the processes that the figures are of, each with its
+    service, ``silent`` those that did not answer, each with its service.
     """
 
     source: str
     values: tuple[tuple[Figure, Values], ...]
-    answering: tuple[str, ...]
-    silent: tuple[str, ...] = ()
+    answering: Mapping[str, str]
+    silent: Mapping[str, str]
 
     def unknown(self, figure: Figure) -> tuple[str, ...]:
         """The services of which a figure is unknown: no process answers, or, for a figure of each process, one does not."""
-        known = {service_of(part) for part in self.answering}
-        partly = {service_of(part) for part in self.silent} if figure.own else set()
+        known = set(self.answering.values())
+        partly = set(self.silent.values()) if figure.own else set()
         return tuple(service for service in figure.services if service not in known or service in partly)
 
 
@@ -241,16 +240,16 @@ def from_prometheus(url: str) -> Reading:
     """
     with Prometheus(url) as asked:
         values = tuple((figure, figure.of_prometheus(asked)) for figure in FIGURES)
-        up = {one.labels.get("part", ""): one.value for one in asked.now("up")}
+        up = sorted(asked.now("up"), key=lambda one: one.labels["part"])
     return Reading(
         source=f"Prometheus at {url}",
         values=values,
-        answering=tuple(sorted(part for part, value in up.items() if value)),
-        silent=tuple(sorted(part for part, value in up.items() if not value)),
+        answering={one.labels["part"]: one.labels["service"] for one in up if one.value},
+        silent={one.labels["part"]: one.labels["service"] for one in up if not one.value},
     )
 
 
-def from_services(urls: Mapping[str, str]) -> Reading:
+def from_services(urls: Mapping[str, str], *, service_of: Callable[[str], str | None]) -> Reading:
     """The figures as the processes of the services show them."""
     services = {part: service for part in urls if (service := service_of(part)) is not None}
     samples, silent = exposition.read({part: urls[part] for part in services}, service_of=services)
@@ -258,6 +257,6 @@ def from_services(urls: Mapping[str, str]) -> Reading:
     return Reading(
         source="the services' /metrics",
         values=values,
-        answering=tuple(part for part in services if part not in silent),
-        silent=silent,
+        answering={part: service for part, service in services.items() if part not in silent},
+        silent={part: services[part] for part in silent},
     )
