@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,6 +19,7 @@ from PIL import Image
 from prizewire_devstack.monitoring import pictures
 from prizewire_devstack.monitoring.charts import (
     LINES_MAX,
+    NAME_MAX,
     PALETTE,
     POINTS,
     TICKS_MAX,
@@ -127,6 +129,33 @@ def test_a_legend_covers_no_line() -> None:
     legend = axes.get_legend()
     assert legend is not None
     assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
+
+
+def test_a_long_legend_is_inside_its_panel() -> None:
+    """A long name, cut in the middle, ends before the edge of the picture."""
+    panel = panel_of(unit=Unit.MONEY)
+    board = Dashboard(
+        uid="prizewire-x", title="X", description="X.", rows=(Row(title="Row", panels=(panel, panel)),)
+    )
+    place = pictures.places(board)[-1]
+    height = place.top + place.tall
+    figure = Figure(figsize=(WIDTH * pictures.COLUMN_INCHES, height), dpi=pictures.DPI)
+    canvas: Any = FigureCanvasAgg(figure)
+    axes = figure.add_axes(place.axes_in(height, Kind.TIMESERIES))
+    long = [series("webhooks webhooks.provider-webhooks unconcerned", [(0, 1), (1, 2)])]
+    draw(axes, panel, [("{{name}}", long)], watch=None, window=WINDOW)
+    canvas.draw()
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().x1 <= (place.left + place.wide) * pictures.DPI
+
+
+def test_names_that_differ_at_their_end_stay_different() -> None:
+    """A long name loses its middle."""
+    found = [series(f"payouts payouts.provider-webhooks {end}", [(0, 1)]) for end in ("applied", "parked")]
+    shown = words(drawn(found))
+    assert len(set(shown)) == 2
+    assert all(len(word) == NAME_MAX and word.startswith("payouts ") for word in shown)
 
 
 def test_what_a_panel_leaves_out_is_said() -> None:

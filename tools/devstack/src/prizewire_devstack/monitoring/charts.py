@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from textwrap import shorten
 from typing import Final
 
 from matplotlib.axes import Axes
@@ -31,6 +30,8 @@ PALETTE: Final = (
 """The colours of lines. None is red, which is the colour of alerts."""
 LINES_MAX: Final = len(PALETTE)
 """How many lines, bars, numbers or rows of a table a panel shows; the largest ones. So no colour stands for two lines."""
+NAME_MAX: Final = 30
+"""The most characters of a name in a legend: as many as have a place beside the lines."""
 TICKS_MAX: Final = 4
 """The most times of day on an axis."""
 _TICKS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
@@ -120,6 +121,14 @@ def _peak(series: Series) -> float:
     return max((value for _, value in series.points if not math.isnan(value)), default=0.0)
 
 
+def _cut(text: str, most: int) -> str:
+    """A text of at most so many characters: a long one without its middle, since names differ at their beginning or their end."""
+    if len(text) <= most:
+        return text
+    before = (most - 1) // 2
+    return f"{text[:before]}…{text[before + 1 - most :]}"
+
+
 def _more(left_out: int) -> str:
     return f"and {left_out} more"
 
@@ -128,7 +137,7 @@ def _lines(axes: Axes, panel: Panel, answers: Answers, watch: Watch | None, wind
     found, left_out = _named(answers)
     for colour, (name, series) in zip(PALETTE, found, strict=False):
         at, values, alone = with_gaps(series.points, window.step_s)
-        axes.plot(at, values, color=colour, linewidth=1.6, label=shorten(name, 34, placeholder="…"))
+        axes.plot(at, values, color=colour, linewidth=1.6, label=_cut(name, NAME_MAX))
         axes.scatter([at[place] for place in alone], [values[place] for place in alone], color=colour, s=6)
     numbers = [value for _, series in found for _, value in series.points if math.isfinite(value)]
     axes.spines[["top", "right"]].set_visible(False)
@@ -140,17 +149,19 @@ def _lines(axes: Axes, panel: Panel, answers: Answers, watch: Watch | None, wind
         axes.text(0.5, 0.5, "no values", ha="center", color=_GREY, transform=axes.transAxes)
     else:
         more += _axis_of_values(axes, panel, numbers, None if watch is None else watch.threshold_of(panel))
-    handles = [*axes.get_legend_handles_labels()[0], *more]
-    if handles:
-        axes.legend(
-            handles=handles,
-            fontsize=7,
-            loc="upper left",
-            bbox_to_anchor=(1.02, 1.0),
-            borderaxespad=0.0,
-            frameon=False,
-        )
-    axes.text(1.03, 1.04, AXES[panel.unit], fontsize=8, color=_GREY, transform=axes.transAxes)
+    known = axes.get_legend_handles_labels()[0]
+    axes.legend(
+        handles=[*known[: len(found)], *more, *known[len(found) :]],
+        title=AXES[panel.unit],
+        title_fontproperties={"size": 8},
+        alignment="left",
+        handlelength=1.4,
+        fontsize=7,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.0),
+        borderaxespad=0.0,
+        frameon=False,
+    )
 
 
 def _entry(text: str) -> Line2D:
@@ -220,7 +231,7 @@ def _numbers(axes: Axes, panel: Panel, answers: Answers, watch: Watch | None) ->
             transform=axes.transAxes,
         )
         axes.text(
-            across, 0.08, shorten(name, 24), ha="center", fontsize=8, color=_GREY, transform=axes.transAxes
+            across, 0.08, _cut(name, 24), ha="center", fontsize=8, color=_GREY, transform=axes.transAxes
         )
     _note(axes, left_out)
 
@@ -233,7 +244,7 @@ def _bars(axes: Axes, panel: Panel, answers: Answers) -> None:
     found, left_out = _named(answers)
     values = [0.0 if math.isnan(series.value) else series.value for _, series in found]
     axes.barh(range(len(found)), values, color=PALETTE[0], height=0.6)
-    axes.set_yticks(range(len(found)), [shorten(name, 30) for name, _ in found], fontsize=8)
+    axes.set_yticks(range(len(found)), [_cut(name, NAME_MAX) for name, _ in found], fontsize=8)
     axes.invert_yaxis()
     right = 1.0 if panel.kind is Kind.GAUGE else max([*values, 1e-9])
     axes.set_xlim(0, right * 1.25)
@@ -254,7 +265,7 @@ def _table(axes: Axes, panel: Panel, answers: Answers) -> None:
     legends = [legend for legend, _ in answers]
     cells = [
         [
-            *(shorten(abbreviated(keys.get(label, "")), 34, placeholder="…") for label in labels),
+            *(_cut(abbreviated(keys.get(label, "")), 34) for label in labels),
             *(worded(values[legend], panel.unit) if legend in values else "" for legend in legends),
         ]
         for keys, values in rows[:LINES_MAX]

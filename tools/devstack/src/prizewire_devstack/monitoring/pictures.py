@@ -26,7 +26,7 @@ COLOURS: Final = 96
 """The colours of a file: enough to keep those of all lines and their edges apart."""
 TITLE_INCHES: Final = 0.32
 _MARGINS: Final = {
-    Kind.TIMESERIES: (0.95, 2.15, 0.3),
+    Kind.TIMESERIES: (0.95, 2.3, 0.3),
     Kind.BAR: (1.9, 0.35, 0.3),
     Kind.GAUGE: (1.9, 0.35, 0.3),
 }
