@@ -11,7 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from prizewire_devstack import api as api_module
-from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE, Api, ApiError, SilentError, advising
+from prizewire_devstack.api import (
+    TOKEN_VARIABLE,
+    URL_VARIABLE,
+    Api,
+    ApiError,
+    NotAliveError,
+    SilentError,
+    advising,
+)
 from prizewire_devstack.cli import apply as apply_command
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.ports import LOOPBACK, choose
@@ -36,6 +44,7 @@ class Service(ThreadingHTTPServer):
         self.statuses: dict[str, int] = {}
         self.thawed = Event()
         self.asked = 0
+        self.paths: list[str] = []
         self.answer_after: int | None = None
 
 
@@ -44,6 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = urlsplit(self.path).path
+        self.server.paths.append(path)
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if path in self.server.hanging:
             self.server.thawed.wait()
@@ -90,7 +100,7 @@ def test_a_frozen_service_is_named_and_no_gateway(service: Service) -> None:
     with impatient(service) as api, pytest.raises(SilentError) as caught:
         api.get("/api/wallet")
     assert str(caught.value) == (
-        "rewards did not answer GET /api/wallet within 0.05 s: see `prizewire status`."
+        "rewards did not answer GET /api/wallet within 0.05 s: see `prizewire status`, and start it again with `prizewire restart rewards`."
     )
     assert (caught.value.service, caught.value.unanswered, caught.value.maybe_applied) == (
         "rewards", True, False,
@@ -104,7 +114,7 @@ def test_a_request_to_a_frozen_service_may_be_applied(service: Service) -> None:
         api.post("/api/campaigns", {})
     assert str(caught.value) == (
         "rewards did not answer POST /api/campaigns within 0.05 s; it is unknown whether the POST was applied: "
-        "see `prizewire status`. Send it again."
+        "see `prizewire status`, and start it again with `prizewire restart rewards`. Send it again."
     )
 
 
@@ -143,6 +153,54 @@ def test_a_service_answers_that_it_is_alive(
     service.hanging.add(LIFE)
     with pytest.raises(SilentError, match="rewards did not answer"):
         api.alive("rewards")
+
+
+def test_a_frozen_service_is_found_before_a_request(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command says what it waits for, then names the service and what to do. What it would have changed was not sent."""
+    monkeypatch.setattr(api_module, "ALIVE_WITHIN_S", 1.0)
+    monkeypatch.setattr(api_module, "NOTICE_AFTER_S", SOON_S)
+    service.hanging.add(LIFE)
+    noticed: list[str] = []
+    posted = f"http://{LOOPBACK}:{service.server_port}"
+    with (
+        Api(base_url=posted, token="t", timeout_s=LONG_S, notice=noticed.append) as api,
+        pytest.raises(NotAliveError) as caught,
+    ):
+        api.post("/api/campaigns", {})
+    assert str(caught.value) == (
+        "rewards does not answer: it gave no answer to a small request within 1 s, and nothing else was sent to it: see `prizewire "
+        "status`, and start it again with `prizewire restart rewards`."
+    )
+    assert (caught.value.unanswered, caught.value.maybe_applied) == (True, False)
+    assert noticed == ["rewards has not answered for 0.05 s. Waiting 1 s at most."]
+    assert "/api/campaigns" not in service.paths
+
+
+def test_a_frozen_gateway_is_not_taken_for_a_service(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the gateway does not answer either, the error is about it."""
+    monkeypatch.setattr(api_module, "ALIVE_WITHIN_S", SOON_S)
+    service.hanging |= {LIFE, api_module.READY_PATH}
+    address = f"http://{LOOPBACK}:{service.server_port}"
+    with (
+        Api(base_url=address, token="t", notice=lambda _: None) as api,
+        pytest.raises(DevstackError, match=f"{address} does not answer") as caught,
+    ):
+        api.get("/api/wallet")
+    assert not isinstance(caught.value, ApiError)
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_service_that_answers_is_asked_once(service: Service, status: int) -> None:
+    """A refusal is an answer too."""
+    service.statuses[LIFE] = status
+    with Api(base_url=f"http://{LOOPBACK}:{service.server_port}", token="t", notice=lambda _: None) as api:
+        api.get("/api/wallet")
+        api.get("/api/wallet")
+    assert service.paths == [LIFE, "/api/wallet", "/api/wallet"]
 
 
 def test_a_document_that_takes_long_is_waited_for(service: Service, api: Api) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from types import TracebackType
@@ -21,6 +23,10 @@ TOKEN_VARIABLE: Final = "PRIZEWIRE_TOKEN"  # noqa: S105 - the name of a variable
 TIMEOUT_S: Final = 30.0
 ALIVE_WITHIN_S: Final = 10.0
 """Seconds that a service may take to answer a request for which it needs no database."""
+NOTICE_AFTER_S: Final = 2.0
+"""Seconds without an answer after which a command says what it waits for."""
+READY_PATH: Final = "/health/ready"
+"""The gateway answers this path itself, or with an error: both are an answer."""
 ALIVE_WHILE_BUSY_S: Final = 30.0
 """The same, while the service works on a long request."""
 ASK_ALIVE_EVERY_S: Final = 5.0
@@ -83,6 +89,7 @@ class SilentError(ApiError):
     def __init__(
         self, *, service: str, method: str, path: str, within_s: float, advice: str = LOCAL_ADVICE
     ) -> None:
+        self.within_s = within_s
         detail = f"{service} did not answer {method} {path} within {within_s:g} s"
         super().__init__(
             status=504, code="service_timeout", detail=detail, path=path, advice=advice, method=method
@@ -91,6 +98,18 @@ class SilentError(ApiError):
     def _sentence(self, path: str, said: str, end: str) -> str:
         del path
         return f"{said}{end}."
+
+
+class NotAliveError(SilentError):
+    """A service did not answer a small request, so that nothing else was sent to it."""
+
+    def _sentence(self, path: str, said: str, end: str) -> str:
+        del said
+        return super()._sentence(
+            path,
+            f"{self.service} does not answer: it gave no answer to a small request within {self.within_s:g} s, and nothing else was sent to it",
+            end,
+        )
 
 
 @contextmanager
@@ -140,13 +159,22 @@ def _sign_of_life(service: str) -> str:
 class Api:
     """A client for one installation, local or not. Use as a context manager.
 
-    `advice` ends the error message where no service answers.
+    `advice` ends the error message where no service answers. With `notice`, a service first gets a small request, once: one that does
+    not answer it is found soon, and gets nothing else. `notice` gets a sentence where this takes a while.
     """
 
     def __init__(
-        self, *, base_url: str, token: str, advice: str = LOCAL_ADVICE, timeout_s: float = TIMEOUT_S
+        self,
+        *,
+        base_url: str,
+        token: str,
+        advice: str = LOCAL_ADVICE,
+        timeout_s: float = TIMEOUT_S,
+        notice: Callable[[str], None] | None = None,
     ) -> None:
         self.base_url = base_url
+        self._notice = notice
+        self._answering: set[str] = set()
         self._advice = advice
         self._headers = {"Authorization": f"Bearer {token}"}
         self._timeout_s = timeout_s
@@ -184,7 +212,57 @@ class Api:
             SilentError: it did not within ``ALIVE_WITHIN_S``.
             ApiError: it is unavailable, or refused.
         """
-        self._request(READING, _sign_of_life(service), timeout_s=ALIVE_WITHIN_S)
+        self._request(READING, _sign_of_life(service), timeout_s=ALIVE_WITHIN_S, check=False)
+        self._answering.add(service)
+
+    def _check(self, path: str) -> None:
+        """Find out once for each service whether it answers at all.
+
+        Raises:
+            NotAliveError: the service of the path does not.
+            ApiError: it is unavailable.
+            DevstackError: nothing answers, not even the gateway.
+        """
+        service = service_for(path=path)
+        if self._notice is None or service is None or service in self._answering:
+            return
+        waiting = threading.Timer(
+            NOTICE_AFTER_S,
+            self._notice,
+            (f"{service} has not answered for {NOTICE_AFTER_S:g} s. Waiting {ALIVE_WITHIN_S:g} s at most.",),
+        )
+        waiting.daemon = True
+        waiting.start()
+        try:
+            self.alive(service)
+        except SilentError:
+            self._check_gateway()
+            raise NotAliveError(
+                service=service,
+                method=READING,
+                path=_sign_of_life(service),
+                within_s=ALIVE_WITHIN_S,
+                advice=self._advice_about(service),
+            ) from None
+        except ApiError as error:
+            # Such as a token that may not read this: a refusal is an answer.
+            if error.unanswered:
+                raise
+            self._answering.add(service)
+        finally:
+            waiting.cancel()
+
+    def _check_gateway(self) -> None:
+        try:
+            self._client.get(READY_PATH, timeout=ALIVE_WITHIN_S)
+        except httpx.TransportError as error:
+            raise self._unreached(error) from error
+
+    def _advice_about(self, service: str) -> str:
+        """What to do about a service that does not answer."""
+        if self._advice != LOCAL_ADVICE:
+            return self._advice
+        return f"{LOCAL_ADVICE}, and start it again with `prizewire restart {service}`"
 
     def get_long(self, service: str, path: str, *, within_s: float) -> Any:
         """GET a document that takes a service long. Short requests check meanwhile that the service still answers.
@@ -261,7 +339,10 @@ class Api:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        check: bool = True,
     ) -> Any:
+        if check:
+            self._check(path)
         within_s = self._timeout_s if timeout_s is None else timeout_s
         try:
             answer = self._client.request(
@@ -276,7 +357,9 @@ class Api:
         return self._document(answer, path, method=method)
 
     def _silent(self, service: str, method: str, path: str, within_s: float) -> SilentError:
-        return SilentError(service=service, method=method, path=path, within_s=within_s, advice=self._advice)
+        return SilentError(
+            service=service, method=method, path=path, within_s=within_s, advice=self._advice_about(service)
+        )
 
     def _unreached(self, error: Exception) -> DevstackError:
         return DevstackError(f"{self.base_url} does not answer ({type(error).__name__}): {self._advice}.")
@@ -330,8 +413,15 @@ def connect(*, roles: tuple[str, ...] = ROLES, timeout_s: float = TIMEOUT_S) -> 
         DevstackError: only one of the two variables is set.
     """
     if (named := remote(roles=roles)) is not None:
-        return Api(base_url=named[0], token=named[1], advice=REMOTE_ADVICE, timeout_s=timeout_s)
+        return Api(
+            base_url=named[0], token=named[1], advice=REMOTE_ADVICE, timeout_s=timeout_s, notice=say_on_stderr
+        )
     home = Home.default()
     run = home.running()
     local_token = Keyring(home=home).token(*roles, subject=SUBJECT)
-    return Api(base_url=run.urls["gateway"], token=local_token, timeout_s=timeout_s)
+    return Api(base_url=run.urls["gateway"], token=local_token, timeout_s=timeout_s, notice=say_on_stderr)
+
+
+def say_on_stderr(sentence: str) -> None:
+    """Print a sentence beside the command's own output."""
+    sys.stderr.write(f"prizewire: {sentence}\n")

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from prizewire_devstack.api import Api, connect, remote
+from prizewire_devstack.api import Api, connect, remote, say_on_stderr
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import Home
@@ -30,4 +30,5 @@ def connect_as(person: str | None, *, roles: tuple[str, ...]) -> Api:
         )
     home = Home.default()
     run = home.running()
-    return Api(base_url=run.urls["gateway"], token=Keyring(home=home).token(*roles, subject=person))
+    token = Keyring(home=home).token(*roles, subject=person)
+    return Api(base_url=run.urls["gateway"], token=token, notice=say_on_stderr)
