@@ -14,6 +14,7 @@ from prizewire_devstack.cli.watching import Watcher
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor
 from prizewire_devstack.errors import DevstackError, NotRunningError, StartError
 from prizewire_devstack.home import Home, RunRecord, record_of
+from prizewire_devstack.stack import control
 from prizewire_devstack.stack.control import Requests, ask_restart
 from prizewire_devstack.stack.keeping import PAUSE_S_MAX, STEADY_S, Keeper
 from prizewire_devstack.waiting import eventually_sync
@@ -169,10 +170,11 @@ class Asking(threading.Thread):
         super().__init__()
         self._home, self._part = home, part
         self.answer: str | DevstackError | None = None
+        self.said: list[str] = []
 
     def run(self) -> None:
         try:
-            self.answer = ask_restart(self._home, self._part, deadline_s=600)
+            self.answer = ask_restart(self._home, self._part, deadline_s=600, say=self.said.append)
         except DevstackError as error:
             self.answer = error
 
@@ -212,6 +214,28 @@ def test_a_part_is_restarted_from_another_terminal(stack: Running, asking: Calla
         "kafka was started again.",
         "kafka is ready again.",
     ]
+
+
+def test_a_restart_says_how_far_it_is(
+    stack: Running, asking: Callable[[str], Asking], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other terminal is told each step, and again and again that the part is not ready, with its log."""
+    monkeypatch.setattr(control, "REMIND_S", 0.0)
+    stack.ready = False
+    terminal = asking("kafka")
+    stack.look()
+    steps = [
+        "The stack is asked to restart kafka.",
+        "kafka has stopped.",
+        "kafka was started. Waiting until it is ready.",
+    ]
+    eventually_sync(lambda: [one for one in terminal.said if "not ready after" not in one] == steps)
+    reminder = f"Its log: {stack.home.logs / 'kafka.log'}"
+    eventually_sync(lambda: sum(one.endswith(reminder) for one in terminal.said) >= 2)
+    stack.ready = True
+    stack.look()
+    assert terminal.answered() == "kafka was restarted and is ready."
+    assert list(stack.home.control.iterdir()) == []
 
 
 def test_a_part_that_waits_for_its_pause_is_started_at_once(

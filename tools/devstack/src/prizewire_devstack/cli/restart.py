@@ -11,9 +11,12 @@ from prizewire_devstack.stack.control import ask_restart
 @click.argument("part")
 def command(part: str) -> None:
     """Stop PART of the stack that `prizewire up` runs, start it with the same settings, and wait until it is ready. Its state
-    is kept; the other parts go on running. Exit code 2 if it is not ready in time.
+    is kept; the other parts go on running. What happens meanwhile is said on standard error. Exit code 2 if it is not ready in time.
 
     PART is settlement, rewards, payouts, signer, webhooks, postgres, kafka, stellar or gateway; settlement-2 is the second
     process of settlement after `prizewire up --replicas 2`.
     """
-    click.echo(ask_restart(Home.default(), part, deadline_s=START_LIMIT_S))
+    said = ask_restart(
+        Home.default(), part, deadline_s=START_LIMIT_S, say=lambda sentence: click.echo(sentence, err=True)
+    )
+    click.echo(said)

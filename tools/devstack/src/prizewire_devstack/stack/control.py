@@ -5,10 +5,11 @@ A socket would need a short path, and the path of a state directory may be long.
 """
 
 import json
+import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from prizewire_devstack.home import Home, is_alive, write_private
 POLL_S: Final = 0.2
 _REQUEST: Final = ".request"
 _ANSWER: Final = ".answer"
+_PROGRESS: Final = ".progress"
+REMIND_S: Final = 10.0
+"""Seconds without news after which a command says that it still waits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,15 @@ class Requests:
         return found
 
     @staticmethod
+    def note(request: Request, sentence: str) -> None:
+        """Tell the command that made a request how far it is."""
+        file = os.open(request.file.with_suffix(_PROGRESS), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(file, f"{sentence}\n".encode())
+        finally:
+            os.close(file)
+
+    @staticmethod
     def answer(request: Request, *, done: bool, sentence: str) -> None:
         """Write the outcome of a request for the command that made it."""
         write_private(
@@ -62,8 +75,10 @@ class Requests:
         )
 
 
-def ask_restart(home: Home, part: str, *, deadline_s: float) -> str:
-    """Let the running stack restart a part; returns a sentence once the part is ready.
+def ask_restart(
+    home: Home, part: str, *, deadline_s: float, say: Callable[[str], None] = lambda _: None
+) -> str:
+    """Let the running stack restart a part; returns a sentence once the part is ready. `say` gets what happens meanwhile.
 
     Raises:
         NotRunningError: no stack runs, or it ended while the part restarted.
@@ -77,8 +92,22 @@ def ask_restart(home: Home, part: str, *, deadline_s: float) -> str:
     file = home.control / f"{uuid.uuid4()}{_REQUEST}"
     write_private(file, part + "\n")
     answer = file.with_suffix(_ANSWER)
-    deadline = time.monotonic() + deadline_s
+    began = last = time.monotonic()
+    deadline = began + deadline_s
+    progress = file.with_suffix(_PROGRESS)
+    said = 0
+    say(f"The stack is asked to restart {part}.")
     while not answer.is_file():
+        news = progress.read_text().splitlines()[said:] if progress.is_file() else []
+        for sentence in news:
+            say(sentence)
+        said += len(news)
+        now = time.monotonic()
+        if news:
+            last = now
+        elif now - last >= REMIND_S:
+            say(f"{part} is not ready after {now - began:.0f} s. Its log: {home.logs / f'{part}.log'}")
+            last = now
         if not is_alive(run.supervisor) or not home.control.is_dir():
             raise NotRunningError(f"The stack ended before {part} was started again.")
         if time.monotonic() > deadline:
@@ -86,6 +115,7 @@ def ask_restart(home: Home, part: str, *, deadline_s: float) -> str:
         time.sleep(POLL_S)
     outcome = json.loads(answer.read_text())
     answer.unlink()
+    progress.unlink(missing_ok=True)
     if not outcome["done"]:
         raise DevstackError(outcome["sentence"])
     return str(outcome["sentence"])

@@ -112,8 +112,11 @@ class Keeper:
         part = self._parts.setdefault(name, _Part())
         self._reply(part, done=False, sentence=f"Another command requested a restart of {name}.")
         self._stack.stop(name)
+        self._requests.note(request, f"{name} has stopped.")
         part.failures, part.request = 0, request
         self._start(name, part)
+        if part.awaited:
+            self._requests.note(request, f"{name} was started. Waiting until it is ready.")
 
     def _reply(self, part: _Part, *, done: bool, sentence: str) -> None:
         if part.request is not None:
