@@ -104,6 +104,8 @@ def test_a_service_that_still_holds_its_port_is_reported(home: Home) -> None:
     """Two processes would use one port; the message names `--without`."""
     assert "prizewire up --without settlement" in env(home, "settlement").stderr
     assert env(home, "rewards").stderr == ""
+    quiet = env(home, "settlement", "--quiet")
+    assert (quiet.stderr, quiet.stdout) == ("", env(home, "settlement").stdout)
 
 
 def test_a_service_that_was_left_out_is_shown(home: Home) -> None:

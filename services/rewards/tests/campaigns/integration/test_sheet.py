@@ -1,5 +1,7 @@
 """A campaign's balance sheet: it shows the ledger, also where the ledger is wrong."""
 
+import re
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -48,6 +50,21 @@ async def direct(rig: Rig, match: Match, *, returning: tuple[str, ...] = ()) -> 
     await rig.settle(match)
     rows = await rig.rows("SELECT player, id FROM payouts WHERE round_id = :id", id=match.round_id)
     return {row["player"]: row["id"] for row in rows}
+
+
+async def test_the_query_of_operators_shows_what_is_reserved(rig: Rig) -> None:
+    """The query of docs/operations.md has the amounts that the list of campaigns has."""
+    page = (Path(__file__).parents[5] / "docs" / "operations.md").read_text()
+    [query] = [one for one in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "AS reserved" in one]
+    campaign = await rig.campaign(funded=10_000)
+    await rig.settle(
+        Match(campaign, [("ann", "60.00")], platform="5.00", final=False), Match(campaign, [("bob", "30.00")])
+    )
+    [row] = await rig.rows(query)
+    async with rig.client("olga", "operator") as client:
+        [shown] = (await client.get("/api/campaigns")).json()["items"]
+    assert (row["remaining"], row["reserved"]) == (500, 500)
+    assert (shown["available"], shown["reserved"]) == ("5.00", "5.00")
 
 
 async def test_an_organizers_fee_is_a_fee_or_in_a_wallet(rig: Rig) -> None:

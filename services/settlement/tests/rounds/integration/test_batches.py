@@ -1,7 +1,9 @@
 """Match events over real PostgreSQL: settled once, refused with a reason, other events unaffected."""
 
 import asyncio
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -317,6 +319,23 @@ async def test_two_processes_finalize_a_round_once(open_service: Opener) -> None
     kinds = [event.type for event in await services[0].events()]
     assert kinds.count("prizewire.round.finalized.v1") == 30
     assert await services[0].breaches() == {}
+
+
+async def test_the_query_of_operators_has_the_wait_for_parts(service: Service) -> None:
+    """The query of docs/operations.md counts results of several parts alone, and has the time between two transactions."""
+    page = (Path(__file__).parents[5] / "docs" / "operations.md").read_text()
+    [query] = [one for one in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "first_part" in one]
+    await service.create(id="large", template={"table": [{"places": "1-2", "percent_total": "100"}]})
+    for number, rows in enumerate((results("ann"), results("ann", "bob")[1:]), start=1):
+        await service.take(
+            match_event(
+                "completed", data={"competition": "large", "results": rows, "part": number, "parts": 2}
+            )
+        )
+        service.clock.advance(timedelta(minutes=7))
+    # The clock of the test is not that of the database.
+    [row] = await service.rows(query.replace("now() - interval '1 day'", "'2000-01-02'"))
+    assert (row.rounds, row.average, row.longest) == (1, timedelta(minutes=7), timedelta(minutes=7))
 
 
 async def test_a_large_result_in_parts_settles_in_parts(service: Service) -> None:

@@ -14,8 +14,9 @@ from prizewire_devstack.stack.environment import local_environment
 @click.command(name="env")
 @click.argument("service", type=click.Choice(SERVICES))
 @click.option("--migrate", is_flag=True, help="Add the owner's database URL, which `migrate` needs.")
+@click.option("--quiet", is_flag=True, help="Do not say that the stack runs SERVICE itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(service: str, migrate: bool, as_json: bool) -> None:
+def command(service: str, migrate: bool, quiet: bool, as_json: bool) -> None:
     """Print the variables of SERVICE on the running stack as export lines, with its local keys and passwords and the
     settings that the stack was started with.
 
@@ -38,9 +39,10 @@ def command(service: str, migrate: bool, as_json: bool) -> None:
     else:
         for name, value in printed.items():
             click.echo(f"export {name}={shlex.quote(value)}")
-    if (record := run.processes.get(service)) is not None and is_alive(record):
+    record = run.processes.get(service)
+    if not quiet and record is not None and is_alive(record):
         click.echo(
-            f"prizewire: {service} runs in the stack and holds port {run.ports[service]}: to run it by hand, start "
-            f"the stack with `prizewire up --without {service}`.",
+            f"prizewire: These are the variables of {service}. The stack runs {service} itself. Only to run it by hand in its place, start "
+            f"the stack with `prizewire up --without {service}`, which keeps port {run.ports[service]} free; for anything else nothing is to do.",
             err=True,
         )
