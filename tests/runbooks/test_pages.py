@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prizewire_devstack.cli.main import COMMANDS
-from prizewire_devstack.monitoring.runbooks import FOLDER, INDEX, RunbookError, load, read
+from prizewire_devstack.monitoring.runbooks import FOLDER, INDEX, Runbook, RunbookError, load, read
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = load(ROOT)
@@ -33,6 +33,17 @@ def test_commands_are_known_and_their_places_too() -> None:
             assert program in ("prizewire", "kubectl"), command
             assert program == "kubectl" or name in COMMANDS, command
             assert set(command.places) <= PLACES, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_the_commands_of_the_local_stack_too(page: Runbook) -> None:
+    """A restart in a cluster stands beside the restart of the same service on the local stack, and pods beside `prizewire status`."""
+    texts = [command.text for command in page.commands]
+    for text in texts:
+        if restarted := re.fullmatch(r"kubectl rollout restart .*deployment/(\S+)", text):
+            assert f"prizewire restart {restarted[1]}" in texts, text
+        if text.startswith("kubectl get pods"):
+            assert any(other.startswith("prizewire status") for other in texts), text
 
 
 def test_the_index_names_every_page() -> None:
