@@ -129,6 +129,17 @@ def validate(model: type[Envelope], text: bytes, *, raw: dict[str, Any]) -> Enve
         raise EventRefused(RefusalCode.SCHEMA_INVALID, _first_error(error), raw=raw) from None
 
 
+def event_hash(value: bytes) -> bytes | None:
+    """The hash that ``decode`` gives a message, without authentication of it; None where it has no canonical form."""
+    try:
+        raw = orjson.loads(value)
+        raw.pop(HEADER, None)
+        check_canonical(raw)
+        return hashlib.sha256(render_checked(raw)).digest()
+    except (ValueError, AttributeError, TypeError):
+        return None
+
+
 def signed_position(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[str, str, str, int] | None:
     """(type, source, subject, version) of a message with a valid signature of its producer, whatever else is wrong with it,
     including the version of its type. None without a valid signature, or where it is larger than a service can send.

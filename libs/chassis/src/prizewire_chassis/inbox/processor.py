@@ -230,8 +230,8 @@ class BatchProcessor:
         for _ in range(len(every) - len(coming)):
             outcome.skip(EventOutcome.UNCONCERNED)
         admitted, refusals = await admit(tx, spec, coming, outcome)
-        fresh = await self._deduplicate(tx, spec, admitted, refusals, outcome)
-        fresh, versions = await check_versions(tx, spec, fresh, refusals, outcome)
+        new = await self._deduplicate(tx, spec, admitted, refusals, outcome)
+        fresh, versions = await check_versions(tx, spec, new, refusals, outcome)
         wanted = [
             (index, item) for index, item in fresh if spec.types is None or item.event.type in spec.types
         ]
@@ -239,7 +239,7 @@ class BatchProcessor:
             answer = await spec.handler(tx, [item for _, item in wanted])
             for position, refusal in answer.items():
                 refusals[wanted[position][0]] = refusal
-        self._split_at_refusal(spec, fresh, refusals)
+        self._split_at_refusal(spec, new, fresh, refusals)
         applied = [(index, item) for index, item in fresh if index not in refusals]
         await store_versions(tx, spec, applied, versions)
         await self._remove_dead_from_inbox(tx, spec, items, refusals)
@@ -300,18 +300,26 @@ class BatchProcessor:
     def _split_at_refusal(
         self,
         spec: ConsumerSpec,
+        new: list[tuple[int, Incoming]],
         fresh: list[tuple[int, Incoming]],
         refusals: dict[int, Refusal],
     ) -> None:
         """Raise ``_Split`` where the handler got events of a subject together with an earlier one that it refused: the later
-        ones must not be applied.
+        ones must not be applied. The same holds for a ``new`` event that did not reach the handler because the refused one had
+        its version.
         """
+        handled = {index for index, _ in fresh}
         broken: dict[tuple[str, str], int] = {}
-        for index, item in fresh:
+        for index, item in new:
             subject = (item.event.source, item.event.subject)
             refusal = refusals.get(index)
+            contradicts = refusal is not None and refusal.code is RefusalCode.VERSION_CONFLICT
+            if index not in handled and not contradicts:
+                continue
             if subject in broken:
                 raise _Split(broken[subject])
+            if index not in handled:
+                continue
             ordered = spec.version_rule(item.event.type) is VersionRule.STRICT
             if refusal is not None and (refusal.park or ordered):
                 broken[subject] = index

@@ -136,6 +136,10 @@ class ConsumerSpec:
     behind the head, because the head waits for it. ``ready`` returns the ids of parked heads that no longer have to wait;
     they are replayed. Gaps in versions need neither of the two. ``sources`` are the only sources whose events are read, of a
     topic that several services write; None means all.
+    ``chained``: each event names the one before it, and the handler parks an event that does not continue the chain, so that it
+    applies none twice. No event may be left out: the discard of a stuck event frees its id and does not count its version as
+    applied, and a discarded event can be replayed. An event with the next version does not wait behind a parked one, which may
+    be a forged one under the same version.
     """
 
     name: str
@@ -149,6 +153,7 @@ class ConsumerSpec:
     passing: frozenset[str] = frozenset()
     ready: Callable[[AsyncConnection], Awaitable[Sequence[int]]] | None = None
     sources: frozenset[str] | None = None
+    chained: bool = False
 
     def concerns(self, event_type: str, *, source: str | None = None) -> bool:
         """Whether events of this type are handled, or their versions stored. Nothing is stored of other events, nor of

@@ -2,6 +2,9 @@
 
 The discarded event stays stored. Its version counts as applied, so that the events behind it do not wait for a gap. This
 holds for a parked event, and for a dead event that its producer signed and that has the next version.
+
+A consumer whose events are a chain (``ConsumerSpec.chained``) leaves none out. There the version does not count as applied, and
+the id of the discarded event is free again, so that a forged event does not keep out the genuine one.
 """
 
 from dataclasses import dataclass
@@ -12,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import VersionRule
+from prizewire_chassis.inbox.statements import INBOX_FORGET
 from prizewire_chassis.metrics import DISCARDED
 from prizewire_chassis.stuck_events.replays import ID_MAX, NotReplayable, ReplayRecorder, StuckEvents
-from prizewire_contracts.decode import signed_position
+from prizewire_contracts.decode import event_hash, signed_position
 from prizewire_contracts.money_events import holds_money
 
 
@@ -108,12 +112,15 @@ class Discards:
     async def _go_past(
         self, tx: AsyncConnection, row: Row[tuple[object, ...]]
     ) -> tuple[tuple[str, str, str] | None, int]:
-        """Count the event's version as applied. Returns the (consumer, source, subject) whose parked events may be applied
-        now, and how many earlier versions are missing.
+        """Count the event's version as applied, or free its id where the consumer's events are a chain. Returns the (consumer,
+        source, subject) whose parked events may be applied now, and how many earlier versions are missing.
         """
         spec = self._stuck.specs.get(row.consumer)
         if spec is None:
             return None, 0
+        if spec.chained:
+            await _free_id(tx, row)
+            return ((row.consumer, row.source, row.subject) if row.state == "parked" else None), 0
         kind, source, subject, version = row.type, row.source, row.subject, row.version
         if row.state == "dead":
             place = signed_position(
@@ -133,6 +140,16 @@ class Discards:
             await tx.execute(_ADVANCE, {**names, "version": version})
         strict = spec.version_rule(kind) is VersionRule.STRICT
         return key, max(0, version - current - 1) if strict else 0
+
+
+async def _free_id(tx: AsyncConnection, row: Row[tuple[object, ...]]) -> None:
+    """Remove a parked event from the inbox, if the inbox holds this event under its id. ``inbox_forget`` compares the hash and
+    refuses events that are not parked.
+    """
+    found = event_hash(bytes(row.value))
+    if row.state == "parked" and found is not None:
+        names = {"sources": [row.source], "ids": [row.event_id], "hashes": [found]}
+        await tx.execute(INBOX_FORGET, {"consumer": row.consumer, **names})
 
 
 _LOCK = text("SELECT * FROM stuck_events WHERE id = :id FOR UPDATE")

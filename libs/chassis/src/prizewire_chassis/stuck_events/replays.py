@@ -191,9 +191,10 @@ class StuckEvents:
         row = (await tx.execute(_LOCK, {"id": stuck_id})).one_or_none()
         if row is None:
             raise NotReplayable("not_found")
-        if row.state in ("replayed", "discarded"):
-            raise NotReplayable(f"already_{row.state}")
         spec = self.specs.get(row.consumer)
+        ended = ("replayed",) if spec is not None and spec.chained else ("replayed", "discarded")
+        if row.state in ended:
+            raise NotReplayable(f"already_{row.state}")
         if spec is None:
             raise NotReplayable("consumer_unknown")
         key = None

@@ -1,0 +1,213 @@
+"""Records that somebody with the signer's message key publishes: none enters the copy, and none keeps out the genuine record."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import Database
+from prizewire_chassis.inbox import BatchProcessor
+from prizewire_chassis.stuck_events import Discards, ReplayAnswer, StuckEvents
+from prizewire_chassis.testing import event_bytes, make_key, make_trust
+from prizewire_contracts.topics import AUDIT
+from services.payouts.tests.rig import START, Rig
+from services.payouts.tests.signer_audit.integration.test_signer_audit import (
+    KIND,
+    Kept,
+    chain,
+    event,
+    record,
+)
+
+PAGE = Path(__file__).resolve().parents[5] / "docs" / "runbooks" / "forged-record.md"
+
+
+class Repaired(Kept):
+    """The consumer, and an operator who discards and replays."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig)
+        self.stuck = self._over(rig.processor)
+
+    def _over(self, processor: BatchProcessor) -> StuckEvents:
+        return StuckEvents(db=self.rig.db, processor=processor, specs=[self.spec], clock=self.rig.clock)
+
+    async def found(self, *, state: str, reason: str | None = None) -> list[int]:
+        rows = await self.stuck.page(after=0, limit=100, state=state)
+        return [row["id"] for row in rows if reason in (None, row["reason"])]
+
+    async def discard(self, stuck_id: int, *, processor: BatchProcessor | None = None) -> None:
+        stuck = self.stuck if processor is None else self._over(processor)
+        await Discards(stuck=stuck, audit=self.rig.audit).discard(
+            stuck_id, actor="ada", reason="forged", may_hold_money=False, record=_unrecorded
+        )
+
+    async def repair(self) -> None:
+        """What the page says: discard each record that does not fit, replay the dead ones, and let the job do the rest."""
+        for _ in range(3):
+            while await self.stuck.release():
+                pass
+            for stuck_id in await self.found(state="parked", reason="event_mismatch"):
+                await self.discard(stuck_id)
+            for stuck_id in await self.found(state="dead"):
+                await self.stuck.replay(stuck_id, actor="ada")
+
+    async def actors(self) -> set[str]:
+        return {row.actor for row in await self.rig.rows("SELECT actor FROM signer_audit_records")}
+
+
+async def _unrecorded(tx: AsyncConnection, stuck_id: int, answer: ReplayAnswer) -> None:
+    """Record nothing."""
+
+
+@pytest.fixture
+def kept(rig: Rig) -> Repaired:
+    return Repaired(rig)
+
+
+def forged(number: int, *, id: str | None = None, subject: str = "signer", prev: str = "ab" * 32) -> bytes:  # noqa: A002 - as in the event
+    """A record with the signer's signature that the signer did not write; without ``id`` with the predictable id of the
+    genuine record.
+    """
+    data = record(number, prev=prev, actor="mallory")
+    genuine = event(data)
+    if id is None and subject == "signer":
+        return genuine
+    return event_bytes(
+        topic=AUDIT.name,
+        kind=KIND,
+        source="/prizewire/signer",
+        subject=subject,
+        data=data,
+        key=make_key("signer"),
+        id=id or _id_of(number),
+        aggregateversion=number,
+        correlationid="c",
+        time=START.isoformat(),
+    )
+
+
+def _id_of(number: int) -> str:
+    found: str = orjson.loads(event(record(number, prev="ab" * 32)))["id"]
+    return found
+
+
+ORDERS: dict[str, Any] = {
+    "same id first": [[forged(2), 2, 3, 4]],
+    "same id first, one by one": [[forged(2)], [2], [3], [4]],
+    "other id first": [[forged(2, id="x"), 2, 3, 4]],
+    "other id first, one by one": [[forged(2, id="x")], [2], [3], [4]],
+    "same id last": [[2, forged(2), 3, 4]],
+    "other id last": [[2], [forged(2, id="x")], [3, 4]],
+    "same id of a later record": [[forged(4)], [2, 3], [4]],
+    "other id of a later record": [[forged(4, id="x")], [2], [3], [4]],
+    "far number": [[forged(900, id="x")], [2, 3, 4]],
+    "two forged records": [[forged(2)], [forged(2, id="x")], [2, 3, 4]],
+    "two forged records under one id": [[forged(2)], [forged(2, prev="cd" * 32)], [2, 3, 4]],
+    "another subject": [[forged(1, id=_id_of(2), subject="x"), 2, 3, 4]],
+    "another subject, other id": [[forged(1, id="x", subject="x"), 2, 3, 4]],
+    "with a hole": [[forged(3), 3], [4], [2]],
+}
+
+
+@pytest.mark.parametrize("batches", ORDERS.values(), ids=ORDERS)
+async def test_the_genuine_records_are_kept_after_the_forged_ones_are_discarded(rig, kept, batches):
+    """In each order of arrival the copy has the genuine records in the end and never a forged one."""
+    genuine = chain(5)
+    await kept.feed(event(genuine[0]))
+    for batch in batches:
+        await kept.feed(*(one if isinstance(one, bytes) else event(genuine[one - 1]) for one in batch))
+        assert await kept.actors() == {"signer"}
+    await kept.repair()
+    await kept.feed(event(genuine[4]))
+    assert await kept.numbers() == [1, 2, 3, 4, 5]
+    assert await kept.actors() == {"signer"}
+    for parked in await kept.found(state="parked"):
+        await kept.discard(parked)
+    assert await kept.breaches() == []
+    served = await rig.rows("SELECT hash FROM signer_audit_records ORDER BY sequence")
+    assert [row.hash for row in served] == [one["hash"] for one in genuine]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4], ids=["one by one", "as the last ones of a batch", "in one batch"])
+async def test_a_forged_record_under_another_id_delays_nothing(rig, kept, size):
+    """The genuine record has the next number and continues the chain, so that it does not wait for a person."""
+    whole = chain(3)
+    batch = [event(whole[0]), forged(2, id="x"), event(whole[1]), event(whole[2])]
+    for begin in range(0, len(batch), size):
+        await kept.feed(*batch[begin : begin + size])
+    assert await kept.numbers() == [1, 2, 3]
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+
+
+async def test_the_owner_removes_a_forged_record_that_continues_the_chain(rig, kept):
+    """Only the later records show that it is forged. The statements of the page make room for the genuine one."""
+    whole = chain(4)
+    await kept.feed(event(whole[0]), forged(2, prev=whole[0]["hash"]))
+    assert await kept.actors() == {"signer", "mallory"}
+    await kept.feed(*map(event, whole[1:]))
+    assert await rig.stuck() == [
+        ("dead", "id_conflict"),
+        ("parked", "event_mismatch"),
+        ("parked", "subject_parked"),
+    ]
+    assert await kept.breaches() != []
+    owner = Database(rig.urls.migration, application_name="owner")
+    try:
+        async with owner.transaction() as tx:
+            for statement in _statements_of_the_page(number=2):
+                await tx.execute(text(statement))
+    finally:
+        await owner.close()
+    for state in ("dead", "parked"):
+        (stuck_id, *_) = await kept.found(state=state)
+        assert (await kept.stuck.replay(stuck_id, actor="ada")).state == "replayed"
+    assert (await kept.numbers(), await kept.actors()) == ([1, 2, 3, 4], {"signer"})
+    assert await kept.breaches() == []
+
+
+def _statements_of_the_page(*, number: int) -> list[str]:
+    (block,) = re.findall(r"(?ms)^```sql\n(.*?)^```$", PAGE.read_text())
+    found = [one.strip() for one in block.replace("NUMBER", str(number)).split(";") if one.strip()]
+    assert (found[0], found[-1]) == ("BEGIN", "COMMIT")
+    return found[1:-1]
+
+
+async def test_a_genuine_record_is_taken_when_it_is_sent_again(kept):
+    """After the discard, the record under the same id needs no replay of its stuck copy."""
+    one, two, three = chain(3)
+    await kept.feed(event(one), forged(2), event(two), event(three))
+    assert await kept.numbers() == [1]
+    (head,) = await kept.found(state="parked", reason="event_mismatch")
+    await kept.discard(head)
+    await kept.feed(event(two))
+    while await kept.stuck.release():
+        pass
+    assert await kept.numbers() == [1, 2, 3]
+
+
+async def test_a_genuine_record_that_was_discarded_by_mistake_can_be_replayed(kept):
+    """No record may be left out, so that its discard is no end."""
+    one, two, three = chain(3)
+    await kept.feed(event(one), event(three))
+    (waiting,) = await kept.found(state="parked")
+    await kept.discard(waiting)
+    await kept.feed(event(two))
+    assert await kept.numbers() == [1, 2]
+    assert (await kept.stuck.replay(waiting, actor="ada")).state == "replayed"
+    assert await kept.numbers() == [1, 2, 3]
+
+
+async def test_a_discard_frees_the_id_without_the_key(rig, kept):
+    """The stolen key may have left the trust store before the forged record is discarded."""
+    one, two = chain(2)
+    await kept.feed(event(one), forged(2))
+    (head,) = await kept.found(state="parked")
+    without = BatchProcessor(db=rig.db, trust=make_trust(["payouts"]), clock=rig.clock)
+    await kept.discard(head, processor=without)
+    await kept.feed(event(two))
+    assert await kept.numbers() == [1, 2]
