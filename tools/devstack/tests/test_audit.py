@@ -41,6 +41,7 @@ class Installation:
     def __init__(self) -> None:
         self.chains: dict[str, list[dict[str, Any]]] = {service: chain(service, 3) for service in SERVICES}
         self.published: dict[str, int] = {}
+        self.known: dict[str, list[tuple[int, str]]] = {}
         self.down: set[str] = set()
         self.asked: list[dict[str, str]] = []
 
@@ -53,6 +54,9 @@ class Installation:
             return httpx.Response(200, json=[])
         assert asked == "audit", request.url
         records = self.chains[service]
+        if more == ["published"]:
+            known = [{"sequence": number, "hash": link} for number, link in self.known.get(service, ())]
+            return httpx.Response(200, json={"items": known, "next_cursor": None})
         if more:
             newest = self.published.get(service, len(records))
             head = {"service": service, "sequence": len(records), "hash": None, "published": newest}
@@ -141,6 +145,24 @@ def test_a_chain_that_was_cut_is_a_break(installation: Installation) -> None:
     )
     found = json.loads(run("verify", "--service", "rewards", "--json")[1])
     assert [one["sequence"] for one in found["chains"][0]["breaks"]] == [4]
+
+
+def test_a_chain_that_was_written_anew_is_a_break(installation: Installation) -> None:
+    """Its hashes and links fit each other, but the service still has an event with another hash."""
+    installation.known["rewards"] = [(3, "ab" * 32), (2, installation.chains["rewards"][1]["hash"])]
+    code, output = run("verify", "--service", "rewards")
+    assert (code, output) == (
+        1,
+        "rewards: BROKEN, 3 records\n  rewritten: audit record 3 of rewards is not the record that was published\n",
+    )
+
+
+def test_a_second_record_of_the_signer_is_a_break(installation: Installation) -> None:
+    """The copy has one of two records with a number. The kept one is not said to be the wrong one."""
+    installation.known["signer"] = [(2, "ab" * 32)]
+    code, output = run("verify", "--service", "signer")
+    said = f"contradicted: audit record 2 of signer came with the hash {'ab' * 32} as well, which is not the kept record"
+    assert (code, output) == (1, f"signer: BROKEN, 3 records\n  {said}\n")
 
 
 def test_a_silent_service_is_no_verified_one(installation: Installation) -> None:

@@ -277,11 +277,11 @@ async def test_a_chain_that_was_ended_is_migrated_and_can_be_repaired(db, owner,
 async def test_a_record_that_another_process_writes_during_the_check_is_no_breach(db, audit, monkeypatch):
     """It was committed with its event after the chain was read, and before the outbox is asked."""
     await three_records(db, audit)
-    ask = audit_module._missing
+    ask = audit_module.newest_in_outbox
 
-    async def after_another(*args: Any, **named: Any) -> bool:
+    async def after_another(*args: Any, **named: Any) -> int:
         await recorded(db, audit)
         return await ask(*args, **named)
 
-    monkeypatch.setattr(audit_module, "_missing", after_another)
+    monkeypatch.setattr(audit_module, "newest_in_outbox", after_another)
     assert await breaches(db) == []

@@ -79,7 +79,7 @@ async def asked(client, **params):
     return answer.json()
 
 
-@pytest.mark.parametrize("path", ["/", "/head"])
+@pytest.mark.parametrize("path", ["/", "/head", "/published"])
 async def test_the_chain_is_for_admins(client, path):
     """Operators and approvers, who are in the chain, do not read it; nor does anybody else."""
     assert (await client.get(ROOT + path)).status_code == 401
@@ -148,13 +148,17 @@ async def test_pages_follow_each_other(client, written, order):
     "params",
     [
         {"cursor": encode_cursor(["x"])},
-        {"cursor": encode_cursor([-1])},
+        {"cursor": encode_cursor([1])},
+        {"cursor": encode_cursor([1, "x"])},
+        {"cursor": encode_cursor([1, "(4294967296,1)"])},
+        {"cursor": encode_cursor([1, "(1,65536)"])},
+        {"cursor": encode_cursor([2**63, "(1,1)"])},
         {"limit": "0"},
         {"order": "sideways"},
         {"from": "yesterday"},
         {"actor": "a\x00b"},
     ],
-    ids=["cursor", "negative", "limit", "order", "time", "nul"],
+    ids=["cursor", "half", "no-place", "no-block", "no-row", "no-number", "limit", "order", "time", "nul"],
 )
 async def test_foreign_arguments_are_the_callers_mistake(client, params):
     """An argument of another form is refused, never a 500."""
@@ -170,6 +174,23 @@ async def test_the_head_shows_records_that_were_cut(client, owner, written):
         await tx.execute(text("DELETE FROM audit_log WHERE sequence > 1"))
     head = (await client.get(f"{ROOT}/head", headers=auth("admin"))).json()
     assert (head["sequence"], head["published"]) == (1, 3)
+
+
+async def test_published_hashes_are_served_page_by_page(client, written):
+    """The newest first; each is the hash of its record."""
+    items = {item["sequence"]: item["hash"] for item in (await asked(client))["items"]}
+    seen, cursor = [], None
+    while True:
+        wanted = {"limit": "2", **({"cursor": cursor} if cursor else {})}
+        page = (await client.get(f"{ROOT}/published", params=wanted, headers=auth("admin"))).json()
+        seen += [(item["sequence"], item["hash"]) for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == [(number, items[number]) for number in (3, 2, 1)]
+    for bad in ({"cursor": encode_cursor([-1])}, {"limit": "0"}):
+        refused = await client.get(f"{ROOT}/published", params=bad, headers=auth("admin"))
+        assert refused.status_code == 400
 
 
 async def test_a_row_that_no_service_wrote_is_shown_and_found(client, owner, written):

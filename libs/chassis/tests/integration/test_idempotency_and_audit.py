@@ -181,16 +181,20 @@ async def test_a_changed_audit_row_shows(db, owner, audit, tampering, found):
     assert await breaches(db) == [f"audit record {sequence} breaks the chain" for sequence in found]
 
 
-@pytest.mark.parametrize("newest", [5, 1])
-async def test_a_missing_newest_record_shows_and_refuses_the_next(db, owner, audit, newest):
+@pytest.mark.parametrize(
+    ("newest", "missing"),
+    [
+        (5, "audit record 5 is missing at the end of the chain, although it was published"),
+        (1, "audit records 1 to 5 are missing at the end of the chain, although they were published"),
+    ],
+)
+async def test_a_missing_newest_record_shows_and_refuses_the_next(db, owner, audit, newest, missing):
     """The event of a record that was deleted from the end of the chain is in the outbox: the check reports it, and what
     would take its number is refused with a code.
     """
     await five_records(db, audit)
     await tamper(owner, f"DELETE FROM audit_log WHERE sequence >= {newest}")
-    assert await breaches(db) == [
-        f"audit record {newest} is missing at the end of the chain, although it was published"
-    ]
+    assert await breaches(db) == [missing]
     with capture_logs() as lines, pytest.raises(Problem) as refused:
         async with db.transaction() as tx:
             await audit.record(tx, actor="op", action="x.done", target="6")
@@ -216,7 +220,10 @@ async def test_a_rewritten_record_breaks_the_next_link(db, owner, audit):
     }  # fmt: skip
     change = f"UPDATE audit_log SET actor = 'somebody', hash = '{hashed(record)}' WHERE sequence = 3"
     await tamper(owner, change)
-    assert await breaches(db) == ["audit record 4 breaks the chain"]
+    assert await breaches(db) == [
+        "audit record 4 breaks the chain",
+        "audit record 3 is not the record that was published",
+    ]
 
 
 async def test_a_hole_with_mended_links_shows(db, owner, audit):
@@ -237,7 +244,8 @@ async def test_a_hole_with_mended_links_shows(db, owner, audit):
     )
     assert await breaches(db) == [
         "audit record 3 breaks the chain",
-        "audit record 4 is missing at the end of the chain, although it was published",
+        "audit record 3 is not the record that was published",
+        "audit records 4 to 5 are missing at the end of the chain, although they were published",
     ]
 
 

@@ -34,18 +34,22 @@ def linked(number: int, *, prev: str, target: str) -> dict[str, Any]:
     return {**bare, "hash": link_hash(bare)}
 
 
-def read(records: list[dict[str, Any]], *, newest: int = 0) -> list[Break]:
+def read(
+    records: list[dict[str, Any]], *, newest: int = 0, published: dict[int, str] | None = None
+) -> list[Break]:
     """The breaks of records in this order."""
-    reader = ChainReader("payouts")
+    reader = ChainReader("payouts", published or {})
     for record in records:
         reader.read(record)
     reader.end(newest=newest)
     return reader.breaks
 
 
-def kinds(records: list[dict[str, Any]], *, newest: int = 0) -> list[tuple[int, str]]:
+def kinds(
+    records: list[dict[str, Any]], *, newest: int = 0, published: dict[int, str] | None = None
+) -> list[tuple[int, str]]:
     """The record and the kind of each break."""
-    return [(one.sequence, one.kind) for one in read(records, newest=newest)]
+    return [(one.sequence, one.kind) for one in read(records, newest=newest, published=published)]
 
 
 def test_a_whole_chain_has_no_break():
@@ -78,6 +82,54 @@ def test_a_record_that_was_rehashed_breaks_the_next_link():
     records = chain(3)
     records[1] = linked(2, prev=records[0]["hash"], target="another")
     assert kinds(records) == [(3, "unlinked")]
+
+
+def with_a_changed_row(records, **changes):
+    """The second record with other members, as a row of the table may be."""
+    return [records[0], {**records[1], **changes}, *records[2:]]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda r: [r[0], linked(2, prev=r[0]["hash"], target="x"), *r[2:]], [(2, "rewritten")]),
+        (lambda r: [*r[:2], linked(3, prev="ab" * 32, target="x"), *r[3:]], [(3, "unlinked")]),
+        (lambda r: with_a_changed_row(r, hash="ab" * 32), [(2, "changed")]),
+        (lambda r: with_a_changed_row(r, prev_hash="ab" * 32), [(2, "changed")]),
+        (lambda r: [r[0], r[1], linked(2, prev=r[0]["hash"], target="x"), *r[2:]], [(2, "forked")]),
+        (lambda r: [r[0], linked(2, prev=r[0]["hash"], target="x"), r[1], *r[2:]], [(2, "forked")]),
+        (lambda r: [r[0], r[2], r[1], *r[3:]], [(2, "missing"), (2, "reordered")]),
+        (lambda r: [r[0], r[0], *r[1:]], [(1, "forked")]),
+    ],
+    ids=["rewritten", "another-past", "hash", "prev", "twice", "twice-before", "reordered", "first-twice"],
+)
+def test_a_break_names_only_the_wrong_record(spoil, named):
+    """The genuine records before and behind it are not named."""
+    assert kinds(spoil(chain(6))) == named
+
+
+def test_a_chain_that_was_written_anew_is_found_by_what_was_published():
+    """Its links and hashes fit each other. Each record with another hash than the published one is named, and no other."""
+    genuine = chain(5)
+    anew = genuine[:2]
+    for number in range(3, 6):
+        anew.append(linked(number, prev=anew[-1]["hash"], target=f"x-{number}"))
+    assert kinds(anew, newest=5) == []
+    published = {one["sequence"]: one["hash"] for one in genuine[2:4]}
+    assert kinds(anew, newest=5, published=published) == [(3, "rewritten"), (4, "rewritten")]
+    assert kinds(genuine, newest=5, published=published) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "named"), [([1], [(2, "unlinked")]), ([2], [(1, "rewritten")]), ([], [(2, "unlinked")])]
+)
+def test_a_published_hash_tells_which_of_the_last_two_is_wrong(known, named):
+    """No later record does so. Without a published hash the sentence names both."""
+    two = [linked(1, prev=GENESIS, target="x"), linked(2, prev="ab" * 32, target="y")]
+    published = {number: two[number - 1]["hash"] for number in known}
+    assert kinds(two, published=published) == named
+    (found,) = read(two, published=published)
+    assert ("one of the two" in found.detail) == (not known)
 
 
 def test_missing_records_are_named():

@@ -37,18 +37,28 @@ def records(api: Api, service: str, **query: str | None) -> Iterator[dict[str, A
 
 
 def read_chain(api: Api, service: str) -> Chain:
-    """Read a service's whole chain, compute every hash, and compare its end with the newest record that is known.
+    """Read a service's whole chain, compute every hash, and compare it with what is known of it from elsewhere: the hashes of
+    published records, and the newest one.
 
-    The end is read first: a record that is written meanwhile is longer than that, never shorter.
+    What is known is read first: a chain that is written meanwhile is longer than that, never shorter.
 
     Raises:
         ApiError: the service refused.
     """
     api.alive(SERVED_BY.get(service, service))
+    known = [(one["sequence"], one["hash"]) for one in api.items(f"/api/services/{service}/audit/published")]
     head = api.get(f"/api/services/{service}/audit/head")
-    reader, count = ChainReader(service), 0
+    copied = service in SERVED_BY
+    reader, count = ChainReader(service, {} if copied else dict(known)), 0
     for record in records(api, service):
         reader.read(record)
         count += 1
     reader.end(newest=head["published"])
-    return Chain(service=service, records=count, breaks=tuple(reader.breaks))
+    twice = [_contradicted(service, *one) for one in known] if copied else []
+    return Chain(service=service, records=count, breaks=(*reader.breaks, *twice))
+
+
+def _contradicted(service: str, sequence: int, link: str) -> Break:
+    """The break of a copy that kept one of two records with this number."""
+    detail = f"audit record {sequence} of {service} came with the hash {link} as well, which is not the kept record"
+    return Break(sequence, "contradicted", detail)

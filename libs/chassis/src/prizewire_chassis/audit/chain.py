@@ -9,20 +9,25 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit.links import GENESIS, link_hash
+from prizewire_chassis.audit.published import (
+    CHUNK,
+    SEQUENCE_MAX,
+    is_published,
+    newest_in_outbox,
+    published_before,
+)
 from prizewire_chassis.audit.reading import NewestKnown
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.problems import Problem
-from prizewire_contracts.encode import source_of
 from prizewire_contracts.events.audit import AuditRecorded, AuditRecordedEvent
-from prizewire_contracts.ids import derive, event_id
+from prizewire_contracts.ids import derive
 from prizewire_contracts.text import LINE_LENGTH_MAX, printable
+from prizewire_contracts.trust import TrustStore
 
 _log = get_logger(__name__)
 
-SEQUENCE_MAX: Final = 2**31 - 1
-"""The number of a record is the version of its event, which is no greater."""
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -73,7 +78,7 @@ class Audit:
                 "its hash is none. The owner of the tables has to remove it before anything that is audited is done",
             )
         sequence = 1 if last is None else last.sequence + 1
-        if await _published(tx, service=self._service, sequence=sequence):
+        if await is_published(tx, service=self._service, sequence=sequence):
             _log.error("audit chain broken", missing=sequence, action=action, actor=actor)
             raise Problem(
                 status=503,
@@ -128,11 +133,12 @@ def _can_be_followed(sequence: int, link: str) -> bool:
     return 1 <= sequence < SEQUENCE_MAX and _HASH.fullmatch(link) is not None
 
 
-async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
-    """Breaches of the chain: a changed row, a missing row, a fork. Empty when the chain is complete.
+async def verify_chain(tx: AsyncConnection, *, service: str, trust: TrustStore | None = None) -> list[str]:
+    """Breaches of the chain: a changed row, a missing row, a fork, and a row that is not the record which was published. Empty
+    when the chain is complete.
 
-    No later record refers to the newest one. Where it was deleted, its event in the outbox shows it, for as long as the
-    outbox keeps published events.
+    The links do not show that the newest records were deleted, nor that all records from one on were written anew. The
+    events in the outbox show both, for as long as the outbox keeps them. With a ``trust`` store their signatures are checked.
     """
     breaches: list[str] = []
     previous = GENESIS
@@ -146,11 +152,41 @@ async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
         ):
             breaches.append(f"audit record {row.sequence} breaks the chain")
         previous, expected = row.hash, row.sequence + 1
-    if expected <= SEQUENCE_MAX and await _missing(tx, service=service, sequence=expected):
-        breaches.append(
-            f"audit record {expected} is missing at the end of the chain, although it was published"
-        )
+    newest = min(expected - 1, SEQUENCE_MAX)
+    breaches += await _other_than_published(tx, service=service, newest=newest, trust=trust)
+    published = await newest_in_outbox(tx, service=service, sequence=newest)
+    if published > newest and not await _written_since(tx, published):
+        one = f"audit record {expected} is missing at the end of the chain, although it was published"
+        many = f"audit records {expected} to {published} are missing at the end of the chain, although they were published"
+        breaches.append(one if published == expected else many)
     return breaches
+
+
+async def _other_than_published(
+    tx: AsyncConnection, *, service: str, newest: int, trust: TrustStore | None
+) -> list[str]:
+    """Records that have another hash than their events in the outbox."""
+    breaches: list[str] = []
+    while newest > 0:
+        part = await published_before(tx, service=service, newest=newest, limit=CHUNK, trust=trust)
+        if not part:
+            break
+        range_of = {"first": part[-1].sequence, "last": part[0].sequence}
+        hashes = {row.sequence: row.hash for row in await tx.execute(_HASHES, range_of)}
+        for one in reversed(part):
+            if one.forged:
+                breaches.append(
+                    f"the event of audit record {one.sequence} in the outbox does not have the signature of {service}"
+                )
+            elif hashes.get(one.sequence, one.hash) != one.hash:
+                breaches.append(f"audit record {one.sequence} is not the record that was published")
+        newest = part[-1].sequence - 1
+    return breaches
+
+
+async def _written_since(tx: AsyncConnection, sequence: int) -> bool:
+    """Whether the record exists: it may have been written after the chain was read."""
+    return (await tx.execute(_RECORD, {"sequence": sequence})).one_or_none() is not None
 
 
 def _hash_of(row: Row[Any], *, service: str) -> str | None:
@@ -174,33 +210,13 @@ def _hash_of(row: Row[Any], *, service: str) -> str | None:
         return None
 
 
-async def _published(tx: AsyncConnection, *, service: str, sequence: int) -> bool:
-    """Whether the outbox holds the event of a record."""
-    return (await tx.execute(_EVENT, {"id": _event_of(service, sequence)})).one_or_none() is not None
-
-
-async def _missing(tx: AsyncConnection, *, service: str, sequence: int) -> bool:
-    """Whether the outbox holds the event of a record that the table has not. One statement sees both, since the record may have
-    been written after the chain was read.
-    """
-    found = await tx.execute(_EVENT_ALONE, {"id": _event_of(service, sequence), "sequence": sequence})
-    return found.one_or_none() is not None
-
-
 def newest_published(service: str) -> NewestKnown:
-    """Reads the greatest number of a record of this service whose event follows the newest record in the outbox without a gap."""
+    """Reads the greatest number of a record of this service whose event the outbox holds, at least that of the newest record."""
 
     async def read(tx: AsyncConnection, sequence: int) -> int:
-        newest = sequence
-        while newest < SEQUENCE_MAX and await _published(tx, service=service, sequence=newest + 1):
-            newest += 1
-        return newest
+        return await newest_in_outbox(tx, service=service, sequence=sequence)
 
     return read
-
-
-def _event_of(service: str, sequence: int) -> str:
-    return str(event_id(source=source_of(service), subject=service, version=sequence, kind=_KIND))
 
 
 def _json(value: Mapping[str, Any]) -> str:
@@ -214,11 +230,8 @@ _CHAIN = text(
     "SELECT sequence, CASE WHEN at > '0002-01-01 Z' AND at < '9999-01-01 Z' THEN at END AS at, actor, action, target, "
     "reason, CAST(detail AS text) AS detail, correlation_id, prev_hash, hash FROM audit_log ORDER BY sequence"
 )
-_KIND: str = AuditRecordedEvent.model_fields["type"].default
-_EVENT = text("SELECT 1 FROM outbox WHERE event_id = :id")
-_EVENT_ALONE = text(
-    "SELECT 1 FROM outbox WHERE event_id = :id AND NOT EXISTS (SELECT FROM audit_log WHERE sequence = :sequence)"
-)
+_HASHES = text("SELECT sequence, hash FROM audit_log WHERE sequence BETWEEN :first AND :last")
+_RECORD = text("SELECT 1 FROM audit_log WHERE sequence = :sequence LIMIT 1")
 _APPEND = text(
     "INSERT INTO audit_log (sequence, at, actor, action, target, reason, detail, correlation_id, prev_hash, hash) "
     "VALUES (:sequence, :at, :actor, :action, :target, :reason, CAST(:detail AS jsonb), :correlation_id, "

@@ -1,5 +1,6 @@
 """Reads audit records: pages with filters, the records of one correlation id, and the head of a chain."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,9 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.audit.published import Published, published_before
+
+_PLACE: Final = re.compile(r"\(([0-9]{1,10}),([0-9]{1,5})\)")
 LINEAGE_MAX: Final = 500
 """Records of one correlation id that a lineage shows."""
 
@@ -38,20 +42,42 @@ class Head:
 
 NewestKnown = Callable[[AsyncConnection, int], Awaitable[int]]
 """(transaction, number of the newest record of the table) → the greatest number of a record that is known to have been published."""
+PublishedBefore = Callable[[AsyncConnection, int, int], Awaitable[Sequence[Published]]]
+"""(transaction, number, limit) → at most so many published records up to this number, the newest first."""
+Place = tuple[int, str]
+"""Where a page ends: the number of its last record, and the row's place in the table. Two rows with one number, which no service
+writes, have two places, so that none of them is hidden between two pages.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditTable:
-    """A table with the records of one service."""
+    """A table with the records of one service. ``published_known`` reads the published records that it is compared with; those of
+    the outbox where it is None.
+    """
 
     service: str
     newest_known: NewestKnown
     name: str = "audit_log"
+    published_known: PublishedBefore | None = None
+
+    async def published(self, tx: AsyncConnection, *, before: int | None, limit: int) -> Sequence[Published]:
+        """At most ``limit`` published records that are known, with numbers below ``before``, the newest first."""
+        newest = before - 1 if before is not None else (await self.head(tx)).published
+        if self.published_known is not None:
+            return await self.published_known(tx, newest, limit)
+        return await published_before(tx, service=self.service, newest=newest, limit=limit)
 
     async def page(
-        self, tx: AsyncConnection, wanted: AuditFilter, *, after: int | None, limit: int, newest_first: bool
+        self,
+        tx: AsyncConnection,
+        wanted: AuditFilter,
+        *,
+        after: Place | None,
+        limit: int,
+        newest_first: bool,
     ) -> Sequence[Row[Any]]:
-        """At most ``limit`` records behind the number ``after`` in this order."""
+        """At most ``limit`` records behind the place ``after`` in this order. Each row has ``place`` besides the record."""
         values = {
             "actor": wanted.actor,
             "action": wanted.action,
@@ -63,11 +89,12 @@ class AuditTable:
         given: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
         conditions = [_CONDITIONS[name] for name in given]
         if after is not None:
-            conditions.append("sequence < :after" if newest_first else "sequence > :after")
-            given["after"] = after
+            than = "<" if newest_first else ">"
+            conditions.append(f"(sequence, ctid) {than} (:after, CAST(CAST(:place AS text) AS tid))")
+            given["after"], given["place"] = after
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         order = "DESC" if newest_first else "ASC"
-        statement = f"{self._select} {where}ORDER BY sequence {order} LIMIT :limit"
+        statement = f"{self._select} {where}ORDER BY sequence {order}, ctid {order} LIMIT :limit"
         return (await tx.execute(text(statement), {**given, "limit": limit})).all()
 
     async def of_correlation(self, tx: AsyncConnection, correlation_id: str) -> Sequence[Row[Any]]:
@@ -87,8 +114,20 @@ class AuditTable:
     def _select(self) -> str:
         return (
             "SELECT sequence, CASE WHEN at > '0002-01-01 Z' AND at < '9999-01-01 Z' THEN at END AS at, actor, action, target, "  # noqa: S608 - constants
-            f"reason, CAST(detail AS text) AS detail, correlation_id, prev_hash, hash FROM {self.name}"
+            f"reason, CAST(detail AS text) AS detail, correlation_id, prev_hash, hash, CAST(ctid AS text) AS place FROM {self.name}"
         )
+
+
+def read_place(text: str) -> str:
+    """The place of a row in a cursor, as PostgreSQL writes a ``tid``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _PLACE.fullmatch(text)
+    if found is None or int(found[1]) >= 2**32 or int(found[2]) >= 2**16:
+        raise ValueError("no place of a row")
+    return text
 
 
 def published_record(row: Row[Any], *, service: str) -> dict[str, Any]:

@@ -17,15 +17,17 @@ from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS, CHECKED_AT
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 from prizewire_contracts.topics import TOPICS
+from prizewire_contracts.trust import TrustStore
 
 SHARE_MAX = 20
 """A slow check runs less often: its next run waits for so many times its duration."""
 _log = get_logger(__name__)
 
 
-def audit_check(service: str) -> Check:
-    """The check of a service's audit chain."""
-    return Check("audit.chain", partial(verify_chain, service=service), count=rows_of("audit_log"))
+def audit_check(service: str, *, trust: TrustStore | None = None) -> Check:
+    """The check of a service's audit chain. With a ``trust`` store it checks the signatures of the events in the outbox too."""
+    check = partial(verify_chain, service=service, trust=trust)
+    return Check("audit.chain", check, count=rows_of("audit_log"))
 
 
 def outbox_check(service: str) -> Check:
@@ -40,7 +42,7 @@ def outbox_check(service: str) -> Check:
 
 def common_checks(*, service: str, stuck: StuckEvents) -> list[Check]:
     """The checks that every service has."""
-    return [*stuck_checks(stuck), outbox_check(service), audit_check(service)]
+    return [*stuck_checks(stuck), outbox_check(service), audit_check(service, trust=stuck.processor.trust)]
 
 
 async def _waiting_is_there(tx: AsyncConnection, *, topics: Sequence[str]) -> list[str]:

@@ -7,19 +7,24 @@ from litestar import Controller, get
 from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import Row
 
-from prizewire_chassis.audit import SEQUENCE_MAX, AuditFilter, AuditTable, published_record
+from prizewire_chassis.audit import SEQUENCE_MAX, AuditFilter, AuditTable, published_record, read_place
 from prizewire_chassis.auth import Role, require
 from prizewire_chassis.db import Database
 from prizewire_chassis.http.answers import PageOf
-from prizewire_chassis.http.cursors import cursor_key, number
+from prizewire_chassis.http.cursors import Column, cursor_key, number
 from prizewire_chassis.http.lineage import LineageEntry
 from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_chassis.http.paging import page_limit
-from prizewire_chassis.http.service_answers import AuditHeadAnswer, AuditRecordAnswer
+from prizewire_chassis.http.service_answers import (
+    AuditHeadAnswer,
+    AuditRecordAnswer,
+    PublishedRecordAnswer,
+)
 
 _FROM = "Records of this moment or later: a date (UTC), or a moment with its time zone."
 _TO = "Records before this moment: a date (UTC), or a moment with its time zone."
 _BY_SEQUENCE = cursor_key(number(0, SEQUENCE_MAX))
+_BY_PLACE = cursor_key(number(-(2**63), 2**63 - 1), Column(str, read_place))
 
 
 def audit_controller(*, db: Database, table: AuditTable) -> type[Controller]:
@@ -56,7 +61,7 @@ def audit_controller(*, db: Database, table: AuditTable) -> type[Controller]:
             limit: FromQuery[int | None] = None,
         ) -> PageOf[AuditRecordAnswer]:
             begin, end = period_of(since, until)
-            after, size = _BY_SEQUENCE.read(cursor), page_limit(limit)
+            after, size = _BY_PLACE.read(cursor), page_limit(limit)
             wanted = AuditFilter(
                 actor=actor,
                 action=action,
@@ -66,18 +71,29 @@ def audit_controller(*, db: Database, table: AuditTable) -> type[Controller]:
                 until=end,
             )
             async with db.transaction() as tx:
-                rows = await table.page(
-                    tx,
-                    wanted,
-                    after=None if after is None else after[0],
-                    limit=size,
-                    newest_first=order == "newest",
-                )
-            return _BY_SEQUENCE.page(
+                rows = await table.page(tx, wanted, after=after, limit=size, newest_first=order == "newest")
+            return _BY_PLACE.page(
                 rows,
                 limit=size,
-                key=lambda row: (row.sequence,),
+                key=lambda row: (row.sequence, row.place),
                 show=lambda row: AuditRecordAnswer(**published_record(row, service=table.service)),
+            )
+
+        @get("/published", summary="Hashes of records as they were published")
+        async def published(
+            self, *, cursor: FromQuery[str | None] = None, limit: FromQuery[int | None] = None
+        ) -> PageOf[PublishedRecordAnswer]:
+            """The newest first, as far as the service still has their events (14 days). A record with another hash was written anew
+            in the table. Of the signer: other records that came under the number of a kept one.
+            """
+            before, size = _BY_SEQUENCE.read(cursor), page_limit(limit)
+            async with db.transaction() as tx:
+                found = await table.published(tx, before=None if before is None else before[0], limit=size)
+            return _BY_SEQUENCE.page(
+                found,
+                limit=size,
+                key=lambda one: (one.sequence,),
+                show=lambda one: PublishedRecordAnswer(sequence=one.sequence, hash=one.hash),
             )
 
         @get("/head", summary="The end of the audit chain")

@@ -166,6 +166,19 @@ class AuditRecordAnswer(AnswerModel):
     ]
 
 
+class PublishedRecordAnswer(AnswerModel):
+    """The hash of an audit record as its event has it."""
+
+    sequence: Annotated[int, Field(description="The number of the record.", examples=[12])]
+    hash: Annotated[
+        str,
+        Field(
+            description="Empty where the event cannot be read.",
+            examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+        ),
+    ]
+
+
 class AuditHeadAnswer(AnswerModel):
     """The end of an audit chain. A chain whose `published` is greater than its `sequence` was cut at its end."""
 

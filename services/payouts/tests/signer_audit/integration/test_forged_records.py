@@ -14,6 +14,7 @@ from prizewire_chassis.inbox import BatchProcessor
 from prizewire_chassis.stuck_events import Discards, ReplayAnswer, StuckEvents
 from prizewire_chassis.testing import event_bytes, make_key, make_trust
 from prizewire_contracts.topics import AUDIT
+from prizewire_payouts.signer_audit.storage import RECORDS
 from services.payouts.tests.rig import START, Rig
 from services.payouts.tests.signer_audit.integration.test_signer_audit import (
     KIND,
@@ -126,8 +127,8 @@ async def test_the_genuine_records_are_kept_after_the_forged_ones_are_discarded(
     await kept.feed(event(genuine[4]))
     assert await kept.numbers() == [1, 2, 3, 4, 5]
     assert await kept.actors() == {"signer"}
-    for parked in await kept.found(state="parked"):
-        await kept.discard(parked)
+    for left in (*await kept.found(state="parked"), *await kept.found(state="dead")):
+        await kept.discard(left)
     assert await kept.breaches() == []
     served = await rig.rows("SELECT hash FROM signer_audit_records ORDER BY sequence")
     assert [row.hash for row in served] == [one["hash"] for one in genuine]
@@ -175,6 +176,22 @@ def _statements_of_the_page(*, number: int) -> list[str]:
     found = [one.strip() for one in block.replace("NUMBER", str(number)).split(";") if one.strip()]
     assert (found[0], found[-1]) == ("BEGIN", "COMMIT")
     return found[1:-1]
+
+
+async def test_a_second_record_under_a_kept_number_is_a_breach(kept):
+    """Until a person discards it. The kept record is not said to be the wrong one."""
+    whole = chain(3)
+    late = forged(2)
+    await kept.feed(*map(event, whole))
+    await kept.feed(late, event(whole[1]))
+    link = orjson.loads(late)["data"]["hash"]
+    assert await kept.breaches() == [f"another audit record 2 of signer came, with the hash {link}"]
+    async with kept.rig.db.transaction() as tx:
+        (known,) = await RECORDS.published(tx, before=None, limit=10)
+    assert (known.sequence, known.hash) == (2, link)
+    (dead,) = await kept.found(state="dead")
+    await kept.discard(dead)
+    assert await kept.breaches() == []
 
 
 async def test_a_genuine_record_is_taken_when_it_is_sent_again(kept):
