@@ -12,8 +12,8 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from libs.chassis.tests.integration.inbox_rig import TOPIC, held
-from prizewire_chassis.inbox import ConsumerSpec, Incoming, VersionRule
-from prizewire_chassis.testing import records
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, VersionRule, never
+from prizewire_chassis.testing import event_bytes, make_key, records
 from prizewire_chassis.tracing import (
     TRACES_KEPT,
     Unit,
@@ -25,7 +25,7 @@ from prizewire_chassis.tracing import (
     working,
 )
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
-from prizewire_contracts.topics import PAYOUTS
+from prizewire_contracts.topics import MATCHES, PAYOUTS
 from prizewire_contracts.traces import derived_trace, trace_id_of
 
 
@@ -150,6 +150,79 @@ async def test_a_refused_event_stores_no_trace(db, processor, handler, make_spec
     forged = {**raw, "traceparent": trace(3), "subject": str(uuid4())}
     await processor.process(make_spec(), records(orjson.dumps(forged), topic=TOPIC))
     assert await stored(db) == {}
+
+
+def result(source: str, match: str, correlation: str | None, traceparent: str) -> bytes:
+    """A game server's event."""
+    named = {} if correlation is None else {"correlationid": correlation}
+    return event_bytes(
+        topic=MATCHES.name,
+        kind="prizewire.match.voided.v1",
+        source=source,
+        subject=match,
+        data={"match_id": match, "competition": "cup", "reason": "test"},
+        key=make_key("webhooks"),
+        id=f"{source}-{match}",
+        traceparent=traceparent,
+        time="2026-05-01T12:00:00+00:00",
+        **named,
+    )
+
+
+@pytest.fixture
+def matches(outbox) -> ConsumerSpec:
+    """A consumer of game servers' events that answers each with one of its correlation id."""
+
+    def correlation(source: str, subject: str) -> str:
+        return f"of-{source}-and-{subject}"
+
+    async def handle(tx, batch: Sequence[Incoming]):
+        answers = [
+            event_of(
+                outbox,
+                item.event.correlationid or correlation(item.event.source, item.event.subject),
+                cause=item.event.id,
+            )
+            for item in batch
+        ]
+        await outbox.add(tx, answers)
+        return {}
+
+    return ConsumerSpec("test.matches", MATCHES, handle, never, correlation_of=correlation)
+
+
+@pytest.mark.parametrize(
+    ("correlation", "takes"),
+    [("of-game-b-and-m-1", False), ("anything", False), ("of-game-a-and-m-1", True), (None, True)],
+    ids=["of-another", "free", "its-own", "none"],
+)
+async def test_a_source_names_only_the_trace_of_its_own_correlation_id(
+    db, processor, outbox, matches, correlation, takes
+):
+    """Else it could draw the payments of another source's match into its trace: correlation ids can be predicted."""
+    name = correlation or "of-game-a-and-m-1"
+    await processor.process(
+        matches, records(result("game-a", "m-1", correlation, trace(6)), topic=MATCHES.name)
+    )
+    assert (await stored(db)) == ({name: trace(6)} if takes else {})
+    assert (await outgoing(db))[name] == (trace(6) if takes else derived(name))
+    async with db.transaction() as tx:
+        assert (await traces_of(tx, [name]))[name] == (trace(6) if takes else derived(name))
+
+
+@pytest.mark.parametrize(("correlation", "takes"), [("of-game-b-and-m-1", False), (None, True)])
+async def test_an_offered_event_names_only_the_trace_of_its_own_correlation_id(
+    db, processor, matches, correlation, takes
+):
+    """The same holds for the header of a request that offers an event."""
+    raw = orjson.loads(result("game-a", "m-1", correlation, trace(6)))
+    del raw["traceparent"]
+    incoming = processor.read(matches, orjson.dumps(raw))
+    with working(Unit(trace(7), given=True)):
+        async with db.transaction() as tx:
+            assert await processor.offer(tx, matches, incoming) is None
+    name = correlation or "of-game-a-and-m-1"
+    assert (await outgoing(db))[name] == (trace(7) if takes else derived(name))
 
 
 async def test_old_traces_are_deleted(db, outbox, processor, answering, clock):

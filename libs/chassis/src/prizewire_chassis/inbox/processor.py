@@ -25,7 +25,13 @@ from prizewire_chassis.inbox.statements import (
     inbox_hashes,
 )
 from prizewire_chassis.inbox.stuck import CUT_REASONS, Stuck, record_stuck
-from prizewire_chassis.inbox.traces import batch_unit, correlation_of, record_spans, traces_to_keep
+from prizewire_chassis.inbox.traces import (
+    batch_unit,
+    correlation_of,
+    may_name_trace,
+    record_spans,
+    traces_to_keep,
+)
 from prizewire_chassis.inbox.types import (
     OFFERED,
     ConsumerSpec,
@@ -145,7 +151,7 @@ class BatchProcessor:
             record.partition,
             record.offset,
             record.value or b"",
-            traceparent=found.traceparent,
+            traceparent=found.traceparent if may_name_trace(spec, found.event) else None,
         )
 
     async def _apply_with_retry(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:

@@ -17,6 +17,7 @@ from prizewire_chassis.tracing import (
     wanted,
     working,
 )
+from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.traces import is_derived
 
 
@@ -26,10 +27,20 @@ def correlation_of(spec: ConsumerSpec, item: Incoming) -> str | None:
     return spec.correlation(named=event.correlationid, source=event.source, subject=event.subject)
 
 
+def may_name_trace(spec: ConsumerSpec, event: Envelope) -> bool:
+    """Whether the sender of an event may say which trace its correlation id belongs to. A service of ours may. Any other source may
+    for the correlation id that follows from its source and subject only: it could give its own event the correlation id of
+    another source's match, and so draw the payments of that match into its trace.
+    """
+    if type(event).signed or event.correlationid is None:
+        return True
+    return event.correlationid == spec.correlation(named=None, source=event.source, subject=event.subject)
+
+
 @contextmanager
 def batch_unit(spec: ConsumerSpec, items: Sequence[Incoming | Stuck]) -> Iterator[Unit]:
     """A unit of work over these items. An event without a trace continues that of the request which offers it, if its caller
-    named one, else that of its correlation id. Where all have one correlation id or one trace, each log line has it.
+    named one and the event's source may name it, else that of its correlation id. Where all have one correlation id or one trace, each log line has it.
     """
     outer = current_unit()
     given = outer.traceparent if outer is not None and outer.given else None
@@ -41,7 +52,8 @@ def batch_unit(spec: ConsumerSpec, items: Sequence[Incoming | Stuck]) -> Iterato
             correlations.add(item.correlation_id)
             continue
         correlation = correlation_of(spec, item)
-        traceparent = item.traceparent or given or derived(correlation or item.event.id)
+        asked = given if may_name_trace(spec, item.event) else None
+        traceparent = item.traceparent or asked or derived(correlation or item.event.id)
         correlations.add(correlation)
         traces.add(traceparent[:35])
         own = child_of(traceparent)

@@ -65,7 +65,7 @@ class Incoming:
     """A well-formed, authentic event. ``raw`` is its JSON, ``hash`` the SHA-256 of its canonical bytes;
     ``replay_of`` is the state (dead or parked) from which it is replayed, ``OFFERED`` where its sender waits for the
     answer, None where it comes from Kafka. ``answers_for`` is the person who is responsible for an offered event.
-    ``traceparent`` is the valid one of the message, None where it has none.
+    ``traceparent`` is the valid one of the message, None where it has none or its source may not name the trace.
     """
 
     event: Envelope
