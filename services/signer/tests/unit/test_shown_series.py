@@ -17,7 +17,7 @@ class Scraped(Gauge):
         seen = {tuple(sample.labels.values()) for family in self.collect() for sample in family.samples}
         self.__dict__.setdefault("scrapes", []).append(seen)
 
-    def labels(self, *values: str) -> "Scraped":  # type: ignore[override]
+    def labels(self, *values: str) -> "Scraped":  # type: ignore[override]  # labels are given in their order only
         """The series of these labels."""
         self.scrape()
         found: Scraped = super().labels(*values)

@@ -181,7 +181,7 @@ def test_what_other_panels_leave_out_is_said(kind: Kind) -> None:
 
 
 def test_no_colour_is_used_twice_and_none_is_that_of_alerts() -> None:
-    """Each line of a panel can be told from the others."""
+    """Each line of a panel differs from the others."""
     axes = drawn(many(LINES_MAX + 3))
     colours = [line.get_color() for line in axes.lines]
     assert len(set(colours)) == len(colours) == LINES_MAX

@@ -255,7 +255,7 @@ def test_prometheus_is_asked_first(serve: Any) -> None:
 
 
 def test_prometheus_says_who_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that it cannot read gives no figure. One that it was not told of is not silent, and its figures are unknown."""
+    """A process that it cannot read gives no figure. One that it does not know is not silent, and its figures are unknown."""
     up = {"settlement": 1.0, "rewards": 0.0, "payouts": 0.0, "payouts-2": 1.0, "signer": 1.0}
 
     class Asked:
