@@ -79,6 +79,21 @@ async def test_a_settled_round_is_corrected_and_voided(service: Service) -> None
     assert await service.breaches() == {}
 
 
+@pytest.mark.parametrize("body", [VOID, SWAPPED], ids=["void", "result"])
+async def test_a_repeat_that_changes_nothing_writes_no_record(service: Service, body: dict[str, Any]) -> None:
+    """The record of the decision names the person who decided, and nobody who sent the same again."""
+    await service.create(id="slow", dispute_window_s=60)
+    await service.take(match_event("completed", data={"competition": "slow"}))
+    assert (await resolve(service, body)).json()["changed"] is True
+    headers = service.as_("admin", subject="eve") | {"idempotency-key": "another"}
+    again = await service.client.post(f"/api/rounds/{subject_of('m1')}/resolve", json=body, headers=headers)
+    assert (again.status_code, again.json()["changed"]) == (200, False)
+    actors = await service.rows(
+        "SELECT actor FROM audit_log WHERE action IN ('round.voided', 'round.resolved')"
+    )
+    assert [row.actor for row in actors] == ["ada"]
+
+
 async def summaries(service: Service, kind: str) -> list[str]:
     """The summaries of one kind in the lineage of match m1."""
     answer = await service.client.get(

@@ -42,15 +42,17 @@ async def run_resolve(
             now=action.now,
             lines_per_part=context.lines_per_part,
         )
-        detail = _audited(resolved, None if results is None else hash_of(document_of(results)).hex())
-        kind = "round.voided" if results is None else "round.resolved"
-        await action.record(
-            kind,
-            target=str(round_id),
-            reason=body.reason,
-            detail=detail,
-            correlation_id=resolved.after.correlation_id,
-        )
+        if resolved.changed:
+            # a repeat decides nothing: a record of it would name another person for what somebody else decided
+            detail = _audited(resolved, None if results is None else hash_of(document_of(results)).hex())
+            kind = "round.voided" if results is None else "round.resolved"
+            await action.record(
+                kind,
+                target=str(round_id),
+                reason=body.reason,
+                detail=detail,
+                correlation_id=resolved.after.correlation_id,
+            )
         return resolved
 
     sent = body.model_dump(mode="json", exclude_none=True)
@@ -72,14 +74,14 @@ async def run_resettle(
             now=action.now,
             lines_per_part=context.lines_per_part,
         )
-        detail = _audited(resolved, None)
-        await action.record(
-            "round.resettled",
-            target=str(round_id),
-            reason=body.reason,
-            detail=detail,
-            correlation_id=resolved.after.correlation_id,
-        )
+        if resolved.changed:
+            await action.record(
+                "round.resettled",
+                target=str(round_id),
+                reason=body.reason,
+                detail=_audited(resolved, None),
+                correlation_id=resolved.after.correlation_id,
+            )
         return resolved
 
     sent = body.model_dump(mode="json")
