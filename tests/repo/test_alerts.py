@@ -56,15 +56,20 @@ def _defined() -> frozenset[str]:
 
 
 @cache
-def _recorded() -> tuple[str, ...]:
-    """The expressions of all recording rules."""
-    return tuple(
-        rule["expr"]
+def _recorded() -> dict[str, str]:
+    """The expressions of all recording rules, by name."""
+    return {
+        rule["record"]: rule["expr"]
         for document in rules.documents(root=ROOT).values()
         for group in document["groups"]
         for rule in group["rules"]
         if "record" in rule
-    )
+    }
+
+
+def _read(expr: str) -> str:
+    """An expression with those of the recording rules that it names."""
+    return " ".join((expr, *(whole for name, whole in _recorded().items() if name in expr)))
 
 
 @cache
@@ -84,10 +89,9 @@ def _tested() -> frozenset[tuple[str, str, bool]]:
 def test_an_alert_says_what_a_person_needs(alert: rules.Alert) -> None:
     """Severity, service or part, summary, description, a dashboard, and a threshold that stands in the expression."""
     assert alert.severity in SEVERITIES
-    grouped = {
-        name.strip() for found in re.findall(r"by \(([^)]*)\)", alert.expr) for name in found.split(",")
-    }
-    selected = set(re.findall(r"(\w+)=~?\"", alert.expr)) | ({"instance"} if "up{" in alert.expr else set())
+    expr = _read(alert.expr)
+    grouped = {name.strip() for found in re.findall(r"by \(([^)]*)\)", expr) for name in found.split(",")}
+    selected = set(re.findall(r"(\w+)=~?\"", expr)) | ({"instance"} if "up{" in expr else set())
     known = grouped | selected | set(alert.labels) | set(re.findall(r"\"(kind)\"", alert.expr))
     assert known & {"service", "part", "namespace"}
     used = set(IN_TEXT.findall(alert.summary + alert.description))
@@ -104,7 +108,7 @@ def test_an_alert_says_what_a_person_needs(alert: rules.Alert) -> None:
 
 def test_alerts_name_defined_metrics_only() -> None:
     """A metric that was renamed or removed would silence its alert for good."""
-    named = {name for expr in (*(one.expr for one in ALERTS), *_recorded()) for name in METRIC.findall(expr)}
+    named = {name for expr in (*(one.expr for one in ALERTS), *_recorded().values()) for name in METRIC.findall(expr)}
     assert len(named) > 30
     bare = {re.sub(r"_(bucket|sum|count)$", "", name) if name not in _defined() else name for name in named}
     assert bare - _defined() - OTHERS == set()

@@ -172,6 +172,71 @@ PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
 }
 
 
+class PayoutCause(StrEnum):
+    """On whose side the cause of a code is."""
+
+    PAYEE = "payee"
+    """The payee's account, details, amount or wish: a payee can bring it about at any time."""
+    INSTALLATION = "installation"
+    """A rail, a provider, the configuration or a service: an operator must act."""
+    DECISION = "decision"
+    """A person decided that the payout is not paid."""
+
+
+PAYOUT_CAUSES: dict[PayoutCode, PayoutCause] = {
+    PayoutCode.RAIL_UNAVAILABLE: PayoutCause.INSTALLATION,
+    PayoutCode.RAIL_THROTTLED: PayoutCause.INSTALLATION,
+    PayoutCode.RAIL_DISABLED: PayoutCause.INSTALLATION,
+    PayoutCode.RAIL_UNSUPPORTED: PayoutCause.INSTALLATION,
+    PayoutCode.RAIL_NOT_APPROVED: PayoutCause.INSTALLATION,
+    PayoutCode.OUTCOME_UNKNOWN: PayoutCause.INSTALLATION,
+    PayoutCode.ATTEMPT_UNPROVED: PayoutCause.INSTALLATION,
+    PayoutCode.LIMIT_EXCEEDED: PayoutCause.PAYEE,
+    PayoutCode.METHOD_UNKNOWN: PayoutCause.PAYEE,
+    PayoutCode.METHOD_MISMATCH: PayoutCause.PAYEE,
+    PayoutCode.METHOD_UNVERIFIED: PayoutCause.PAYEE,
+    PayoutCode.METHOD_NOT_USABLE_YET: PayoutCause.PAYEE,
+    PayoutCode.SCREENING_PENDING: PayoutCause.INSTALLATION,
+    PayoutCode.DETAILS_UNREADABLE: PayoutCause.INSTALLATION,
+    PayoutCode.DETAILS_INVALID: PayoutCause.PAYEE,
+    PayoutCode.INTENT_INVALID: PayoutCause.INSTALLATION,
+    PayoutCode.INTENT_EXPIRED: PayoutCause.INSTALLATION,
+    PayoutCode.QUOTE_UNAVAILABLE: PayoutCause.INSTALLATION,
+    PayoutCode.QUOTE_EXPIRED: PayoutCause.INSTALLATION,
+    PayoutCode.QUOTE_WORSE: PayoutCause.INSTALLATION,
+    PayoutCode.DESTINATION_INVALID: PayoutCause.PAYEE,
+    PayoutCode.DESTINATION_MISSING: PayoutCause.PAYEE,
+    PayoutCode.NO_TRUSTLINE: PayoutCause.PAYEE,
+    PayoutCode.NOT_AUTHORIZED: PayoutCause.PAYEE,
+    PayoutCode.LINE_FULL: PayoutCause.PAYEE,
+    PayoutCode.TREASURY_UNDERFUNDED: PayoutCause.INSTALLATION,
+    PayoutCode.MEMO_REQUIRED: PayoutCause.PAYEE,
+    PayoutCode.TX_FAILED: PayoutCause.INSTALLATION,
+    PayoutCode.TX_EXPIRED: PayoutCause.INSTALLATION,
+    PayoutCode.SIGNER_REFUSED: PayoutCause.INSTALLATION,
+    PayoutCode.SIGNER_LIMIT: PayoutCause.INSTALLATION,
+    PayoutCode.SIGNER_BOUND: PayoutCause.INSTALLATION,
+    PayoutCode.ATTEMPTS_EXHAUSTED: PayoutCause.INSTALLATION,
+    PayoutCode.IDEMPOTENCY_CONFLICT: PayoutCause.INSTALLATION,
+    PayoutCode.PROVIDER_REJECTED: PayoutCause.PAYEE,
+    PayoutCode.CANCELLED: PayoutCause.DECISION,
+    PayoutCode.CANCELLED_BY_PLAYER: PayoutCause.DECISION,
+    PayoutCode.CANCELLED_BY_OPERATOR: PayoutCause.DECISION,
+    PayoutCode.WINNINGS_TAKEN_BACK: PayoutCause.DECISION,
+    PayoutCode.REJECTED_BY_APPROVER: PayoutCause.DECISION,
+    PayoutCode.NOT_SUPPORTED: PayoutCause.INSTALLATION,
+}
+"""Alerts about failed payouts leave out those of payees, who could otherwise raise them at will."""
+
+
+def cause_for(code: str) -> PayoutCause:
+    """On whose side the cause of a code is. A code that is not in the table is the installation's, so that an operator looks."""
+    try:
+        return PAYOUT_CAUSES[PayoutCode(code)]
+    except ValueError:
+        return PayoutCause.INSTALLATION
+
+
 def decision_for(code: str) -> RetryDecision:
     """The retry decision of a code.
 

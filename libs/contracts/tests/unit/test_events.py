@@ -12,7 +12,15 @@ from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
 
 from prizewire_contracts import schemas
-from prizewire_contracts.codes import PAYOUT_DECISIONS, PayoutCode, RetryDecision, decision_for
+from prizewire_contracts.codes import (
+    PAYOUT_CAUSES,
+    PAYOUT_DECISIONS,
+    PayoutCause,
+    PayoutCode,
+    RetryDecision,
+    cause_for,
+    decision_for,
+)
 from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.encode import encode, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
@@ -291,6 +299,13 @@ def test_every_payout_code_has_a_decision():
     assert set(PAYOUT_DECISIONS) == set(PayoutCode)
     assert decision_for("not_in_the_table") is RetryDecision.LOOK_UP
     assert decision_for(PayoutCode.OUTCOME_UNKNOWN) is RetryDecision.LOOK_UP
+
+
+def test_every_payout_code_has_a_cause():
+    """A new code is put on one side, since alerts leave out those of payees; an unknown word is for an operator to look at."""
+    assert set(PAYOUT_CAUSES) == set(PayoutCode)
+    assert cause_for("no_trustline") is PayoutCause.PAYEE
+    assert cause_for("not_in_the_table") is PayoutCause.INSTALLATION
 
 
 def test_keys_do_not_show_themselves():

@@ -9,7 +9,7 @@ from typing import Final
 from prometheus_client import Gauge
 
 from prizewire_chassis.metrics.definitions import OTHER, bounded, closed, counter, gauge, histogram
-from prizewire_contracts.codes import PayoutCode, RefusalCode
+from prizewire_contracts.codes import PayoutCause, PayoutCode, RefusalCode, cause_for
 from prizewire_contracts.rails import Outcome
 
 NONE: Final = "none"
@@ -151,9 +151,16 @@ PAYOUTS = gauge(
 )
 PAYOUTS_ENDED = counter(
     "prizewire_payouts_ended_total",
-    "Payouts that ended, by rail, asset, final state and code. A payout that was paid and came back is counted as paid and as returned.",
+    "Payouts that ended, by rail, asset, final state, code, and on whose side the cause of the code is. A payout that was paid and came "
+    "back is counted as paid and as returned.",
     unit="payouts",
-    labels={"rail": RAIL, "asset": ASSET, "state": closed(ENDED_STATES), "code": CODE},
+    labels={
+        "rail": RAIL,
+        "asset": ASSET,
+        "state": closed(ENDED_STATES),
+        "code": CODE,
+        "cause": closed((*PayoutCause, NONE), meaning="whose the cause of the code is; `none` without a code"),
+    },
 )
 DUPLICATES_STOPPED = counter(
     "prizewire_payout_duplicates_stopped_total",
@@ -371,6 +378,11 @@ def code_label(code: str | None) -> str:
     if code is None:
         return NONE
     return str(code) if code in _CODES else OTHER
+
+
+def cause_label(code: str | None) -> str:
+    """The value of the label ``cause``: ``none`` for no code, else whose the cause of the code is."""
+    return NONE if code is None else str(cause_for(code))
 
 
 def show(metric: Gauge, figures: Mapping[tuple[str, ...], float], *, within: tuple[str, ...] = ()) -> None:

@@ -169,10 +169,10 @@ async def test_an_end_is_counted_once_with_its_code(rig: Rig, client: Client) ->
         after = Counter(series(name))
         after.subtract(before)
         assert {key: n for key, n in after.items() if n} == {
-            ("stellar", "EURC", "paid", "none"): 1,
-            ("fake", "EURC", "paid", "none"): 1,
-            ("fake", "EURC", "returned", "none"): 1,
-            ("fake", "EURC", "failed", "provider_rejected"): 2,
+            ("stellar", "EURC", "paid", "none", "none"): 1,
+            ("fake", "EURC", "paid", "none", "none"): 1,
+            ("fake", "EURC", "returned", "none", "none"): 1,
+            ("fake", "EURC", "failed", "provider_rejected", "payee"): 2,
         }, again
         repeated = Answer(payout_id=back, attempt_no=1, result=said(Outcome.PENDING))
         await rig.workers["fake"]._store([repeated])
@@ -184,6 +184,7 @@ def test_an_unknown_code_adds_no_label_value() -> None:
     """A code that a rail has made up is counted as `other`, and none as `none`."""
     said_codes = (PayoutCode.TX_FAILED, "tx_failed", "made_up", None)
     assert [metrics.code_label(code) for code in said_codes] == ["tx_failed", "tx_failed", "other", "none"]
+    assert [metrics.cause_label(code) for code in said_codes] == [*["installation"] * 3, "none"]
 
 
 async def test_times_are_observed_once_a_payout(rig: Rig) -> None:

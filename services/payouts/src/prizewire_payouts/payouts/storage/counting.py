@@ -17,6 +17,7 @@ from prizewire_payouts.metrics import (
     PAYOUTS_ENDED,
     RETRIES,
     UNPROVED,
+    cause_label,
     code_label,
 )
 from prizewire_payouts.payouts.domain.change import Change
@@ -50,7 +51,8 @@ def _count_step(change: Change, one: Transition) -> None:
         HOLDS.labels(one.code).inc()
     if one.new in _ENDED:
         rail = payout.rail or NONE
-        PAYOUTS_ENDED.labels(rail, payout.amount.asset.code, one.new, code_label(one.code)).inc()
+        asset = payout.amount.asset.code
+        PAYOUTS_ENDED.labels(rail, asset, one.new, code_label(one.code), cause_label(one.code)).inc()
         if one.new is PayoutState.PAID:
             DURATION_SECONDS.labels(rail).observe(_since(payout.requested_at, one))
             if change.first_sent_at is not None:

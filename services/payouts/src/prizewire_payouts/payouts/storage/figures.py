@@ -88,4 +88,4 @@ def _begin_counters(rails: Sequence[Rail]) -> None:
         CONFIRMATION_SECONDS.labels(rail.name)
         DURATION_SECONDS.labels(rail.name)
         for asset in rail.capabilities.assets:
-            PAYOUTS_ENDED.labels(rail.name, asset, PayoutState.PAID, NONE)
+            PAYOUTS_ENDED.labels(rail.name, asset, PayoutState.PAID, NONE, NONE)

@@ -97,16 +97,16 @@ _PAYOUTS: Final = Row(
             "Share that failed, 1 h",
             (
                 share_of(
-                    risen(_ENDED, "rail", where=f'{_RAIL},state=~"failed|returned"'),
-                    risen(_ENDED, "rail", where=_RAIL),
+                    risen(_ENDED, "rail", where=f'{_RAIL},state="failed",cause!="payee"'),
+                    risen(_ENDED, "rail", where=f'{_RAIL},state=~"failed|paid",cause!="payee"'),
                 ),
                 "{{rail}}",
             ),
             unit=Unit.SHARE,
             alert="PrizewirePayoutFailureRateHigh",
-            shows="Failed and returned payouts divided by all payouts that ended in the last hour.",
+            shows="Payouts that failed in the last hour for a cause that is not the payee's, divided by these and the paid ones.",
             normal="It is below 0.05.",
-            act="Pause the rail if the failures are not of wrong details.",
+            act="Pause the rail, and read the codes of the failures above.",
         ),
         lines(
             "Oldest payout without proof",
