@@ -31,7 +31,6 @@ from prizewire_chassis.metrics import (
     REWOUND,
 )
 from prizewire_chassis.metrics.definitions import start_at_zero
-from prizewire_chassis.metrics.labels import EventOutcome, RetryKind, WrongOffset
 from prizewire_chassis.polls import PolledConsumer, lag_of, poll_age, poll_probe
 from prizewire_chassis.record_batches import read_within_bounds
 from prizewire_chassis.settings import ConfigurationError, ServiceSettings
@@ -217,14 +216,8 @@ def _pause_fetching(
 
 def _begin_counters(consumer: str) -> None:
     """Show the counters of a consumer with 0: Prometheus sees no increase in a counter that begins with 1."""
-    for outcome in (EventOutcome.APPLIED, EventOutcome.DEAD, EventOutcome.PARKED):
-        EVENTS.labels(consumer, outcome)
-    for reason in WrongOffset:
-        OFFSETS_WRONG.labels(consumer, reason)
-    for kind in RetryKind:
-        RETRIES.labels(consumer, kind)
-    REWOUND.labels(consumer)
-    start_at_zero(DISCARDED, consumer=consumer)
+    for counter in (EVENTS, OFFSETS_WRONG, RETRIES, REWOUND, DISCARDED):
+        start_at_zero(counter, consumer=consumer)
 
 
 def subscribe(

@@ -23,6 +23,7 @@ from prizewire_chassis.kafka import (
     subscribe,
 )
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
+from prizewire_chassis.metrics.labels import EventOutcome
 from prizewire_chassis.polls import POLL_AGE_MAX_S, ConsumerPaused, PolledConsumer, poll_age, poll_probe
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_contracts.topics import PAYOUTS
@@ -229,8 +230,9 @@ async def test_each_consumer_is_measured_once_it_is_subscribed(settings):
     }
     for name, labels in shown.items():
         assert REGISTRY.get_sample_value(f"prizewire_consumer_{name}", labels) == 0
-    parked = {**mine, "outcome": "parked"}
-    assert REGISTRY.get_sample_value("prizewire_events_total", parked) == 0
+    for outcome in EventOutcome:
+        one = {**mine, "outcome": outcome}
+        assert REGISTRY.get_sample_value("prizewire_events_total", one) == 0
 
 
 class Assigned:

@@ -8,7 +8,15 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from prizewire_chassis.metrics.definitions import OTHER, bounded, closed, counter, gauge, histogram
+from prizewire_chassis.metrics.definitions import (
+    OTHER,
+    bounded,
+    closed,
+    counter,
+    gauge,
+    histogram,
+    start_at_zero,
+)
 from prizewire_contracts.codes import PayoutCause, PayoutCode, RefusalCode, cause_for
 from prizewire_contracts.rails import Outcome
 
@@ -236,8 +244,7 @@ RAIL_CIRCUIT = gauge(
     unit="0, 1 or 2",
     labels={"rail": RAIL},
 )
-CALLS: Final = ("create", "look")
-_CALL: Final = closed(CALLS)
+_CALL: Final = closed(("create", "look"))
 RAIL_CALLS = counter(
     "prizewire_rail_calls_total",
     "Calls to rails, by outcome.",
@@ -360,17 +367,12 @@ STELLAR_VOIDS = counter(
     "Transactions begun to void a slot on which nothing could be paid any more; many mean trouble with the network.",
     unit="transactions",
 )
-for _where in DUPLICATE_GUARDS:
-    # a counter that first appears with 1 shows no increase to Prometheus
-    DUPLICATES_STOPPED.labels(_where)
 
 
 def begin_rail(rail: str) -> None:
-    """Have the counters of the calls to a rail begin at 0."""
-    IMPOSSIBLE_OUTCOMES.labels(rail)
-    for call in CALLS:
-        for outcome in Outcome:
-            RAIL_CALLS.labels(rail, call, outcome)
+    """Have the counters of a rail begin at 0: one that first appears with 1 shows no increase to Prometheus."""
+    for metric in (IMPOSSIBLE_OUTCOMES, RAIL_CALLS, QUOTES):
+        start_at_zero(metric, rail=rail)
 
 
 def code_label(code: str | None) -> str:

@@ -24,6 +24,7 @@ from prizewire_rewards.http.context import Amounts, Context
 from prizewire_rewards.jobs import build_ledger_jobs
 from prizewire_rewards.ledger.storage.accounts import roll_up
 from prizewire_rewards.lineage import lineage_of
+from prizewire_rewards.metrics import begin_assets
 from prizewire_rewards.payouts.adapters import (
     InlineDestinations,
     MessageKeySigner,
@@ -61,6 +62,7 @@ async def build(runtime: Runtime) -> Built:
         msg = f"rewards is built from its own settings, not {type(settings).__name__}"
         raise TypeError(msg)
     assets = read_assets(settings.assets_file)
+    begin_assets(assets)
     hasher = _hasher(settings)
     inline = InlineDestinations(
         types=installed_method_types(),

@@ -210,6 +210,11 @@ CLAIMS = counter(
     unit="claims",
     labels={"state": closed(("held", "approved", "rejected", "expired"))},
 )
+CLAIMS_MADE = counter(
+    "prizewire_rewards_claims_made_total",
+    "Claims that players made, each once, whether it was approved, held or rejected.",
+    unit="claims",
+)
 CLAIMS_WAITING = gauge(
     "prizewire_rewards_claims_waiting",
     "Claims that wait: open for their players, or held for a decision.",
@@ -310,6 +315,13 @@ class PoolFigures(NamedTuple):
     paid: int
     unfunded: int
     low: int
+
+
+def begin_assets(assets: Iterable[str]) -> None:
+    """Have the counters of paid prizes begin at 0: one that first appears with 1 shows no increase to Prometheus."""
+    for asset in assets:
+        PRIZES_PAID.labels(asset)
+        PRIZES_PAID_AMOUNT.labels(asset)
 
 
 def count_entries(entries: Mapping[State, int]) -> None:

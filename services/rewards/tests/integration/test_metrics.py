@@ -6,6 +6,8 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
+from prizewire_chassis.assets import read_assets
+from prizewire_devstack.home import repository_root
 from prizewire_rewards.campaigns.domain.model import Delivery
 from services.rewards.tests.rig import Match, Rig, method_event, paid_event
 
@@ -97,3 +99,13 @@ async def test_a_players_request_is_counted_once(rig: Rig, repeats: int) -> None
             )
             assert answer.status_code == 202
     assert counted("payouts_requested", by="player") - before == 1
+
+
+async def test_the_counters_of_paid_prizes_begin_at_zero(rig: Rig) -> None:
+    """Each configured asset has its counters from the start: Prometheus sees no increase in one that begins with its first prize."""
+    for asset in read_assets(repository_root() / "assets.yaml"):
+        assert REGISTRY.get_sample_value("prizewire_rewards_prizes_paid_total", {"asset": asset}) is not None
+        assert (
+            REGISTRY.get_sample_value("prizewire_rewards_prizes_paid_amount_total", {"asset": asset})
+            is not None
+        )

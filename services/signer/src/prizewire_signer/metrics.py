@@ -73,11 +73,6 @@ NOT_FREE_YET = gauge(
     "Payouts of closed slots that a digest signed there might still pay.",
     unit="payouts",
 )
-for _code in Code:
-    # a counter that first appears with 1 shows no increase to Prometheus
-    REFUSALS.labels(_code)
-for _failure in BackendCode:
-    BACKEND_FAILURES.labels(_failure)
 
 
 def show(metric: Gauge, figures: Mapping[tuple[str, ...], float]) -> None:

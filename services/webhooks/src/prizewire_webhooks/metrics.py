@@ -61,6 +61,3 @@ PROVIDER_EVENTS = counter(
         "outcome": closed(PROVIDER_OUTCOMES),
     },
 )
-for _outcome in ATTEMPT_OUTCOMES:
-    # a counter that first appears with 1 shows no increase to Prometheus
-    ATTEMPTS.labels(_outcome)

@@ -187,6 +187,22 @@ def test_an_unknown_code_adds_no_label_value() -> None:
     assert [metrics.cause_label(code) for code in said_codes] == [*["installation"] * 3, "none"]
 
 
+def test_the_counters_of_a_rail_begin_at_zero() -> None:
+    """Prometheus sees the first call, surprise and quote of a rail."""
+    metrics.begin_rail("begun")
+    for outcome in Outcome:
+        for call in ("create", "look"):
+            assert value("prizewire_rail_calls_total", rail="begun", call=call, outcome=outcome) == 0
+    assert value("prizewire_rail_surprises_total", rail="begun") == 0
+    assert value("prizewire_payout_quotes_total", rail="begun", outcome=quotes.OFFERED) == 0
+
+
+def test_a_worker_begins_the_counters_of_its_rail(rig: Rig) -> None:
+    """Each configured rail has its counters before its first call."""
+    for rail in rig.rails:
+        assert value("prizewire_payout_quotes_total", rail=rail.name, outcome=quotes.WRONG) is not None
+
+
 async def test_times_are_observed_once_a_payout(rig: Rig) -> None:
     """From the first send, not the last one, to the proof; and from the request."""
     names = ("prizewire_payout_confirmation_seconds", "prizewire_payout_duration_seconds")

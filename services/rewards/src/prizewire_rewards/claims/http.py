@@ -198,7 +198,7 @@ class ClaimController(Controller):
                 tools=context.tools,
                 now=action.now,
             )
-            after_commit(action.tx, partial(_count, done, assets=context.amounts.assets))
+            after_commit(action.tx, partial(_count, done, assets=context.amounts.assets, made=True))
             return 200, _for_player(context.amounts, done.claim)
 
         answer = await context.once(
@@ -278,9 +278,10 @@ async def _decide(
     )
 
 
-def _count(done: ClaimResult, *, assets: AssetRegistry) -> None:
+def _count(done: ClaimResult, *, assets: AssetRegistry, made: bool = False) -> None:
     if not done.changed:
         return
+    metrics.CLAIMS_MADE.inc(int(made))
     metrics.CLAIMS.labels(done.claim.state).inc()
     metrics.count_paid(done.paid, assets=assets)
     metrics.RECEIVABLES_NETTED.inc(done.netted)

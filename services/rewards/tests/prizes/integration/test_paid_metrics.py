@@ -78,6 +78,7 @@ async def test_a_prize_to_be_claimed_counts_when_its_claim_is_approved(rig: Rig)
     match = Match(campaign, [("ann", "60.00"), ("bob", "40.00")])
     paid = Paid()
     holds = value("abuse_holds_total", **{"class": "amount"})
+    made = value("claims_made_total")
     await rig.settle(match)
     assert paid.more() == (0, 0)
     assert [await claim(rig, match, player) for player in ("bob", "ann")] == ["approved", "held"]
@@ -100,6 +101,7 @@ async def test_a_prize_to_be_claimed_counts_when_its_claim_is_approved(rig: Rig)
     await overdue.run()
     assert value("claims_held", **{"class": "amount"}) == 0
     assert value("claims_total", state="rejected") == rejected
+    assert value("claims_made_total") - made == 2, "a held claim that is released is one claim"
 
 
 async def test_a_claim_that_is_rejected_is_not_paid(rig: Rig) -> None:

@@ -16,6 +16,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import ErrorStatuses, Problem
 from prizewire_chassis.http.answers import AnswerModel
+from prizewire_chassis.metrics.definitions import start_at_zero
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.rails import WebhookRefused
@@ -23,7 +24,7 @@ from prizewire_webhooks import errors
 from prizewire_webhooks.inbound import handlers as providers
 from prizewire_webhooks.inbound.domain import ProviderCall, ProviderEventStored
 from prizewire_webhooks.inbound.ports import Inbound, ProviderStore
-from prizewire_webhooks.metrics import PROVIDER_EVENTS, PROVIDER_OUTCOMES
+from prizewire_webhooks.metrics import PROVIDER_EVENTS
 
 
 class ProviderEventAnswer(AnswerModel):
@@ -52,9 +53,8 @@ def provider_controller(
 ) -> type[Controller]:
     """The controller under ``/api/payments/webhook``. Who calls is proven by the rail's own signature."""
     for name in rails:
-        for outcome in PROVIDER_OUTCOMES:
-            # a counter that first appears with 1 shows no increase to Prometheus
-            PROVIDER_EVENTS.labels(name, outcome)
+        # a counter that first appears with 1 shows no increase to Prometheus
+        start_at_zero(PROVIDER_EVENTS, rail=name)
 
     class ProviderController(Controller):
         path = "/api/payments/webhook"

@@ -4,6 +4,26 @@ Every process of a service shows the state of the service's database, so that a 
 their sum. Counters and gauges of one process are summed.
 """
 
+from typing import Final
+
+from prizewire_devstack.monitoring.rules import seconds_of
+
+APPEARING: Final = frozenset(
+    {
+        "prizewire_events_refused_total",
+        "prizewire_http_refused_total",
+        "prizewire_http_requests_total",
+        "prizewire_payout_holds_total",
+        "prizewire_payouts_ended_total",
+        "prizewire_rewards_auto_withdrawals_total",
+        "prizewire_rewards_invariant_looked_at_total",
+        "prizewire_rewards_invariant_whole_total",
+    }
+)
+"""Counters whose series appear with their first event, since too many values of their labels are possible. `increase` of a series that
+was not there before is 0, so its whole value is what it rose by. All other counters begin at 0 with their process.
+"""
+
 
 def _selected(metric: str, where: str) -> str:
     return f"{metric}{{{where}}}" if where else metric
@@ -30,11 +50,16 @@ def summed(metric: str, *by: str, where: str = "") -> str:
 
 def risen(metric: str, *by: str, where: str = "", within: str = "1h") -> str:
     """By how much a counter rose in all processes together."""
-    return f"sum{_by(by)} (increase({_selected(metric, where)}[{within}]))"
+    series = _selected(metric, where)
+    if metric not in APPEARING:
+        return f"sum{_by(by)} (increase({series}[{within}]))"
+    return f"sum{_by(by)} (({series} unless {series} offset {within}) or increase({series}[{within}]))"
 
 
 def per_second(metric: str, *by: str, where: str = "", within: str = "5m") -> str:
     """How fast a counter rises in all processes together."""
+    if metric in APPEARING:
+        return f"{risen(metric, *by, where=where, within=within)} / {seconds_of(within):g}"
     return f"sum{_by(by)} (rate({_selected(metric, where)}[{within}]))"
 
 

@@ -15,6 +15,7 @@ from prizewire_devstack.monitoring.expressions import (
 from prizewire_devstack.monitoring.panels import Dashboard, Kind, Row, Unit, Variable
 
 _SERVICE: Final = 'service=~"$service"'
+_API: Final = f'{_SERVICE},route=~"/api/.*"'
 # Prometheus calls the label `job` of a metric `exported_job`, since the targets have a label `job` of their own.
 
 _NOW: Final = Row(
@@ -70,14 +71,14 @@ _HTTP: Final = Row(
             "Share of requests with status 5xx",
             (
                 share_of(
-                    per_second("prizewire_http_requests_total", "service", where=f'{_SERVICE},status=~"5.."'),
-                    per_second("prizewire_http_requests_total", "service", where=_SERVICE),
+                    risen("prizewire_http_requests_total", "service", where=f'{_API},status=~"5.."', within="5m"),
+                    risen("prizewire_http_requests_total", "service", where=f'{_API},status!~"4.."', within="5m"),
                 ),
                 "{{service}}",
             ),
             unit=Unit.SHARE,
             alert="PrizewireApiErrors",
-            shows="Answers with status 500 to 599, divided by all answers of the last five minutes.",
+            shows="Answers of the API with status 500 to 599, divided by all but the refused ones (4xx), of the last five minutes.",
             normal="There is no line, or it is below 0.001.",
             act="Read the service's log at the time of the errors.",
         ),

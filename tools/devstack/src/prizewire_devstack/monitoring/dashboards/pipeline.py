@@ -176,7 +176,8 @@ _STUCK: Final = Row(
                     "reason",
                     where=_SERVICE,
                     within="24h",
-                ),
+                )
+                + " > 0",
                 "messages",
             ),
             kind=Kind.TABLE,

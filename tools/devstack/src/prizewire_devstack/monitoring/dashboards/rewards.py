@@ -191,9 +191,10 @@ _CLAIMS: Final = Row(
         ),
         lines(
             "Claims an hour",
+            (risen("prizewire_rewards_claims_made_total"), "made"),
             (risen("prizewire_rewards_claims_total", "state"), "{{state}}"),
             alert="PrizewireClaimVolumeAbnormal",
-            shows="Claims that reached a state in the last hour.",
+            shows="Claims that players made in the last hour, and claims that reached a state.",
             normal="It follows the rounds, at the usual times of the day.",
             act="If it is many times the usual number, look for forged results or a script that claims.",
         ),
