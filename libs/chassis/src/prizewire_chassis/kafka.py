@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -220,6 +221,11 @@ def _begin_counters(consumer: str) -> None:
         start_at_zero(counter, consumer=consumer)
 
 
+def _known(lag: Lag | None, figure: Callable[[Lag], float]) -> float:
+    """A figure of the lag; not a number where it is not known, so that nobody takes an old one for the present one."""
+    return figure(lag) if lag is not None and lag.known() else math.nan
+
+
 def subscribe(
     broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor, health: Health | None = None
 ) -> Offsets:
@@ -264,10 +270,8 @@ def subscribe(
     _begin_counters(spec.name)
     CONSUMER_POLL_AGE.labels(spec.name).set_function(poll_age(subscriber))
     lag = offsets.lag = partial(lag_of, subscriber, start)
-    CONSUMER_LAG.labels(spec.name).set_function(lambda: 0 if (found := lag()) is None else found.messages())
-    CONSUMER_LAG_SECONDS.labels(spec.name).set_function(
-        lambda: 0 if (found := lag()) is None else found.seconds()
-    )
+    CONSUMER_LAG.labels(spec.name).set_function(lambda: _known(lag(), Lag.messages))
+    CONSUMER_LAG_SECONDS.labels(spec.name).set_function(lambda: _known(lag(), Lag.seconds))
     if health is not None:
         health.add(f"consumer {spec.name}", poll_probe(subscriber, start))
     return offsets

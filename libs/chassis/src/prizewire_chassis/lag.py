@@ -16,6 +16,10 @@ from aiokafka.errors import KafkaError
 ASK_INTERVAL_S: Final = 5.0
 """An end that is older than this is asked for, in seconds; so many seconds lie between two questions."""
 _ASK_MAX_S: Final = 10.0
+KNOWN_S: Final = 60.0
+"""The lag is not known where the last answer about a partition's end is older than this, in seconds: no broker answers. The time is that of
+the alert on lost brokers.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ class Lag:
             else:
                 self._since.pop(place, None)
 
+    def known(self) -> bool:
+        """Whether a broker has said lately where each assigned partition ends. What came since then is in no number."""
+        old = time.time() - KNOWN_S
+        return all(self._answered(place) >= old for place in self._assigned())
+
     def messages(self) -> int:
         """How many messages of the assigned partitions are not processed, as far as the broker has said."""
         return sum(self._waiting(place) for place in self._assigned())
@@ -90,7 +99,7 @@ class Lag:
 
     async def ask(self) -> None:
         """Ask the broker for the ends whose last answer is older than ``ASK_INTERVAL_S``. While no broker answers, the ends stay as they
-        are: the age of the last poll shows it.
+        are, and the lag is soon not known.
         """
         old = time.time() - ASK_INTERVAL_S
         silent = [place for place in self._assigned() if self._answered(place) < old]

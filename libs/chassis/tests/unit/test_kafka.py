@@ -1,6 +1,7 @@
 """How Kafka is spoken to: nothing acknowledged too early, nothing sent twice by a retry, nothing skipped."""
 
 import asyncio
+import math
 from hashlib import sha256
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
@@ -22,6 +23,7 @@ from prizewire_chassis.kafka import (
     build_producer,
     subscribe,
 )
+from prizewire_chassis.lag import Lag
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
 from prizewire_chassis.metrics.labels import EventOutcome
 from prizewire_chassis.polls import POLL_AGE_MAX_S, ConsumerPaused, PolledConsumer, poll_age, poll_probe
@@ -223,16 +225,50 @@ async def test_each_consumer_is_measured_once_it_is_subscribed(settings):
     assert 0 <= CONSUMER_POLL_AGE.labels("rewards.measured").collect()[0].samples[0].value < 60
     mine = {"consumer": "rewards.measured"}
     shown = {
-        "lag_messages": mine,
-        "lag_seconds": mine,
         "rewound_total": mine,
         "offsets_wrong_total": {**mine, "reason": "past_end"},
     }
     for name, labels in shown.items():
         assert REGISTRY.get_sample_value(f"prizewire_consumer_{name}", labels) == 0
+    for name in ("messages", "seconds"):
+        assert math.isnan(REGISTRY.get_sample_value(f"prizewire_consumer_lag_{name}", mine))
     for outcome in EventOutcome:
         one = {**mine, "outcome": outcome}
         assert REGISTRY.get_sample_value("prizewire_events_total", one) == 0
+
+
+async def test_the_lag_is_not_known_while_no_broker_answers(settings, monkeypatch):
+    """It was 0 before Kafka was lost, and must not look like 0 afterwards; nor may it alert. With the next answer it is known again."""
+    place, now = TopicPartition("prizewire.payouts.v1", 0), 1_000.0
+    monkeypatch.setattr("prizewire_chassis.lag.time", SimpleNamespace(time=lambda: now))
+    answered: dict[TopicPartition, int] = {}
+    state = SimpleNamespace(position=7, has_valid_position=True)
+    assignment = SimpleNamespace(state_value=lambda _: state)
+    client = SimpleNamespace(
+        assignment=lambda: {place},
+        last_poll_timestamp=answered.get,
+        highwater=lambda _: 9,
+        _subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment)),
+    )
+    lag = Lag(client)
+    monkeypatch.setattr("prizewire_chassis.kafka.lag_of", lambda *_: lag)
+    offsets = subscribe(build_broker(settings), ConsumerSpec("rewards.unknown", PAYOUTS, None), processor=None)
+    assert offsets.lag() is lag
+
+    def shown(name):
+        return REGISTRY.get_sample_value(f"prizewire_consumer_lag_{name}", {"consumer": "rewards.unknown"})
+
+    assert math.isnan(shown("messages"))
+    answered[place] = 1_000_000
+    assert (shown("messages"), shown("seconds")) == (2, 0)
+    now = 1_059.0
+    assert shown("messages") == 2
+    assert shown("seconds") == 59
+    now = 1_061.0
+    assert math.isnan(shown("messages"))
+    assert math.isnan(shown("seconds"))
+    answered[place] = 1_061_000
+    assert shown("messages") == 2
 
 
 class Assigned:

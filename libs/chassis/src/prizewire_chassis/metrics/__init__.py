@@ -61,14 +61,16 @@ CONSUMER_POLL_AGE = gauge(
 )
 CONSUMER_LAG = gauge(
     "prizewire_consumer_lag_messages",
-    "Messages in the topic after those that this process has processed, over the partitions that it has now.",
+    "Messages in the topic after those that this process has processed, over the partitions that it has now; NaN (not known) where no "
+    "broker has said for a minute where they end.",
     unit="messages",
     labels={"consumer": CONSUMER},
 )
 CONSUMER_LAG_SECONDS = gauge(
     "prizewire_consumer_lag_seconds",
     "How long the oldest message has waited that this process has not processed, over the partitions that it has now; 0 "
-    "where none waits. A partition whose start is not known yet counts from its assignment.",
+    "where none waits. A partition whose start is not known yet counts from its assignment. NaN (not known) where no broker has "
+    "said for a minute where the partitions end.",
     unit="seconds",
     labels={"consumer": CONSUMER},
 )

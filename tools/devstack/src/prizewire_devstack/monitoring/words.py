@@ -24,7 +24,7 @@ AXES: Mapping[Unit, str] = {
 def worded(value: float, unit: Unit, names: Mapping[int, str] | None = None) -> str:
     """A value with its unit, as `2.5 h` or `95 %`. ``names`` has words for values."""
     if math.isnan(value):
-        return "none"
+        return "not known"
     if math.isinf(value):
         return "unlimited"
     if names and value in names:
