@@ -61,3 +61,14 @@ PROVIDER_EVENTS = counter(
         "outcome": closed(PROVIDER_OUTCOMES),
     },
 )
+PROVIDER_REFUSALS: Final = ("signature_invalid", "timestamp_stale", "malformed", "provider_event_conflict")
+"""The codes with which a provider's webhook is refused."""
+PROVIDER_EVENTS_REFUSED = counter(
+    "prizewire_provider_webhooks_refused_total",
+    "Webhooks of providers that were refused or contradict an earlier one, by rail and by the code of the answer.",
+    unit="webhooks",
+    labels={
+        "rail": bounded("a configured rail that takes webhooks", most=30),
+        "code": closed(PROVIDER_REFUSALS),
+    },
+)

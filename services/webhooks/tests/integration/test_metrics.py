@@ -9,6 +9,7 @@ import httpx
 import pytest
 from litestar import Litestar
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
@@ -86,6 +87,38 @@ async def test_webhooks_of_providers_are_counted_by_rail(vendor: httpx.AsyncClie
     after = outcomes("cards")
     counted = {name: after[name] - before[name] for name in after}
     assert counted == {"accepted": 1, "repeated": 1, "conflict": 1, "refused": 1, "failed": 0}
+
+
+async def test_refused_webhooks_are_counted_and_logged_by_code(world: World):
+    """The code is in the metric and in the log, once a minute for each rail and code; codes of a rail begin at 0."""
+    path, name = "/api/payments/webhook/coded", "prizewire_provider_webhooks_refused_total"
+
+    def counted() -> dict[str, float | None]:
+        return {
+            code: REGISTRY.get_sample_value(name, {"rail": "coded", "code": code})
+            for code in metrics.PROVIDER_REFUSALS
+        }
+
+    transport = httpx.ASGITransport(app=app(world, rail="coded"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://webhooks") as made:
+        assert counted() == dict.fromkeys(metrics.PROVIDER_REFUSALS, 0)
+        with capture_logs() as lines:
+            for _ in range(3):
+                await made.post(path, content=PAID, headers=signed(PAID, secret="wrong"))
+            await made.post(path, content=PAID, headers=signed(PAID, secret=SECRET))
+            other = b'{"id": "evt-1", "type": "failed"}'
+            answer = await made.post(path, content=other, headers=signed(other, secret=SECRET))
+            world.clock.advance(timedelta(minutes=1))
+            await made.post(path, content=PAID, headers=signed(PAID, secret="wrong"))
+    assert answer.json()["code"] == "provider_event_conflict"
+    assert counted() == {
+        "signature_invalid": 4,
+        "timestamp_stale": 0,
+        "malformed": 0,
+        "provider_event_conflict": 1,
+    }
+    said = [one["code"] for one in lines if one["event"] == "webhook of a provider refused"]
+    assert said == ["signature_invalid", "provider_event_conflict", "signature_invalid"]
 
 
 async def test_an_unknown_rail_adds_no_label_value(vendor: httpx.AsyncClient):

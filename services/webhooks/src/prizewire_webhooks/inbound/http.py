@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from litestar import Controller, Request, post
@@ -16,7 +16,8 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import ErrorStatuses, Problem
 from prizewire_chassis.http.answers import AnswerModel
-from prizewire_chassis.metrics.definitions import start_at_zero
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics.definitions import OTHER, start_at_zero
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.rails import WebhookRefused
@@ -24,7 +25,7 @@ from prizewire_webhooks import errors
 from prizewire_webhooks.inbound import handlers as providers
 from prizewire_webhooks.inbound.domain import ProviderCall, ProviderEventStored
 from prizewire_webhooks.inbound.ports import Inbound, ProviderStore
-from prizewire_webhooks.metrics import PROVIDER_EVENTS
+from prizewire_webhooks.metrics import PROVIDER_EVENTS, PROVIDER_EVENTS_REFUSED, PROVIDER_REFUSALS
 
 
 class ProviderEventAnswer(AnswerModel):
@@ -34,6 +35,8 @@ class ProviderEventAnswer(AnswerModel):
 
 
 PROVIDER_BODY_BYTES_MAX = 262_144
+_LOGGED_EVERY = timedelta(minutes=1)
+_log = get_logger(__name__)
 STATUSES = ErrorStatuses(
     errors=(errors.WebhookError,),
     by_code={errors.RailUnknown.code: 404, errors.ProviderEventConflict.code: 409},
@@ -55,6 +58,17 @@ def provider_controller(
     for name in rails:
         # a counter that first appears with 1 shows no increase to Prometheus
         start_at_zero(PROVIDER_EVENTS, rail=name)
+        start_at_zero(PROVIDER_EVENTS_REFUSED, rail=name)
+    logged: dict[tuple[str, str], datetime] = {}
+
+    def refused_now(*, rail: str, outcome: str, code: str, now: datetime) -> None:
+        """Count a refusal, and log it at most once a minute for each rail and code: everybody may send any number of them."""
+        PROVIDER_EVENTS.labels(rail, outcome).inc()
+        PROVIDER_EVENTS_REFUSED.labels(rail, code).inc()
+        last = logged.get((rail, code))
+        if last is None or now - last >= _LOGGED_EVERY:
+            logged[rail, code] = now
+            _log.warning("webhook of a provider refused", rail=rail, code=code)
 
     class ProviderController(Controller):
         path = "/api/payments/webhook"
@@ -89,7 +103,8 @@ def provider_controller(
                     now=now,
                 )
             except WebhookRefused as refused:
-                PROVIDER_EVENTS.labels(rail, "refused").inc()
+                code = refused.code if refused.code in PROVIDER_REFUSALS else OTHER
+                refused_now(rail=rail, outcome="refused", code=code, now=now)
                 detail = "this is not a webhook of this rail, or not of now"
                 raise Problem(status=401, code=refused.code, detail=detail) from None
             try:
@@ -98,7 +113,8 @@ def provider_controller(
                 PROVIDER_EVENTS.labels(rail, "failed").inc()
                 raise
             if isinstance(result, providers.Conflict):
-                PROVIDER_EVENTS.labels(rail, "conflict").inc()
+                code = errors.ProviderEventConflict.code
+                refused_now(rail=rail, outcome="conflict", code=code, now=now)
                 raise STATUSES.problem(errors.ProviderEventConflict())
             PROVIDER_EVENTS.labels(rail, "repeated" if result is None else "accepted").inc()
             return ProviderEventAnswer(received=True)

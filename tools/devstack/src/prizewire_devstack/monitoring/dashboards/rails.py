@@ -231,6 +231,13 @@ _CALLS: Final = Row(
             act="Refused ones have a wrong signature or time: compare the secret with the provider's.",
         ),
         lines(
+            "Provider webhooks refused by code",
+            (risen("prizewire_provider_webhooks_refused_total", "rail", "code"), "{{rail}} {{code}}"),
+            shows="Webhooks of providers that were refused or contradict an earlier one, by code, in the last hour.",
+            normal="All are zero.",
+            act="The runbook of PrizewirePayoutWebhookFailure says what each code means.",
+        ),
+        lines(
             "Impossible answers",
             (risen("prizewire_rail_surprises_total", "rail", where=_RAIL), "{{rail}} surprises"),
             (risen("prizewire_rail_rows_not_authentic_total"), "rows not authentic"),
