@@ -176,7 +176,8 @@ def test_prometheus_reaches_every_services_metrics(running: ContainerProcesses) 
         one for one in mounts(read_once(MONITORING)["services"]["prometheus"]) if one.source.endswith(".yml")
     ]
     configuration: dict[str, Any] = yaml.safe_load(Path(mount.source).read_text())
-    [job] = configuration["scrape_configs"]
+    job, *own = configuration["scrape_configs"]
+    assert [one["job_name"] for one in own] == ["prometheus", "alertmanager"]
     targets = {one["labels"]["service"]: one["targets"] for one in job["static_configs"]}
     assert targets == {service: [f"{service}:8080"] for service in SERVICES}
     for service in SERVICES:

@@ -32,8 +32,11 @@ def configuration(
     evaluation_interval_s: float,
     rule_files: Sequence[Path] = (),
     alertmanager_port: int | None = None,
+    own_port: int | None = None,
 ) -> dict[str, Any]:
-    """Prometheus's configuration. Intervals are in seconds, exact to the millisecond."""
+    """Prometheus's configuration. Intervals are in seconds, exact to the millisecond. With their ports, Prometheus and Alertmanager are
+    scraped, too: alerts tell of their own failures.
+    """
     scrape = _duration(scrape_interval_s)
     found: dict[str, Any] = {
         "global": {
@@ -51,6 +54,10 @@ def configuration(
             }
         ],
     }
+    for name, port in (("prometheus", own_port), ("alertmanager", alertmanager_port)):
+        if port is not None:
+            targets = [{"targets": [f"{LOOPBACK}:{port}"]}]
+            found["scrape_configs"].append({"job_name": name, "static_configs": targets})
     if alertmanager_port is not None:
         found["alerting"] = {
             "alertmanagers": [{"static_configs": [{"targets": [f"{LOOPBACK}:{alertmanager_port}"]}]}]

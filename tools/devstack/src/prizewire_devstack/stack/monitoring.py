@@ -134,6 +134,7 @@ class Monitoring:
                 evaluation_interval_s=self._options.evaluation_interval_s,
                 rule_files=self._rule_files(),
                 alertmanager_port=self._ports[alertmanager.NAME],
+                own_port=self._ports[prometheus.NAME],
             ),
             supervisor=self._supervisor,
             log_file=self._logs / "prometheus.log",
