@@ -21,13 +21,20 @@ SEVERITIES: Final = frozenset({"page", "ticket", "info"})
 OTHERS: Final = frozenset(
     {
         "up",
+        "alertmanager_cluster_failed_peers",
+        "alertmanager_config_last_reload_successful",
+        "alertmanager_notifications_failed_total",
+        "prometheus_config_last_reload_successful",
+        "prometheus_notifications_dropped_total",
+        "prometheus_rule_evaluation_failures_total",
+        "process_start_time_seconds",
         "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp",
         "certmanager_certificate_expiration_timestamp_seconds",
         "cnpg_collector_up",
         "cnpg_pg_stat_archiver_seconds_since_last_archival",
     }
 )
-"""Metrics of Prometheus, of CloudNativePG with its plugin for backups, and of cert-manager."""
+"""Metrics of Prometheus, of Alertmanager, of Prometheus's client, of CloudNativePG with its plugin for backups, and of cert-manager."""
 DASHBOARDS: Final = frozenset(
     {
         "prizewire-health",
@@ -37,7 +44,9 @@ DASHBOARDS: Final = frozenset(
         "prizewire-stellar-signer",
     }
 )
-METRIC: Final = re.compile(r"(?:prizewire|cnpg|barman|certmanager)_\w+(?![\w:(])|\bup\b(?=[{\[ )])")
+METRIC: Final = re.compile(
+    r"(?:prizewire|process|alertmanager|prometheus|cnpg|barman|certmanager)_\w+(?![\w:(])|\bup\b(?=[{\[ )])"
+)
 IN_TEXT: Final = re.compile(r"\$labels\.(\w+)")
 TESTED: Final = re.compile(r'ALERTS\{alertname="(\w+)",severity="(\w+)",alertstate="firing"\}')
 PERSONAL: Final = frozenset({"player", "player_id", "email", "name_of_player"})
@@ -108,7 +117,11 @@ def test_an_alert_says_what_a_person_needs(alert: rules.Alert) -> None:
 
 def test_alerts_name_defined_metrics_only() -> None:
     """A metric that was renamed or removed would silence its alert for good."""
-    named = {name for expr in (*(one.expr for one in ALERTS), *_recorded().values()) for name in METRIC.findall(expr)}
+    named = {
+        name
+        for expr in (*(one.expr for one in ALERTS), *_recorded().values())
+        for name in METRIC.findall(expr)
+    }
     assert len(named) > 30
     bare = {re.sub(r"_(bucket|sum|count)$", "", name) if name not in _defined() else name for name in named}
     assert bare - _defined() - OTHERS == set()

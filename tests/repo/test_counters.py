@@ -27,6 +27,7 @@ BEGUN: Final = {
     "prizewire_rail_surprises_total": "prizewire_payouts.metrics.begin_rail",
     "prizewire_treasury_read_failures_total": "prizewire_payouts.payouts.jobs.treasury.treasury_job",
     "prizewire_provider_webhooks_total": "prizewire_webhooks.inbound.http.provider_controller",
+    "prizewire_provider_webhooks_refused_total": "prizewire_webhooks.inbound.http.provider_controller",
 }
 """Counters with labels that configuration decides, and what begins them at 0 for each value."""
 ROSE: Final = re.compile(r"(?:increase|rate)\((prizewire_\w+)((?:\{[^}]*\})?)\[(\w+)\]\)")

@@ -109,6 +109,17 @@ class World:
                 self._claims.append(one["reward_id"])
         return self._claims.pop()
 
+    def held_prize(self) -> str:
+        """A prize that a cap holds."""
+        number = next(self._numbers)
+        scene = Scene(self.stack, f"bookh{number}", 3, delivery="wallet")
+        scene.set_up()
+        with scene.api() as api:
+            api.put(f"/api/campaigns/{scene.campaign}/settings", {"caps": {"per_player": "0.01"}})
+            round_id = self._play(scene)
+            held = eventually_sync(lambda: list(api.items("/api/rewards", state="held", round_id=round_id)))
+        return str(held[0]["reward_id"])
+
     def failed_payout(self) -> str:
         """A payout that its rail refused."""
         if not self._failed:
@@ -220,6 +231,7 @@ class World:
             "PAYOUT": self.held_payout,
             "ROUND": self.round_in_dispute,
             "CLAIM": self.held_claim,
+            "PRIZE": self.held_prize,
             "PAUSE": self.pause,
             "CAMPAIGN": lambda: self.scene.campaign,
             "AMOUNT": lambda: "500.00",

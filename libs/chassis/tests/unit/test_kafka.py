@@ -252,7 +252,9 @@ async def test_the_lag_is_not_known_while_no_broker_answers(settings, monkeypatc
     )
     lag = Lag(client)
     monkeypatch.setattr("prizewire_chassis.kafka.lag_of", lambda *_: lag)
-    offsets = subscribe(build_broker(settings), ConsumerSpec("rewards.unknown", PAYOUTS, None), processor=None)
+    offsets = subscribe(
+        build_broker(settings), ConsumerSpec("rewards.unknown", PAYOUTS, None), processor=None
+    )
     assert offsets.lag() is lag
 
     def shown(name):

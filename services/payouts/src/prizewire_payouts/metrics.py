@@ -167,7 +167,9 @@ PAYOUTS_ENDED = counter(
         "asset": ASSET,
         "state": closed(ENDED_STATES),
         "code": CODE,
-        "cause": closed((*PayoutCause, NONE), meaning="whose the cause of the code is; `none` without a code"),
+        "cause": closed(
+            (*PayoutCause, NONE), meaning="whose the cause of the code is; `none` without a code"
+        ),
     },
 )
 DUPLICATES_STOPPED = counter(

@@ -149,7 +149,7 @@ async def build(runtime: Runtime) -> Built:
                 invariants_interval_s=settings.invariants_interval_s,
             ),
             *claim_jobs,
-            *build_campaign_jobs(db=runtime.db, assets=assets),
+            *build_campaign_jobs(db=runtime.db, assets=assets, clock=runtime.clock),
             build_entry_job(db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock),
             build_withdrawal_job(db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock),
         ],

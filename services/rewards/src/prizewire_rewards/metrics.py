@@ -5,7 +5,7 @@ it cannot import them.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from prizewire_chassis.metrics import INVARIANT
 from prizewire_chassis.metrics.definitions import OTHER, bounded, closed, counter, gauge
@@ -24,6 +24,8 @@ CAMPAIGN: Final = bounded(
 OF_POOL: Final = {"campaign": CAMPAIGN, "asset": ASSET}
 HOLD_CLASSES: Final = ("identity", "account", "device", "velocity", "amount", "other")
 HOLD_CLASS: Final = closed(HOLD_CLASSES, meaning="what a rule against abuse looks at")
+CAPS: Final = ("cap_player", "cap_player_day", "cap_campaign_day", "cap_campaign", "own_settings")
+CAP: Final = closed(CAPS)
 CAMPAIGN_STATES: Final = ("draft", "active", "paused", "exhausted", "ended")
 PAYOUT_STATE: Final = closed(("paid", "failed", "rejected", "cancelled", "returned"))
 WAITING_CLAIM: Final = closed(("open", "held"))
@@ -111,14 +113,21 @@ POOL_PAID = gauge(
 )
 POOL_UNFUNDED = gauge(
     "prizewire_rewards_pool_unfunded",
-    "Prizes and fees of rounds that wait because the pool does not cover them, in units of the asset.",
+    "Prizes and fees of rounds that wait for the pool, in units of the asset.",
+    unit="units of the asset",
+    labels=OF_POOL,
+)
+POOL_MISSING = gauge(
+    "prizewire_rewards_pool_missing",
+    "Money with which the pool covers all rounds that wait, in units of the asset: what they need, less what the pool has. It is "
+    "`missing` of GET /api/campaigns.",
     unit="units of the asset",
     labels=OF_POOL,
 )
 POOL_LOW = gauge(
     "prizewire_rewards_pool_low",
-    "1 while the pool is below the low-water mark of a campaign that is active, paused or exhausted, else 0; for the sum of "
-    "smaller campaigns the number of such campaigns.",
+    "1 while the pool is below the low-water mark of a campaign that is active, paused or exhausted, or empty in an active campaign "
+    "without a mark; else 0. For the sum of smaller campaigns the number of such campaigns.",
     unit="campaigns",
     labels=OF_POOL,
 )
@@ -258,9 +267,24 @@ LINES_HELD = counter(
     "prizewire_rewards_lines_held_total",
     "Held prize lines by cap; own_settings for a winner who wrote the settings.",
     unit="prize lines",
-    labels={
-        "cap": closed(("cap_player", "cap_player_day", "cap_campaign_day", "cap_campaign", "own_settings"))
-    },
+    labels={"cap": CAP},
+)
+PRIZES_HELD = gauge(
+    "prizewire_rewards_prizes_held",
+    "Prize lines that wait for the decision of a person, by the cap that holds them; own_settings for a winner who wrote the settings.",
+    unit="prize lines",
+    labels={"cap": CAP},
+)
+PRIZES_HELD_AMOUNT = gauge(
+    "prizewire_rewards_prizes_held_amount",
+    "Money of the prize lines that wait for the decision of a person, in units of the asset.",
+    unit="units of the asset",
+    labels={"asset": ASSET},
+)
+PRIZES_HELD_OLDEST = gauge(
+    "prizewire_rewards_prizes_held_oldest_seconds",
+    "Time since the round of the oldest held prize line was booked; 0 where none is held.",
+    unit="seconds",
 )
 PLAYER_EVENTS_REFUSED = counter(
     "prizewire_rewards_player_events_refused_total",
@@ -294,27 +318,7 @@ AUTO_WITHDRAWALS = counter(
 )
 
 
-_POOL_FIGURES: Final = (POOL_FUNDED, POOL_REMAINING, POOL_RESERVED, POOL_PAID, POOL_UNFUNDED, POOL_LOW)
-_shown: set[tuple[str, str]] = set()
-"""The labels of pools (campaign, asset) that have series."""
-
-
 State = TypeVar("State", bound=str)
-
-
-class PoolFigures(NamedTuple):
-    """The figures of one campaign, or the sums of several; ``campaign`` is the label. ``low`` is a number of campaigns, all
-    others are minor units of ``asset``.
-    """
-
-    campaign: str
-    asset: str
-    funded: int
-    remaining: int
-    reserved: int
-    paid: int
-    unfunded: int
-    low: int
 
 
 def begin_assets(assets: Iterable[str]) -> None:
@@ -370,32 +374,6 @@ def count_rounds(
     PAYOUTS_REQUESTED.labels("direct").inc(payouts)
     RECEIVABLES_NETTED.inc(netted)
     RECEIVABLES_OPENED.inc(owed)
-
-
-def show_campaigns(states: Mapping[str, int]) -> None:
-    """Set the number of campaigns in each state; 0 for a state without campaigns."""
-    for state in CAMPAIGN_STATES:
-        CAMPAIGNS.labels(state).set(states.get(state, 0))
-
-
-def show_pools(pools: Iterable[PoolFigures], *, assets: AssetRegistry) -> None:
-    """Set the figures of pools, and remove the series of campaigns that are not among them. All happens without a pause, so
-    that no scrape sees a part of it. An asset that is not configured any more is left out.
-    """
-    shown = {(one.campaign, one.asset): one for one in pools if one.asset in assets}
-    for labels in _shown - shown.keys():
-        for figure in _POOL_FIGURES:
-            figure.remove(*labels)
-    for labels, one in shown.items():
-        scale = assets[one.asset].scale
-        POOL_FUNDED.labels(*labels).set(one.funded / scale)
-        POOL_REMAINING.labels(*labels).set(one.remaining / scale)
-        POOL_RESERVED.labels(*labels).set(one.reserved / scale)
-        POOL_PAID.labels(*labels).set(one.paid / scale)
-        POOL_UNFUNDED.labels(*labels).set(one.unfunded / scale)
-        POOL_LOW.labels(*labels).set(one.low)
-    _shown.clear()
-    _shown.update(shown)
 
 
 def show_held_claims(held: Mapping[str, int]) -> None:

@@ -32,6 +32,7 @@ SETS = [
     ("prizewire_rewards_risk_findings_total", "rule", RuleName),
     ("prizewire_rewards_risk_findings_total", "verdict", Verdict),
     ("prizewire_rewards_lines_held_total", "cap", {*CapCode, OWN_SETTINGS}),
+    ("prizewire_rewards_prizes_held", "cap", {*CapCode, OWN_SETTINGS}),
     ("prizewire_rewards_entries_total", "state", EntryState),
     ("prizewire_rewards_payouts_ended_total", "state", PAYOUT_FINAL),
     ("prizewire_rewards_topups_total", "what", {"credited", *ReversalKind, "dispute_won"}),

@@ -24,7 +24,12 @@ DEADLINE_S: Final = 300.0
 SCRAPE_S: Final = 1.0
 NOT_HERE: Final[dict[tuple[str, str], str]] = {
     ("Age of the deny list", "age"): "The stack has no deny list.",
-    ("Quotes an hour", "{{rail}} {{outcome}}"): "No prize of the traffic is exchanged.",
+    (
+        "Share of requests with status 5xx",
+        "{{service}}",
+    ): "No request of the traffic to the API fails with 5xx.",
+    ("Age of the newest base backup", "{{namespace}}"): "The stack has no operator of PostgreSQL.",
+    ("Time since the log was archived", "{{namespace}}"): "The stack has no operator of PostgreSQL.",
     (
         "Wallets, 24 h",
         "automatic withdrawals {{outcome}}",
@@ -46,7 +51,9 @@ def troubles(full_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory)
         Troubles(full_stack, "boards") as traffic,
         Prometheus(monitoring.url) as asked,
     ):
-        eventually_sync(lambda: len(asked.now("up == 1")) >= len(SERVICES), deadline_s=DEADLINE_S)
+        eventually_sync(
+            lambda: len(asked.now('up{job="prizewire"} == 1')) >= len(SERVICES), deadline_s=DEADLINE_S
+        )
         for number in range(2):
             traffic.pay(number)
             traffic.fail(number)

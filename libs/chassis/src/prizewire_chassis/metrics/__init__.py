@@ -15,7 +15,8 @@ from prizewire_chassis.metrics.labels import (
 from prizewire_contracts.codes import RefusalCode
 
 CONSUMER: Final = bounded("a consumer of the service, which is also its group in Kafka", most=12)
-JOB: Final = bounded("a periodic job of the service", most=60)
+TASK: Final = bounded("a periodic job of the service", most=60)
+"""The label is not named `job`: Prometheus gives each target a label of that name."""
 INVARIANT: Final = bounded("an invariant of the service, as `prizewire verify` shows it", most=80)
 ROUTE: Final = bounded("the template of a route", most=200)
 STUCK_STATE: Final = closed(OpenStuckState)
@@ -131,14 +132,14 @@ OUTBOX_BLOCKED = gauge(
     unit="1 or 0",
 )
 JOB_FAILURES = counter(
-    "prizewire_job_failures_total", "Runs of a periodic job that raised.", unit="runs", labels={"job": JOB}
+    "prizewire_job_failures_total", "Runs of a periodic job that raised.", unit="runs", labels={"task": TASK}
 )
 ROWS_POSTPONED = gauge(
     "prizewire_rows_postponed",
     "Rows that a job leaves out of its batches for up to an hour, because it failed on each of them alone; anything but "
     "zero needs a person.",
     unit="rows",
-    labels={"job": JOB},
+    labels={"task": TASK},
 )
 BREACHES = gauge(
     "prizewire_invariant_breaches",

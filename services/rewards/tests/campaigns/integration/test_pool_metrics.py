@@ -14,7 +14,7 @@ from prizewire_rewards.campaigns.domain.settings import NO_SETTINGS, CampaignSet
 from prizewire_rewards.campaigns.storage.pools import pool_figures, sum_paid
 from services.rewards.tests.rig import Match, Rig, method_event, paid_event
 
-FIGURES = ("funded", "remaining", "reserved", "paid", "unfunded", "low")
+FIGURES = ("funded", "remaining", "reserved", "paid", "unfunded", "missing", "low")
 
 
 async def show(rig: Rig) -> None:
@@ -56,6 +56,12 @@ def series() -> set[tuple[str, str]]:
     return found["funded"]
 
 
+def held(name: str) -> float | None:
+    """A figure of held prizes: of USDC, of the cap of a player, or of all."""
+    labels = {"_amount": {"asset": "USDC"}, "": {"cap": "cap_player"}}.get(name, {})
+    return REGISTRY.get_sample_value(f"prizewire_rewards_prizes_held{name}", labels)
+
+
 async def ask(rig: Rig, path: str) -> Any:
     async with rig.client("boss", "admin") as admin:
         answer = await admin.get(path)
@@ -78,6 +84,7 @@ async def equal_to_the_api(rig: Rig, campaign: UUID) -> dict[str, float | None]:
     assert before["remaining"] == float(found["available"])
     assert before["reserved"] == float(found["reserved"])
     assert before["unfunded"] == float(sheet["unfunded"])
+    assert before["missing"] == float(found["missing"])
     assert before["paid"] == sum(float(sheet[name]) for name in ("wallets", "payout_pending", "paid"))
     assert await rig.breaches() == []
     return before
@@ -98,6 +105,7 @@ async def test_the_figures_of_a_pool_equal_the_api(rig: Rig) -> None:
         "reserved": 0.0,
         "paid": 0.0,
         "unfunded": 0.0,
+        "missing": 0.0,
         "low": 0.0,
     }
     await rig.feed(rig.payouts, method_event("ann"))
@@ -112,10 +120,12 @@ async def test_the_figures_of_a_pool_equal_the_api(rig: Rig) -> None:
 
     await rig.settle(Match(campaign, [("ann", "200.00")]))  # above the cap of ann
     assert (await equal_to_the_api(rig, campaign))["reserved"] == 200.0
+    assert [held(name) for name in ("_amount", "")] == [200.0, 1.0]
 
     waiting = Match(campaign, [("dan", "400.00")])
     await rig.settle(waiting)
-    assert (await equal_to_the_api(rig, campaign))["unfunded"] == 400.0
+    after = await equal_to_the_api(rig, campaign)
+    assert (after["unfunded"], after["remaining"], after["missing"]) == (400.0, 190.0, 210.0)
     assert REGISTRY.get_sample_value("prizewire_rewards_campaigns", {"state": "exhausted"}) == 1
 
     await rig.fund(campaign, 50_000)
@@ -140,6 +150,7 @@ async def test_the_figures_of_a_pool_equal_the_api(rig: Rig) -> None:
     assert shown(campaign)["reserved"] == 200.0 + 5.0
     await rig.feed(rig.settlements, window.voided(at=2))
     assert (await equal_to_the_api(rig, campaign))["reserved"] == 200.0
+    assert [held(name) for name in ("_amount", "")] == [200.0, 1.0]
 
 
 async def test_prizes_to_be_claimed_are_paid_when_they_are_claimed(rig: Rig) -> None:
@@ -209,6 +220,40 @@ async def test_a_low_campaign_that_is_summed_up_is_still_counted(rig: Rig) -> No
     async with rig.db.transaction() as tx:
         found = {one.campaign: one.low for one in await pool_figures(tx, shown=1)}
     assert found == {str(running[0]): 1, "other": 2}
+
+
+async def test_an_empty_pool_is_low_without_a_mark(rig: Rig) -> None:
+    """Rounds of an active campaign may come at any time. A paused one, and one with any money, is not low without a mark."""
+    active, paused, funded = [await rig.campaign(funded=funded) for funded in (500, 500, 501)]
+    for campaign in (active, paused, funded):
+        await rig.settle(Match(campaign, [("ann", "5.00")]))
+    await rig.change(paused, "paused")
+    await show(rig)
+    assert [shown(one)["low"] for one in (active, paused, funded)] == [1, 0, 0]
+
+
+async def test_held_prizes_are_shown_until_they_are_decided(rig: Rig) -> None:
+    """Their number, their money and the age of the oldest; all are 0 where none is held."""
+    await show(rig)
+    assert [held(name) for name in ("", "_amount", "_oldest_seconds")] == [0, 0, 0]
+    campaign = await rig.campaign(funded=100_000, settings=CampaignSettings(caps=Caps(per_player=1_000)))
+    matches = [Match(campaign, [("ann", "20.00"), ("bob", "1.00")]), Match(campaign, [("ann", "30.00")])]
+    for match in matches:
+        await rig.settle(match)
+        rig.clock.advance(timedelta(minutes=1))
+    await show(rig)
+    assert [held(name) for name in ("", "_amount", "_oldest_seconds")] == [2, 50, 120]
+    async with rig.client("boss", "admin") as admin:
+        for match, verb in zip(matches, ("release", "reject"), strict=True):
+            answer = await admin.post(
+                f"/api/rewards/{match.reward_id('ann')}/{verb}",
+                json={"reason": "looked at"},
+                headers={"Idempotency-Key": verb},
+            )
+            assert answer.status_code == 200
+            await show(rig)
+            assert held("_oldest_seconds") == (60 if verb == "release" else 0)
+    assert [held(name) for name in ("", "_amount")] == [0, 0]
 
 
 async def test_transfers_are_added_up_once_and_in_batches(rig: Rig) -> None:

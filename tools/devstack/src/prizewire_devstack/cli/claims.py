@@ -89,7 +89,7 @@ def show(claim: UUID, as_json: bool) -> None:
 @JSON
 def release(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: bool) -> int:
     """Release held claims: the prizes are credited. Exit code 1 when one of them is refused, or gets no answer."""
-    return _decide(claims, "release", reason, person, as_json=as_json)
+    return decide(claims, "release", reason, person, as_json=as_json)
 
 
 @command.command(name="reject")
@@ -99,16 +99,28 @@ def release(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: 
 @JSON
 def reject(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: bool) -> int:
     """Reject held claims: the money goes back to the pool. Exit code 1 when one of them is refused, or gets no answer."""
-    return _decide(claims, "reject", reason, person, as_json=as_json)
+    return decide(claims, "reject", reason, person, as_json=as_json)
 
 
-def _decide(claims: tuple[UUID, ...], verb: str, reason: str, person: str | None, *, as_json: bool) -> int:
-    """Decide about each claim; one answer for each."""
+def decide(
+    claims: tuple[UUID, ...],
+    verb: str,
+    reason: str,
+    person: str | None,
+    *,
+    as_json: bool,
+    path: str = PATH,
+    what: str = "claim",
+    look: str = "`prizewire claims show {}` shows its state.",
+) -> int:
+    """Decide about each claim, or each held prize; one answer for each. ``look`` is what shows whether one without an answer was
+    decided, with {} for its id.
+    """
     with connect_as(person, roles=ROLES) as api:
         outcomes = decide_each(
             claims,
-            lambda claim: api.post(f"{PATH}/{claim}/{verb}", {"reason": reason}, key=f"{verb}:{uuid4()}"),
+            lambda claim: api.post(f"{path}/{claim}/{verb}", {"reason": reason}, key=f"{verb}:{uuid4()}"),
             said=lambda answer: str(answer["state"]),
-            look="`prizewire claims show {}` shows its state.",
+            look=look,
         )
-    return show_outcomes(outcomes, key="claim", as_json=as_json)
+    return show_outcomes(outcomes, key=what, as_json=as_json)

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "campaigns": "prizewire_devstack.cli.campaigns",
     "rounds": "prizewire_devstack.cli.rounds",
     "claims": "prizewire_devstack.cli.claims",
+    "prizes": "prizewire_devstack.cli.prizes",
     "rails": "prizewire_devstack.cli.rails",
     "payouts": "prizewire_devstack.cli.payouts",
     "verify": "prizewire_devstack.cli.verify",

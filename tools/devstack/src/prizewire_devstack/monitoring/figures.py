@@ -240,7 +240,7 @@ def from_prometheus(url: str) -> Reading:
     """
     with Prometheus(url) as asked:
         values = tuple((figure, figure.of_prometheus(asked)) for figure in FIGURES)
-        up = sorted(asked.now("up"), key=lambda one: one.labels["part"])
+        up = sorted(asked.now('up{job="prizewire"}'), key=lambda one: one.labels["part"])
     return Reading(
         source=f"Prometheus at {url}",
         values=values,

@@ -1,15 +1,41 @@
 """Figures of all campaigns for metrics: their states, and their pools, the largest one by one and the rest summed up."""
 
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.metrics.definitions import OTHER
-from prizewire_rewards.metrics import PoolFigures
 
 TAIL_MAX: Final = 100_000
 """The most transfers that one statement reads: those after the last sum."""
+
+
+class PoolFigures(NamedTuple):
+    """The figures of one campaign, or the sums of several; ``campaign`` is the label. ``low`` is a number of campaigns, all
+    others are minor units of ``asset``.
+    """
+
+    campaign: str
+    asset: str
+    funded: int
+    remaining: int
+    reserved: int
+    paid: int
+    unfunded: int
+    missing: int
+    low: int
+
+
+class HeldFigures(NamedTuple):
+    """The held prizes of one cap and asset: how many, their minor units, and when the round of the oldest was booked."""
+
+    cap: str
+    asset: str
+    prizes: int
+    amount: int
+    oldest: datetime
 
 
 async def count_states(tx: AsyncConnection) -> dict[str, int]:
@@ -52,15 +78,31 @@ async def pool_figures(tx: AsyncConnection, *, shown: int) -> list[PoolFigures]:
             reserved=int(row.reserved),
             paid=int(row.paid),
             unfunded=int(row.unfunded),
+            missing=int(row.missing),
             low=int(row.low),
         )
         for row in rows
     ]
 
 
+async def held_figures(tx: AsyncConnection) -> list[HeldFigures]:
+    """The held prizes by cap and asset. It reads each held prize; persons decide about these."""
+    await tx.execute(_BY_INDEX)
+    return [
+        HeldFigures(row.note, row.asset, row.prizes, int(row.amount), row.oldest)
+        for row in await tx.execute(_HELD)
+    ]
+
+
 # A plan that was made while the tables were small must not scan whole tables later.
 _BY_INDEX = text("SET LOCAL enable_seqscan = off")
 _STATES = text("SELECT state, count(*) AS campaigns FROM campaigns GROUP BY state")
+_HELD = text(
+    "SELECT w.note, w.asset, count(*) AS prizes, sum(w.amount - w.short) AS amount, min(b.at) AS oldest FROM rewards w "
+    "CROSS JOIN LATERAL (SELECT coalesce(min(s.at), (SELECT r.settled_at FROM rounds r WHERE r.id = w.round_id)) AS at "
+    "FROM transitions s WHERE s.subject = w.round_id AND s.to_state IN ('reserved', 'booking', 'final')) b "
+    "WHERE w.state = 'held' GROUP BY w.note, w.asset ORDER BY w.note, w.asset"
+)
 _LOCK = text("SELECT seq FROM campaign_paid_upto FOR UPDATE")
 _END = text("SELECT least(seq, CAST(:upto AS bigint) + CAST(:rows_max AS bigint)) FROM ledger_checkpoint")
 _MOVE = text("UPDATE campaign_paid_upto SET seq = :end")
@@ -111,7 +153,9 @@ _POOLS = text(
     + ") t), sums AS (SELECT id, sum(remaining) AS remaining, sum(reserved) AS reserved, sum(paid) AS paid, "
     "sum(unfunded) AS unfunded FROM parts WHERE id IS NOT NULL GROUP BY id), "
     "figures AS (SELECT c.id, c.asset, c.funded, s.remaining, s.reserved, s.paid, s.unfunded, "
-    "CASE WHEN c.low AND c.state IN ('active', 'paused', 'exhausted') THEN 1 ELSE 0 END AS low, "
+    "greatest(0, s.unfunded - s.remaining) AS missing, "
+    "CASE WHEN c.low AND c.state IN ('active', 'paused', 'exhausted') OR c.state = 'active' AND s.remaining = 0 "
+    "AND c.settings ->> 'low_water' IS NULL THEN 1 ELSE 0 END AS low, "
     "c.state = 'ended' AS ended, "
     "row_number() OVER (PARTITION BY c.asset ORDER BY c.state = 'ended', c.funded DESC, c.id) AS place "
     "FROM sums s JOIN campaigns c ON c.id = s.id), "
@@ -119,6 +163,7 @@ _POOLS = text(
     "labelled AS (SELECT r.*, CASE WHEN r.rank <= :shown THEN CAST(r.id AS text) ELSE CAST(:other AS text) END AS label "
     "FROM ranked r) "
     "SELECT label, asset, sum(funded) AS funded, sum(remaining) AS remaining, coalesce(sum(reserved), 0) AS reserved, "
-    "sum(paid) AS paid, coalesce(sum(unfunded), 0) AS unfunded, sum(low) AS low "
+    "sum(paid) AS paid, coalesce(sum(unfunded), 0) AS unfunded, "
+    "coalesce(sum(missing) FILTER (WHERE unfunded > 0), 0) AS missing, sum(low) AS low "
     "FROM labelled GROUP BY label, asset ORDER BY label, asset"
 )

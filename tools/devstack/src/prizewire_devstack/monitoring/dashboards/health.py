@@ -16,14 +16,14 @@ from prizewire_devstack.monitoring.panels import Dashboard, Kind, Row, Unit, Var
 
 _SERVICE: Final = 'service=~"$service"'
 _API: Final = f'{_SERVICE},route=~"/api/.*"'
-# Prometheus calls the label `job` of a metric `exported_job`, since the targets have a label `job` of their own.
+# Prometheus calls the label `job` of a metric `task`, since the targets have a label `job` of their own.
 
 _NOW: Final = Row(
     title="Now",
     panels=(
         number(
             "Processes that answer",
-            f"sum by (service) (up{{{_SERVICE}}})",
+            f'sum by (service) (up{{job="prizewire",{_SERVICE}}})',
             legend="{{service}}",
             alert="PrizewireServiceDown",
             least=True,
@@ -71,8 +71,12 @@ _HTTP: Final = Row(
             "Share of requests with status 5xx",
             (
                 share_of(
-                    risen("prizewire_http_requests_total", "service", where=f'{_API},status=~"5.."', within="5m"),
-                    risen("prizewire_http_requests_total", "service", where=f'{_API},status!~"4.."', within="5m"),
+                    risen(
+                        "prizewire_http_requests_total", "service", where=f'{_API},status=~"5.."', within="5m"
+                    ),
+                    risen(
+                        "prizewire_http_requests_total", "service", where=f'{_API},status!~"4.."', within="5m"
+                    ),
                 ),
                 "{{service}}",
             ),
@@ -174,8 +178,8 @@ _CHECKS: Final = Row(
         lines(
             "Failures of jobs an hour",
             (
-                risen("prizewire_job_failures_total", "service", "exported_job", where=_SERVICE),
-                "{{service}} {{exported_job}}",
+                risen("prizewire_job_failures_total", "service", "task", where=_SERVICE),
+                "{{service}} {{task}}",
             ),
             alert="PrizewireJobFailing",
             shows="Runs of periodic jobs that raised an error.",
@@ -185,8 +189,8 @@ _CHECKS: Final = Row(
         lines(
             "Rows postponed",
             (
-                largest("prizewire_rows_postponed", "service", "exported_job", where=_SERVICE),
-                "{{service}} {{exported_job}}",
+                largest("prizewire_rows_postponed", "service", "task", where=_SERVICE),
+                "{{service}} {{task}}",
             ),
             alert="PrizewireRowsPostponed",
             shows="Rows that a job leaves out, because it failed on each of them alone.",
@@ -309,11 +313,84 @@ _TRUST: Final = Row(
     ),
 )
 
+_WATCHING: Final = Row(
+    title="Monitoring and backups",
+    panels=(
+        lines(
+            "Targets of Prometheus",
+            (f'count by (service) (up{{job="prizewire",{_SERVICE}}})', "{{service}}"),
+            alert="PrizewireTargetMissing",
+            shows="Processes of each service that Prometheus knows, whether they answer or not.",
+            normal="Each of the five services has a line, at its number of replicas.",
+            act="A service without a line is watched by no other alert: follow the runbook.",
+        ),
+        lines(
+            "Notifications that failed, 10 min",
+            (
+                risen("alertmanager_notifications_failed_total", "integration", within="10m"),
+                "{{integration}}",
+            ),
+            (risen("prometheus_notifications_dropped_total", within="10m"), "dropped by Prometheus"),
+            alert="PrizewireNotificationsFailing",
+            shows="Notifications that a receiver did not take, and those that Prometheus could not give to Alertmanager.",
+            normal="All are zero.",
+            act="Read the log of Alertmanager: the secret of a receiver may have changed.",
+        ),
+        lines(
+            "Configuration taken",
+            ("min by (job) (alertmanager_config_last_reload_successful)", "{{job}}"),
+            ("min by (job) (prometheus_config_last_reload_successful)", "{{job}}"),
+            unit=Unit.YES_NO,
+            alert="PrizewireMonitoringConfigRefused",
+            least=True,
+            shows="1 while Alertmanager and Prometheus work with their newest configuration.",
+            normal="Both are 1.",
+            act="Correct the file that the log names.",
+        ),
+        lines(
+            "Evaluations of rules that failed, 10 min",
+            (
+                risen("prometheus_rule_evaluation_failures_total", "rule_group", within="10m"),
+                "{{rule_group}}",
+            ),
+            alert="PrizewireRuleEvaluationFailing",
+            shows="Evaluations of alert rules that raised an error, by file and group.",
+            normal="All are zero.",
+            act="Prometheus shows the error of each rule at /rules.",
+        ),
+        lines(
+            "Age of the newest base backup",
+            (
+                "time() - max by (namespace) "
+                '(barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{namespace=~"prizewire.*"})',
+                "{{namespace}}",
+            ),
+            unit=Unit.SECONDS,
+            alert="PrizewireBackupOld",
+            shows="Time since the last base backup of the databases in a cluster; nothing outside of Kubernetes.",
+            normal="It is below a day.",
+            act="Look at the backups of the PostgreSQL clusters: follow the runbook.",
+        ),
+        lines(
+            "Time since the log was archived",
+            (
+                'max by (namespace) (cnpg_pg_stat_archiver_seconds_since_last_archival{namespace=~"prizewire.*"})',
+                "{{namespace}}",
+            ),
+            unit=Unit.SECONDS,
+            alert="PrizewireBackupOld",
+            shows="Time since write-ahead log of the databases was archived; nothing outside of Kubernetes.",
+            normal="It is below five minutes.",
+            act="Look whether the object storage takes files: follow the runbook.",
+        ),
+    ),
+)
+
 HEALTH: Final = Dashboard(
     uid="prizewire-health",
     title="Prizewire: Service health",
     description="Whether each service runs, answers, checks its invariants, and holds valid credentials.",
-    rows=(_NOW, _HTTP, _CHECKS, _TRUST),
+    rows=(_NOW, _HTTP, _CHECKS, _TRUST, _WATCHING),
     variables=(Variable(name="service", label="Service", metric="prizewire_build_info"),),
     procedures=("bad-release", "database-lost", "key-rotation"),
 )

@@ -89,6 +89,15 @@ _CONSUMERS: Final = Row(
             act="Look whether the broker answers; then restart the service.",
         ),
         lines(
+            "Time since any consumer heard of Kafka",
+            ("min (prizewire_consumer_poll_age_seconds)", "newest"),
+            unit=Unit.SECONDS,
+            alert="PrizewireKafkaLost",
+            shows="Time since the consumer that heard last of a broker did so, of all services.",
+            normal="It is below a second or two.",
+            act="If it rises, no service reaches Kafka: follow the runbook.",
+        ),
+        lines(
             "Events a second",
             (
                 per_second("prizewire_events_total", *_KEY, "outcome", where=_SERVICE),
