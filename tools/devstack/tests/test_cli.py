@@ -21,9 +21,9 @@ from prizewire_devstack.cli.console import console
 from prizewire_devstack.cli.main import group
 from prizewire_devstack.cli.progress import LiveReporter
 from prizewire_devstack.components.keys import Keyring
-from prizewire_devstack.entry import INTERRUPTED
 from prizewire_devstack.errors import StartError
 from prizewire_devstack.home import HOME_VARIABLE, Home
+from prizewire_devstack.interrupts import INTERRUPTED
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.waiting import eventually_sync
 
@@ -258,42 +258,3 @@ def test_the_help_names_what_can_be_restarted_and_every_state() -> None:
     )
     assert all(f"{state}: " in explained for state in states)
     assert "pid  " in explained
-
-
-INTERRUPTED_IMPORT = """
-import sys
-
-class Interrupted:
-    def find_spec(self, name, path=None, target=None):
-        if name == {module!r}:
-            raise KeyboardInterrupt
-
-sys.meta_path.insert(0, Interrupted())
-sys.argv = ["prizewire", "status", "--watch"]
-from prizewire_devstack.cli import main
-main()
-"""
-"""The command, with Ctrl-C at the moment in which it imports a module."""
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        pytest.param("prizewire_devstack.cli.main", id="at-once"),
-        pytest.param("click", id="in-the-first-import"),
-        pytest.param("prizewire_devstack.proxies", id="in-the-last-import"),
-        pytest.param("prizewire_devstack.cli.status", id="in-the-import-of-the-command"),
-        pytest.param("rich.live", id="in-an-import-of-the-command"),
-    ],
-)
-def test_ctrl_c_while_a_command_begins_shows_no_traceback(module: str, tmp_path: Path) -> None:
-    """One word and exit code 130, as later: the imports take the first half second of every command."""
-    done = subprocess.run(
-        (sys.executable, "-c", INTERRUPTED_IMPORT.format(module=module)),
-        env={**os.environ, HOME_VARIABLE: str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert (done.returncode, done.stderr.strip()) == (130, "Stopped.")

@@ -12,9 +12,9 @@ from typing import Final
 import click
 
 from prizewire_devstack.cli.failures import print_failure
-from prizewire_devstack.entry import INTERRUPTED, imported
 from prizewire_devstack.errors import EXIT_CODE, DevstackError
 from prizewire_devstack.home import OWNER_ONLY_UMASK
+from prizewire_devstack.interrupts import INTERRUPTED, imported
 from prizewire_devstack.proxies import spare_loopback
 
 COMMANDS: Final = {

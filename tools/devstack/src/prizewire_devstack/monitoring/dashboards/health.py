@@ -361,8 +361,10 @@ _WATCHING: Final = Row(
         lines(
             "Age of the newest base backup",
             (
-                "time() - max by (namespace) "
-                '(barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{namespace=~"prizewire.*"})',
+                (
+                    "time() - max by (namespace) "
+                    '(barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{namespace=~"prizewire.*"})'
+                ),
                 "{{namespace}}",
             ),
             unit=Unit.SECONDS,
