@@ -24,7 +24,7 @@ A_CAMPAIGN: dict[str, Any] = {
 }  # fmt: skip
 A_ROUND: dict[str, Any] = {
     "id": ROUND, "state": "SETTLED", "competition": "cup", "rule_version": 2, "source": "/game", "match_id": "m-1",
-    "correlation_id": "c-1", "settlement_version": 1, "waiting_since": None, "refused_at": MOMENT,
+    "correlation_id": "c-1", "settlement_version": 1, "waiting_since": None, "refused_at": MOMENT, "final_at": "2026-12-24T18:00:00Z",
     "waiting": {"missing": [2], "parts": 3}, "refused": {"code": "campaign_ended", "detail": "it has ended"},
     "lines": [{"place": 1, "player": "ada", "amount": "50.00"}],
 }  # fmt: skip
@@ -186,7 +186,7 @@ def test_rounds_are_listed_shown_and_decided(made: StubApi) -> None:
     assert made.asked == [(rounds.PATH, {"refused": "true", "competition": "cup"})]
     assert ROUND in listed
     shown = run("rounds", "show", ROUND).stdout
-    for text in ("2 of 3", "campaign_ended: it has ended", "50.00"):
+    for text in ("2 of 3", "campaign_ended: it has ended", "50.00", "2026-12-24T18:00Z"):
         assert text in shown
     assert f"50.00 USDC: `prizewire campaigns show {CAMPAIGN}` shows its pool" in " ".join(shown.split())
     assert "50.00 USDC" in listed

@@ -103,6 +103,7 @@ def show(round_id: UUID, as_json: bool) -> int:
                 "missing parts",
                 f"{', '.join(map(str, waiting['missing']))} of {waiting['parts']}" if waiting else "",
             ),
+            ("final at", minute(found["final_at"])),
             ("waits for money", _money(found)),
             ("refused", f"{refused['code']}: {refused['detail']}" if refused else ""),
             *(("line", f"{one['place']}  {one['player']}  {one['amount']}") for one in found["lines"]),
