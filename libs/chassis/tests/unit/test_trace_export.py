@@ -2,13 +2,20 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from litestar import get
 from litestar.params import FromPath
 from litestar.testing import TestClient
+from opentelemetry.sdk.trace.export import SpanExportResult
+from prometheus_client import REGISTRY
+from requests import PreparedRequest, Response
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
@@ -17,8 +24,8 @@ from prizewire_chassis.http import build_app
 from prizewire_chassis.http.app import traceparent_of
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.testing_traces import CollectorStandIn, collector_stand_in
-from prizewire_chassis.tracing import calling, set_recorder, wanted
-from prizewire_chassis.tracing.export import OtlpRecorder
+from prizewire_chassis.tracing import Kind, calling, export, record, set_recorder, wanted
+from prizewire_chassis.tracing.export import ANSWER_BYTES_MAX, OtlpRecorder, _BriefAnswers
 from prizewire_contracts.traces import carried_trace
 from prizewire_devstack.waiting import eventually
 
@@ -114,6 +121,82 @@ async def test_a_collector_that_is_gone_is_logged_once() -> None:
             http.get("/api/things/one")
         await recorder.close()
     assert [line["log_level"] for line in lines if "collector" in line["event"]] == ["warning"]
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A collector that answers without end."""
+
+    written = 0
+
+    def do_POST(self) -> None:
+        """Write until the client goes."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                Endless.written += self.wfile.write(b"x" * 65_536)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+        """Write nothing."""
+
+
+async def test_an_endless_answer_is_read_to_a_bound() -> None:
+    """Its status counts, the connection is closed, and later spans are sent again."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    recorder = OtlpRecorder(endpoint=f"http://127.0.0.1:{server.server_port}", service="payouts", version="1")
+    taken: list[Response] = []
+    send = _BriefAnswers.send
+
+    def seen(self: _BriefAnswers, request: PreparedRequest, *args: Any, **named: Any) -> Response:
+        taken.append(send(self, request, *args, **named))
+        return taken[-1]
+
+    with patch.object(_BriefAnswers, "send", seen):
+        set_recorder(recorder)
+        for number in range(1, 3):
+            with client() as http:
+                http.get("/api/things/one")
+            await eventually(lambda number=number: len(taken) >= number)
+        await recorder.close()
+    server.shutdown()
+    server.server_close()
+    serving.join()
+    assert {(one.status_code, len(one.content)) for one in taken} == {(200, ANSWER_BYTES_MAX)}
+
+
+def lost(reason: str) -> float:
+    return REGISTRY.get_sample_value("prizewire_spans_lost_total", {"reason": reason}) or 0.0
+
+
+async def test_spans_that_are_lost_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By reason: those that the collector did not take, and those for which the queue had no room. Both begin at 0."""
+    monkeypatch.setattr(export, "QUEUE_MAX", 2)
+    sending, go_on = threading.Event(), threading.Event()
+
+    def refuse(*_: object) -> SpanExportResult:
+        sending.set()
+        go_on.wait(60)
+        return SpanExportResult.FAILURE
+
+    monkeypatch.setattr(export.OTLPSpanExporter, "export", refuse)
+    before = lost("queue_full"), lost("not_taken")
+    recorder = OtlpRecorder(endpoint="http://127.0.0.1:1", service="payouts", version="1")
+    set_recorder(recorder)
+
+    def spans(count: int) -> None:
+        for _ in range(count):
+            record("x", kind=Kind.INTERNAL, traceparent=TRACE, parent=None, started_ns=1, ended_ns=2)
+
+    spans(2)
+    await eventually(sending.is_set)
+    spans(2 + 3)
+    go_on.set()
+    await recorder.close()
+    await eventually(lambda: lost("not_taken") - before[1] == 4)
+    assert lost("queue_full") - before[0] == 3
 
 
 def test_the_sdk_is_not_loaded_without_a_collector() -> None:

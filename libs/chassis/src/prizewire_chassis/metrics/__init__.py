@@ -7,6 +7,7 @@ from prizewire_chassis.metrics.definitions import bounded, closed, counter, gaug
 from prizewire_chassis.metrics.labels import (
     CredentialKind,
     EventOutcome,
+    LostSpans,
     OpenStuckState,
     RetryKind,
     TokenKeyRead,
@@ -92,6 +93,13 @@ OFFSETS_WRONG = counter(
         "consumer": CONSUMER,
         "reason": closed(WrongOffset),
     },
+)
+SPANS_LOST = counter(
+    "prizewire_spans_lost_total",
+    "Spans of traces that did not reach the collector, by reason: queue_full (too many waited), not_taken (the collector did not "
+    "take them).",
+    unit="spans",
+    labels={"reason": closed(LostSpans)},
 )
 STUCK = gauge(
     "prizewire_stuck_events",

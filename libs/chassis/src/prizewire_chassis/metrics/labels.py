@@ -30,6 +30,15 @@ class RetryKind(StrEnum):
     """The handler raised."""
 
 
+class LostSpans(StrEnum):
+    """Why spans did not reach the collector."""
+
+    QUEUE_FULL = "queue_full"
+    """Too many waited."""
+    NOT_TAKEN = "not_taken"
+    """The collector did not take them."""
+
+
 class WrongOffset(StrEnum):
     """Why a stored offset does not fit the log of its topic."""
 

@@ -236,6 +236,16 @@ _TRUST: Final = Row(
             act="If two versions stay, the release did not finish: docs/runbooks/bad-release.md.",
         ),
         lines(
+            "Spans lost an hour",
+            (
+                risen("prizewire_spans_lost_total", "service", "reason", where=_SERVICE),
+                "{{service}} {{reason}}",
+            ),
+            shows="Spans of traces that did not reach the collector.",
+            normal="It is 0, also without a collector.",
+            act="If it rises, the collector is away or too slow: docs/tracing.md. Payments do not depend on it.",
+        ),
+        lines(
             "Keys of access tokens",
             (f"min by (service) (prizewire_token_keys{{{_SERVICE}}})", "{{service}} keys"),
             (
