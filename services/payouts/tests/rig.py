@@ -409,6 +409,7 @@ class Rig:
         key: MessageKey | None = None,
         filed_by: str = "rewards",
         subject: str | None = None,
+        correlation_id: str = "corr-1",
         **changes: Any,
     ) -> bytes:
         """A ``payout.requested`` event; ``signer`` signs the intent, rewards the event."""
@@ -423,7 +424,9 @@ class Rig:
             "filed_by": filed_by,
             **changes,
         }
-        return self.event("payout.requested", data, version=version, key=key, subject=subject)
+        return self.event(
+            "payout.requested", data, version=version, correlation_id=correlation_id, key=key, subject=subject
+        )
 
     def cancel_asked(
         self, payout_id: UUID | str, *, version: int = 2, reason: str = "stop", **changes: Any

@@ -173,17 +173,53 @@ def test_a_silent_service_is_no_verified_one(installation: Installation) -> None
 
 
 def test_records_of_all_services_are_one_list(installation: Installation) -> None:
-    """By time, the newest last, with the filters passed on; at most the newest of each service."""
-    code, output = run("list", "--actor", "ana", "--since", "2026-05-01", "--limit", "1")
-    assert code == 0
-    assert output.splitlines() == [
-        f"2026-05-01T12:00:03Z  {service}/3  payout.approved p-3 by ana: checked"
+    """By time, the newest last, with the filters passed on. The limit holds for all services together."""
+    whole = [
+        f"2026-05-01T12:00:0{number}Z  {service}/{number}  payout.approved p-{number} by ana: checked"
+        for number in (1, 2, 3)
         for service in sorted(SERVICES)
     ]
+    code, output = run("list", "--actor", "ana", "--since", "2026-05-01", "--limit", "2")
+    assert code == 0
+    note = "These are the newest 2; there are more. Give a greater --limit, or filter."
+    assert output.splitlines() == [*whole[-2:], note]
+    assert run("list", "--limit", str(len(whole)))[1].splitlines() == whole
+    assert run("list", "--limit", str(len(whole) - 1))[1].splitlines()[:-1] == whole[1:]
+    assert json.loads(run("list", "--limit", "2", "--json")[1])["more"] is True
+    assert json.loads(run("list", "--json")[1])["more"] is False
+    # a service with many new records does not push out the only one of another service that is newer
+    installation.chains["rewards"] = chain("rewards", 9)
+    assert run("list", "--limit", "6")[1].splitlines()[:6] == [
+        f"2026-05-01T12:00:0{number}Z  rewards/{number}  payout.approved p-{number} by ana: checked"
+        for number in range(4, 10)
+    ]
+    installation.chains["rewards"] = chain("rewards", 3)
+    installation.asked.clear()
+    run("list", "--actor", "ana", "--since", "2026-05-01", "--limit", "2")
     assert {(one["actor"], one["from"], one["order"]) for one in installation.asked} == {
         ("ana", "2026-05-01T00:00:00+00:00", "newest")
     }
     assert len(json.loads(run("list", "--service", "rewards", "--json")[1])["items"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ({"amount": "12.50", "asset": "EUR"}, "p-1 (12.50 EUR) by"),
+        ({"amount": "12.50"}, "p-1 (12.50) by"),
+        ({"amount": 12}, "p-1 by"),
+        ([], "p-1 by"),
+        ({"amount": "1\x1b[2J", "asset": []}, "p-1 (1"),
+    ],
+    ids=["both", "no-asset", "no-text", "no-object", "control"],
+)
+def test_an_amount_of_a_record_is_shown(installation: Installation, detail: Any, said: str) -> None:
+    """Where its details have one."""
+    installation.chains = {name: [] for name in SERVICES} | {"payouts": chain("payouts", 1)}
+    installation.chains["payouts"][0]["detail"] = detail
+    (line,) = run("list")[1].splitlines()
+    assert said in line
+    assert "\x1b" not in line
 
 
 def test_verify_of_an_installation_reads_the_chains(

@@ -1,6 +1,6 @@
 """The lineage of payments that people make: who claimed each one, and who exported its file, and when."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +14,22 @@ from prizewire_payouts.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from prizewire_railkit.by_hand import Line, PaidByHand
 from prizewire_railkit.store import RailRowNotAuthentic
 
+_CORRELATIONS = text(
+    "SELECT DISTINCT correlation_id FROM payouts WHERE payout_id = ANY(CAST(CAST(:ids AS text[]) AS uuid[])) LIMIT 2"
+)
 _PAYOUTS = text(
     "SELECT payout_id, player, changed_at FROM payouts WHERE correlation_id = :correlation AND attempts > 0 "
     "ORDER BY requested_at, payout_id"
 )
+
+
+async def one_correlation(tx: AsyncConnection, payout_ids: Collection[UUID]) -> str | None:
+    """The correlation id that these payouts have in common, for the audit record of a file or claim; None where they have several
+    or none.
+    """
+    rows = await tx.execute(_CORRELATIONS, {"ids": [str(one) for one in payout_ids]})
+    found: list[str] = list(rows.scalars())
+    return found[0] if len(found) == 1 else None
 
 
 class ByHandLineage:

@@ -196,6 +196,30 @@ async def test_a_trace_names_who_claimed_and_exported(rig: Rig, client: Client) 
     assert "see `prizewire verify`" in changed.summary
 
 
+async def test_audit_records_of_one_match_are_in_its_trace(rig: Rig, client: Client) -> None:
+    """A claim, an export and an answer file have the correlation id of their payouts, if these have one in common."""
+    method = await rig.method()
+    ids: list[UUID] = []
+    for name in ("c-1", "c-2", "c-3"):
+        intent = rig.intent(method, correlation_id=name)
+        await rig.feed(rig.requested(method, intent, correlation_id=name))
+        ids.append(UUID(intent.payout_id))
+    one = ids[0]
+    await rig.submit("hands")
+    batch_id = (await claim(client, one)).json()["batch_id"]
+    assert (await export(client, batch_id)).status_code == 200
+    assert (await claim(client, *ids[1:], key="c2")).status_code == 200
+    mine = {row.correlation_id for row in await rig.rows("SELECT correlation_id FROM payouts")}
+    found = await rig.rows("SELECT action, correlation_id FROM audit_log ORDER BY sequence")
+    assert len(mine) == 3
+    assert [(row.action, row.correlation_id in mine) for row in found] == [
+        ("payouts.claimed", True),
+        ("payouts.exported", True),
+        ("payouts.claimed", False),
+    ]
+    assert {row.correlation_id for row in found[:2]} == {(await rig.payout(one)).correlation_id}
+
+
 @pytest.mark.parametrize(
     ("batch_id", "file_format", "status", "code"),
     [

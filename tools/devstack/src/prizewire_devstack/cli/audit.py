@@ -32,7 +32,7 @@ def command() -> None:
     type=click.IntRange(1, 100_000),
     default=50,
     show_default=True,
-    help="At most so many of each service.",
+    help="At most so many of all services together.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_records(
@@ -45,26 +45,33 @@ def list_records(
     limit: int,
     as_json: bool,
 ) -> int:
-    """List audit records, the newest last; exit code 1 when a service does not answer."""
+    """List the newest audit records of all services by time, the newest last; exit code 1 when a service does not answer.
+
+    A line below the list says when there are more records.
+    """
     wanted = {"actor": actor, "action": action, "target": target, "from": _moment(since)}
     silent: list[str] = []
     with connect() as api:
         answers = tracing.ask_each(
             services or auditing.AUDITED,
-            lambda one: _listed(api, one, limit=limit, wanted=wanted),
+            lambda one: _listed(api, one, limit=limit + 1, wanted=wanted),
             silent=silent,
         )
     found = sorted(
         (record for listed in answers.values() for record in listed),
         key=lambda record: (record["at"] or "", record["service"], record["sequence"]),
     )
+    # each service gave one more than is shown, so that a further one of any service is known
+    more, found = len(found) > limit, found[-limit:]
     if as_json:
-        click.echo(json.dumps({"items": found, "silent": silent}))
+        click.echo(json.dumps({"items": found, "more": more, "silent": silent}))
     else:
         for record in found:
             click.echo(_line(record))
         if not found and not silent:
             click.echo("No audit record is like that.")
+        if more:
+            click.echo(f"These are the newest {limit}; there are more. Give a greater --limit, or filter.")
     if silent and not as_json:
         click.echo(f"prizewire: {tracing.missing(silent)}", err=True)
     return 1 if silent else 0
@@ -87,10 +94,18 @@ def _moment(since: str | None) -> str | None:
 
 def _line(record: dict[str, Any]) -> str:
     reason = "" if record["reason"] is None else f": {printable(record['reason'])}"
-    done = (
-        f"{printable(record['action'])} {printable(record['target'])} by {printable(record['actor'])}{reason}"
-    )
+    amount = _amount(record["detail"])
+    done = f"{printable(record['action'])} {printable(record['target'])}{amount} by {printable(record['actor'])}{reason}"
     return f"{record['at'] or '?'}  {record['service']}/{record['sequence']}  {done}"
+
+
+def _amount(detail: Any) -> str:
+    """The amount in the details of a record, with its asset where it has one; nothing where there is none."""
+    amount = detail.get("amount") if isinstance(detail, dict) else None
+    if not isinstance(amount, str):
+        return ""
+    asset = detail.get("asset")
+    return f" ({printable(amount)}{f' {printable(asset)}' if isinstance(asset, str) else ''})"
 
 
 @command.command(name="verify")

@@ -34,6 +34,7 @@ from prizewire_payouts.by_hand.http.models import (
     pause_detail,
 )
 from prizewire_payouts.by_hand.http.reports import Refusal, Report
+from prizewire_payouts.by_hand.storage import one_correlation
 from prizewire_payouts.http import Context
 from prizewire_payouts.metrics import EVIDENCE_CONTRADICTED
 from prizewire_payouts.payouts.storage.payouts import PayoutStorage
@@ -197,7 +198,12 @@ def by_hand_controller(context: ByHandContext) -> type[Controller]:
                 done = [str(one) for one in ids if by_id[one].code is None]
                 if done:
                     await action.record(
-                        "payouts.claimed", target=f"{rail}/{batch_id}", detail={"payout_ids": done}
+                        "payouts.claimed",
+                        target=f"{rail}/{batch_id}",
+                        detail={"payout_ids": done},
+                        correlation_id=await one_correlation(
+                            action.unit_of_work.tx, [UUID(one) for one in done]
+                        ),
                     )
                 return 200, ClaimsAnswer(
                     batch_id=batch_id if done else None, items=[claim_item(by_id[one]) for one in ids]
@@ -244,6 +250,9 @@ def by_hand_controller(context: ByHandContext) -> type[Controller]:
                     "payouts.exported",
                     target=f"{rail}/{batch_id}",
                     detail={"format": file_format, "sha256": hashlib.sha256(made.content).hexdigest()},
+                    correlation_id=await one_correlation(
+                        action.unit_of_work.tx, [one.payout_id for one in made.lines]
+                    ),
                 )
                 return ExportAnswer(name=made.name, media_type=made.media_type, content=made.content.decode())
 
@@ -303,6 +312,7 @@ def by_hand_controller(context: ByHandContext) -> type[Controller]:
                         "payout_ids": [str(one) for one in filed],
                         "contradicted": contradicted,
                     },
+                    correlation_id=await one_correlation(action.unit_of_work.tx, list(found)),
                 )
                 items = report.answers(found, dry_run=data.dry_run)
                 return 200, AnswersReport(
