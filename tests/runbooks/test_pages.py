@@ -11,7 +11,7 @@ from prizewire_devstack.monitoring.runbooks import FOLDER, INDEX, Runbook, Runbo
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = load(ROOT)
 PLACES = {
-    "AMOUNT", "ASSET", "CAMPAIGN", "CLAIM", "EVIDENCE", "ID", "PAUSE", "PAYOUT", "PLAYER", "RAIL", "ROUND",
+    "AMOUNT", "ASSET", "CAMPAIGN", "CLAIM", "EVIDENCE", "ID", "PAUSE", "PAYOUT", "PLAYER", "PRIZE", "RAIL", "ROUND",
     "SERVICE", "SERVICE/NUMBER",
 }  # fmt: skip
 """What a person may have to fill in. A new one needs a value in `test_commands.py`."""

@@ -234,6 +234,7 @@ def sent_by(call: Callable[[Any], Coroutine[Any, Any, Any]]) -> str:
 def chassis_queries() -> dict[str, "Statement | UniqueOnly"]:
     """Indexes of the tables that every service has, each with a query that needs it, for ``IndexTests``."""
     from prizewire_chassis.audit import AuditTable  # noqa: PLC0415 - most tests need no audit
+    from prizewire_chassis.stuck_events import replays  # noqa: PLC0415 - as above
     from prizewire_chassis.tracing import stored  # noqa: PLC0415 - as above
 
     async def unknown(tx: Any, sequence: int) -> int:  # noqa: ARG001 - the signature of a port
@@ -242,6 +243,7 @@ def chassis_queries() -> dict[str, "Statement | UniqueOnly"]:
     records = AuditTable("any", unknown)
     return {
         "audit_log_correlation": sent_by(lambda tx: records.of_correlation(tx, "x")),
+        "stuck_events_open": replays._COUNTS,  # noqa: SLF001 - as below
         "traces_stored_at": stored._PURGE,  # noqa: SLF001 - the statement itself is what is tested
     }
 

@@ -25,6 +25,7 @@ from prizewire_chassis.db.schema import (
     create_chassis_schema_v5,
     create_chassis_schema_v6,
     create_chassis_schema_v7,
+    create_chassis_schema_v8,
 )
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.outbox import Outbox
@@ -50,6 +51,7 @@ def _create(connection: Connection) -> None:
     create_chassis_schema_v5(operations)
     create_chassis_schema_v6(operations)
     create_chassis_schema_v7(operations)
+    create_chassis_schema_v8(operations)
     connection.execute(
         text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)")
     )

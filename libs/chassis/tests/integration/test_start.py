@@ -54,6 +54,7 @@ def upgrade() -> None:
     schema.create_chassis_schema_v5(op)
     schema.create_chassis_schema_v6(op)
     schema.create_chassis_schema_v7(op)
+    schema.create_chassis_schema_v8(op)
     op.execute("CREATE TABLE made (id int)")
 """
 

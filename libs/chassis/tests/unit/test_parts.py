@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from litestar import Litestar
+from prometheus_client import REGISTRY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -63,6 +64,19 @@ async def test_a_failing_job_goes_on_and_a_woken_one_runs_at_once():
     await eventually(lambda: len(runs) == 3)
     job.wake()
     await eventually(lambda: len(runs) == 4)
+    await runner.stop()
+
+
+async def test_the_failures_of_a_job_are_counted_from_zero():
+    """Prometheus sees the first failure of a job, since its counter was shown before."""
+
+    async def run() -> bool:
+        return False
+
+    runner = JobRunner([Job("begun", 3600.0, run, first_s=3600.0)])
+    assert REGISTRY.get_sample_value("prizewire_job_failures_total", {"task": "begun"}) is None
+    runner.start()
+    assert REGISTRY.get_sample_value("prizewire_job_failures_total", {"task": "begun"}) == 0
     await runner.stop()
 
 

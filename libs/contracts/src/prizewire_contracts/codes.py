@@ -176,7 +176,7 @@ class PayoutCause(StrEnum):
     """On whose side the cause of a code is."""
 
     PAYEE = "payee"
-    """The payee's account, details, amount or wish: a payee can bring it about at any time."""
+    """The payee's account, details or amount: a payee can bring it about at any time."""
     INSTALLATION = "installation"
     """A rail, a provider, the configuration or a service: an operator must act."""
     DECISION = "decision"

@@ -6,7 +6,7 @@ The indexes are not unique: bookings from before may have references that differ
 from alembic import op
 
 revision = "0048"
-down_revision = "0046"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 

@@ -101,6 +101,38 @@ async def test_a_players_request_is_counted_once(rig: Rig, repeats: int) -> None
     assert counted("payouts_requested", by="player") - before == 1
 
 
+async def test_decisions_and_claims_are_counted_once(rig: Rig) -> None:
+    """A decision about fees, or a claim, whose transaction is rolled back three times counts once."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM)
+    match = Match(campaign, [("ann", "85.00")], platform="10.00")
+    await rig.settle(match)
+    async with rig.client("ada", "admin") as ada:
+        filed = await ada.post(
+            "/api/fee-withdrawals",
+            json={"source": "platform", "asset": "USDC", "amount": "7.00", "reference": "wire 77"},
+            headers={"Idempotency-Key": "filed"},
+        )
+    await fail_three_commits(rig, "idempotency_keys")
+    before = counted("fee_withdrawals", outcome="approved")
+    async with rig.client("boris", "admin") as boris:
+        decided = await boris.post(
+            f"/api/fee-withdrawals/{filed.json()['withdrawal_id']}/approve",
+            headers={"Idempotency-Key": "decided"},
+        )
+    assert decided.status_code == 200, decided.text
+    assert counted("fee_withdrawals", outcome="approved") - before == 1
+    owner = await asyncpg.connect(rig.urls.migration)
+    await owner.execute("ALTER SEQUENCE failures RESTART")
+    await owner.close()
+    before = counted("claims_made")
+    async with rig.client("ann") as ann:
+        claimed = await ann.post(
+            f"/api/claims/{match.reward_id('ann')}", json={}, headers={"Idempotency-Key": "claimed"}
+        )
+    assert claimed.status_code == 200, claimed.text
+    assert counted("claims_made") - before == 1
+
+
 async def test_the_counters_of_paid_prizes_begin_at_zero(rig: Rig) -> None:
     """Each configured asset has its counters from the start: Prometheus sees no increase in one that begins with its first prize."""
     for asset in read_assets(repository_root() / "assets.yaml"):

@@ -14,7 +14,7 @@ from prizewire_chassis.testing import (
     with_literals,
 )
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_signer.storage import checks, closing, refusals, signing
+from prizewire_signer.storage import checks, closing, signing
 
 QUERIES: dict[str, Statement | UniqueOnly] = {
     **chassis_queries(),
@@ -28,7 +28,6 @@ QUERIES: dict[str, Statement | UniqueOnly] = {
     "signing_work_due": signing._CLAIM,
     "stuck_events_correlation": with_literals(replays._PAGE, correlation_id="'x'"),
     "stuck_events_parked": replays._HEAD_ID,
-    "stuck_events_reasons": refusals._FOUND,
 }
 """Index; a query that needs it."""
 

@@ -102,6 +102,8 @@ async def test_refused_webhooks_are_counted_and_logged_by_code(world: World):
     transport = httpx.ASGITransport(app=app(world, rail="coded"))
     async with httpx.AsyncClient(transport=transport, base_url="http://webhooks") as made:
         assert counted() == dict.fromkeys(metrics.PROVIDER_REFUSALS, 0)
+        for outcome in metrics.PROVIDER_OUTCOMES:
+            assert REGISTRY.get_sample_value(NAME, {"rail": "coded", "outcome": outcome}) == 0
         with capture_logs() as lines:
             for _ in range(3):
                 await made.post(path, content=PAID, headers=signed(PAID, secret="wrong"))

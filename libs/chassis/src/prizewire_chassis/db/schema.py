@@ -11,6 +11,7 @@ from prizewire_chassis.db import (
     schema_v5,
     schema_v6,
     schema_v7,
+    schema_v8,
 )
 
 SEARCH_PATH: Final = "pg_catalog, public, pg_temp"
@@ -81,6 +82,17 @@ def drop_chassis_schema_v7(op: Any) -> None:
     """For the downgrade of that migration. Traces that callers named are lost; no service needs one."""
     op.execute("-- squawk-ignore require-concurrent-index-deletion\nDROP INDEX audit_log_correlation")
     op.execute("DROP TABLE traces")
+
+
+def create_chassis_schema_v8(op: Any) -> None:
+    """Bring the chassis' tables from the seventh version to the eighth; for one further migration of every service."""
+    for statement in schema_v8.STATEMENTS:
+        op.execute(statement)
+
+
+def drop_chassis_schema_v8(op: Any) -> None:
+    """For the downgrade of that migration. No row changes."""
+    op.execute("-- squawk-ignore require-concurrent-index-deletion\nDROP INDEX stuck_events_open")
 
 
 def append_only(op: Any, table: str) -> None:

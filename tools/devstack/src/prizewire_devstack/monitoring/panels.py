@@ -10,7 +10,7 @@ WIDTH: Final = 24
 """The columns of a dashboard, as Grafana counts them."""
 EVERYTHING: Final = ".*"
 """The value of a variable that selects every series."""
-_METRIC: Final = re.compile(r"\bprizewire_[a-z0-9_]+|\bup\b")
+_METRIC: Final = re.compile(r"\b(?:prizewire|alertmanager|prometheus|barman|cnpg)_[a-z0-9_]+|\bup\b")
 _VARIABLE: Final = re.compile(r"\$([a-z]+)")
 _PARTS: Final = ("_bucket", "_sum", "_count")
 """The series of a histogram."""

@@ -15,6 +15,7 @@ from prizewire_devstack.monitoring.expressions import (
 from prizewire_devstack.monitoring.panels import Dashboard, Kind, Row, Unit, Variable
 
 _SERVICE: Final = 'service=~"$service"'
+_BACKUP: Final = "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp"
 _API: Final = f'{_SERVICE},route=~"/api/.*"'
 # Prometheus calls the label `job` of a metric `task`, since the targets have a label `job` of their own.
 
@@ -371,10 +372,7 @@ _WATCHING: Final = Row(
         lines(
             "Age of the newest base backup",
             (
-                (
-                    "time() - max by (namespace) "
-                    '(barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{namespace=~"prizewire.*"})'
-                ),
+                f'time() - max by (namespace) ({_BACKUP}{{namespace=~"prizewire.*"}})',
                 "{{namespace}}",
             ),
             unit=Unit.SECONDS,

@@ -89,11 +89,11 @@ _CONSUMERS: Final = Row(
             act="Look whether the broker answers; then restart the service.",
         ),
         lines(
-            "Time since any consumer heard of Kafka",
+            "Time since any consumer got an answer",
             ("min (prizewire_consumer_poll_age_seconds)", "newest"),
             unit=Unit.SECONDS,
             alert="PrizewireKafkaLost",
-            shows="Time since the consumer that heard last of a broker did so, of all services.",
+            shows="Time since a broker last answered a consumer of any service.",
             normal="It is below a second or two.",
             act="If it rises, no service reaches Kafka: follow the runbook.",
         ),
