@@ -219,7 +219,7 @@ def test_a_part_is_restarted_from_another_terminal(stack: Running, asking: Calla
 def test_a_restart_says_how_far_it_is(
     stack: Running, asking: Callable[[str], Asking], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other terminal is told each step, and again and again that the part is not ready, with its log."""
+    """The other terminal prints each step, and again and again that the part is not ready, with its log."""
     monkeypatch.setattr(control, "REMIND_S", 0.0)
     stack.ready = False
     terminal = asking("kafka")

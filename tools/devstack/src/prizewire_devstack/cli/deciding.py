@@ -21,7 +21,7 @@ _NOT_SENT: Final = "a decision before this one had no answer: send this one agai
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The outcome of one decision. `code` is None where it was applied; `answered` is False where no service said what became of it."""
+    """The outcome of one decision. `code` is None where it was applied; `answered` is False where no service answered."""
 
     id: UUID
     code: str | None
