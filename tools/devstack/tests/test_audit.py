@@ -147,7 +147,7 @@ def test_a_chain_that_was_cut_is_a_break(installation: Installation) -> None:
     assert [one["sequence"] for one in found["chains"][0]["breaks"]] == [4]
 
 
-def test_a_chain_that_was_written_anew_is_a_break(installation: Installation) -> None:
+def test_a_chain_that_was_rewritten_is_a_break(installation: Installation) -> None:
     """Its hashes and links fit each other, but the service still has an event with another hash."""
     installation.known["rewards"] = [(3, "ab" * 32), (2, installation.chains["rewards"][1]["hash"])]
     code, output = run("verify", "--service", "rewards")

@@ -53,7 +53,7 @@ async def breaches(db: Database, **options: Any) -> list[str]:
         return await verify_chain(tx, service="payouts", **options)
 
 
-async def write_anew(db: Database, owner: Database, *, begin: int) -> list[dict[str, Any]]:
+async def rewrite(db: Database, owner: Database, *, begin: int) -> list[dict[str, Any]]:
     """The owner changes a record and computes its hash and all later ones again."""
     chain = await records(db)
     for place in range(begin - 1, len(chain)):
@@ -69,9 +69,9 @@ async def write_anew(db: Database, owner: Database, *, begin: int) -> list[dict[
 
 
 @pytest.mark.usefixtures("audit")
-async def test_a_chain_that_was_written_anew_is_found(db, owner):
+async def test_a_chain_that_was_rewritten_is_found(db, owner):
     """Its links and hashes are right. The events show it, as far as the outbox still has them."""
-    chain = await write_anew(db, owner, begin=3)
+    chain = await rewrite(db, owner, begin=3)
     reader = ChainReader("payouts")
     for one in chain:
         reader.read(one)
@@ -93,9 +93,9 @@ async def test_a_chain_that_was_written_anew_is_found(db, owner):
 
 
 @pytest.mark.usefixtures("audit")
-async def test_events_that_were_written_anew_have_no_signature(db, owner):
-    """Whoever writes the outbox anew as well lacks the key. A key that left the trust store says nothing against an event."""
-    chain = await write_anew(db, owner, begin=6)
+async def test_events_that_were_rewritten_have_no_signature(db, owner):
+    """A person who rewrites the outbox as well lacks the key. A key that left the trust store says nothing against an event."""
+    chain = await rewrite(db, owner, begin=6)
     async with owner.transaction() as tx:
         value = (await tx.execute(text("SELECT value FROM outbox ORDER BY id DESC LIMIT 1"))).scalar_one()
         raw = {**orjson.loads(value), "data": chain[-1]}
@@ -129,7 +129,11 @@ async def test_a_deep_cut_is_found_without_the_event_right_behind_it(db, owner, 
     async with db.transaction() as tx:
         head = await TABLE.head(tx)
     assert (head.sequence, head.published) == (2, 6)
-    # other events of the service follow: the next numbers are looked up one by one
+    # the missing numbers are more than are looked up at once: the newest event is searched
+    monkeypatch.setattr(published_module, "CHUNK", 1)
+    assert await breaches(db) == [cut]
+    monkeypatch.undo()
+    # many other events of the service follow: the next numbers are looked up
     monkeypatch.setattr(published_module, "SCANNED_MAX", 0)
     assert await breaches(db) == [cut]
 

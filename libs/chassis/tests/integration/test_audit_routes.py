@@ -165,6 +165,15 @@ async def test_foreign_arguments_are_the_callers_mistake(client, params):
     assert (await client.get(f"{ROOT}/", params=params, headers=auth("admin"))).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "key", [["x"], [1], [1, "x"], [1, "(4294967296,1)"], [1, "(1,65536)"], [2**63, "(1,1)"]], ids=str
+)
+async def test_a_cursor_of_another_form_never_reaches_the_database(client, key):
+    """It has its own code."""
+    answer = await client.get(f"{ROOT}/", params={"cursor": encode_cursor(key)}, headers=auth("admin"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "cursor_invalid")
+
+
 async def test_the_head_shows_records_that_were_cut(client, owner, written):
     """Two deleted records at the end have nothing behind them: the outbox knows that they were published."""
     head = (await client.get(f"{ROOT}/head", headers=auth("admin"))).json()

@@ -108,22 +108,22 @@ def test_a_break_names_only_the_wrong_record(spoil, named):
     assert kinds(spoil(chain(6))) == named
 
 
-def test_a_chain_that_was_written_anew_is_found_by_what_was_published():
+def test_a_chain_that_was_rewritten_is_found_by_what_was_published():
     """Its links and hashes fit each other. Each record with another hash than the published one is named, and no other."""
     genuine = chain(5)
-    anew = genuine[:2]
+    rewritten = genuine[:2]
     for number in range(3, 6):
-        anew.append(linked(number, prev=anew[-1]["hash"], target=f"x-{number}"))
-    assert kinds(anew, newest=5) == []
+        rewritten.append(linked(number, prev=rewritten[-1]["hash"], target=f"x-{number}"))
+    assert kinds(rewritten, newest=5) == []
     published = {one["sequence"]: one["hash"] for one in genuine[2:4]}
-    assert kinds(anew, newest=5, published=published) == [(3, "rewritten"), (4, "rewritten")]
+    assert kinds(rewritten, newest=5, published=published) == [(3, "rewritten"), (4, "rewritten")]
     assert kinds(genuine, newest=5, published=published) == []
 
 
 @pytest.mark.parametrize(
     ("known", "named"), [([1], [(2, "unlinked")]), ([2], [(1, "rewritten")]), ([], [(2, "unlinked")])]
 )
-def test_a_published_hash_tells_which_of_the_last_two_is_wrong(known, named):
+def test_a_published_hash_shows_which_of_the_last_two_is_wrong(known, named):
     """No later record does so. Without a published hash the sentence names both."""
     two = [linked(1, prev=GENESIS, target="x"), linked(2, prev="ab" * 32, target="y")]
     published = {number: two[number - 1]["hash"] for number in known}

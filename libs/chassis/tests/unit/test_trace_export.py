@@ -24,8 +24,9 @@ from prizewire_chassis.http import build_app
 from prizewire_chassis.http.app import traceparent_of
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.testing_traces import CollectorStandIn, collector_stand_in
-from prizewire_chassis.tracing import Kind, calling, export, record, set_recorder, wanted
+from prizewire_chassis.tracing import Kind, Span, calling, export, record, set_recorder, wanted
 from prizewire_chassis.tracing.export import ANSWER_BYTES_MAX, OtlpRecorder, _BriefAnswers
+from prizewire_chassis.tracing.spans import LINKS_MAX
 from prizewire_contracts.traces import carried_trace
 from prizewire_devstack.waiting import eventually
 
@@ -165,6 +166,23 @@ async def test_an_endless_answer_is_read_to_a_bound() -> None:
     server.server_close()
     serving.join()
     assert {(one.status_code, len(one.content)) for one in taken} == {(200, ANSWER_BYTES_MAX)}
+
+
+def test_a_span_has_a_bounded_number_of_links() -> None:
+    """A batch may have more events than a span has links."""
+    taken: list[Span] = []
+
+    class Recorder:
+        def record(self, span: Span) -> None:
+            taken.append(span)
+
+    set_recorder(Recorder())
+    try:
+        links = [TRACE] * (LINKS_MAX + 1)
+        record("x", kind=Kind.INTERNAL, traceparent=TRACE, parent=None, started_ns=1, links=links)
+    finally:
+        set_recorder(None)
+    assert len(taken[0].links) == LINKS_MAX
 
 
 def lost(reason: str) -> float:

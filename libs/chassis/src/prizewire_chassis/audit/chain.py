@@ -137,7 +137,7 @@ async def verify_chain(tx: AsyncConnection, *, service: str, trust: TrustStore |
     """Breaches of the chain: a changed row, a missing row, a fork, and a row that is not the record which was published. Empty
     when the chain is complete.
 
-    The links do not show that the newest records were deleted, nor that all records from one on were written anew. The
+    The links do not show that the newest records were deleted, nor that all records from one on were rewritten. The
     events in the outbox show both, for as long as the outbox keeps them. With a ``trust`` store their signatures are checked.
     """
     breaches: list[str] = []

@@ -83,7 +83,7 @@ def audit_controller(*, db: Database, table: AuditTable) -> type[Controller]:
         async def published(
             self, *, cursor: FromQuery[str | None] = None, limit: FromQuery[int | None] = None
         ) -> PageOf[PublishedRecordAnswer]:
-            """The newest first, as far as the service still has their events (14 days). A record with another hash was written anew
+            """The newest first, as far as the service still has their events (14 days). A record with another hash was rewritten
             in the table. Of the signer: other records that came under the number of a kept one.
             """
             before, size = _BY_SEQUENCE.read(cursor), page_limit(limit)
