@@ -197,6 +197,16 @@ def test_the_counters_of_a_rail_begin_at_zero() -> None:
     assert value("prizewire_payout_quotes_total", rail="begun", outcome=quotes.OFFERED) == 0
 
 
+async def test_the_share_of_failures_has_a_value_before_the_first_one(rig: Rig) -> None:
+    """Each rail and asset begins with no payment and no failure, so that panels show 0 and not nothing."""
+    await measured(rig)
+    ends = series("prizewire_payouts_ended_total")
+    for rail in rig.rails:
+        for asset in rail.capabilities.assets:
+            assert (rail.name, asset, "paid", "none", "none") in ends
+            assert (rail.name, asset, "failed", "attempts_exhausted", "installation") in ends
+
+
 def test_a_worker_begins_the_counters_of_its_rail(rig: Rig) -> None:
     """Each configured rail has its counters before its first call."""
     for rail in rig.rails:

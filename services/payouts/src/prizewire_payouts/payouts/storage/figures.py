@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_contracts.codes import PAYOUT_DECISIONS, RetryDecision
+from prizewire_contracts.codes import PAYOUT_DECISIONS, PayoutCode, RetryDecision
 from prizewire_payouts.metrics import (
     AWAITING_APPROVAL,
     AWAITING_APPROVAL_OLDEST,
@@ -20,6 +20,7 @@ from prizewire_payouts.metrics import (
     PAYOUTS,
     PAYOUTS_ENDED,
     PAYOUTS_WAITING,
+    cause_label,
     show,
 )
 from prizewire_payouts.payouts.domain.states import PayoutState
@@ -89,3 +90,6 @@ def _begin_counters(rails: Sequence[Rail]) -> None:
         DURATION_SECONDS.labels(rail.name)
         for asset in rail.capabilities.assets:
             PAYOUTS_ENDED.labels(rail.name, asset, PayoutState.PAID, NONE, NONE)
+            # without a first series of failures, their share has no value where none has failed
+            code = PayoutCode.ATTEMPTS_EXHAUSTED
+            PAYOUTS_ENDED.labels(rail.name, asset, PayoutState.FAILED, code, cause_label(code))
