@@ -13,9 +13,8 @@ import pytest
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
 from prizewire_devstack.monitoring.panels import Dashboard
 from tests.repo.house import Repository
+from tests.repo.test_alerts import OTHERS
 
-OF_PROMETHEUS: Final = frozenset({"up"})
-"""Series that Prometheus itself makes."""
 NOT_SHOWN: Final[dict[str, str]] = {}
 """Metrics that no panel shows and no alert watches, with the reason."""
 LINK: Final = re.compile(r"docs/([\w/-]+)\.md")
@@ -72,7 +71,7 @@ def test_reasons_are_for_metrics_that_exist_and_are_not_shown(repository: Reposi
 
 def test_panels_name_only_metrics_that_exist(repository: Repository) -> None:
     """A renamed metric does not leave an empty panel."""
-    known = all_defined(repository) | OF_PROMETHEUS
+    known = all_defined(repository) | OTHERS
     assert {name: panels for name, panels in shown().items() if name not in known} == {}
 
 

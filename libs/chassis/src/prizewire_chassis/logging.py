@@ -4,6 +4,7 @@ Repeated lines of libraries are summed (``repeats``): a line with ``repeated`` r
 """
 
 import logging
+import re
 import sys
 from contextlib import AbstractContextManager
 
@@ -23,6 +24,26 @@ _NOISY = {
     _FASTSTREAM: logging.ERROR,
     "uvicorn.access": logging.WARNING,
 }
+
+_DETAIL = "DETAIL:"
+_DETAIL_OF_TRACEBACK = re.compile(
+    r"DETAIL:.*?(?=\n\[SQL: |\n\nThe above exception|\n\nDuring handling|\Z)", re.DOTALL
+)
+"""PostgreSQL's details of an error in a traceback. They have the values of the row that a constraint refuses, or of a key that exists."""
+_LEFT_OUT = "DETAIL: left out, since it has values of rows"
+
+
+def _without_rows(
+    _logger: object, _method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Leave PostgreSQL's details of errors out of a log line: they may have personal details."""
+    for name, value in line.items():
+        if isinstance(value, str) and _DETAIL in value:
+            if name == "exception":
+                line[name] = _DETAIL_OF_TRACEBACK.sub(_LEFT_OUT, value)
+            else:
+                line[name] = value.partition(_DETAIL)[0] + _LEFT_OUT
+    return line
 
 
 def configure(*, service: str, level: str) -> None:
@@ -45,6 +66,7 @@ def configure(*, service: str, level: str) -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
+            _without_rows,
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(sort_keys=True),
         ],

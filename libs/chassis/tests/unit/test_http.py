@@ -408,6 +408,35 @@ async def test_a_body_of_another_media_type_is_refused(client, media_type):
     assert (await client.post("/typed", content=b'{"a": 1}')).status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/raised/first?unknown=1", {}, "400"),
+        ("/raised/first?unknown=%00", {}, "400"),
+        ("/raised/first", {"authorization": "Bearer expired"}, "401"),
+        ("/raised/22003", {}, "400"),
+        ("/raised/08006", {}, "503"),
+        ("/raised/first", {}, "500"),
+    ],
+)
+async def test_a_request_is_counted_with_the_status_of_its_answer(client, path, headers, status):
+    """Also where a middleware refuses it: as 500 it would raise the alert of failed requests."""
+
+    def counted() -> dict[str, float]:
+        (metric,) = HTTP_REQUESTS.collect()
+        return {
+            one.labels["status"]: one.value
+            for one in metric.samples
+            if one.name.endswith("_total") and one.labels["route"] == "/raised/{given}"
+        }
+
+    before = counted()
+    answer = await client.get(path, headers=headers)
+    after = counted()
+    assert str(answer.status_code) == status
+    assert {one for one in after if after[one] > before.get(one, 0)} == {status}
+
+
 async def test_a_caller_cannot_make_series(client):
     """Methods, paths and parameters of a caller's choice make no series: only requests that have a route are counted."""
 

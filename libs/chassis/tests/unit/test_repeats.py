@@ -7,7 +7,9 @@ import sys
 import threading
 from collections.abc import Callable
 
+import asyncpg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.logging import configure, get_logger
 from prizewire_chassis.repeats import KINDS_MAX, WINDOW_S, Repeats, SummingHandler
@@ -146,6 +148,25 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     monkeypatch.setattr(sys, "stderr", out)
     configure(service="test", level="INFO")
     return out
+
+
+def test_a_line_has_no_values_of_rows(configured: io.StringIO) -> None:
+    """PostgreSQL says which row a constraint refuses; the row may have personal details."""
+    refused = asyncpg.CheckViolationError("new row violates check constraint")
+    refused.detail = "Failing row contains (1, IBAN DE89,\n second line)."
+    try:
+        try:
+            raise refused
+        except asyncpg.CheckViolationError as error:
+            raise DBAPIError("INSERT INTO methods", {}, Exception(f"{type(error)}: {error}")) from error
+    except DBAPIError as error:
+        get_logger("prizewire_test").exception("batch failed", error=repr(error))
+        logging.getLogger("library").warning("failed: %s", refused)
+    written = configured.getvalue()
+    assert "IBAN" not in written
+    assert "second line" not in written
+    assert written.count("new row violates check constraint") >= 2
+    assert "INSERT INTO methods" in written
 
 
 def test_a_service_writes_sums_as_json(configured: io.StringIO) -> None:

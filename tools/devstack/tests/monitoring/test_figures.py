@@ -272,7 +272,7 @@ def test_prometheus_says_who_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
             return tuple(
                 Series(labels={"part": part, "service": part.removesuffix("-2")}, points=((0.0, value),))
                 for part, value in up.items()
-                if expr == "up"
+                if expr == 'up{job="prizewire"}'
             )
 
     monkeypatch.setattr(figures, "Prometheus", Asked)

@@ -174,6 +174,7 @@ class _Observed:
             return
         started = time.perf_counter()
         status = 500
+        raised: str | None = None
 
         async def observe(message: Message) -> None:
             nonlocal status
@@ -190,7 +191,12 @@ class _Observed:
             except asyncio.CancelledError:
                 # The process stops, and the request has not ended in time.
                 detail = "the service stops now, and did not finish the request; send the same request again"
+                status, raised = 503, "unavailable"
                 raise _unavailable(detail) from None
+            except Exception as error:
+                # what a middleware inside raises is answered outside of this one
+                status, raised = _outcome_of(error)
+                raise
             finally:
                 route = str(scope.get("path_template") or "unmatched")
                 method = str(scope.get("method"))
@@ -198,7 +204,7 @@ class _Observed:
                 HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - started)
                 structlog.contextvars.unbind_contextvars("correlation_id")
                 if route.startswith("/api/"):
-                    failed = scope["state"].get(_CODE)
+                    failed = raised or scope["state"].get(_CODE)
                     record(
                         f"{method} {route}",
                         kind=Kind.SERVER,
@@ -264,6 +270,22 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dic
     if allowed:
         answer.headers["allow"] = allowed
     return answer
+
+
+def _outcome_of(error: Exception) -> tuple[int, str]:
+    """The status and the code with which the exception handlers answer an error."""
+    if isinstance(error, Problem):
+        return error.status, str(error.code)
+    if isinstance(error, HTTPException):
+        return error.status_code, _CODES.get(error.status_code, "http_error")
+    state = sqlstate(error) or ""
+    if state == _DISK_FULL:
+        return 503, "storage_full"
+    if is_transient(error):
+        return 503, "unavailable"
+    if state.startswith(_DATA_EXCEPTION):
+        return 400, "invalid_request"
+    return 500, "internal_error"
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
