@@ -94,7 +94,7 @@ async def test_a_chain_that_was_rewritten_is_found(db, owner):
 
 @pytest.mark.usefixtures("audit")
 async def test_events_that_were_rewritten_have_no_signature(db, owner):
-    """A person who rewrites the outbox as well lacks the key. A key that left the trust store says nothing against an event."""
+    """A person who rewrites the outbox as well lacks the key. An event of a key that is not in the trust store is forged too."""
     chain = await rewrite(db, owner, begin=6)
     async with owner.transaction() as tx:
         value = (await tx.execute(text("SELECT value FROM outbox ORDER BY id DESC LIMIT 1"))).scalar_one()
@@ -107,7 +107,10 @@ async def test_events_that_were_rewritten_have_no_signature(db, owner):
     async with owner.transaction() as tx:
         signed = sign_raw(topic=AUDIT.name, raw=raw, key=make_key("rewards"))
         await tx.execute(change, {"value": orjson.dumps(signed)})
-    assert await breaches(db, trust=make_trust(["payouts"])) == []
+    assert await breaches(db, trust=make_trust(["payouts"])) == [forged]
+    async with owner.transaction() as tx:
+        await tx.execute(change, {"value": orjson.dumps({**raw, "keyid": "payouts-unknown"})})
+    assert await breaches(db, trust=make_trust()) == [forged]
 
 
 @pytest.mark.usefixtures("audit")
