@@ -1,6 +1,7 @@
 """The signer's audit records over PostgreSQL: kept append-only, checked, and shown in the lineage."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -8,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import (
+    GENESIS,
     SEQUENCE_MAX,
     AuditFilter,
     AuditTable,
@@ -49,28 +51,69 @@ async def newest_hash(tx: AsyncConnection) -> str | None:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Discarded:
+    """A discarded record that continues the chain: its number, its hash, and the hash of the kept record with this number."""
+
+    sequence: int
+    hash: str
+    kept: str | None
+
+
 async def newest_received(tx: AsyncConnection, sequence: int) -> int:
-    """The greatest number of a record that came from Kafka, applied or waiting behind a missing one; at least ``sequence``."""
-    values = {"consumer": CONSUMER, "source": source_of(SIGNER), "subject": SIGNER}
-    return max(sequence, int((await tx.execute(_RECEIVED, values)).scalar_one()))
+    """The greatest number of a record that came from Kafka, whether it was kept, waits, was refused, or was discarded although it
+    continues the chain; at least ``sequence``.
+    """
+    received = int((await tx.execute(_RECEIVED, _NAMES)).scalar_one())
+    return max(sequence, received, *(one.sequence for one in await _discarded(tx)))
 
 
 async def contradicting(tx: AsyncConnection, newest: int, limit: int) -> list[Published]:
     """Records with the signer's signature that came under the number of a kept record and have other content, up to the number
-    ``newest``, the newest first. The signer wrote one of the two at most, unless its database was restored.
+    ``newest``, the newest first. The signer wrote one of the two at most, unless its database was restored. A discarded record
+    is among them where it continues the chain.
     """
-    names = {"consumer": CONSUMER, "source": source_of(SIGNER), "subject": SIGNER}
-    rows = await tx.execute(_CONTRADICTING, {**names, "newest": newest, "limit": limit})
-    # read here: PostgreSQL's jsonb takes not every JSON
-    found = [(Published(row.version, _hash_in(bytes(row.value))), row.hash) for row in rows]
-    return [other for other, kept in found if other.hash != kept]
+    found = [
+        Published(one.sequence, one.hash)
+        for one in await _discarded(tx)
+        if one.kept is not None and one.kept != one.hash and one.sequence <= newest
+    ]
+    rows = await tx.stream(_OPEN, {**_NAMES, "newest": newest})
+    waiting = 0
+    async for row in rows:
+        # read here: PostgreSQL's jsonb takes not every JSON
+        _, link = _links_in(bytes(row.value))
+        if link == row.hash:
+            continue
+        found.append(Published(row.version, link))
+        waiting += 1
+        if waiting == limit:
+            break
+    return sorted(found, key=lambda one: one.sequence, reverse=True)[:limit]
 
 
-def _hash_in(value: bytes) -> str:
+async def _discarded(tx: AsyncConnection) -> list[_Discarded]:
+    """Discarded records that continue a kept record, or another discarded one that does, the oldest first. A person may have
+    discarded them by mistake. Others are forged, or are known by what is missing before them.
+    """
+    links: dict[int, set[str]] = {0: {GENESIS}}
+    found: list[_Discarded] = []
+    async for row in await tx.stream(_DISCARDED, _NAMES):
+        prev, link = _links_in(bytes(row.value))
+        before = links.get(row.version - 1, set())
+        if prev and (prev == row.before or prev in before):
+            links.setdefault(row.version, set()).add(link)
+            found.append(_Discarded(row.version, link, row.hash))
+    return found
+
+
+def _links_in(value: bytes) -> tuple[str, str]:
+    """``prev_hash`` and ``hash`` of the record in a message; both empty where they cannot be read."""
     try:
-        return str(orjson.loads(value)["data"]["hash"])
+        data = orjson.loads(value)["data"]
+        return str(data["prev_hash"]), str(data["hash"])
     except (ValueError, TypeError, KeyError):
-        return ""
+        return "", ""
 
 
 RECORDS: Final = AuditTable(SIGNER, newest_received, TABLE, contradicting)
@@ -108,13 +151,22 @@ _APPEND = text(
     "VALUES (:sequence, :at, :actor, :action, :target, :reason, CAST(:detail AS jsonb), :correlation_id, :prev_hash, :hash)"
 )
 _NEWEST = text("SELECT hash FROM signer_audit_records ORDER BY sequence DESC LIMIT 1")
-_CONTRADICTING = text(
+_NAMES: Final = {"consumer": CONSUMER, "source": source_of(SIGNER), "subject": SIGNER}
+# A stuck event has a version only if its signature was verified.
+_OPEN = text(
     "SELECT s.version, s.value, a.hash FROM stuck_events s JOIN signer_audit_records a ON a.sequence = s.version "
-    "WHERE s.consumer = :consumer AND s.source = :source AND s.subject = :subject AND s.state = 'dead' "
-    "AND s.reason IN ('id_conflict', 'version_conflict') AND s.version <= :newest ORDER BY s.version DESC, s.id DESC LIMIT :limit"
+    "WHERE s.consumer = :consumer AND s.source = :source AND s.subject = :subject AND s.state IN ('dead', 'parked') "
+    "AND s.version <= :newest ORDER BY s.version DESC, s.id DESC"
+)
+_DISCARDED = text(
+    "SELECT s.version, s.value, a.hash, b.hash AS before FROM stuck_events s "
+    "LEFT JOIN signer_audit_records a ON a.sequence = s.version "
+    "LEFT JOIN signer_audit_records b ON b.sequence = s.version - 1 "
+    "WHERE s.consumer = :consumer AND s.source = :source AND s.subject = :subject AND s.state = 'discarded' "
+    "AND s.version IS NOT NULL ORDER BY s.version, s.id"
 )
 _RECEIVED = text(
     "SELECT greatest(coalesce((SELECT version FROM applied_versions WHERE consumer = :consumer AND source = :source "
     "AND subject = :subject), 0), coalesce((SELECT max(version) FROM stuck_events WHERE consumer = :consumer "
-    "AND source = :source AND subject = :subject AND state = 'parked'), 0))"
+    "AND source = :source AND subject = :subject AND state IN ('dead', 'parked')), 0))"
 )

@@ -194,6 +194,102 @@ async def test_a_second_record_under_a_kept_number_is_a_breach(kept):
     assert await kept.breaches() == []
 
 
+async def known(kept: Repaired) -> tuple[int, list[tuple[int, str]]]:
+    """What `prizewire audit verify` compares the copy with: the newest known number, and the contradicting records."""
+    async with kept.rig.db.transaction() as tx:
+        head = await RECORDS.head(tx)
+        found = await RECORDS.published(tx, before=None, limit=10)
+    return head.published, [(one.sequence, one.hash) for one in found]
+
+
+async def with_a_forged_copy(kept: Repaired, whole: list[dict[str, Any]]) -> None:
+    """The copy has record 1 of the signer, and two forged ones that continue it under other ids."""
+    second = forged(2, id="x", prev=whole[0]["hash"])
+    third = forged(3, id="y", prev=orjson.loads(second)["data"]["hash"])
+    await kept.feed(event(whole[0]), second, third)
+    assert await kept.numbers() == [1, 2, 3]
+
+
+async def test_genuine_records_that_wait_below_the_end_of_a_forged_copy_contradict_it(rig, kept):
+    """A forged record with a far number comes first, so that the genuine ones are parked behind it and none is dead."""
+    whole = chain(3)
+    await with_a_forged_copy(kept, whole)
+    await kept.feed(forged(900, id="z"))
+    await kept.feed(event(whole[1]), event(whole[2]))
+    assert await rig.stuck() == [
+        ("parked", "version_gap"),
+        ("parked", "subject_parked"),
+        ("parked", "subject_parked"),
+    ]
+    _, contradicting = await known(kept)
+    assert contradicting == [(one["sequence"], one["hash"]) for one in (whole[2], whole[1])]
+    other = [
+        f"another audit record {number} of signer came, with the hash {link}"
+        for number, link in contradicting
+    ]
+    assert (await kept.breaches())[1:] == other
+
+
+async def test_a_dead_record_above_the_end_is_missing(rig, kept):
+    """A forged record of another subject has the id of the genuine one, which is dead."""
+    whole = chain(2)
+    await kept.feed(event(whole[0]), forged(1, id=_id_of(2), subject="x"), event(whole[1]))
+    assert ("dead", "id_conflict") in await rig.stuck()
+    assert (await kept.numbers(), await known(kept)) == ([1], (2, []))
+    assert await kept.breaches() == ["audit record 2 of signer is missing at the end, although published"]
+
+
+async def test_discarded_genuine_records_are_missing(kept):
+    """An operator discards what the signer wrote: the copy does not count as whole, until the records are replayed."""
+    whole = chain(4)
+    await kept.feed(event(whole[0]), forged(2), event(whole[2]), event(whole[3]))
+    await kept.feed(event(whole[1]))
+    for state in ("parked", "dead"):
+        for stuck_id in await kept.found(state=state):
+            await kept.discard(stuck_id)
+    assert await kept.numbers() == [1]
+    assert await known(kept) == (4, [])
+    assert await kept.breaches() == [
+        "audit record 2 of signer to 4 are missing at the end, although published"
+    ]
+
+
+async def test_discarded_genuine_records_contradict_a_forged_copy(kept):
+    """Their numbers are not above its end."""
+    whole = chain(3)
+    await with_a_forged_copy(kept, whole)
+    await kept.feed(event(whole[1]), event(whole[2]))
+    for stuck_id in await kept.found(state="dead"):
+        await kept.discard(stuck_id)
+    found = [(one["sequence"], one["hash"]) for one in (whole[2], whole[1])]
+    assert await known(kept) == (3, found)
+    assert len(await kept.breaches()) == 2
+
+
+async def test_a_page_of_contradicting_records_is_full(kept):
+    """Records that came twice with the same content take no place of it."""
+    whole = chain(3)
+    await kept.feed(*map(event, whole))
+    await kept.feed(forged(2), *(_again(one, id=f"again-{number}") for number, one in enumerate(whole)))
+    async with kept.rig.db.transaction() as tx:
+        assert [one.sequence for one in await RECORDS.published(tx, before=None, limit=1)] == [2]
+
+
+def _again(data: dict[str, Any], *, id: str) -> bytes:  # noqa: A002 - as in the event
+    return event_bytes(
+        topic=AUDIT.name,
+        kind=KIND,
+        source="/prizewire/signer",
+        subject="signer",
+        data=data,
+        key=make_key("signer"),
+        id=id,
+        aggregateversion=data["sequence"],
+        correlationid="c",
+        time=START.isoformat(),
+    )
+
+
 async def test_a_genuine_record_is_taken_when_it_is_sent_again(kept):
     """After the discard, the record under the same id needs no replay of its stuck copy."""
     one, two, three = chain(3)
