@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_chassis.audit import Audit, AuditTable, ChainReader, link_hash, newest_published
+from prizewire_chassis.audit.reading import no_correlation
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import LineageEntry, build_app
 from prizewire_chassis.http.audit_routes import audit_controller
@@ -226,3 +227,16 @@ async def test_records_are_steps_of_the_lineage(client, written):
     assert set(record["detail"]) == {"audit_record", "actor", "action", "target", "reason", "hash"}
     other = await client.get("/api/services/payouts/lineage/c-2", headers=auth("operator"))
     assert [step["summary"] for step in other.json()["entries"]] == ["payout rejected by bob: a wrong name"]
+
+
+@pytest.mark.usefixtures("written")
+async def test_records_of_no_match_are_in_no_lineage(client, db, audit):
+    """Only admins read them. They are neither in their own service's lineage nor, as records about another service's, in this one's."""
+    own, other = no_correlation("payouts"), no_correlation("signer")
+    async with db.transaction() as tx:
+        await audit.record(tx, actor="ana", action="x.done", target="t", correlation_id=other)
+    for correlation_id in (own, other):
+        (record,) = (await asked(client, correlation_id=correlation_id))["items"]
+        assert record["correlation_id"] == correlation_id
+        answer = await client.get(f"/api/services/payouts/lineage/{correlation_id}", headers=auth("operator"))
+        assert (answer.status_code, answer.json()["entries"]) == (200, [])

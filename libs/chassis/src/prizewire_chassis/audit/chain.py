@@ -16,13 +16,12 @@ from prizewire_chassis.audit.published import (
     newest_in_outbox,
     published_before,
 )
-from prizewire_chassis.audit.reading import NewestKnown
+from prizewire_chassis.audit.reading import NewestKnown, no_correlation
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.problems import Problem
 from prizewire_contracts.events.audit import AuditRecorded, AuditRecordedEvent
-from prizewire_contracts.ids import derive
 from prizewire_contracts.text import LINE_LENGTH_MAX, printable
 from prizewire_contracts.trust import TrustStore
 
@@ -86,7 +85,7 @@ class Audit:
                 detail=f"audit record {sequence} is missing from the database, although it was published: restore it from a "
                 "backup or from the topic of audit records before anything that is audited is done",
             )
-        correlation = correlation_id or str(derive("audit", self._service))
+        correlation = correlation_id or no_correlation(self._service)
         now = self._clock.now()
         record: dict[str, Any] = {
             "service": self._service,

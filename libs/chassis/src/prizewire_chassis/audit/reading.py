@@ -11,6 +11,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit.published import Published, published_before
+from prizewire_contracts.ids import derive
+from prizewire_contracts.topics import AUDIT
 
 _PLACE: Final = re.compile(r"\(([0-9]{1,10}),([0-9]{1,5})\)")
 LINEAGE_MAX: Final = 500
@@ -98,7 +100,11 @@ class AuditTable:
         return (await tx.execute(text(statement), {**given, "limit": limit})).all()
 
     async def of_correlation(self, tx: AsyncConnection, correlation_id: str) -> Sequence[Row[Any]]:
-        """The oldest ``LINEAGE_MAX`` records of one correlation id, the oldest first."""
+        """The oldest ``LINEAGE_MAX`` records of one correlation id, the oldest first. None of an id of ``no_correlation``: records
+        that belong to nothing are for admins.
+        """
+        if correlation_id in _NO_CORRELATION:
+            return []
         wanted = AuditFilter(correlation_id=correlation_id)
         return await self.page(tx, wanted, after=None, limit=LINEAGE_MAX, newest_first=False)
 
@@ -116,6 +122,11 @@ class AuditTable:
             "SELECT sequence, CASE WHEN at > '0002-01-01 Z' AND at < '9999-01-01 Z' THEN at END AS at, actor, action, target, "  # noqa: S608 - constants
             f"reason, CAST(detail AS text) AS detail, correlation_id, prev_hash, hash, CAST(ctid AS text) AS place FROM {self.name}"
         )
+
+
+def no_correlation(service: str) -> str:
+    """The correlation id of those records of a service that belong to no match or payout."""
+    return str(derive("audit", service))
 
 
 def read_place(text: str) -> str:
@@ -158,6 +169,7 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+_NO_CORRELATION: Final = frozenset(no_correlation(service) for service in AUDIT.producers)
 _CONDITIONS: Final = {
     "actor": "actor = :actor",
     "action": "action = :action",
