@@ -19,7 +19,7 @@ from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import Refusal
 from prizewire_chassis.testing import make_token, records, token_reader
 from prizewire_contracts.codes import RefusalCode
-from prizewire_contracts.topics import PAYOUTS
+from prizewire_contracts.topics import AUDIT, PAYOUTS
 from tests.documented import Documented
 
 ROOT = "/api/services/payouts"
@@ -137,6 +137,26 @@ async def test_a_replay_is_audited(client, db, processor, handler, spec, outbox)
     assert (await client.get(f"{ROOT}/stuck-events", headers=auth("operator"))).json()["items"] == []
     again = await client.post(f"{ROOT}/stuck-events/{listed[0]['id']}/replay", headers=auth("admin"))
     assert (again.status_code, again.json()["code"]) == (409, "already_replayed")
+
+
+@pytest.mark.parametrize(
+    ("topic", "roles", "shown"),
+    [
+        (AUDIT.name, ["operator"], False),
+        (AUDIT.name, ["admin"], True),
+        (AUDIT.name, ["operator", "admin"], True),
+        (PAYOUTS.name, ["operator"], True),
+    ],
+)
+async def test_the_message_of_an_audit_record_is_for_admins(client, processor, spec, topic, roles, shown):
+    """Operators see why the record is stuck, and not its details."""
+    await processor.process(spec, records(b"{secret", topic=topic))
+    (listed,) = (await client.get(f"{ROOT}/stuck-events", headers=auth(*roles))).json()["items"]
+    answer = await client.get(f"{ROOT}/stuck-events/{listed['id']}", headers=auth(*roles))
+    assert (answer.status_code, answer.json()["reason"]) == (200, listed["reason"])
+    instead = "not shown: the message is an audit record, which only an admin may read"
+    assert answer.json()["message"] == ("{secret" if shown else instead)
+    assert ("secret" in answer.text) == shown
 
 
 async def test_pages_follow_each_other(client, processor, spec):

@@ -74,7 +74,8 @@ class StuckEventAnswer(StuckEventSummary):
     message: Annotated[
         str,
         Field(
-            description="The message as it came. Bytes that are not UTF-8 are shown as escapes.",
+            description="The message as it came. Bytes that are not UTF-8 are shown as escapes. Where the message is an audit record, "
+            "callers without the role `admin` get a sentence that says so.",
             examples=['{"specversion":"1.0"}'],
         ),
     ]

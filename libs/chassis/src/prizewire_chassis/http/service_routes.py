@@ -43,9 +43,11 @@ from prizewire_chassis.stuck_events import (
 )
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
+from prizewire_contracts.topics import AUDIT
 
 _log = get_logger(__name__)
 _CORRELATION = text("SELECT correlation_id FROM stuck_events WHERE id = :id")
+_FOR_ADMINS = "not shown: the message is an audit record, which only an admin may read"
 _BY_NUMBER = cursor_key(number(0, ID_MAX))
 _REPLAY_STATUS = {
     "not_found": 404,
@@ -132,11 +134,15 @@ def service_controller(
             )
 
         @get("/stuck-events/{stuck_id:int}", guards=operator, summary="One stuck event with its message")
-        async def stuck_event(self, stuck_id: FromPath[int]) -> StuckEventAnswer:
+        async def stuck_event(
+            self, stuck_id: FromPath[int], request: Request[Principal, Any, Any]
+        ) -> StuckEventAnswer:
+            """The message of an audit record is for admins: others get a sentence instead."""
             try:
-                return StuckEventAnswer(**await stuck.show(stuck_id))
+                found = await stuck.show(stuck_id)
             except NotReplayable as error:
                 raise _problem(error) from None
+            return _stuck_answer(found, request.user)
 
         @post(
             "/stuck-events/{stuck_id:int}/replay",
@@ -198,6 +204,13 @@ def service_controller(
             return [str(code) for code in RefusalCode]
 
     return ServiceController
+
+
+def _stuck_answer(found: dict[str, Any], user: Principal) -> StuckEventAnswer:
+    """A stuck event as this caller may see it."""
+    if found["topic"] == AUDIT.name and not user.has(Role.ADMIN):
+        found = {**found, "message": _FOR_ADMINS}
+    return StuckEventAnswer(**found)
 
 
 class DiscardBody(BaseModel):
