@@ -157,18 +157,38 @@ async def test_the_owner_removes_a_forged_record_that_continues_the_chain(rig, k
         ("parked", "subject_parked"),
     ]
     assert await kept.breaches() != []
-    owner = Database(rig.urls.migration, application_name="owner")
-    try:
-        async with owner.transaction() as tx:
-            for statement in _statements_of_the_page(number=2):
-                await tx.execute(text(statement))
-    finally:
-        await owner.close()
+    await _follow_the_page(rig, number=2)
     for state in ("dead", "parked"):
         (stuck_id, *_) = await kept.found(state=state)
         assert (await kept.stuck.replay(stuck_id, actor="ada")).state == "replayed"
     assert (await kept.numbers(), await kept.actors()) == ([1, 2, 3, 4], {"signer"})
     assert await kept.breaches() == []
+
+
+async def test_the_ids_of_removed_records_are_free(rig, kept):
+    """A forged record in the copy may have the id of a later genuine one. The dead records are replayed, the lowest number first."""
+    whole = chain(5)
+    second = forged(2, id=_id_of(5), prev=whole[0]["hash"])
+    third = forged(3, prev=orjson.loads(second)["data"]["hash"])
+    await kept.feed(event(whole[0]), second, third)
+    await kept.feed(*map(event, whole[1:3]))
+    assert await kept.numbers() == [1, 2, 3]
+    await _follow_the_page(rig, number=2)
+    for stuck_id in await kept.found(state="dead"):
+        assert (await kept.stuck.replay(stuck_id, actor="ada")).state == "replayed"
+    await kept.feed(*map(event, whole[3:]))
+    assert (await kept.numbers(), await kept.actors()) == ([1, 2, 3, 4, 5], {"signer"})
+    assert (await kept.found(state="dead"), await kept.breaches()) == ([], [])
+
+
+async def _follow_the_page(rig: Rig, *, number: int) -> None:
+    owner = Database(rig.urls.migration, application_name="owner")
+    try:
+        async with owner.transaction() as tx:
+            for statement in _statements_of_the_page(number=number):
+                await tx.execute(text(statement))
+    finally:
+        await owner.close()
 
 
 def _statements_of_the_page(*, number: int) -> list[str]:
