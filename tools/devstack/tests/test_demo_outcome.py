@@ -148,7 +148,7 @@ class Services:
         match path.split("/")[2:]:
             case ["wallet", "transactions"]:
                 return self.history[query["player"]]
-            case ["services", _, "audit"]:
+            case ["services", _, "audit"] | ["services", _, "audit", "published"]:
                 return []
             case ["services", service, "stuck-events"]:
                 wanted = query["correlation_id"]

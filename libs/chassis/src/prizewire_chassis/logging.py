@@ -4,13 +4,13 @@ Repeated lines of libraries are summed (``repeats``): a line with ``repeated`` r
 """
 
 import logging
-import re
 import sys
 from contextlib import AbstractContextManager
 
 import structlog
 
 from prizewire_chassis.repeats import REPEATED, Repeats, SummingHandler
+from prizewire_chassis.row_values import traceback_without_rows, without_rows
 
 _FASTSTREAM = "prizewire_chassis.faststream"
 """The logger that FastStream is given: its lines are a library's."""
@@ -25,24 +25,14 @@ _NOISY = {
     "uvicorn.access": logging.WARNING,
 }
 
-_DETAIL = "DETAIL:"
-_DETAIL_OF_TRACEBACK = re.compile(
-    r"DETAIL:.*?(?=\n\[SQL: |\n\nThe above exception|\n\nDuring handling|\Z)", re.DOTALL
-)
-"""PostgreSQL's details of an error in a traceback. They have the values of the row that a constraint refuses, or of a key that exists."""
-_LEFT_OUT = "DETAIL: left out, since it has values of rows"
-
 
 def _without_rows(
     _logger: object, _method: str, line: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     """Leave PostgreSQL's details of errors out of a log line: they may have personal details."""
     for name, value in line.items():
-        if isinstance(value, str) and _DETAIL in value:
-            if name == "exception":
-                line[name] = _DETAIL_OF_TRACEBACK.sub(_LEFT_OUT, value)
-            else:
-                line[name] = value.partition(_DETAIL)[0] + _LEFT_OUT
+        if isinstance(value, str):
+            line[name] = traceback_without_rows(value) if name == "exception" else without_rows(value)
     return line
 
 

@@ -47,6 +47,7 @@ from prizewire_chassis.inbox.versions import check_versions, store_versions
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
 from prizewire_chassis.metrics.labels import EventOutcome, RetryKind
+from prizewire_chassis.row_values import without_rows
 from prizewire_chassis.tracing import keep_traces, running_unit
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, decode
@@ -207,7 +208,9 @@ class BatchProcessor:
             correlation_id=correlation_of(spec, item),
             error=repr(cause),
         )
-        stuck = kept_event(spec, item, Refusal(RefusalCode.HANDLER_ERROR, repr(cause)[:500], park=park))
+        stuck = kept_event(
+            spec, item, Refusal(RefusalCode.HANDLER_ERROR, without_rows(repr(cause))[:500], park=park)
+        )
         await self._apply_with_retry(spec, [stuck])
 
     async def _apply(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:

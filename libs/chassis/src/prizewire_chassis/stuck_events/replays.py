@@ -16,6 +16,7 @@ from prizewire_chassis.inbox.stuck import STUCK_COLUMNS, Stuck, without_nul
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import PARKED_SUBJECTS, STUCK, STUCK_OLDEST
 from prizewire_chassis.metrics.labels import OpenStuckState
+from prizewire_chassis.row_values import without_rows
 
 ID_MAX = 2**63 - 1
 """The largest id of a stuck event (bigint)."""
@@ -178,7 +179,7 @@ class StuckEvents:
             if is_transient(error):
                 raise
             _log.exception("replay failed", stuck_id=stuck_id)
-            detail = repr(error)[:500]
+            detail = without_rows(repr(error))[:500]
             async with self.db.transaction() as tx:
                 state = (await tx.execute(_BROKE, {"id": stuck_id, "detail": detail})).scalar_one_or_none()
                 answer = ReplayAnswer(state or "replayed", "handler_error", detail, 0)
