@@ -222,6 +222,29 @@ def test_an_amount_of_a_record_is_shown(installation: Installation, detail: Any,
     assert "\x1b" not in line
 
 
+@pytest.mark.parametrize(
+    ("action", "detail", "said"),
+    [
+        ("stuck_event.replayed", {"state": "replayed", "reason": None}, "p-1, now replayed by ana: checked"),
+        ("stuck_event.replayed", {"state": "dead", "reason": "too_late"}, "p-1, now dead (too_late) by"),
+        ("stuck_event.replayed", {"state": "de\x1bad", "reason": 1}, "p-1, now de"),
+        ("stuck_event.replayed", {"state": 1}, "p-1 by"),
+        ("stuck_event.replayed", [], "p-1 by"),
+        ("round.resolved", {"state": "dead"}, "p-1 by"),
+    ],
+    ids=["applied", "refused", "control", "no-text", "no-object", "another-action"],
+)
+def test_a_replay_is_shown_with_its_outcome(
+    installation: Installation, action: str, detail: Any, said: str
+) -> None:
+    """A replay that was refused again has another line than one that was applied."""
+    installation.chains = {name: [] for name in SERVICES} | {"payouts": chain("payouts", 1)}
+    installation.chains["payouts"][0] |= {"action": action, "detail": detail}
+    (line,) = run("list")[1].splitlines()
+    assert said in line
+    assert "\x1b" not in line
+
+
 def test_verify_of_an_installation_reads_the_chains(
     monkeypatch: pytest.MonkeyPatch, installation: Installation
 ) -> None:

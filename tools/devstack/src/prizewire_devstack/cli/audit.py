@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,6 +12,9 @@ from prizewire_devstack import auditing, tracing
 from prizewire_devstack.api import Api, connect
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.texts import printable
+
+REPLAYED: Final = "stuck_event.replayed"
+"""The action of a replay, whether the event was applied or refused again."""
 
 
 @click.group(name="audit")
@@ -95,7 +98,8 @@ def _moment(since: str | None) -> str | None:
 def _line(record: dict[str, Any]) -> str:
     reason = "" if record["reason"] is None else f": {printable(record['reason'])}"
     amount = _amount(record["detail"])
-    done = f"{printable(record['action'])} {printable(record['target'])}{amount} by {printable(record['actor'])}{reason}"
+    did = f"{printable(record['action'])} {printable(record['target'])}{amount}{_outcome(record)}"
+    done = f"{did} by {printable(record['actor'])}{reason}"
     return f"{record['at'] or '?'}  {record['service']}/{record['sequence']}  {done}"
 
 
@@ -106,6 +110,19 @@ def _amount(detail: Any) -> str:
         return ""
     asset = detail.get("asset")
     return f" ({printable(amount)}{f' {printable(asset)}' if isinstance(asset, str) else ''})"
+
+
+def _outcome(record: dict[str, Any]) -> str:
+    """The state of a stuck event after its replay, with the reason for which it is still stuck; nothing for other actions."""
+    detail = record["detail"]
+    if (
+        record["action"] != REPLAYED
+        or not isinstance(detail, dict)
+        or not isinstance(detail.get("state"), str)
+    ):
+        return ""
+    why = detail.get("reason")
+    return f", now {printable(detail['state'])}{f' ({printable(why)})' if isinstance(why, str) else ''}"
 
 
 @command.command(name="verify")
