@@ -293,6 +293,68 @@ def test_a_refused_query_has_the_code_of_prometheus(serve: Any) -> None:
     assert refused.value.code == "bad_data"
 
 
+def crowded() -> figures.Reading:
+    """A reading of many campaigns, all services but one, and one stuck event."""
+    pools = {(f"{number:08d}-0000-4000-8000-000000000000", "USDC"): float(number) for number in range(20)}
+    found = {
+        "prizewire_rewards_pool_remaining": pools,
+        "prizewire_rewards_pool_reserved": pools,
+        "prizewire_stuck_events": {(service, "dead"): 1.0 for service in SERVICES[1:]},
+        "prizewire_outbox_age_seconds": {(service,): 3.0 for service in SERVICES[1:]},
+        "prizewire_consumer_lag_messages": {
+            (service, f"{service}.provider-webhooks"): 5.0 for service in SERVICES[1:]
+        },
+        "prizewire_invariant_breaches": {("signer",): 1.0},
+    }
+    return figures.Reading(
+        source="Prometheus at http://127.0.0.1:9090",
+        values=tuple((one, found.get(one.metric, {})) for one in FIGURES),
+        answering={service: service for service in SERVICES[1:]},
+        silent={SERVICES[0]: SERVICES[0]},
+    )
+
+
+def fitted(height: int, width: int) -> list[str]:
+    """What a terminal of that size shows, as `status --watch` prints it."""
+    console = Console(width=width, height=height, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(cli._fitting(crowded(), console))
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 80), (30, 80), (24, 200), (60, 100)])
+def test_a_terminal_shows_every_figure(height: int, width: int) -> None:
+    """Nothing is cropped: each figure has a line at least, and says how many more values there are."""
+    lines = fitted(height, width)
+    assert len(lines) < height
+    assert all(len(line) <= width for line in lines)
+    text = "\n".join(lines)
+    assert [one.title for one in FIGURES if one.title not in text] == []
+    [pool] = [line for line in lines if "pool remaining" in line]
+    assert "0.00, and 19 more" in pool or height == 60
+    assert ("00000000… USDC" in pool) == (width < cli.WIDE_COLUMNS)
+    assert f"These processes do not answer: {SERVICES[0]}." in text
+
+
+def test_lines_that_are_free_go_to_what_needs_somebody() -> None:
+    """All stuck events are shown before a second pool is."""
+    lines = fitted(30, 80)
+    stuck = next(place for place, line in enumerate(lines) if "stuck events" in line)
+    assert sum("dead" in line for line in lines[stuck : stuck + 5]) > 1
+    assert sum("USDC" in line for line in lines) == 2
+
+
+def test_a_low_terminal_keeps_the_figures_that_need_somebody() -> None:
+    """The others are counted."""
+    lines = fitted(14, 80)
+    text = "\n".join(lines)
+    assert len(lines) < 14
+    assert "stuck events" in text
+    assert "broken invariants" in text
+    assert "more figures: make the terminal higher." in text
+    assert "channels" not in text
+
+
 def test_zeros_are_left_out_and_trouble_is_red(serve: Any) -> None:
     """A person sees what needs somebody; the JSON has every value."""
     reading = cli.read(run_of(rewards=serve({"/metrics": (200, REWARDS)})))
