@@ -131,9 +131,8 @@ def test_a_legend_covers_no_line() -> None:
     assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
 
 
-def test_a_long_legend_is_inside_its_panel() -> None:
-    """A long name, cut in the middle, ends before the edge of the picture."""
-    panel = panel_of(unit=Unit.MONEY)
+def placed(panel: Panel, found: Sequence[Series]) -> tuple[Axes, pictures.Place, float]:
+    """A panel as a picture of it alone has it: its axes, its place, and the height of the picture in inches."""
     board = Dashboard(
         uid="prizewire-x", title="X", description="X.", rows=(Row(title="Row", panels=(panel, panel)),)
     )
@@ -141,10 +140,41 @@ def test_a_long_legend_is_inside_its_panel() -> None:
     height = place.top + place.tall
     figure = Figure(figsize=(WIDTH * pictures.COLUMN_INCHES, height), dpi=pictures.DPI)
     canvas: Any = FigureCanvasAgg(figure)
-    axes = figure.add_axes(place.axes_in(height, Kind.TIMESERIES))
-    long = [series("webhooks webhooks.provider-webhooks unconcerned", [(0, 1), (1, 2)])]
-    draw(axes, panel, [("{{name}}", long)], watch=None, window=WINDOW)
+    axes = figure.add_axes(place.axes_in(height, panel.kind))
+    draw(axes, panel, [("{{name}}", found)], watch=None, window=WINDOW)
     canvas.draw()
+    return axes, place, height
+
+
+@pytest.mark.parametrize("kind", [Kind.BAR, Kind.GAUGE])
+def test_the_names_of_bars_are_inside_their_panel(kind: Kind) -> None:
+    """A long name is cut in the middle, and not at the edge."""
+    found = [series(f"settlement {letter * 60}", [(0, 1)]) for letter in "anw"]
+    axes, place, _ = placed(panel_of(kind=kind), found)
+    names = [label for label in axes.get_yticklabels() if label.get_text()]
+    assert len(names) == 3
+    for name in names[:2]:
+        assert name.get_window_extent().x0 >= place.left * pictures.DPI
+
+
+@pytest.mark.parametrize("kind", [Kind.BAR, Kind.GAUGE, Kind.STAT, Kind.TABLE])
+@pytest.mark.parametrize("rows", [4, 8])
+def test_what_is_left_out_is_said_inside_the_panel(kind: Kind, rows: int) -> None:
+    """It does not touch the heading below."""
+    axes, place, height = placed(panel_of(kind=kind, rows=rows), many(LINES_MAX + 9))
+    [note] = [text for text in axes.texts if text.get_text() == "and 9 more"]
+    bottom = (height - place.top - place.tall) * pictures.DPI
+    assert note.get_window_extent().y0 >= bottom + 2
+    if kind is Kind.TABLE and rows == 8:
+        [table] = axes.tables
+        assert note.get_window_extent().y1 <= table.get_window_extent().y0
+
+
+def test_a_long_legend_is_inside_its_panel() -> None:
+    """A long name, cut in the middle, ends before the edge of the picture."""
+    panel = panel_of(unit=Unit.MONEY)
+    long = [series("webhooks webhooks.provider-webhooks unconcerned", [(0, 1), (1, 2)])]
+    axes, place, _ = placed(panel, long)
     legend = axes.get_legend()
     assert legend is not None
     assert legend.get_window_extent().x1 <= (place.left + place.wide) * pictures.DPI
@@ -265,12 +295,16 @@ def test_a_threshold_far_from_the_values_is_named_only() -> None:
     assert "alert above 60.0 min (not drawn)" in words(axes)
 
 
-def test_a_yes_or_no_has_both_at_its_axis() -> None:
-    """An alert of 1 or 0 fires at yes."""
-    watch = Watch(thresholds=(Threshold(value=0),), runbook="x")
-    axes = drawn([series("one", [(0, 0), (1, 0)])], panel_of(unit=Unit.YES_NO), watch)
+@pytest.mark.parametrize("threshold", [0, 1])
+@pytest.mark.parametrize(("least", "fires", "word"), [(False, 1, "yes"), (True, 0, "no")])
+def test_a_yes_or_no_has_both_at_its_axis(threshold: float, least: bool, fires: float, word: str) -> None:
+    """The line of the alert is at the value that fires, which the legend names."""
+    watch = Watch(thresholds=(Threshold(value=threshold),), runbook="x")
+    axes = drawn([series("one", [(0, 0), (1, 0)])], panel_of(unit=Unit.YES_NO, least=least), watch)
+    [line] = [line for line in axes.lines if line.get_color() == ALERT_RED]
+    assert heights(line) == [fires, fires]
     assert numbers_at(axes) == [0, 1]
-    assert "alert at yes" in words(axes)
+    assert f"alert at {word}" in words(axes)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ PALETTE: Final = (
 LINES_MAX: Final = len(PALETTE)
 """How many lines, bars, numbers or rows of a table a panel shows; the largest ones. So no colour stands for two lines."""
 NAME_MAX: Final = 30
-"""The most characters of a name in a legend: as many as have a place beside the lines."""
+"""The most characters of a name in a legend or beside a bar: as many as have a place there."""
 TICKS_MAX: Final = 4
 """The most times of day on an axis."""
 _TICKS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
@@ -188,7 +188,9 @@ def _axis_of_values(
     said: list[Line2D] = []
     if threshold is not None:
         word = _alerted(panel, threshold)
-        if abs(threshold) <= _FAR * (max(high, -low) or 1.0):
+        if panel.unit is Unit.YES_NO:
+            threshold = _fires(panel)
+        if panel.unit is Unit.YES_NO or abs(threshold) <= _FAR * (max(high, -low) or 1.0):
             axes.axhline(threshold, color=_RED, linestyle="--", linewidth=1.2, label=word)
             low, high = min(low, threshold), max(high, threshold)
         else:
@@ -207,10 +209,15 @@ def _axis_of_values(
 
 
 def _alerted(panel: Panel, threshold: float) -> str:
-    """When the alert fires: beyond the threshold, never at it."""
+    """When the alert fires: beyond the threshold, never at it. Of yes and no only one is beyond it."""
     if panel.unit is Unit.YES_NO:
-        return f"alert at {worded(0.0 if panel.least else 1.0, panel.unit)}"
+        return f"alert at {worded(_fires(panel), panel.unit)}"
     return f"alert {'below' if panel.least else 'above'} {worded(threshold, panel.unit)}"
+
+
+def _fires(panel: Panel) -> float:
+    """The value of a panel of yes or no at which its alert fires."""
+    return 0.0 if panel.least else 1.0
 
 
 def _numbers(axes: Axes, panel: Panel, answers: Answers, watch: Watch | None) -> None:
@@ -244,7 +251,7 @@ def _bars(axes: Axes, panel: Panel, answers: Answers) -> None:
     found, left_out = _named(answers)
     values = [0.0 if math.isnan(series.value) else series.value for _, series in found]
     axes.barh(range(len(found)), values, color=PALETTE[0], height=0.6)
-    axes.set_yticks(range(len(found)), [_cut(name, NAME_MAX) for name, _ in found], fontsize=8)
+    axes.set_yticks(range(len(found)), [_cut(name, NAME_MAX) for name, _ in found], fontsize=7)
     axes.invert_yaxis()
     right = 1.0 if panel.kind is Kind.GAUGE else max([*values, 1e-9])
     axes.set_xlim(0, right * 1.25)

@@ -27,10 +27,14 @@ COLOURS: Final = 96
 TITLE_INCHES: Final = 0.32
 _MARGINS: Final = {
     Kind.TIMESERIES: (0.95, 2.3, 0.3),
-    Kind.BAR: (1.9, 0.35, 0.3),
-    Kind.GAUGE: (1.9, 0.35, 0.3),
+    Kind.BAR: (2.3, 0.35, 0.3),
+    Kind.GAUGE: (2.3, 0.35, 0.3),
+    Kind.TABLE: (0.2, 0.15, 0.3),
+    Kind.STAT: (0.2, 0.15, 0.25),
 }
-"""The space left of, right of and below the axes of a panel, in inches. The legend of lines is right of them."""
+"""The space left of, right of and below the axes of a panel, in inches. The legend of lines is right of them, the names of bars are left,
+and what is left out is said below.
+"""
 _GREY: Final = "#666666"
 _BLUE: Final = "#1f60c4"
 
@@ -88,7 +92,7 @@ class Place:
 
     def axes_in(self, height: float, kind: Kind) -> tuple[float, float, float, float]:
         """The place of a panel's axes, as parts of a figure of that height."""
-        before, after, below = _MARGINS.get(kind, (0.2, 0.15, 0.1))
+        before, after, below = _MARGINS[kind]
         whole = WIDTH * COLUMN_INCHES
         return (
             (self.left + before) / whole,

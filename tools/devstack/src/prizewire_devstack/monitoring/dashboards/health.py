@@ -361,8 +361,11 @@ _WATCHING: Final = Row(
         lines(
             "Evaluations of rules that failed, 10 min",
             (
-                risen("prometheus_rule_evaluation_failures_total", "rule_group", within="10m"),
-                "{{rule_group}}",
+                # the label is the path of the file, which is another one on each installation
+                "label_replace("
+                + risen("prometheus_rule_evaluation_failures_total", "rule_group", within="10m")
+                + ', "file", "$1", "rule_group", "(?:.*/)?(.*)")',
+                "{{file}}",
             ),
             alert="PrizewireRuleEvaluationFailing",
             shows="Evaluations of alert rules that raised an error, by file and group.",
