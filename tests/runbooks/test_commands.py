@@ -252,6 +252,8 @@ class World:
             makers["CAMPAIGN"] = lambda: self.exhausted
         if words.startswith("campaigns activate"):
             makers["CAMPAIGN"] = self.paused_campaign
+        if words.startswith("campaigns end"):
+            makers["CAMPAIGN"] = self.idle_campaign
         if words.startswith("trace"):
             makers["ID"] = self.correlation_id
         return {place: makers[place]() for place in command.places}
@@ -261,6 +263,12 @@ class World:
         with self.scene.api() as api:
             api.post(f"/api/campaigns/{self.scene.campaign}/pause", {})
         return self.scene.campaign
+
+    def idle_campaign(self) -> str:
+        """A campaign of its own without rounds, since an ended one stays ended."""
+        scene = Scene(self.stack, f"booke{next(self._numbers)}", 3, delivery="wallet")
+        scene.set_up()
+        return scene.campaign
 
     def correlation_id(self) -> str:
         """The correlation id of a match."""

@@ -79,7 +79,7 @@ class StubApi:
 
     def post(self, path: str, body: Any = None, *, key: str | None = None) -> Any:
         self.asked.append((path, body))
-        assert key or path.endswith(("pause", "activate")), "a request that moves money needs its key"
+        assert key or path.endswith(("pause", "activate", "end")), "a request that moves money needs its key"
         self._reached(path, method="POST")
         if DECIDED in path:
             problem = {"detail": "the claim was approved"}
@@ -169,12 +169,12 @@ def test_money_that_was_booked_is_reported_also_without_a_later_answer(made: Stu
     assert (done.exception, "1 round waits and will be booked now" in done.stdout) == (None, True)
 
 
-def test_a_campaign_is_funded_paused_and_activated(made: StubApi) -> None:
+def test_a_campaign_is_funded_paused_activated_and_ended(made: StubApi) -> None:
     """Funding names amount and reference, under a key of its own; the answer says how many rounds still wait."""
     done = run("campaigns", "fund", CAMPAIGN, "97.00", "--reference", "bank-17")
     assert made.asked == [(f"{campaigns.PATH}/{CAMPAIGN}/fund", {"amount": "97.00", "reference": "bank-17"})]
     assert "1 round waits, 97.00 USDC missing" in done.stdout
-    for verb in ("pause", "activate"):
+    for verb in ("pause", "activate", "end"):
         run("campaigns", verb, CAMPAIGN)
         assert made.asked[-1] == (f"{campaigns.PATH}/{CAMPAIGN}/{verb}", None)
     assert isinstance(run("campaigns", "fund", CAMPAIGN, "1.00").exception, Exception)

@@ -296,7 +296,7 @@ def test_a_refused_query_has_the_code_of_prometheus(serve: Any) -> None:
 def crowded() -> figures.Reading:
     """A reading of many campaigns, all services but one, and one stuck event."""
     pools = {(f"{number:08d}-0000-4000-8000-000000000000", "USDC"): float(number) for number in range(20)}
-    found = {
+    found: dict[str, figures.Values] = {
         "prizewire_rewards_pool_remaining": pools,
         "prizewire_rewards_pool_reserved": pools,
         "prizewire_stuck_events": {(service, "dead"): 1.0 for service in SERVICES[1:]},

@@ -37,7 +37,7 @@ _COLUMNS: Final = (
 
 @click.group(name="campaigns")
 def command() -> None:
-    """Campaigns: list, show, fund, pause and activate them. CAMPAIGN is the id or the name of one."""
+    """Campaigns: list, show, fund, pause, activate and end them. CAMPAIGN is the id or the name of one."""
 
 
 @command.command(name="list")
@@ -137,6 +137,15 @@ def pause(campaign: str, person: str | None, as_json: bool) -> None:
 def activate(campaign: str, person: str | None, as_json: bool) -> None:
     """Book the settled rounds of a draft or paused campaign from now on, waiting rounds first."""
     _change(campaign, "activate", person, as_json=as_json)
+
+
+@command.command(name="end")
+@_CAMPAIGN
+@BY
+@JSON
+def end(campaign: str, person: str | None, as_json: bool) -> None:
+    """End a campaign for good: no further round is booked, and later rounds are refused. Refused while rounds wait for money."""
+    _change(campaign, "end", person, as_json=as_json)
 
 
 def _change(campaign: str, verb: str, person: str | None, *, as_json: bool) -> None:

@@ -32,7 +32,9 @@ def command() -> None:
 def list_prizes(
     state: str | None, round_id: UUID | None, player: str | None, limit: int, as_json: bool
 ) -> None:
-    """List prizes, those of the last settled round first. `held by` is the cap."""
+    """List prizes, those of the last settled round first. `held by` is the cap. `credited` means that the player has the money: in the
+    wallet, or already paid out, which `prizewire payouts list` shows.
+    """
     with connect() as api:
         show_page(
             api.items(PATH, state=state, round_id=None if round_id is None else str(round_id), player=player),
