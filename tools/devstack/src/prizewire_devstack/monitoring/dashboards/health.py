@@ -364,8 +364,8 @@ _WATCHING: Final = Row(
                 # the label is the path of the file, which is another one on each installation
                 "label_replace("
                 + risen("prometheus_rule_evaluation_failures_total", "rule_group", within="10m")
-                + ', "file", "$1", "rule_group", "(?:.*/)?(.*)")',
-                "{{file}}",
+                + ', "rule_group", "$1", "rule_group", "(?:.*/)?(.*)")',
+                "{{rule_group}}",
             ),
             alert="PrizewireRuleEvaluationFailing",
             shows="Evaluations of alert rules that raised an error, by file and group.",
