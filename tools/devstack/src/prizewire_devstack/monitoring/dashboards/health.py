@@ -362,8 +362,10 @@ _WATCHING: Final = Row(
             "Evaluations of rules that failed, 10 min",
             (
                 # the label is the path of the file, which is another one on each installation
-                "sum by (rule_group) (label_replace(increase(prometheus_rule_evaluation_failures_total[10m]), "
-                '"rule_group", "$1", "rule_group", "(?:.*/)?(.*)"))',
+                (
+                    "sum by (rule_group) (label_replace(increase(prometheus_rule_evaluation_failures_total[10m]), "
+                    '"rule_group", "$1", "rule_group", "(?:.*/)?(.*)"))'
+                ),
                 "{{rule_group}}",
             ),
             alert="PrizewireRuleEvaluationFailing",
