@@ -47,6 +47,9 @@ def test_a_stack_with_monitoring_is_watched_from_start_to_end(tmp_path: Path) ->
         eventually_sync(lambda: up(asked) == dict.fromkeys((*SERVICES, added), 1), deadline_s=DEADLINE_S)
         stack.remove_replica(added)
         eventually_sync(lambda: added not in up(asked), deadline_s=DEADLINE_S)
+        for part in PARTS:  # what `prizewire restart` of a runbook does
+            stack.stop(part)
+            stack.restart(part)
         assert answers_ok(f"{stack.monitoring.alertmanager_url}{READY_PATH}")
         eventually_sync(
             lambda: (

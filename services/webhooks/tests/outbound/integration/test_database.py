@@ -98,6 +98,7 @@ async def test_guards_of_the_first_version_learn_where_to_look(make_database):
     await owner.execute("ALTER FUNCTION deliveries_state_edges_check() RESET search_path")
     await owner.execute("DROP TABLE traces")
     await owner.execute("DROP INDEX audit_log_correlation")
+    await owner.execute("DROP INDEX stuck_events_open")
     await owner.execute("DROP FUNCTION inbox_forget")
     await owner.execute("DROP TRIGGER audit_log_continues ON audit_log")
     await owner.execute("DROP FUNCTION audit_log_continues")
