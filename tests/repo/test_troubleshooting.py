@@ -18,7 +18,7 @@ VALUES: Final = {
     "SERVICE/NUMBER": "payouts/1",
     "AMOUNT": "1.00",
     "COMMAND": "status",
-    **dict.fromkeys(("ID", "ROUND", "CLAIM", "CAMPAIGN"), "6f9619ff-8b86-4011-b42d-00c04fc964ff"),
+    **dict.fromkeys(("ID", "ROUND", "CLAIM", "PRIZE", "CAMPAIGN"), "6f9619ff-8b86-4011-b42d-00c04fc964ff"),
     **dict.fromkeys(("MATCH", "PLAYER", "NAME", "TEXT"), "x"),
 }
 """A value for each word in capitals."""
@@ -49,7 +49,7 @@ def parse(command: str) -> None:
 def test_the_page_has_commands_and_routes() -> None:
     """The tests below have something to test."""
     assert len(COMMANDS) > 30
-    assert len(ROUTES) > 3
+    assert ROUTES
 
 
 @pytest.mark.parametrize("command", COMMANDS)
