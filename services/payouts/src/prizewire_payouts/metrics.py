@@ -3,10 +3,7 @@
 This module is below the features, so it repeats the names of their states; tests/integration/test_metrics.py compares them.
 """
 
-from collections.abc import Mapping
 from typing import Final
-
-from prometheus_client import Gauge
 
 from prizewire_chassis.metrics.definitions import (
     OTHER,
@@ -387,16 +384,3 @@ def code_label(code: str | None) -> str:
 def cause_label(code: str | None) -> str:
     """The value of the label ``cause``: ``none`` for no code, else whose the cause of the code is."""
     return NONE if code is None else str(cause_for(code))
-
-
-def show(metric: Gauge, figures: Mapping[tuple[str, ...], float], *, within: tuple[str, ...] = ()) -> None:
-    """Set a gauge to these figures, by the values of its labels in their order. Series that are not among them vanish; with
-    ``within`` only those whose first labels have these values. They vanish first: no scrape sees old and new series together.
-    """
-    for family in metric.collect():
-        for sample in family.samples:
-            values = tuple(sample.labels.values())
-            if values not in figures and values[: len(within)] == within:
-                metric.remove(*values)
-    for values, figure in figures.items():
-        metric.labels(*values).set(figure)

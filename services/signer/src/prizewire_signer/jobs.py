@@ -13,6 +13,7 @@ from prizewire_chassis.db import Database, is_transient
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECKED_AT, CREDENTIAL_EXPIRES
+from prizewire_chassis.metrics.definitions import show
 from prizewire_chassis.tracing import calling, continued, traces_of
 from prizewire_money import AssetRegistry
 from prizewire_signer.errors import BackendError, BindingRace
@@ -28,7 +29,6 @@ from prizewire_signer.metrics import (
     SIGN_SECONDS,
     SIGNATURES,
     WAITING,
-    show,
 )
 from prizewire_signer.ports import Backend, QueueState, UnitOfWork
 

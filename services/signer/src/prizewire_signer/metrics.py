@@ -1,9 +1,6 @@
 """Every metric of the signer, with its meaning, its unit and the values of its labels."""
 
-from collections.abc import Mapping
 from typing import Final
-
-from prometheus_client import Gauge
 
 from prizewire_chassis.metrics.definitions import bounded, closed, counter, gauge, histogram
 from prizewire_signer.domain.model import PAYMENT, VOID_SLOT
@@ -73,16 +70,3 @@ NOT_FREE_YET = gauge(
     "Payouts of closed slots that a digest signed there might still pay.",
     unit="payouts",
 )
-
-
-def show(metric: Gauge, figures: Mapping[tuple[str, ...], float]) -> None:
-    """Set a gauge to these figures, by the values of its labels in their order. Series that are not among them vanish, and vanish
-    first: no scrape sees old and new series together.
-    """
-    for family in metric.collect():
-        for sample in family.samples:
-            values = tuple(sample.labels.values())
-            if values not in figures:
-                metric.remove(*values)
-    for values, figure in figures.items():
-        metric.labels(*values).set(figure)

@@ -246,6 +246,19 @@ def start_at_zero(metric: Counter, **known: str) -> None:
         metric.labels(*values)
 
 
+def show(metric: Gauge, figures: Mapping[tuple[str, ...], float], *, within: tuple[str, ...] = ()) -> None:
+    """Set a gauge to these figures, by the values of its labels in their order. Series that are not among them vanish; with
+    ``within`` only those whose first labels have these values. They vanish first: no scrape sees old and new series together.
+    """
+    for family in metric.collect():
+        for sample in family.samples:
+            values = tuple(sample.labels.values())
+            if values not in figures and values[: len(within)] == within:
+                metric.remove(*values)
+    for values, figure in figures.items():
+        metric.labels(*values).set(figure)
+
+
 def gauge(name: str, meaning: str, *, unit: str, labels: Mapping[str, Values] | None = None) -> Gauge:
     """A value that rises and falls. ``unit`` names what it measures, such as ``events``, ``seconds`` or ``1 or 0``.
 

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.metrics import CREDENTIAL_EXPIRES
+from prizewire_chassis.metrics.definitions import show
 from prizewire_payouts.legal.domain import LegalApproval, LegalRefused, LegalScope, LegalState
-from prizewire_payouts.metrics import show
 from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.unit_of_work import UnitOfWork
 

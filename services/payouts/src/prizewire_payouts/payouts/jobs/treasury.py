@@ -9,6 +9,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics.definitions import show
 from prizewire_contracts.rails import AccountBalances
 from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.metrics import (
@@ -16,7 +17,6 @@ from prizewire_payouts.metrics import (
     TREASURY_COVER,
     TREASURY_FAILURES,
     TREASURY_NEEDED,
-    show,
 )
 from prizewire_payouts.payouts.storage.figures import needed
 from prizewire_payouts.rails.ports import Rail

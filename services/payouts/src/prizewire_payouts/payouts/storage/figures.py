@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.metrics.definitions import show
 from prizewire_contracts.codes import PAYOUT_DECISIONS, PayoutCode, RetryDecision
 from prizewire_payouts.metrics import (
     AWAITING_APPROVAL,
@@ -21,7 +22,6 @@ from prizewire_payouts.metrics import (
     PAYOUTS_ENDED,
     PAYOUTS_WAITING,
     cause_label,
-    show,
 )
 from prizewire_payouts.payouts.domain.states import PayoutState
 from prizewire_payouts.rails.ports import Rail

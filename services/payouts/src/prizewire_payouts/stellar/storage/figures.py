@@ -3,13 +3,13 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.metrics.definitions import show
 from prizewire_payouts.metrics import (
     HOLDING_STATES,
     IDLE,
     IN_USE,
     STELLAR_CHANNELS,
     STELLAR_SLOTS,
-    show,
 )
 from prizewire_payouts.stellar.storage.execution import Execution
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from prizewire_payouts.metrics import show
+from prizewire_chassis.metrics.definitions import show
 
 Series = Mapping[tuple[str, ...], float]
 
