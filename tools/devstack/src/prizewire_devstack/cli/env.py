@@ -43,6 +43,6 @@ def command(service: str, migrate: bool, quiet: bool, as_json: bool) -> None:
     if not quiet and record is not None and is_alive(record):
         click.echo(
             f"prizewire: These are the variables of {service}. The stack runs {service} itself. Only to run it by hand in its place, start "
-            f"the stack with `prizewire up --without {service}`, which keeps port {run.ports[service]} free; for anything else nothing is to do.",
+            f"the stack with `prizewire up --without {service}`, which keeps port {run.ports[service]} free.",
             err=True,
         )

@@ -24,6 +24,11 @@ APPEARING: Final = frozenset(
 was not there before is 0, so its whole value is what it rose by. All other counters begin at 0 with their process.
 """
 
+GAP_MAX: Final = "5m"
+"""A series is new where it had no sample for so long before the window. Without it, one failed scrape would make every series new at the
+time at which it is exactly one window ago.
+"""
+
 
 def _selected(metric: str, where: str) -> str:
     return f"{metric}{{{where}}}" if where else metric
@@ -53,7 +58,8 @@ def risen(metric: str, *by: str, where: str = "", within: str = "1h") -> str:
     series = _selected(metric, where)
     if metric not in APPEARING:
         return f"sum{_by(by)} (increase({series}[{within}]))"
-    return f"sum{_by(by)} (({series} unless {series} offset {within}) or increase({series}[{within}]))"
+    before = f"last_over_time({series}[{GAP_MAX}] offset {within})"
+    return f"sum{_by(by)} (({series} unless {before}) or increase({series}[{within}]))"
 
 
 def per_second(metric: str, *by: str, where: str = "", within: str = "5m") -> str:
