@@ -187,6 +187,9 @@ def test_records_of_all_services_are_one_list(installation: Installation) -> Non
     assert run("list", "--limit", str(len(whole) - 1))[1].splitlines()[:-1] == whole[1:]
     assert json.loads(run("list", "--limit", "2", "--json")[1])["more"] is True
     assert json.loads(run("list", "--json")[1])["more"] is False
+    # all further records may be those of one service
+    code, output = run("list", "--service", "rewards", "--limit", "2")
+    assert (code, output.splitlines()[-1]) == (0, note)
     # a service with many new records does not push out the only one of another service that is newer
     installation.chains["rewards"] = chain("rewards", 9)
     assert run("list", "--limit", "6")[1].splitlines()[:6] == [
