@@ -521,12 +521,13 @@ class Rig:
         active: bool = True,
         identifier: UUID | None = None,
         settings: CampaignSettings = NO_SETTINGS,
+        name: str = "cup",
     ) -> UUID:
         """Create a campaign with ``funded`` minor units in its pool."""
         campaign_id = identifier or uuid4()
         async with self.db.transaction() as tx:
             command = CreateCampaign(
-                id=campaign_id, name="cup", asset=asset, delivery=delivery, actor="admin", settings=settings
+                id=campaign_id, name=name, asset=asset, delivery=delivery, actor="admin", settings=settings
             )
             await create_campaign(command, ports=self.ports_of(tx), tools=self.tools, now=self.clock.now())
         if funded:

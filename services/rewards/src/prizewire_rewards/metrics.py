@@ -21,7 +21,11 @@ CAMPAIGN: Final = bounded(
     f"ended campaigns last; {OTHER} is the sum of the rest",
     most=CAMPAIGNS_SHOWN + 1,
 )
-OF_POOL: Final = {"campaign": CAMPAIGN, "asset": ASSET}
+CAMPAIGN_NAME: Final = bounded(
+    f"the name of the campaign, which never changes; several campaigns may have one name. {OTHER} for the sum of the rest",
+    most=CAMPAIGNS_SHOWN + 1,
+)
+OF_POOL: Final = {"campaign": CAMPAIGN, "name": CAMPAIGN_NAME, "asset": ASSET}
 HOLD_CLASSES: Final = ("identity", "account", "device", "velocity", "amount", "other")
 HOLD_CLASS: Final = closed(HOLD_CLASSES, meaning="what a rule against abuse looks at")
 CAPS: Final = ("cap_player", "cap_player_day", "cap_campaign_day", "cap_campaign", "own_settings")

@@ -87,7 +87,9 @@ class Watched:
 
 def choice(traffic: Troubles) -> dict[str, str]:
     """Real values of the variables of dashboards."""
-    campaigns = (traffic.large.campaign, "other")
+    with traffic.admin() as api:
+        large: dict[str, Any] = api.get(f"/api/campaigns/{traffic.large.campaign}")
+    campaigns = (large["name"], "other")
     return {"campaign": "|".join(campaigns), "rail": "fake|stellar", "service": "|".join(SERVICES)}
 
 

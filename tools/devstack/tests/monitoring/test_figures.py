@@ -25,7 +25,7 @@ from prizewire_devstack.stack.replicas import service_of
 NOBODY = "http://127.0.0.1:9"
 """The discard port, where nobody listens."""
 REWARDS = """# TYPE prizewire_rewards_pool_remaining gauge
-prizewire_rewards_pool_remaining{campaign="cup",asset="USDC"} 12.5
+prizewire_rewards_pool_remaining{campaign="c1",name="cup",asset="USDC"} 12.5
 # TYPE prizewire_consumer_lag_messages gauge
 prizewire_consumer_lag_messages{consumer="rewards.settlements"} 3
 # TYPE prizewire_payouts gauge
@@ -85,7 +85,7 @@ def test_replicas_show_the_same_gauge_once_and_their_own_lag_each(serve: Any) ->
     url = serve({"/metrics": (200, REWARDS)})
     reading = from_services({"rewards": url, "rewards-2": url, "gateway": url}, service_of=service_of)
     values = {one.metric: found for one, found in reading.values}
-    assert values["prizewire_rewards_pool_remaining"] == {("cup", "USDC"): 12.5}
+    assert values["prizewire_rewards_pool_remaining"] == {("cup", "USDC", "c1"): 12.5}
     assert values["prizewire_consumer_lag_messages"] == {("rewards", "rewards.settlements"): 6}
     assert values["prizewire_payouts"] == {("fake", "held"): 3}
     assert reading.silent == {}
@@ -218,7 +218,7 @@ def test_a_silent_process_makes_the_exit_code_one(serve: Any, monkeypatch: pytes
 
 def test_an_empty_pool_is_shown_first(serve: Any) -> None:
     """Zeros are left out of other figures; of pools they matter most."""
-    empty = REWARDS + 'prizewire_rewards_pool_remaining{campaign="empty",asset="USDC"} 0\n'
+    empty = REWARDS + 'prizewire_rewards_pool_remaining{campaign="c2",name="empty",asset="USDC"} 0\n'
     lines = printed(cli.read(run_of(rewards=serve({"/metrics": (200, empty)})))).splitlines()
     [first] = [line for line in lines if "pool remaining" in line]
     assert ("empty USDC" in first, "0.00" in first) == (True, True)
@@ -295,7 +295,9 @@ def test_a_refused_query_has_the_code_of_prometheus(serve: Any) -> None:
 
 def crowded() -> figures.Reading:
     """A reading of many campaigns, all services but one, and one stuck event."""
-    pools = {(f"{number:08d}-0000-4000-8000-000000000000", "USDC"): float(number) for number in range(20)}
+    pools = {
+        ("cup", "USDC", f"{number:08d}-0000-4000-8000-000000000000"): float(number) for number in range(20)
+    }
     found: dict[str, figures.Values] = {
         "prizewire_rewards_pool_remaining": pools,
         "prizewire_rewards_pool_reserved": pools,
@@ -332,7 +334,7 @@ def test_a_terminal_shows_every_figure(height: int, width: int) -> None:
     assert [one.title for one in FIGURES if one.title not in text] == []
     [pool] = [line for line in lines if "pool remaining" in line]
     assert "0.00, and 19 more" in pool or height == 60
-    assert ("00000000… USDC" in pool) == (width < cli.WIDE_COLUMNS)
+    assert ("cup USDC 00000000… " in pool) == (width < cli.WIDE_COLUMNS)
     assert f"These processes do not answer: {SERVICES[0]}." in text
 
 

@@ -30,8 +30,8 @@ _POOL_FIGURES: Final = (
     metrics.POOL_MISSING,
     metrics.POOL_LOW,
 )
-_shown: set[tuple[str, str]] = set()
-"""The labels of pools (campaign, asset) that have series."""
+_shown: set[tuple[str, str, str]] = set()
+"""The labels of pools (campaign, name, asset) that have series."""
 
 
 def build_campaign_jobs(*, db: Database, assets: AssetRegistry, clock: Clock) -> Sequence[Job]:
@@ -68,7 +68,7 @@ def _show_pools(pools: Iterable[PoolFigures], *, assets: AssetRegistry) -> None:
     """Set the figures of pools, and remove the series of campaigns that are not among them. All happens without a pause, so
     that no scrape sees a part of it. An asset that is not configured any more is left out.
     """
-    shown = {(one.campaign, one.asset): one for one in pools if one.asset in assets}
+    shown = {(one.campaign, one.name, one.asset): one for one in pools if one.asset in assets}
     for labels in _shown - shown.keys():
         for figure in _POOL_FIGURES:
             figure.remove(*labels)

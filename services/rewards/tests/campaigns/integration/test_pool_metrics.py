@@ -37,8 +37,19 @@ async def add_up(rig: Rig) -> None:
 
 def shown(campaign: UUID | str, asset: str = "USDC") -> dict[str, float | None]:
     """The gauges of one pool."""
-    labels = {"campaign": str(campaign), "asset": asset}
-    return {name: REGISTRY.get_sample_value(f"prizewire_rewards_pool_{name}", labels) for name in FIGURES}
+    return {
+        figure: next(
+            (
+                sample.value
+                for metric in REGISTRY.collect()
+                if metric.name == f"prizewire_rewards_pool_{figure}"
+                for sample in metric.samples
+                if (sample.labels["campaign"], sample.labels["asset"]) == (str(campaign), asset)
+            ),
+            None,
+        )
+        for figure in FIGURES
+    }
 
 
 def series() -> set[tuple[str, str]]:
@@ -208,6 +219,28 @@ async def test_the_largest_campaigns_have_series_and_the_others_are_summed_up(
     assert (str(small[1]), "USDC") not in series()
     assert (str(small[0]), "USDC") in series()
     assert sum(shown(one)["funded"] or 0 for one in (large, small[0], "other")) == 9580
+
+
+async def test_two_campaigns_with_one_name_have_series_of_their_own(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each series has the name of its campaign. The sum of the others has one series, whatever their names are."""
+    monkeypatch.setattr(metrics, "CAMPAIGNS_SHOWN", 2)
+    twins = [await rig.campaign(funded=funded, name="spring-cup") for funded in (9_000, 8_000)]
+    for name in ("summer-cup", "autumn-cup"):
+        await rig.campaign(funded=1_000, name=name)
+    await show(rig)
+    found = {
+        (sample.labels["campaign"], sample.labels["name"]): sample.value
+        for metric in REGISTRY.collect()
+        if metric.name == "prizewire_rewards_pool_funded"
+        for sample in metric.samples
+    }
+    assert found == {
+        (str(twins[0]), "spring-cup"): 90,
+        (str(twins[1]), "spring-cup"): 80,
+        ("other", "other"): 20,
+    }
 
 
 async def test_a_low_campaign_that_is_summed_up_is_still_counted(rig: Rig) -> None:

@@ -82,7 +82,7 @@ def _pool(title: str, metric: str, *, good: float | None = None, least_first: bo
         metric=f"prizewire_rewards_pool_{metric}",
         unit=Unit.MONEY,
         services=REWARDS,
-        by=("campaign", "asset"),
+        by=("name", "asset", "campaign"),
         good=good,
         least_first=least_first,
     )

@@ -112,7 +112,12 @@ def _variable(variable: Variable) -> dashboard.QueryVariable:
         dashboard.QueryVariable(variable.name)
         .label(variable.label)
         .datasource(SOURCE)
-        .query({"query": f"label_values({variable.metric}, {variable.name})", "refId": variable.name})
+        .query(
+            {
+                "query": f"label_values({variable.metric}, {variable.of or variable.name})",
+                "refId": variable.name,
+            }
+        )
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(models.VariableSort.ALPHABETICAL_ASC)
         .multi(True)

@@ -125,11 +125,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """A choice at the top of a dashboard: the values that the label ``name`` of ``metric`` has."""
+    """A choice at the top of a dashboard: the values that the label ``of`` of ``metric`` has; without ``of`` the label ``name``."""
 
     name: str
     label: str
     metric: str
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,12 @@ TAIL_MAX: Final = 100_000
 
 
 class PoolFigures(NamedTuple):
-    """The figures of one campaign, or the sums of several; ``campaign`` is the label. ``low`` is a number of campaigns, all
+    """The figures of one campaign, or the sums of several; ``campaign`` and ``name`` are labels. ``low`` is a number of campaigns, all
     others are minor units of ``asset``.
     """
 
     campaign: str
+    name: str
     asset: str
     funded: int
     remaining: int
@@ -72,6 +73,7 @@ async def pool_figures(tx: AsyncConnection, *, shown: int) -> list[PoolFigures]:
     return [
         PoolFigures(
             campaign=row.label,
+            name=row.name,
             asset=row.asset,
             funded=int(row.funded),
             remaining=int(row.remaining),
@@ -152,7 +154,7 @@ _POOLS = text(
     )
     + ") t), sums AS (SELECT id, sum(remaining) AS remaining, sum(reserved) AS reserved, sum(paid) AS paid, "
     "sum(unfunded) AS unfunded FROM parts WHERE id IS NOT NULL GROUP BY id), "
-    "figures AS (SELECT c.id, c.asset, c.funded, s.remaining, s.reserved, s.paid, s.unfunded, "
+    "figures AS (SELECT c.id, c.name, c.asset, c.funded, s.remaining, s.reserved, s.paid, s.unfunded, "
     "greatest(0, s.unfunded - s.remaining) AS missing, "
     "CASE WHEN c.low AND c.state IN ('active', 'paused', 'exhausted') OR c.state = 'active' AND s.remaining = 0 "
     "AND c.settings ->> 'low_water' IS NULL THEN 1 ELSE 0 END AS low, "
@@ -160,10 +162,12 @@ _POOLS = text(
     "row_number() OVER (PARTITION BY c.asset ORDER BY c.state = 'ended', c.funded DESC, c.id) AS place "
     "FROM sums s JOIN campaigns c ON c.id = s.id), "
     "ranked AS (SELECT f.*, row_number() OVER (ORDER BY f.ended, f.place, f.funded DESC, f.id) AS rank FROM figures f), "
-    "labelled AS (SELECT r.*, CASE WHEN r.rank <= :shown THEN CAST(r.id AS text) ELSE CAST(:other AS text) END AS label "
+    "labelled AS (SELECT r.asset, r.funded, r.remaining, r.reserved, r.paid, r.unfunded, r.missing, r.low, "
+    "CASE WHEN r.rank <= :shown THEN CAST(r.id AS text) ELSE CAST(:other AS text) END AS label, "
+    "CASE WHEN r.rank <= :shown THEN r.name ELSE CAST(:other AS text) END AS name "
     "FROM ranked r) "
-    "SELECT label, asset, sum(funded) AS funded, sum(remaining) AS remaining, coalesce(sum(reserved), 0) AS reserved, "
+    "SELECT label, name, asset, sum(funded) AS funded, sum(remaining) AS remaining, coalesce(sum(reserved), 0) AS reserved, "
     "sum(paid) AS paid, coalesce(sum(unfunded), 0) AS unfunded, "
     "coalesce(sum(missing) FILTER (WHERE unfunded > 0), 0) AS missing, sum(low) AS low "
-    "FROM labelled GROUP BY label, asset ORDER BY label, asset"
+    "FROM labelled GROUP BY label, name, asset ORDER BY label, name, asset"
 )

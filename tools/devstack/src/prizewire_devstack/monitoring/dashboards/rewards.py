@@ -6,9 +6,9 @@ from prizewire_devstack.monitoring.dashboards.making import compared, lines, num
 from prizewire_devstack.monitoring.expressions import largest, risen, share_of, total
 from prizewire_devstack.monitoring.panels import Dashboard, Kind, Row, Unit, Variable
 
-_CHOSEN: Final = 'campaign=~"$campaign"'
-_POOL: Final = "{{campaign}} {{asset}}"
-_KEY: Final = ("campaign", "asset")
+_CHOSEN: Final = 'name=~"$campaign"'
+_POOL: Final = "{{name}} {{asset}} {{campaign}}"
+_KEY: Final = ("name", "asset", "campaign")
 
 _NOW: Final = Row(
     title="Now",
@@ -283,6 +283,8 @@ REWARDS: Final = Dashboard(
     title="Prizewire: Rewards",
     description="Campaigns, their pools, the prizes that were credited, and what is held.",
     rows=(_NOW, _POOLS, _PRIZES, _CLAIMS, _PAYOUTS),
-    variables=(Variable(name="campaign", label="Campaign", metric="prizewire_rewards_pool_funded"),),
+    variables=(
+        Variable(name="campaign", label="Campaign", metric="prizewire_rewards_pool_funded", of="name"),
+    ),
     procedures=("reward-pool-recovery", "over-allocation"),
 )
