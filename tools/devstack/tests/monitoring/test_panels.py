@@ -53,7 +53,9 @@ def test_a_panel_is_complete(panel: Panel) -> None:
 def test_a_panel_hides_no_missing_series(panel: Panel) -> None:
     """No query answers with a made-up number where there is no series. What a new series rose by is no such number."""
     for query in panel.queries:
-        given = re.sub(r"(\S+) unless last_over_time\(\1\[5m\] offset (\w+)\)\) or increase\(\1\[\2\]", "", query.expr)
+        given = re.sub(
+            r"(\S+) unless last_over_time\(\1\[5m\] offset (\w+)\)\) or increase\(\1\[\2\]", "", query.expr
+        )
         assert not re.search(r"\b(vector|absent|absent_over_time|or)\b", given), query.expr
 
 
