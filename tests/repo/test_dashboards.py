@@ -90,6 +90,19 @@ def test_panels_name_alerts_that_exist(repository: Repository) -> None:
     assert named <= known
 
 
+def test_an_alert_names_the_dashboard_of_its_panel(repository: Repository) -> None:
+    """Who gets an alert opens that dashboard, and finds the panel with its threshold there."""
+    from prizewire_devstack.monitoring import rules
+
+    shown: dict[str, set[str]] = {}
+    for dashboard in DASHBOARDS:
+        for panel in dashboard.panels():
+            if panel.alert:
+                shown.setdefault(panel.alert, set()).add(f"prizewire-{dashboard.name}")
+    wrong = {one.name: one.dashboard for one in rules.load() if one.dashboard not in shown[one.name]}
+    assert wrong == {}
+
+
 @pytest.mark.parametrize("dashboard", [pytest.param(one, id=one.name) for one in DASHBOARDS])
 def test_dashboards_name_documents_that_exist(repository: Repository, dashboard: Dashboard) -> None:
     """A person who follows a panel's advice finds the document."""
