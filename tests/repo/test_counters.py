@@ -10,7 +10,7 @@ from prizewire_chassis.metrics.definitions import START_MAX
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.monitoring import rules
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
-from prizewire_devstack.monitoring.expressions import APPEARING
+from prizewire_devstack.monitoring.expressions import APPEARING, GAP_MAX
 from scripts.metrics_page import all_metrics
 
 BEGUN: Final = {
@@ -65,4 +65,5 @@ def test_a_series_that_appears_counts_whole(expr: str) -> None:
     """`increase` alone would lose the first events of a series that was not there before."""
     for metric, where, within in ROSE.findall(expr):
         if metric in APPEARING:
-            assert f"({metric}{where} unless {metric}{where} offset {within})" in expr
+            before = f"last_over_time({metric}{where}[{GAP_MAX}] offset {within})"
+            assert f"({metric}{where} unless {before})" in expr
