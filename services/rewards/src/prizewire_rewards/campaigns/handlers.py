@@ -214,8 +214,10 @@ async def _save_with_level(campaign: Campaign, *, uow: UnitOfWork, ports: Campai
     return campaign
 
 
-async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now: datetime) -> Campaign:
-    """Activate, pause or end a campaign. A campaign that is in this state already stays unchanged.
+async def change_campaign(
+    command: ChangeCampaign, *, ports: CampaignPorts, now: datetime
+) -> tuple[Campaign, bool]:
+    """Activate, pause or end a campaign. Returns it, and whether it changed: one that is in this state already does not.
 
     A campaign that is activated while rounds wait becomes exhausted at once, until its waiting rounds are booked.
 
@@ -229,7 +231,7 @@ async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now:
     exhausted = campaign.state is CampaignState.EXHAUSTED and to is CampaignState.ACTIVE
     if campaign.state is to or exhausted:
         # An exhausted campaign becomes active without a request, when its waiting rounds have been paid.
-        return campaign
+        return campaign, False
     if to is CampaignState.ENDED and campaign.queued:
         raise InvalidRequest(
             "campaign_has_unfunded",
@@ -254,7 +256,7 @@ async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now:
         changed = _exhaust(changed, uow=uow)
         await ports.campaigns.save([changed])
     await uow.save()
-    return changed
+    return changed, True
 
 
 def _exhaust(campaign: Campaign, *, uow: UnitOfWork) -> Campaign:

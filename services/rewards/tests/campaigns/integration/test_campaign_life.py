@@ -138,6 +138,22 @@ async def test_rounds_that_waited_for_an_activation_make_it_exhausted(rig: Rig, 
     assert await rig.breaches() == []
 
 
+async def test_a_repeated_change_leaves_no_audit_record(rig: Rig) -> None:
+    """A campaign that has the state already is as it was, and nobody else is named for what the first person decided."""
+    campaign = await rig.campaign(active=False, funded=10_000)
+    async with rig.client("boss", "admin") as boss, rig.client("late", "admin") as late:
+        for verb, state in (("activate", "active"), ("pause", "paused"), ("end", "ended")):
+            for admin in (boss, late):
+                answer = await admin.post(f"/api/campaigns/{campaign}/{verb}")
+                assert (answer.status_code, answer.json()["state"]) == (200, state)
+    records = await rig.rows("SELECT actor, action FROM audit_log ORDER BY sequence")
+    assert [(row["actor"], row["action"]) for row in records] == [
+        ("boss", "campaign.active"),
+        ("boss", "campaign.paused"),
+        ("boss", "campaign.ended"),
+    ]
+
+
 async def test_concurrent_withdrawals_and_settlements_never_overdraw(rig: Rig) -> None:
     """The first one gets the money. The pool never becomes negative, and the ledger balances."""
     campaign = await rig.campaign(funded=10_000)

@@ -21,7 +21,6 @@ from prizewire_rewards.campaigns.domain.commands import (
 )
 from prizewire_rewards.campaigns.domain.model import (
     SHEET_AMOUNTS,
-    Campaign,
     CampaignState,
     CampaignView,
     Delivery,
@@ -353,12 +352,14 @@ async def _change(
 ) -> CampaignAnswer:
     async def change(action: _Action) -> CampaignAnswer:
         command = ChangeCampaign(campaign=campaign_id, to=to, actor=actor.subject)
-        campaign: Campaign = await change_campaign(command, ports=action.unit_of_work, now=action.now)
-        await action.record(
-            f"campaign.{to}",
-            target=str(campaign_id),
-            detail={"state": campaign.state.value},
-        )
+        campaign, changed = await change_campaign(command, ports=action.unit_of_work, now=action.now)
+        if changed:
+            # a repeat decides nothing: a record of it would name another person for what somebody else decided
+            await action.record(
+                f"campaign.{to}",
+                target=str(campaign_id),
+                detail={"state": campaign.state.value},
+            )
         return await _shown(context, action.tx, campaign_id)
 
     answer = await context.change(change, actor=actor)
