@@ -206,7 +206,9 @@ def test_an_ended_service_is_restarted_also_from_another_terminal(full_stack: St
 
 
 def test_a_process_that_was_removed_is_asked_no_more(full_stack: Stack) -> None:
-    """`prizewire status --watch` and Prometheus ask the processes that belong to the stack, and no other."""
+    """`prizewire status --watch` and Prometheus ask the processes that belong to the stack, and no other. `prizewire restart` names no
+    other either.
+    """
     part = full_stack.add_replica("webhooks")
     full_stack.wait_ready(part)
     targets = full_stack.home.root / TARGETS_NAME
@@ -214,5 +216,6 @@ def test_a_process_that_was_removed_is_asked_no_more(full_stack: Stack) -> None:
     assert part in targets.read_text()
     full_stack.remove_replica(part)
     assert part not in full_stack.home.running().urls
+    assert part not in full_stack.supervisor.parts()
     assert part not in targets.read_text()
     assert answered(full_stack, "status", "--once")["silent"] == []

@@ -246,6 +246,15 @@ class Supervisor:
             child.process.kill()
         self._reap(child)
 
+    def remove(self, name: str) -> None:
+        """Stop a part and forget it: it can be restarted no more. One that is not known stays so."""
+        self.stop(name)
+        child = self._children.get(name)
+        if child is not None:
+            self._reap(child)
+            with self._lock:
+                self._children.pop(name, None)
+
     def run_to_end(self, spec: ProcessSpec, *, timeout_s: float) -> None:
         """Run a command to its end, its output appended to its log file. It is a part until then, so a stop ends it.
 
@@ -262,9 +271,7 @@ class Supervisor:
                 f"{spec.name} took longer than {timeout_s:.0f} s; see {spec.log_file}."
             ) from error
         finally:
-            self.stop(spec.name)
-            self._reap(child)
-            del self._children[spec.name]
+            self.remove(spec.name)
         if code != 0:
             raise StartError(
                 f"{spec.name} failed with code {code}; its log {spec.log_file} ends with:\n{child.log_tail()}"

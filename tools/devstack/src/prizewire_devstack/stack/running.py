@@ -154,7 +154,7 @@ class Stack:
 
     def remove_replica(self, part: str) -> None:
         """Stop a process that `add_replica` started. It is no part of the stack any more, and nobody asks it for metrics."""
-        self.supervisor.stop(part)
+        self.supervisor.remove(part)
         if self.ports.pop(part, None) is not None:
             self._publish(ready=True)
 
