@@ -54,6 +54,11 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka's cons
         self.polls = Polls()
         self.lag = Lag(self)
 
+    def heard(self) -> float | None:
+        """When a broker last answered any request on a connection that is open, by the monotonic clock; None without a connection."""
+        connections = self._client._conns.values()  # noqa: SLF001 - the client has no public time of an answer
+        return max((float(one._last_action) for one in connections), default=None)  # noqa: SLF001 - as above
+
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
@@ -86,7 +91,9 @@ def poll_age(subscriber: Subscribed) -> Callable[[], float]:
     """A function that returns the seconds since the loop's last poll without an error, or since the last answer of a broker
     to a fetch where that is longer ago. Before the first answer it counts from now.
 
-    An empty answer counts: a topic without messages is no failure. aiokafka stamps answers with the machine's clock.
+    An empty answer counts: a topic without messages is no failure. aiokafka stamps answers with the machine's clock. A consumer
+    without partitions, as where a service has more processes than the topic has partitions, fetches nothing: there an answer to
+    any request counts, such as to its heartbeat.
     """
     last = time.time()
 
@@ -94,8 +101,15 @@ def poll_age(subscriber: Subscribed) -> Callable[[], float]:
         nonlocal last
         consumer = subscriber.consumer
         if consumer is not None:
-            stamps = [consumer.last_poll_timestamp(partition) for partition in consumer.assignment()]
+            partitions = consumer.assignment()
+            stamps = [consumer.last_poll_timestamp(partition) for partition in partitions]
             last = max([last, *(stamp / 1000 for stamp in stamps if stamp is not None)])
+            if (
+                not partitions
+                and isinstance(consumer, PolledConsumer)
+                and (heard := consumer.heard()) is not None
+            ):
+                last = max(last, time.time() - (time.monotonic() - heard))
         return max(0.0, time.time() - last, _age_of_polls(subscriber))
 
     return age

@@ -215,6 +215,26 @@ async def test_the_age_of_the_last_poll_grows_while_no_broker_answers(monkeypatc
     assert age() == 60
 
 
+async def test_the_age_grows_where_an_idle_consumer_hears_nothing(monkeypatch):
+    """It has no partitions. The newest answer on any connection counts, and none counts once there is no connection."""
+    now = 1_000.0
+    monkeypatch.setattr(
+        "prizewire_chassis.polls.time", SimpleNamespace(time=lambda: now + 5_000, monotonic=lambda: now)
+    )
+    consumer = PolledConsumer("idle")
+    connections = {1: SimpleNamespace(_last_action=990.0), 2: SimpleNamespace(_last_action=1_058.0)}
+    monkeypatch.setattr(consumer, "assignment", set)
+    monkeypatch.setattr(consumer, "_client", SimpleNamespace(_conns=connections))
+    monkeypatch.setattr(consumer.polls, "age", lambda: 0.0)
+    age = poll_age(SimpleNamespace(consumer=consumer))
+    now = 1_060.0
+    assert age() == 2
+    connections.clear()
+    now = 1_120.0
+    assert age() == 62
+    consumer._closed = True
+
+
 async def test_each_consumer_is_measured_once_it_is_subscribed(settings):
     """Also one that never reaches its broker has its gauges, and the counters that alerts watch begin with 0."""
 
