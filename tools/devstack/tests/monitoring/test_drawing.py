@@ -24,6 +24,8 @@ class Asked:
     """A Prometheus that has samples of an earlier run during the first five seconds."""
 
     since: ClassVar[list[float]] = []
+    empty: ClassVar[int] = 0
+    """So many questions are answered before rewards has shown its pools."""
 
     def __init__(self, url: str) -> None:
         assert url == URL
@@ -33,6 +35,11 @@ class Asked:
 
     def __exit__(self, *_: object) -> None:
         """Nothing is open."""
+
+    def now(self, expr: str) -> tuple[str, ...]:
+        assert "prizewire_rewards_pool_funded" in expr
+        Asked.empty -= 1
+        return () if Asked.empty >= 0 else ("pool",)
 
     def begin_s(self, *, since_s: float, until_s: float, step_s: float) -> float:
         assert since_s < until_s
@@ -51,6 +58,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(dashboards, "Prometheus", Asked)
     monkeypatch.setattr(Asked, "since", [])
+    monkeypatch.setattr(Asked, "empty", 0)
     monkeypatch.setattr(pictures, "draw", draw)
     return found
 
@@ -104,7 +112,9 @@ def test_pictures_of_another_prometheus_begin_at_the_minutes(
 def test_pictures_of_the_demonstration_begin_with_its_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Also where the stack ran before."""
+    """Also where the stack ran before. They wait until rewards has shown the pools."""
+    monkeypatch.setattr(dashboards, "_LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(Asked, "empty", 2)
 
     @contextmanager
     def stack(*_: object, **__: object) -> Iterator[RunRecord]:
@@ -116,6 +126,7 @@ def test_pictures_of_the_demonstration_begin_with_its_command(
     began_s = time.time()
     done = CliRunner().invoke(demo.command, ["--draw", str(tmp_path)], standalone_mode=False)
     assert done.return_value == 0, done.output
+    assert Asked.empty == -1
     assert Asked.since[0] >= began_s
 
 

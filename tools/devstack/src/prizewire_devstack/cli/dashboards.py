@@ -2,6 +2,7 @@
 
 import importlib.util
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,10 +13,15 @@ from prizewire_devstack.home import Home, RunRecord, repository_root
 from prizewire_devstack.monitoring import watches
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
 from prizewire_devstack.monitoring.query import Prometheus
+from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
 STEP_S = 1.0
 """How exactly the beginning of the pictures is found, in seconds, where that is not more than POINTS_MAX points."""
 POINTS_MAX = 1000
+POOLS_WITHIN_S = 60.0
+"""How long pictures wait for the figures of pools, in seconds: rewards renews them every 20 s."""
+_LOOK_AGAIN_S = 1.0
+_POOLS_SHOWN = "min(count_over_time(prizewire_rewards_pool_funded[1m])) >= 5"
 
 DIRECTORY = Path("deploy/monitoring/dashboards")
 """Grafana's files, in the repository."""
@@ -80,6 +86,16 @@ def draw_all(directory: Path, *, url: str, since_s: float) -> list[Path]:
         for one, file in zip(DASHBOARDS, files, strict=True):
             pictures.draw(asked, one, file, watches=known, start_s=start_s, end_s=end_s)
     return files
+
+
+def wait_for_pools(url: str) -> None:
+    """Wait until a Prometheus has enough samples of pools for a line; at most ``POOLS_WITHIN_S``, after which they are drawn as they are.
+
+    Raises:
+        DevstackError: Prometheus does not answer.
+    """
+    with Prometheus(url) as asked, suppress(NotInTimeError):
+        eventually_sync(lambda: asked.now(_POOLS_SHOWN), deadline_s=POOLS_WITHIN_S, poll_s=_LOOK_AGAIN_S)
 
 
 def ready_to_draw(run: RunRecord) -> None:

@@ -58,6 +58,7 @@ def command(fresh: bool, as_json: bool, pictures: Path | None) -> int:
             home=Home.default(), run=run, root=repository_root(), console=console
         ).perform()
         if pictures is not None:
+            dashboards.wait_for_pools(run.urls[prometheus.NAME])
             dashboards.draw_all(pictures, url=run.urls[prometheus.NAME], since_s=began_s)
             console.print(f"Pictures of every dashboard are in {pictures}.", soft_wrap=True)
     if as_json:
