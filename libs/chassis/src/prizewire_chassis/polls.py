@@ -55,7 +55,9 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka's cons
         self.lag = Lag(self)
 
     def heard(self) -> float | None:
-        """When a broker last answered any request on a connection that is open, by the monotonic clock; None without a connection."""
+        """When a broker last answered any request, or accepted a connection that is still open, by the monotonic clock; None without
+        a connection.
+        """
         connections = self._client._conns.values()  # noqa: SLF001 - the client has no public time of an answer
         return max((float(one._last_action) for one in connections), default=None)  # noqa: SLF001 - as above
 
