@@ -13,8 +13,10 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.inbox import BatchProcessor
 from prizewire_chassis.stuck_events import Discards, ReplayAnswer, StuckEvents
 from prizewire_chassis.testing import event_bytes, make_key, make_trust
+from prizewire_contracts.decode import event_hash
+from prizewire_contracts.events.audit import AuditRecorded
 from prizewire_contracts.topics import AUDIT
-from prizewire_payouts.signer_audit.storage import RECORDS
+from prizewire_payouts.signer_audit.storage import RECORDS, append
 from services.payouts.tests.rig import START, Rig
 from services.payouts.tests.signer_audit.integration.test_signer_audit import (
     KIND,
@@ -344,3 +346,60 @@ async def test_a_discard_frees_the_id_without_the_key(rig, kept):
     await kept.discard(head, processor=without)
     await kept.feed(event(two))
     assert await kept.numbers() == [1, 2]
+
+
+async def _occupy(rig: Rig, message: bytes, *, with_hash: bytes | None = None) -> None:
+    """Payouts' own login writes a row into the inbox under the id of a coming event."""
+    found = event_hash(message) if with_hash is None else with_hash
+    values = {"id": orjson.loads(message)["id"], "hash": found, "now": START}
+    async with rig.db.transaction() as tx:
+        await tx.execute(_OCCUPY, values)
+
+
+async def test_a_record_that_the_inbox_keeps_out_is_inserted_by_the_owner(rig, kept):
+    """Payouts' login wrote the row with the hash of the genuine event, so that it counts as applied and nothing is stuck. The next
+    record shows it. The owner frees the ids and inserts the missing record.
+    """
+    whole = chain(3)
+    await _occupy(rig, event(whole[1]))
+    await kept.feed(event(whole[0]), event(whole[1]))
+    assert (await kept.numbers(), await rig.stuck(), await kept.breaches()) == ([1], [], [])
+    await kept.feed(event(whole[2]))
+    assert await rig.stuck() == [("parked", "version_gap")]
+    assert await kept.breaches() == [
+        "audit record 2 of signer to 3 are missing at the end, although published"
+    ]
+    owner = Database(rig.urls.migration, application_name="owner")
+    try:
+        async with owner.transaction() as tx:
+            await tx.execute(text(_statements_of_the_page(number=2)[-1]))
+            await append(tx, [AuditRecorded.model_validate(whole[1])])
+            await tx.execute(text("UPDATE applied_versions SET version = 2 WHERE consumer = 'payouts.audit'"))
+    finally:
+        await owner.close()
+    await kept.repair()
+    assert (await kept.numbers(), await kept.actors()) == ([1, 2, 3], {"signer"})
+    assert (await rig.stuck(), await kept.breaches()) == ([("replayed", "version_gap")], [])
+
+
+async def test_a_record_whose_id_is_taken_is_replayed_after_the_owner_freed_it(rig, kept):
+    """Payouts' login wrote the row with another hash, so that the genuine record is dead at once."""
+    whole = chain(2)
+    await _occupy(rig, event(whole[1]), with_hash=b"x" * 32)
+    await kept.feed(*map(event, whole))
+    assert await rig.stuck() == [("dead", "id_conflict")]
+    assert await kept.breaches() == ["audit record 2 of signer is missing at the end, although published"]
+    owner = Database(rig.urls.migration, application_name="owner")
+    try:
+        async with owner.transaction() as tx:
+            await tx.execute(text(_statements_of_the_page(number=2)[-1]))
+    finally:
+        await owner.close()
+    await kept.repair()
+    assert (await kept.numbers(), await kept.breaches()) == ([1, 2], [])
+
+
+_OCCUPY = text(
+    "INSERT INTO inbox (consumer, source, event_id, hash, received_at) "
+    "VALUES ('payouts.audit', '/prizewire/signer', :id, :hash, :now)"
+)
