@@ -54,7 +54,7 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka's cons
         self.polls = Polls()
         self.lag = Lag(self)
 
-    def heard(self) -> float | None:
+    def answered_at(self) -> float | None:
         """When a broker last answered any request, or accepted a connection that is still open, by the monotonic clock; None without
         a connection.
         """
@@ -109,9 +109,9 @@ def poll_age(subscriber: Subscribed) -> Callable[[], float]:
             if (
                 not partitions
                 and isinstance(consumer, PolledConsumer)
-                and (heard := consumer.heard()) is not None
+                and (answered_at := consumer.answered_at()) is not None
             ):
-                last = max(last, time.time() - (time.monotonic() - heard))
+                last = max(last, time.time() - (time.monotonic() - answered_at))
         return max(0.0, time.time() - last, _age_of_polls(subscriber))
 
     return age

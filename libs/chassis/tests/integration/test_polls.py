@@ -48,7 +48,9 @@ async def members(kafka_server, make_topic: Callable[..., str]) -> AsyncIterator
         await asyncio.gather(*polling, return_exceptions=True)
 
 
-async def test_a_consumer_without_partitions_hears_its_broker(members: list[PolledConsumer]) -> None:
+async def test_a_consumer_without_partitions_gets_answers_of_its_broker(
+    members: list[PolledConsumer],
+) -> None:
     """Its heartbeats are answered, so that its age does not grow. Nobody is called because there are more processes than partitions."""
     joined: list[PolledConsumer] = []
 

@@ -215,7 +215,7 @@ async def test_the_age_of_the_last_poll_grows_while_no_broker_answers(monkeypatc
     assert age() == 60
 
 
-async def test_the_age_grows_where_an_idle_consumer_hears_nothing(monkeypatch):
+async def test_the_age_grows_where_an_idle_consumer_gets_no_answer(monkeypatch):
     """It has no partitions. The newest answer on any connection counts, and none counts once there is no connection."""
     now = 1_000.0
     monkeypatch.setattr(
