@@ -25,6 +25,7 @@ from prizewire_devstack.monitoring.panels import (
     Row,
     Threshold,
     Unit,
+    Variable,
     Watch,
     chosen,
 )
@@ -197,6 +198,16 @@ def panel_of(kind: Kind, **more: Any) -> Panel:
         "queries": (Query(expr='max by (rail) (up{rail=~"$rail"})', legend="{{rail}}"),),
     }
     return Panel(**{**given, "kind": kind, **more})
+
+
+@pytest.mark.parametrize(("of", "label"), [(None, "rail"), ("name", "name")], ids=["its-own", "another"])
+def test_a_choice_offers_the_values_of_its_label(of: str | None, label: str) -> None:
+    """A variable asks for the label of its own name, unless it names another."""
+    variable = Variable(name="rail", label="Rail", metric="up", of=of)
+    board = Dashboard(uid="prizewire-one", title="One", description="One.", rows=(), variables=(variable,))
+    document = json.loads(grafana.render(board, {}, runbooks=RUNBOOKS))
+    [found] = [one for one in document["templating"]["list"] if one["type"] == "query"]
+    assert (found["name"], found["query"]["query"]) == ("rail", f"label_values(up, {label})")
 
 
 def test_a_watched_panel_shows_the_threshold_of_its_alert() -> None:
