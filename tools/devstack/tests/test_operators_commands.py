@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from prizewire_devstack.api import ApiError
-from prizewire_devstack.cli import campaigns, claims, evidence, rounds
+from prizewire_devstack.cli import campaigns, claims, deciding, evidence, rounds
 from prizewire_devstack.cli.main import group
 from prizewire_devstack.errors import DevstackError
 
@@ -105,6 +105,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> StubApi:
 
     for module in (campaigns, rounds, claims, evidence):
         monkeypatch.setattr(module, "connect", connected)
+    for module in (campaigns, rounds, deciding, evidence):
         monkeypatch.setattr(module, "connect_as", connected)
     return found
 

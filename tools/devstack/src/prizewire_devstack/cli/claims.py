@@ -2,16 +2,17 @@
 
 import json
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import click
 
-from prizewire_devstack.api import ROLES, connect
-from prizewire_devstack.cli.acting import BY, connect_as
-from prizewire_devstack.cli.deciding import decide_each, show_outcomes
+from prizewire_devstack.api import connect
+from prizewire_devstack.cli.acting import BY
+from prizewire_devstack.cli.deciding import decide
 from prizewire_devstack.cli.listing import JSON, LIMIT, minute, show_lines, show_page
 
 PATH: Final = "/api/claims"
+_LOOK: Final = "`prizewire claims show {}` shows its state."
 _CLAIMS: Final = click.argument("claims", metavar="CLAIM…", nargs=-1, required=True, type=click.UUID)
 _REASON: Final = click.option(
     "--reason", required=True, help="Kept in the audit record. The player never sees it."
@@ -89,7 +90,7 @@ def show(claim: UUID, as_json: bool) -> None:
 @JSON
 def release(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: bool) -> int:
     """Release held claims: the prizes are credited. Exit code 1 when one of them is refused, or gets no answer."""
-    return decide(claims, "release", reason, person, as_json=as_json)
+    return decide(claims, "release", reason, person, as_json=as_json, path=PATH, what="claim", look=_LOOK)
 
 
 @command.command(name="reject")
@@ -99,28 +100,4 @@ def release(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: 
 @JSON
 def reject(claims: tuple[UUID, ...], reason: str, person: str | None, as_json: bool) -> int:
     """Reject held claims: the money goes back to the pool. Exit code 1 when one of them is refused, or gets no answer."""
-    return decide(claims, "reject", reason, person, as_json=as_json)
-
-
-def decide(
-    claims: tuple[UUID, ...],
-    verb: str,
-    reason: str,
-    person: str | None,
-    *,
-    as_json: bool,
-    path: str = PATH,
-    what: str = "claim",
-    look: str = "`prizewire claims show {}` shows its state.",
-) -> int:
-    """Decide about each claim, or each held prize; one answer for each. ``look`` is what shows whether one without an answer was
-    decided, with {} for its id.
-    """
-    with connect_as(person, roles=ROLES) as api:
-        outcomes = decide_each(
-            claims,
-            lambda claim: api.post(f"{path}/{claim}/{verb}", {"reason": reason}, key=f"{verb}:{uuid4()}"),
-            said=lambda answer: str(answer["state"]),
-            look=look,
-        )
-    return show_outcomes(outcomes, key=what, as_json=as_json)
+    return decide(claims, "reject", reason, person, as_json=as_json, path=PATH, what="claim", look=_LOOK)

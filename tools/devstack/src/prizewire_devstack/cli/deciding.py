@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import click
 
-from prizewire_devstack.api import ApiError
+from prizewire_devstack.api import ROLES, ApiError
+from prizewire_devstack.cli.acting import connect_as
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.texts import printable
 
@@ -27,6 +28,31 @@ class Outcome:
     code: str | None
     detail: str
     answered: bool = True
+
+
+def decide(
+    ids: Sequence[UUID],
+    verb: str,
+    reason: str,
+    person: str | None,
+    *,
+    as_json: bool,
+    path: str,
+    what: str,
+    look: str,
+) -> int:
+    """Post ``verb`` with a reason to each thing below ``path``, as ``person``, and print every outcome. Returns the exit code.
+
+    ``what`` names one thing, and ``look`` is the command that shows whether one without an answer was decided, with {} for its id.
+    """
+    with connect_as(person, roles=ROLES) as api:
+        outcomes = decide_each(
+            ids,
+            lambda one: api.post(f"{path}/{one}/{verb}", {"reason": reason}, key=f"{verb}:{uuid4()}"),
+            said=lambda answer: str(answer["state"]),
+            look=look,
+        )
+    return show_outcomes(outcomes, key=what, as_json=as_json)
 
 
 def decide_each(

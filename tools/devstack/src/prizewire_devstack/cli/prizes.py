@@ -7,7 +7,7 @@ import click
 
 from prizewire_devstack.api import connect
 from prizewire_devstack.cli.acting import BY
-from prizewire_devstack.cli.claims import decide
+from prizewire_devstack.cli.deciding import decide
 from prizewire_devstack.cli.listing import JSON, LIMIT, minute, show_page
 
 PATH: Final = "/api/rewards"
