@@ -225,7 +225,7 @@ def test_an_empty_pool_is_shown_first(serve: Any) -> None:
 
 
 def test_two_campaigns_of_one_name_have_a_line_each(serve: Any) -> None:
-    """Names are not unique: the id tells them apart, and no pool hides behind the larger one."""
+    """Names are not unique: the id is what differs, and no pool hides behind the larger one."""
     twins = REWARDS + 'prizewire_rewards_pool_remaining{campaign="c2",name="cup",asset="USDC"} 7\n'
     lines = printed(cli.read(run_of(rewards=serve({"/metrics": (200, twins)})))).splitlines()
     assert [line.split()[-1] for line in lines if "cup USDC c" in line] == ["7.00", "12.50"]
