@@ -41,3 +41,9 @@ class Drill:
     factor: float = 60.0
     before: Callable[[World], None] | None = field(default=None)
     """What happens in normal operation before the failure, where the alert compares with it."""
+
+
+def newest_pause(world: World) -> Values:
+    """The place ``PAUSE``: the newest pause in force, which the drill set."""
+    with world.api() as api:
+        return {"PAUSE": str(api.get("/api/admin/payouts/pauses")["items"][0]["id"])}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from prizewire_devstack.drills.drill import Drill, Step, Values
+from prizewire_devstack.drills.drill import Drill, Step, Values, newest_pause
 from prizewire_devstack.drills.world import World
 
 VOLUME_FACTOR: Final = 240.0
@@ -95,12 +95,6 @@ def _many_claims(world: World) -> Mapping[str, str]:
     return {}
 
 
-def _a_pause(world: World) -> Values:
-    """The newest pause in force."""
-    with world.api() as api:
-        return {"PAUSE": str(api.get("/api/admin/payouts/pauses")["items"][0]["id"])}
-
-
 def _held_claim(world: World) -> Values:
     with world.api() as api:
         held = api.items("/api/claims", campaign=world.notes["CAMPAIGN"], state="held")
@@ -132,7 +126,7 @@ VOLUME: Final = Drill(
             values=_held_claim,
         ),
         Step(command="prizewire payouts pauses"),
-        Step(command="prizewire payouts resume PAUSE", values=_a_pause),
+        Step(command="prizewire payouts resume PAUSE", values=newest_pause),
     ),
 )
 

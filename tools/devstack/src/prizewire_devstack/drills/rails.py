@@ -18,7 +18,7 @@ from prizewire_contracts.encode import sign_raw
 from prizewire_contracts.events.rewards import PayoutRequested
 from prizewire_contracts.topics import REWARDS
 from prizewire_contracts.trust import MessageKey
-from prizewire_devstack.drills.drill import Drill, Step, Values
+from prizewire_devstack.drills.drill import Drill, Step, Values, newest_pause
 from prizewire_devstack.drills.world import World
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.stack.environment import FAKE_OUTAGE
@@ -31,12 +31,6 @@ FLUSH_S: Final = 30.0
 
 def _on_rail(_: World) -> Values:
     return {"RAIL": RAIL}
-
-
-def _pause(world: World) -> Values:
-    """The pause that the drill set."""
-    with world.api() as api:
-        return {"PAUSE": str(api.get("/api/admin/payouts/pauses")["items"][0]["id"])}
 
 
 def _pay(world: World, *, matches: int) -> str:
@@ -127,7 +121,7 @@ OUTAGE: Final = Drill(
         Step(command="prizewire payouts pauses"),
         Step(
             command="prizewire payouts resume PAUSE",
-            values=_pause,
+            values=newest_pause,
             by_hand="The provider works again.",
             hand=_end_outage,
         ),
@@ -211,6 +205,6 @@ DUPLICATE: Final = Drill(
             values=_parked,
         ),
         Step(command="prizewire payouts pauses"),
-        Step(command="prizewire payouts resume PAUSE", values=_pause),
+        Step(command="prizewire payouts resume PAUSE", values=newest_pause),
     ),
 )

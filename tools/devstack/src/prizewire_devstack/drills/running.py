@@ -67,7 +67,7 @@ def run(drill: Drill, stack: Stack, *, directory: Path, say: Callable[[str], Non
     )
     with beside(stack, directory=directory, options=options) as monitoring, _requests(stack):
         world = World(stack, prometheus_url=monitoring.url)
-        _wait_for_all(monitoring, world)
+        _wait_for_all(world)
         if drill.before is not None:
             say("Normal operation first, which the rule compares with.")
             drill.before(world)
@@ -94,9 +94,8 @@ def times(drill: Drill) -> str:
     return f"In an installation it takes longer: this drill divides all times of the alert rules by {drill.factor:.0f}."
 
 
-def _wait_for_all(monitoring: Monitoring, world: World) -> None:
+def _wait_for_all(world: World) -> None:
     """Wait until every service was scraped: a counter that rises before it is first seen does not rise for Prometheus."""
-    del monitoring
     eventually_sync(
         lambda: (world.measured('count(up{job="prizewire"} == 1)') or 0) >= 5,
         deadline_s=ALERT_WITHIN_S,

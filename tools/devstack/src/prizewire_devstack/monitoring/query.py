@@ -1,6 +1,5 @@
 """What a running Prometheus answers, over its HTTP API (prometheus.io, "HTTP API")."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -121,10 +120,5 @@ class Prometheus:
 
 
 def _points(values: list[Any]) -> tuple[tuple[float, float], ...]:
-    return tuple((float(at), _number(value)) for at, value in values)
-
-
-def _number(text: str) -> float:
-    """Prometheus writes ``NaN``, ``+Inf`` and ``-Inf``."""
-    value = float(text)
-    return value if not math.isnan(value) else math.nan
+    """Times and values; Prometheus writes ``NaN``, ``+Inf`` and ``-Inf``, which `float` reads."""
+    return tuple((float(at), float(value)) for at, value in values)
