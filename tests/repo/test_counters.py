@@ -62,8 +62,12 @@ def test_each_counter_begins_at_zero_or_is_known_to_appear() -> None:
 
 @pytest.mark.parametrize("expr", _expressions())
 def test_a_series_that_appears_counts_whole(expr: str) -> None:
-    """`increase` alone would lose the first events of a series that was not there before."""
+    """`increase` alone would lose the first events of a series that was not there before, and its value alone those before a restart."""
     for metric, where, within in ROSE.findall(expr):
         if metric in APPEARING:
-            before = f"last_over_time({metric}{where}[{GAP_MAX}] offset {within})"
-            assert f"({metric}{where} unless {before})" in expr
+            series = f"{metric}{where}"
+            last = f"last_over_time({series}[{within}])"
+            before = f"last_over_time({series}[{GAP_MAX}] offset {within})"
+            earlier = f"increase({series}[{within}]) - delta({series}[{within}])"
+            assert f"({last} unless resets({series}[{within}]) > 0 unless {before})" in expr
+            assert f"or ({last} + {earlier} unless {before})" in expr

@@ -211,13 +211,16 @@ def test_records_of_all_services_are_one_list(installation: Installation) -> Non
         ({"amount": "12.50", "asset": "EUR"}, "p-1 (12.50 EUR) by"),
         ({"amount": "12.50"}, "p-1 (12.50) by"),
         ({"amount": 12}, "p-1 by"),
+        ({"scope": "asset", "value": "EURC"}, "p-1 (asset EURC) by"),
+        ({"scope": "asset", "value": 1}, "p-1 by"),
+        ({"scope": "asset"}, "p-1 by"),
         ([], "p-1 by"),
         ({"amount": "1\x1b[2J", "asset": []}, "p-1 (1"),
     ],
-    ids=["both", "no-asset", "no-text", "no-object", "control"],
+    ids=["both", "no-asset", "no-text", "scope", "scope-of-a-number", "scope-alone", "no-object", "control"],
 )
 def test_an_amount_of_a_record_is_shown(installation: Installation, detail: Any, said: str) -> None:
-    """Where its details have one."""
+    """Or what a pause is about, where its details have one of them."""
     installation.chains = {name: [] for name in SERVICES} | {"payouts": chain("payouts", 1)}
     installation.chains["payouts"][0]["detail"] = detail
     (line,) = run("list")[1].splitlines()

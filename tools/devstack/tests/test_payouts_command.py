@@ -169,7 +169,7 @@ def test_pauses_are_set_listed_and_lifted(made: StubApi) -> None:
     assert PAUSE in run("payouts", "pauses").stdout
     made.rails = [{"name": "one", "assets": [], "method_types": [], "paused": False}]
     assert "Paused: player ada, by olga: asked to wait." in run("rails", "list").stdout
-    assert "resumed: player ada" in run("payouts", "resume", PAUSE).stdout
+    assert "resumed: player ada, paused by olga: asked to wait" in run("payouts", "resume", PAUSE).stdout
     assert made.asked[-1] == ("DELETE", f"{pauses.PATH}/{PAUSE}", None)
     assert "reason" in str(run("payouts", "pause", "rail", "fake").exception)
 

@@ -40,6 +40,7 @@ from prizewire_devstack.monitoring.panels import (
     Watch,
 )
 from prizewire_devstack.monitoring.query import Prometheus, Series
+from prizewire_devstack.monitoring.words import worded
 
 START_S = 1_700_000_000.0
 WINDOW = Window(start_s=START_S, end_s=START_S + POINTS)
@@ -369,3 +370,20 @@ def test_samples_of_an_earlier_run_are_not_shown() -> None:
     asked = Recorded({expr: (again, new, removed)})
     assert asked.begin_s(since_s=10, until_s=20, step_s=1) == 12
     assert Recorded({}).begin_s(since_s=10, until_s=20, step_s=1) == 10
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (12.5, "12.50"),
+        (0.0, "0.00"),
+        (7e-07, "0.0000007"),
+        (1234567.8901234, "1,234,567.8901234"),
+        (0.1 + 0.2, "0.30"),
+        (-0.005, "-0.005"),
+        (85_000_000_000.0000008, "85,000,000,000.00"),
+    ],
+)
+def test_a_small_amount_is_not_shown_as_nothing(value: float, word: str) -> None:
+    """A pool with the least amount of an asset is not empty."""
+    assert worded(value, Unit.MONEY) == word

@@ -13,7 +13,7 @@ import yaml
 
 from prizewire_devstack.components import debian
 from prizewire_devstack.errors import DevstackError
-from prizewire_devstack.monitoring import grafana
+from prizewire_devstack.monitoring import expressions, grafana
 from prizewire_devstack.monitoring.dashboards import DASHBOARDS
 from prizewire_devstack.monitoring.panels import (
     EVERYTHING,
@@ -55,7 +55,10 @@ def test_a_panel_hides_no_missing_series(panel: Panel) -> None:
     """No query answers with a made-up number where there is no series. What a new series rose by is no such number."""
     for query in panel.queries:
         given = re.sub(
-            r"(\S+) unless last_over_time\(\1\[5m\] offset (\w+)\)\) or increase\(\1\[\2\]", "", query.expr
+            r"(last_over_time\((\S+)\[(\w+)\]\)) unless resets\(\2\[\3\]\) > 0 unless (last_over_time\(\2\[5m\] offset \3\))\) or "
+            r"\(\1 \+ (increase\(\2\[\3\]\)) - delta\(\2\[\3\]\) unless \4\) or \5",
+            "",
+            query.expr,
         )
         assert not re.search(r"\b(vector|absent|absent_over_time|or)\b", given), query.expr
 
@@ -151,6 +154,46 @@ def test_no_list_has_no_age(written: int, age: int | None, tmp_path: Path) -> No
                     }
                 ],
                 "promql_expr_test": [{"expr": query.expr, "eval_time": "5m", "exp_samples": samples}],
+            }
+        ],
+    }
+    assert promtool(tmp_path / "test.yaml", test, "test", "rules") == ""
+
+
+RISEN: dict[str, tuple[dict[str, str], float]] = {
+    "new": ({"a": "_x10 5 6 7 7x20"}, 7),
+    "new, and its process began again": ({"a": "_x10 5x10 1x10"}, 6),
+    "new, and its process began again twice": ({"a": "_x10 5x10 _ 3x4 2x4"}, 10),
+    "new, and its process ended": ({"a": "_x10 4x5 _x15"}, 4),
+    "new in two processes": ({"a": "_x10 4x20", "b": "_x12 3x18"}, 7),
+    "as old as the window": ({"a": "2x10 4x20"}, 2),
+    "as old as the window, and its process began again": ({"a": "2x10 4x10 1x9"}, 3),
+}
+"""Values of a counter at each minute by the name of its process, and by how much all of them rose in the last half hour."""
+
+
+@pytest.mark.parametrize("case", RISEN)
+def test_a_counter_that_appears_counts_every_event(case: str, tmp_path: Path) -> None:
+    """Also those before a restart of its process, within what Prometheus extrapolates."""
+    series, rose = RISEN[case]
+    metric = "prizewire_payouts_ended_total"
+    expr = f"round({expressions.risen(metric, 'rail', within='30m')})"
+    test = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": f'{metric}{{rail="fake",instance="{name}"}}', "values": values}
+                    for name, values in series.items()
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": expr,
+                        "eval_time": "30m",
+                        "exp_samples": [{"labels": '{rail="fake"}', "value": rose}],
+                    }
+                ],
             }
         ],
     }

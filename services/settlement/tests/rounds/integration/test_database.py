@@ -21,6 +21,21 @@ async def settled(service: Service) -> Service:
     return service
 
 
+@pytest.mark.parametrize(
+    ("gross", "platform", "organizer"),
+    [("99999999999.9999999", 1_000, 500), ("50000000000.0000009", 999, 9_000), ("0.0000009", 9_999, 1)],
+)
+async def test_fees_of_any_size_follow_their_rule(
+    service: Service, gross: str, platform: int, organizer: int
+) -> None:
+    """The check rounds the fees down as the service does, with the most digits that an amount may have."""
+    fees = {"platform_fee_bps": platform, "organizer_fee_bps": organizer}
+    await service.create(id="huge", asset="XLM", gross_prize=gross, **fees)
+    await service.take(match_event("completed", data={"competition": "huge"}))
+    assert await service.count("settlements") == 1
+    assert await service.breaches() == {}
+
+
 async def refusal(service: Service, statement: str, *, as_owner: bool = True) -> asyncpg.PostgresError:
     """The error with which the database refuses a statement; its transaction is rolled back."""
     connection = await asyncpg.connect(service.urls.migration if as_owner else service.urls.runtime)

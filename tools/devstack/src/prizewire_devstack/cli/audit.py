@@ -97,8 +97,8 @@ def _moment(since: str | None) -> str | None:
 
 def _line(record: dict[str, Any]) -> str:
     reason = "" if record["reason"] is None else f": {printable(record['reason'])}"
-    amount = _amount(record["detail"])
-    did = f"{printable(record['action'])} {printable(record['target'])}{amount}{_outcome(record)}"
+    about = _amount(record["detail"]) or _scope(record["detail"])
+    did = f"{printable(record['action'])} {printable(record['target'])}{about}{_outcome(record)}"
     done = f"{did} by {printable(record['actor'])}{reason}"
     return f"{record['at'] or '?'}  {record['service']}/{record['sequence']}  {done}"
 
@@ -110,6 +110,14 @@ def _amount(detail: Any) -> str:
         return ""
     asset = detail.get("asset")
     return f" ({printable(amount)}{f' {printable(asset)}' if isinstance(asset, str) else ''})"
+
+
+def _scope(detail: Any) -> str:
+    """What a pause is about, such as one asset; nothing where the details name none."""
+    names = [detail.get(name) for name in ("scope", "value")] if isinstance(detail, dict) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        return ""
+    return f" ({printable(' '.join(names))})"
 
 
 def _outcome(record: dict[str, Any]) -> str:

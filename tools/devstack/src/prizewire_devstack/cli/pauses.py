@@ -69,4 +69,5 @@ def lift(api: Api, pause_id: UUID, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(lifted))
     else:
-        click.echo(f"{lifted['id']}  resumed: {printable(words(lifted))}")
+        paused = f"{lifted['scope']} {lifted['value']}, paused by {lifted['paused_by']}: {lifted['reason']}"
+        click.echo(f"{lifted['id']}  resumed: {printable(paused)}")

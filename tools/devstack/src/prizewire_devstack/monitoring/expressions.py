@@ -21,7 +21,9 @@ APPEARING: Final = frozenset(
     }
 )
 """Counters whose series appear with their first event, since too many values of their labels are possible. `increase` of a series that
-was not there before is 0, so its whole value is what it rose by. All other counters begin at 0 with their process.
+was not there before lacks its first value: what a new series rose by is its last value. Where its process began again since, that value is
+of the last process only, and `increase` less `delta` is what the processes before had counted. All other counters begin at 0 with their
+process.
 """
 
 GAP_MAX: Final = "5m"
@@ -58,8 +60,12 @@ def risen(metric: str, *by: str, where: str = "", within: str = "1h") -> str:
     series = _selected(metric, where)
     if metric not in APPEARING:
         return f"sum{_by(by)} (increase({series}[{within}]))"
+    last, rise = f"last_over_time({series}[{within}])", f"increase({series}[{within}])"
     before = f"last_over_time({series}[{GAP_MAX}] offset {within})"
-    return f"sum{_by(by)} (({series} unless {before}) or increase({series}[{within}]))"
+    return (
+        f"sum{_by(by)} (({last} unless resets({series}[{within}]) > 0 unless {before})"
+        f" or ({last} + {rise} - delta({series}[{within}]) unless {before}) or {rise})"
+    )
 
 
 def per_second(metric: str, *by: str, where: str = "", within: str = "5m") -> str:

@@ -8,6 +8,10 @@ from typing import Final
 from prizewire_devstack.monitoring.panels import Unit
 
 _UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+DECIMALS_MAX: Final = 7
+"""The most decimals of an amount that are shown: those of Stellar's assets."""
+EXACT_MAX: Final = 1e8
+"""From this amount on Prometheus' numbers have no seven exact decimals, and two are shown."""
 _LENGTHS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 AXES: Mapping[Unit, str] = {
     Unit.COUNT: "number",
@@ -35,7 +39,7 @@ def worded(value: float, unit: Unit, names: Mapping[int, str] | None = None) -> 
         case Unit.SHARE:
             return _share(value)
         case Unit.MONEY:
-            return f"{value:,.2f}"
+            return _money(value)
         case Unit.PER_SECOND:
             return f"{value:.3g}/s"
         case Unit.YES_NO:
@@ -47,6 +51,14 @@ def worded(value: float, unit: Unit, names: Mapping[int, str] | None = None) -> 
 def abbreviated(text: str) -> str:
     """A text whose UUIDs have their first eight digits only."""
     return _UUID.sub(r"\1…", text)
+
+
+def _money(value: float) -> str:
+    """At least two decimals, and as many as an asset may have where the number has them."""
+    if abs(value) >= EXACT_MAX:
+        return f"{value:,.2f}"
+    whole, _, decimals = f"{value:,.{DECIMALS_MAX}f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 def _share(value: float) -> str:

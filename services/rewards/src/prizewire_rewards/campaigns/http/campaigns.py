@@ -193,7 +193,7 @@ class CampaignController(Controller):
             await action.record(
                 "campaign.funded",
                 target=str(campaign_id),
-                detail=data.model_dump(mode="json"),
+                detail={**data.model_dump(mode="json"), "asset": view.asset},
             )
             return 201, await _shown(context, action.tx, campaign_id)
 
@@ -246,7 +246,7 @@ class CampaignController(Controller):
                 "campaign.withdrawn",
                 target=str(campaign_id),
                 reason=data.reason,
-                detail={"amount": data.amount},
+                detail={"amount": data.amount, "asset": view.asset},
             )
             return 201, await _shown(context, action.tx, campaign_id)
 

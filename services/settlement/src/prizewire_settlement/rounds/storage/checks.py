@@ -166,8 +166,8 @@ LEFT JOIN rounds d ON d.id = s.round_id
 LEFT JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = s.rule_version
 WHERE r.version IS NULL OR s.gross <> r.gross OR s.campaign <> r.campaign OR s.asset <> r.asset
     OR s.gross <> s.platform_fee + s.organizer_fee + s.net
-    OR s.platform_fee <> trunc(r.gross::numeric * r.platform_bps / 10000)
-    OR s.organizer_fee <> trunc(r.gross::numeric * r.organizer_bps / 10000)
+    OR s.platform_fee <> div(r.gross::numeric * r.platform_bps, 10000)
+    OR s.organizer_fee <> div(r.gross::numeric * r.organizer_bps, 10000)
 """
 _HISTORY_IS_A_PATH = """
 SELECT format('round %s: step %s from %s to %s does not follow', t.round_id, t.seq, t.from_state, t.to_state)

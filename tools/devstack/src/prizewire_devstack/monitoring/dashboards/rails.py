@@ -10,6 +10,8 @@ from prizewire_devstack.monitoring.panels import Dashboard, Kind, Row, Unit, Var
 _RAIL: Final = 'rail=~"$rail"'
 _PAID: Final = f'{_RAIL},state="paid"'
 _ENDED: Final = "prizewire_payouts_ended_total"
+_ONCE: Final = f'{_RAIL},state!="returned"'
+"""A returned payout was counted as paid before."""
 _CIRCUIT: Final = {0: "closed", 1: "probing", 2: "open"}
 
 _NOW: Final = Row(
@@ -20,14 +22,14 @@ _NOW: Final = Row(
             (
                 share_of(
                     risen(_ENDED, "rail", where=_PAID, within="24h"),
-                    risen(_ENDED, "rail", where=_RAIL, within="24h"),
+                    risen(_ENDED, "rail", where=_ONCE, within="24h"),
                 ),
                 "{{rail}}",
             ),
             kind=Kind.GAUGE,
             unit=Unit.SHARE,
             columns=8,
-            shows="Payouts that were paid, divided by all payouts that ended in the last day.",
+            shows="Payouts that were paid, also those that came back later, divided by all payouts that ended in the last day.",
             normal="It is above 0.95.",
             act="Read the codes of the failures below: the provider, or details of players.",
         ),

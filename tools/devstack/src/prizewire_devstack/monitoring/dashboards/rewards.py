@@ -47,10 +47,12 @@ _NOW: Final = Row(
         ),
         number(
             "Provider errors, 24 h",
-            risen("prizewire_rail_calls_total", where='outcome="unknown"', within="24h"),
-            legend="without answer",
-            shows="Calls to rails that got no answer in the last day.",
-            normal="It is near zero.",
+            risen(
+                "prizewire_rail_calls_total", "outcome", where='outcome=~"unknown|no_effect"', within="24h"
+            ),
+            legend="{{outcome}}",
+            shows="Calls to rails in the last day: unknown got no answer, no_effect was refused or did not reach the provider.",
+            normal="Unknown is near zero. A few have no effect because details of players are wrong.",
             act="Open the dashboard Payouts by rail, and find the rail.",
         ),
         number(
