@@ -114,10 +114,10 @@ def _amount(detail: Any) -> str:
 
 def _scope(detail: Any) -> str:
     """What a pause is about, such as one asset; nothing where the details name none."""
-    names = [detail.get(name) for name in ("scope", "value")] if isinstance(detail, dict) else []
-    if not names or not all(isinstance(name, str) for name in names):
+    scope, value = (detail.get("scope"), detail.get("value")) if isinstance(detail, dict) else (None, None)
+    if not isinstance(scope, str) or not isinstance(value, str):
         return ""
-    return f" ({printable(' '.join(names))})"
+    return f" ({printable(scope)} {printable(value)})"
 
 
 def _outcome(record: dict[str, Any]) -> str:

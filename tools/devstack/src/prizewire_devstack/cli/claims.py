@@ -10,6 +10,7 @@ from prizewire_devstack.api import connect
 from prizewire_devstack.cli.acting import BY
 from prizewire_devstack.cli.deciding import decide
 from prizewire_devstack.cli.listing import JSON, LIMIT, minute, show_lines, show_page
+from prizewire_devstack.monitoring.words import abbreviated
 
 PATH: Final = "/api/claims"
 _LOOK: Final = "`prizewire claims show {}` shows its state."
@@ -47,7 +48,7 @@ def list_claims(
                 one["player"],
                 ", ".join(finding["rule"] for finding in one["findings"] or []),
                 minute(one["deadline"]),
-                str(one["campaign"])[:8],
+                abbreviated(str(one["campaign"])),
             ),
             none="There are no such claims.",
         )

@@ -13,6 +13,7 @@ from prizewire_devstack.cli import evidence, pauses, payout_files
 from prizewire_devstack.cli.acting import BY, connect_as
 from prizewire_devstack.cli.deciding import decide_each, show_outcomes
 from prizewire_devstack.cli.listing import JSON, LIMIT, show_lines, show_page
+from prizewire_devstack.monitoring.words import abbreviated
 from prizewire_devstack.texts import printable
 
 PATH: Final = "/api/admin/payouts"
@@ -61,7 +62,7 @@ def list_payouts(limit: int, as_json: bool, **filters: Any) -> None:
                 one["player"] or _PAYEE,
                 _destination(one),
                 one["rail"] or "",
-                str(one["campaign"] or "")[:8],
+                abbreviated(str(one["campaign"] or "")),
                 f"{str(one['requested_at'])[:16]}Z",
             ),
             none="There are no such payouts.",

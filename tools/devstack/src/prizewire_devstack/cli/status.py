@@ -102,7 +102,7 @@ def _state(record: ProcessRecord, said: str, *, ended: str) -> str:
     return said
 
 
-_HELP: Final = """Show the parts of the running stack; exit code 1 when one of them is not ready.
+_HELP: Final = """Show the parts of the running stack; exit code 1 when one of them is not ready, 2 when no stack runs.
 
 \b
 state    running: the process runs; it has no endpoint that says more

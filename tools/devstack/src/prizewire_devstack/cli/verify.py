@@ -94,7 +94,7 @@ def _compared(found: Verification) -> str:
                 "1 round that ended was" if one.looked_at == 1 else f"{one.looked_at} rounds that ended were"
             )
             if one.compared_since is None:
-                return f"; {rounds} compared, which are all"
+                return f"; {rounds} compared, {'the only one' if one.looked_at == 1 else 'which are all'}"
             since = datetime.fromisoformat(one.compared_since)
             return (
                 f"; {rounds} compared; those that ended before {since:%Y-%m-%dT%H:%M:%SZ} agreed in an earlier run "
