@@ -22,6 +22,7 @@ from prizewire_payouts.batches.domain import LineOutcome
 from prizewire_payouts.payouts.domain.states import FINAL, AttemptState, PayoutState
 from prizewire_payouts.payouts.handlers.outcomes import Answer
 from prizewire_payouts.payouts.jobs.treasury import treasury_job
+from prizewire_payouts.payouts.storage.counting import begin_counters
 from prizewire_payouts.payouts.storage.figures import _COUNTS, _NEEDED, _WAITING, measure
 from prizewire_payouts.quotes import domain as quotes
 from prizewire_payouts.reviews.domain import EvidenceState
@@ -178,6 +179,31 @@ async def test_an_end_is_counted_once_with_its_code(rig: Rig, client: Client) ->
         await rig.workers["fake"]._store([repeated])
     listed = await pages(client, "/api/admin/payouts", STAFF, state="failed", code="provider_rejected")
     assert sorted(listed) == sorted(map(str, lost))
+
+
+async def test_counters_begin_with_the_labels_of_recent_steps(rig: Rig, client: Client) -> None:
+    """A process that begins again shows 0 for what its predecessor counted. Older steps are not read."""
+    for make in (failed, paid_one, held):
+        await make(rig, client)
+    counters = (metrics.PAYOUTS_ENDED, metrics.HOLDS)
+    found = []
+    for steps in (1_000, 1):
+        for counter in counters:
+            counter.clear()
+        async with rig.db.transaction() as tx:
+            await begin_counters(tx, steps=steps)
+        ended, holds = (series(f"prizewire_{name}_total") for name in ("payouts_ended", "payout_holds"))
+        assert not any((*ended.values(), *holds.values()))
+        found.append((set(ended), set(holds)))
+    held_for = {("above_automatic_limit",)}
+    assert found[0] == (
+        {
+            ("stellar", "EURC", "paid", "none", "none"),
+            ("fake", "EURC", "failed", "provider_rejected", "payee"),
+        },
+        held_for,
+    )
+    assert found[1] == (set(), held_for)
 
 
 def test_an_unknown_code_adds_no_label_value() -> None:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import SIGNER_RAILS
 from prizewire_payouts.metrics import (
@@ -25,6 +28,8 @@ from prizewire_payouts.payouts.domain.model import AttemptTransition, Transition
 from prizewire_payouts.payouts.domain.retries import Retry
 from prizewire_payouts.payouts.domain.states import FINAL, NO_ATTEMPT_OPEN, AttemptState, PayoutState
 
+RECENT_STEPS: Final = 20_000
+"""The newest steps of payouts whose labels counters begin with."""
 _ENDED: Final = FINAL | {PayoutState.PAID}
 
 
@@ -39,6 +44,25 @@ def count(changes: Sequence[Change]) -> None:
             _count_step(change, one)
         for of_attempt in change.attempt_transitions:
             _count_attempt_step(change, of_attempt)
+
+
+async def begin_counters(tx: AsyncConnection, *, steps: int = RECENT_STEPS) -> None:
+    """Have counters of holds and of ended payouts begin at 0, with the labels of the newest ``steps`` steps of payouts: Prometheus sees that
+    a process began again by a value below the last one.
+    """
+    for row in await tx.execute(_RECENT, {"steps": steps, "held": PayoutState.HELD, "ended": list(_ENDED)}):
+        if row.to_state == PayoutState.HELD:
+            HOLDS.labels(row.code)
+        else:
+            labels = (row.rail or NONE, row.asset, row.to_state)
+            PAYOUTS_ENDED.labels(*labels, code_label(row.code), cause_label(row.code))
+
+
+_RECENT = text(
+    "SELECT DISTINCT t.to_state, t.code, p.asset, CASE WHEN t.to_state <> :held THEN p.rail END AS rail FROM ("
+    "SELECT payout_id, to_state, code FROM payout_transitions ORDER BY id DESC LIMIT :steps) t "
+    "JOIN payouts p ON p.payout_id = t.payout_id WHERE t.to_state = :held OR t.to_state = ANY(CAST(:ended AS text[]))"
+)
 
 
 def _count_step(change: Change, one: Transition) -> None:
