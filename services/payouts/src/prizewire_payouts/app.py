@@ -58,7 +58,7 @@ from prizewire_payouts.payouts.jobs.housekeeping import housekeeping_job
 from prizewire_payouts.payouts.jobs.treasury import treasury_job
 from prizewire_payouts.payouts.jobs.worker import RailWorker
 from prizewire_payouts.payouts.storage.checks import attempts_check
-from prizewire_payouts.payouts.storage.counting import begin_counters
+from prizewire_payouts.payouts.storage.counting import Beginning
 from prizewire_payouts.payouts.storage.figures import measure
 from prizewire_payouts.payouts.storage.lineage import PayoutLineage
 from prizewire_payouts.players.consumers import players_spec
@@ -192,14 +192,11 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
             await screening.close()
         await executions.close()
 
-    begun = False
+    beginning = Beginning()
 
     async def gauge(now: datetime) -> None:
-        nonlocal begun
         async with runtime.db.transaction() as tx:
-            if not begun:
-                await begin_counters(tx)
-                begun = True
+            await beginning.once(tx)
             await measure(tx, now=now, rails=rails)
             await measure_automatic_use(tx, automatic_in_day=policy.automatic_in_day, now=now)
             await measure_evidence(tx)

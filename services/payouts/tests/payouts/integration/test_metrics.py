@@ -22,7 +22,7 @@ from prizewire_payouts.batches.domain import LineOutcome
 from prizewire_payouts.payouts.domain.states import FINAL, AttemptState, PayoutState
 from prizewire_payouts.payouts.handlers.outcomes import Answer
 from prizewire_payouts.payouts.jobs.treasury import treasury_job
-from prizewire_payouts.payouts.storage.counting import begin_counters
+from prizewire_payouts.payouts.storage.counting import Beginning
 from prizewire_payouts.payouts.storage.figures import _COUNTS, _NEEDED, _WAITING, measure
 from prizewire_payouts.quotes import domain as quotes
 from prizewire_payouts.reviews.domain import EvidenceState
@@ -191,7 +191,7 @@ async def test_counters_begin_with_the_labels_of_recent_steps(rig: Rig, client: 
         for counter in counters:
             counter.clear()
         async with rig.db.transaction() as tx:
-            await begin_counters(tx, steps=steps)
+            await Beginning(steps=steps).once(tx)
         ended, holds = (series(f"prizewire_{name}_total") for name in ("payouts_ended", "payout_holds"))
         assert not any((*ended.values(), *holds.values()))
         found.append((set(ended), set(holds)))

@@ -46,16 +46,27 @@ def count(changes: Sequence[Change]) -> None:
             _count_attempt_step(change, of_attempt)
 
 
-async def begin_counters(tx: AsyncConnection, *, steps: int = RECENT_STEPS) -> None:
-    """Have counters of holds and of ended payouts begin at 0, with the labels of the newest ``steps`` steps of payouts: Prometheus sees that
+class Beginning:
+    """Has counters of holds and of ended payouts begin at 0, with the labels of the newest ``steps`` steps of payouts: Prometheus sees that
     a process began again by a value below the last one.
     """
-    for row in await tx.execute(_RECENT, {"steps": steps, "held": PayoutState.HELD, "ended": list(_ENDED)}):
-        if row.to_state == PayoutState.HELD:
-            HOLDS.labels(row.code)
-        else:
-            labels = (row.rail or NONE, row.asset, row.to_state)
-            PAYOUTS_ENDED.labels(*labels, code_label(row.code), cause_label(row.code))
+
+    def __init__(self, *, steps: int = RECENT_STEPS) -> None:
+        self._steps = steps
+        self._done = False
+
+    async def once(self, tx: AsyncConnection) -> None:
+        """Begin them at the first call. Later calls do nothing."""
+        if self._done:
+            return
+        values = {"steps": self._steps, "held": PayoutState.HELD, "ended": list(_ENDED)}
+        for row in await tx.execute(_RECENT, values):
+            if row.to_state == PayoutState.HELD:
+                HOLDS.labels(row.code)
+            else:
+                labels = (row.rail or NONE, row.asset, row.to_state)
+                PAYOUTS_ENDED.labels(*labels, code_label(row.code), cause_label(row.code))
+        self._done = True
 
 
 _RECENT = text(
