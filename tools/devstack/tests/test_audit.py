@@ -42,8 +42,19 @@ class Installation:
         self.chains: dict[str, list[dict[str, Any]]] = {service: chain(service, 3) for service in SERVICES}
         self.published: dict[str, int] = {}
         self.known: dict[str, list[tuple[int, str]]] = {}
+        self.later: dict[str, list[Any]] = {}
+        """What `known` becomes after each request for it; under the name with `.head` what `published` becomes."""
         self.down: set[str] = set()
         self.asked: list[dict[str, str]] = []
+
+    def publish(self, service: str, *numbers: int) -> list[tuple[int, str]]:
+        """The service serves these numbers as published, each with the hash of its record."""
+        self.known[service] = [(number, self.chains[service][number - 1]["hash"]) for number in numbers]
+        return self.known[service]
+
+    def _next(self, service: str, now: Any) -> Any:
+        following = self.later.get(service)
+        return following.pop(0) if following else now
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         _, kind, service, asked, *more = request.url.path.strip("/").split("/")
@@ -56,9 +67,11 @@ class Installation:
         records = self.chains[service]
         if more == ["published"]:
             known = [{"sequence": number, "hash": link} for number, link in self.known.get(service, ())]
+            self.known[service] = self._next(service, self.known.get(service, []))
             return httpx.Response(200, json={"items": known, "next_cursor": None})
         if more:
             newest = self.published.get(service, len(records))
+            self.published[service] = self._next(f"{service}.head", newest)
             head = {"service": service, "sequence": len(records), "hash": None, "published": newest}
             return httpx.Response(200, json=head)
         query = dict(request.url.params)
@@ -163,6 +176,67 @@ def test_a_second_record_of_the_signer_is_a_break(installation: Installation) ->
     code, output = run("verify", "--service", "signer")
     said = f"contradicted: audit record 2 of signer came with the hash {'ab' * 32} as well, which is not the kept record"
     assert (code, output) == (1, f"signer: BROKEN, 3 records\n  {said}\n")
+
+
+@pytest.mark.parametrize("held", [(2, 1), (3, 1), (1,)], ids=["end", "between", "both"])
+def test_a_record_without_an_event_is_a_break(installation: Installation, held: tuple[int, ...]) -> None:
+    """An older record still has its event. Its hash and its link fit."""
+    installation.publish("rewards", *held)
+    code, output = run("verify", "--service", "rewards")
+    said = [
+        f"  unpublished: audit record {number} of rewards has no event in the outbox, although an older record has one"
+        for number in (2, 3)
+        if number not in held
+    ]
+    assert (code, output.splitlines()) == (1, ["rewards: BROKEN, 3 records", *said])
+
+
+def test_records_older_than_all_events_are_no_break(installation: Installation) -> None:
+    """The outbox has lost the oldest events, or all."""
+    installation.publish("rewards", 3, 2)
+    assert run("verify", "--service", "rewards") == (0, "rewards: ok, 3 records\n")
+    installation.known.clear()
+    assert run("verify", "--service", "rewards") == (0, "rewards: ok, 3 records\n")
+
+
+def test_a_record_that_is_written_meanwhile_is_no_break(installation: Installation) -> None:
+    """It came after the first list of events, and is in the second one."""
+    installation.later["rewards"] = [installation.publish("rewards", 3, 2, 1)]
+    installation.publish("rewards", 2, 1)
+    assert run("verify", "--service", "rewards") == (0, "rewards: ok, 3 records\n")
+
+
+def test_a_record_without_an_event_is_looked_up_once_more(installation: Installation) -> None:
+    """The outbox lost the older events between the pages of a list."""
+    installation.later["rewards"] = [
+        installation.publish("rewards", 3, 1),
+        installation.publish("rewards", 3),
+    ]
+    installation.publish("rewards", 3, 2, 1)
+    assert run("verify", "--service", "rewards") == (0, "rewards: ok, 3 records\n")
+
+
+def test_a_changed_record_without_an_event_is_named_once(installation: Installation) -> None:
+    """By the break that says more."""
+    installation.publish("rewards", 3, 1)
+    changed(installation.chains["rewards"])
+    code, output = run("verify", "--service", "rewards")
+    assert (code, output.count("audit record 2")) == (1, 1)
+
+
+def test_a_record_of_the_copy_that_never_came_is_a_break(installation: Installation) -> None:
+    """Payouts received two of the signer's records, and its table has three."""
+    installation.published["signer"] = 2
+    code, output = run("verify", "--service", "signer")
+    said = "unpublished: audit record 3 of signer did not come from Kafka"
+    assert (code, output) == (1, f"signer: BROKEN, 3 records\n  {said}\n")
+
+
+def test_a_record_of_the_copy_that_comes_meanwhile_is_no_break(installation: Installation) -> None:
+    """What payouts received is read again after the records."""
+    installation.published["signer"] = 2
+    installation.later["signer.head"] = [3]
+    assert run("verify", "--service", "signer") == (0, "signer: ok, 3 records\n")
 
 
 def test_a_silent_service_is_no_verified_one(installation: Installation) -> None:

@@ -1,10 +1,10 @@
 """The audit chains of an installation, read over HTTP and verified by this reader: no service's verdict is trusted."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from prizewire_chassis.audit import Break, ChainReader
+from prizewire_chassis.audit import SEQUENCE_MAX, Break, ChainReader
 from prizewire_devstack.api import Api
 from prizewire_devstack.routes import SERVICES, SIGNER
 
@@ -23,7 +23,7 @@ class Chain:
 
     @property
     def ok(self) -> bool:
-        """Whether no record is changed, missing, reordered, forked or cut off."""
+        """Whether no record is changed, missing, reordered, forked, cut off or unpublished."""
         return not self.breaks
 
 
@@ -40,22 +40,66 @@ def read_chain(api: Api, service: str) -> Chain:
     """Read a service's whole chain, compute every hash, and compare it with what is known of it from elsewhere: the hashes of
     published records, and the newest one.
 
-    What is known is read first: a chain that is written meanwhile is longer than that, never shorter.
+    What is known is read first: a chain that is written meanwhile is longer than that, never shorter. It is read again after the
+    chain, where each record that was read has been published.
 
     Raises:
         ApiError: the service refused.
     """
     api.alive(SERVED_BY.get(service, service))
-    known = [(one["sequence"], one["hash"]) for one in api.items(f"/api/services/{service}/audit/published")]
-    head = api.get(f"/api/services/{service}/audit/head")
+    known = _published(api, service)
+    newest = _newest(api, service)
     copied = service in SERVED_BY
-    reader, count = ChainReader(service, {} if copied else dict(known)), 0
+    reader = ChainReader(service, {} if copied else dict(known))
+    numbers: list[int] = []
     for record in records(api, service):
         reader.read(record)
-        count += 1
-    reader.end(newest=head["published"])
+        numbers.append(int(record["sequence"]))
+    reader.end(newest=newest)
+    # a record that is named already needs no second break
+    doubted = set(numbers) - {one.sequence for one in reader.breaks}
+    added = _not_received(api, service, doubted) if copied else _without_event(api, service, doubted)
     twice = [_contradicted(service, *one) for one in known] if copied else []
-    return Chain(service=service, records=count, breaks=(*reader.breaks, *twice))
+    return Chain(service=service, records=len(numbers), breaks=(*reader.breaks, *added, *twice))
+
+
+def _published(api: Api, service: str) -> list[tuple[int, str]]:
+    return [(one["sequence"], one["hash"]) for one in api.items(f"/api/services/{service}/audit/published")]
+
+
+def _newest(api: Api, service: str) -> int:
+    return int(api.get(f"/api/services/{service}/audit/head")["published"])
+
+
+def _without_event(api: Api, service: str, numbers: Collection[int]) -> list[Break]:
+    """Breaks of records without an event, although the outbox still has the event of an older one. The events are read twice:
+    the outbox may be pruned meanwhile.
+    """
+    doubted = numbers
+    for _ in range(2):
+        if not doubted:
+            break
+        held = {number for number, _ in _published(api, service)}
+        oldest = min(held, default=SEQUENCE_MAX)
+        doubted = [one for one in doubted if one > oldest and one not in held]
+    return [
+        Break(
+            number,
+            "unpublished",
+            f"audit record {number} of {service} has no event in the outbox, although an older record has one",
+        )
+        for number in sorted(doubted)
+    ]
+
+
+def _not_received(api: Api, service: str, numbers: Collection[int]) -> list[Break]:
+    """Breaks of records of a copy with greater numbers than that of the newest record that came."""
+    newest = _newest(api, service)
+    return [
+        Break(number, "unpublished", f"audit record {number} of {service} did not come from Kafka")
+        for number in sorted(numbers)
+        if number > newest
+    ]
 
 
 def _contradicted(service: str, sequence: int, link: str) -> Break:

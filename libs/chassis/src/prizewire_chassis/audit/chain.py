@@ -1,7 +1,7 @@
 """The audit chain: every admin and security action as a row that holds the hash of the row before."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 import orjson
@@ -133,13 +133,15 @@ def _can_be_followed(sequence: int, link: str) -> bool:
 
 
 async def verify_chain(tx: AsyncConnection, *, service: str, trust: TrustStore | None = None) -> list[str]:
-    """Breaches of the chain: a changed row, a missing row, a fork, and a row that is not the record which was published. Empty
-    when the chain is complete.
+    """Breaches of the chain: a changed row, a missing row, a fork, a row that is not the record which was published, and a row
+    that was not published. Empty when the chain is complete.
 
-    The links do not show that the newest records were deleted, nor that all records from one on were rewritten. The
-    events in the outbox show both, for as long as the outbox keeps them. With a ``trust`` store their signatures are checked.
+    The links do not show that the newest records were deleted, that all records from one on were rewritten, or that a record
+    was added at the end. The events in the outbox show all three, for as long as the outbox keeps them. With a ``trust`` store
+    their signatures are checked.
     """
     breaches: list[str] = []
+    named: set[int] = set()
     previous = GENESIS
     expected = 1
     rows = await tx.stream(_CHAIN)
@@ -150,9 +152,10 @@ async def verify_chain(tx: AsyncConnection, *, service: str, trust: TrustStore |
             or row.hash != _hash_of(row, service=service)
         ):
             breaches.append(f"audit record {row.sequence} breaks the chain")
+            named.add(row.sequence)
         previous, expected = row.hash, row.sequence + 1
     newest = min(expected - 1, SEQUENCE_MAX)
-    breaches += await _other_than_published(tx, service=service, newest=newest, trust=trust)
+    breaches += await _other_than_published(tx, service=service, newest=newest, trust=trust, named=named)
     published = await newest_in_outbox(tx, service=service, sequence=newest)
     if published > newest and not await _written_since(tx, published):
         one = f"audit record {expected} is missing at the end of the chain, although it was published"
@@ -162,15 +165,18 @@ async def verify_chain(tx: AsyncConnection, *, service: str, trust: TrustStore |
 
 
 async def _other_than_published(
-    tx: AsyncConnection, *, service: str, newest: int, trust: TrustStore | None
+    tx: AsyncConnection, *, service: str, newest: int, trust: TrustStore | None, named: Set[int]
 ) -> list[str]:
-    """Records that have another hash than their events in the outbox."""
+    """Records that have another hash than their events in the outbox, and records without an event above one that has its own.
+    Records in ``named`` need no second breach.
+    """
     breaches: list[str] = []
     while newest > 0:
         part = await published_before(tx, service=service, newest=newest, limit=CHUNK, trust=trust)
         if not part:
             break
-        range_of = {"first": part[-1].sequence, "last": part[0].sequence}
+        first = part[-1].sequence
+        range_of = {"first": first, "last": newest}
         hashes = {row.sequence: row.hash for row in await tx.execute(_HASHES, range_of)}
         for one in reversed(part):
             if one.forged:
@@ -179,7 +185,16 @@ async def _other_than_published(
                 )
             elif hashes.get(one.sequence, one.hash) != one.hash:
                 breaches.append(f"audit record {one.sequence} is not the record that was published")
-        newest = part[-1].sequence - 1
+        doubted = hashes.keys() - named - {one.sequence for one in part}
+        if doubted:
+            # a record that was written after the events were read has its event now
+            again = await published_before(tx, service=service, newest=newest, limit=newest - first + 1)
+            doubted -= {one.sequence for one in again}
+        breaches += [
+            f"audit record {number} has no event in the outbox, although an older record has one"
+            for number in sorted(doubted)
+        ]
+        newest = first - 1
     return breaches
 
 

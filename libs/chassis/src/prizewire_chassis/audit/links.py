@@ -18,7 +18,8 @@ def link_hash(record: Mapping[str, Any]) -> str:
 @dataclass(frozen=True, slots=True)
 class Break:
     """A record at which a chain is broken, and how: ``changed``, ``rewritten``, ``missing``, ``reordered``, ``forked``, ``unlinked``
-    or ``cut``. ``sequence`` is the number of the record; of missing records it is the first one's. ``detail`` is a sentence.
+    or ``cut``; for who compares it with more than its links also ``unpublished`` or ``contradicted``. ``sequence`` is the number
+    of the record; of missing records it is the first one's. ``detail`` is a sentence.
     """
 
     sequence: int

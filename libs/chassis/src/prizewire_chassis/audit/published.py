@@ -23,6 +23,8 @@ SEQUENCE_MAX: Final = 2**31 - 1
 """The number of a record is the version of its event, which is no greater."""
 CHUNK: Final = 1_000
 """So many numbers of records are looked up by one statement."""
+GAP_MAX: Final = 100_000
+"""So many numbers in a row without an event end a search: all older events are taken for pruned."""
 SCANNED_MAX: Final = 200_000
 """So many events at the end of the outbox are searched for the newest audit record."""
 _KIND: str = AuditRecordedEvent.model_fields["type"].default
@@ -73,16 +75,16 @@ async def published_before(
     tx: AsyncConnection, *, service: str, newest: int, limit: int, trust: TrustStore | None = None
 ) -> Sequence[Published]:
     """At most ``limit`` records up to the number ``newest`` whose events the outbox holds, the newest first. It ends where
-    ``CHUNK`` numbers in a row have no event.
+    ``GAP_MAX`` numbers in a row have no event.
+
+    The outbox is pruned from its oldest event on, and events of later records have later places. So each number above the
+    smallest one that is returned has an event, unless somebody deleted it or the service did not write the record.
     """
     found: list[Published] = []
     last = newest
-    while last > 0 and len(found) < limit:
+    while last > 0 and len(found) < limit and (found[-1].sequence if found else newest) - last < GAP_MAX:
         first = max(1, last - CHUNK + 1)
-        part = await _events(tx, service=service, first=first, last=last, trust=trust)
-        if not part:
-            break
-        found += part
+        found += await _events(tx, service=service, first=first, last=last, trust=trust)
         last = first - 1
     return found[:limit]
 

@@ -34,7 +34,8 @@ class AuditFilter:
 @dataclass(frozen=True, slots=True)
 class Head:
     """The end of a chain. ``sequence`` and ``hash`` are those of the newest record, 0 and None of an empty chain. ``published``
-    is the greatest number of a record that is known to have been published, at least ``sequence``.
+    is the greatest number of a record that is known to have been published. It is at least ``sequence``, except where the newest
+    records of a copy did not come from their service.
     """
 
     sequence: int
@@ -114,7 +115,7 @@ class AuditTable:
         row = (await tx.execute(text(statement))).one_or_none()
         sequence = 0 if row is None else int(row.sequence)
         known = await self.newest_known(tx, sequence)
-        return Head(sequence, None if row is None else row.hash, max(known, sequence))
+        return Head(sequence, None if row is None else row.hash, known)
 
     @property
     def _select(self) -> str:

@@ -181,7 +181,9 @@ class PublishedRecordAnswer(AnswerModel):
 
 
 class AuditHeadAnswer(AnswerModel):
-    """The end of an audit chain. A chain whose `published` is greater than its `sequence` was cut at its end."""
+    """The end of an audit chain. A chain whose `published` is greater than its `sequence` was cut at its end. Where it is smaller,
+    which only a copy of another service's chain can have, the newest records did not come from that service.
+    """
 
     service: _Service
     sequence: Annotated[int, Field(description="The number of the newest record; 0 of none.", examples=[12])]

@@ -62,10 +62,11 @@ class _Discarded:
 
 async def newest_received(tx: AsyncConnection, sequence: int) -> int:
     """The greatest number of a record that came from Kafka, whether it was kept, waits, was refused, or was discarded although it
-    continues the chain; at least ``sequence``.
+    continues the chain. ``sequence``, the greatest number in the table, is not used: a record that did not come may have it.
     """
+    del sequence
     received = int((await tx.execute(_RECEIVED, _NAMES)).scalar_one())
-    return max(sequence, received, *(one.sequence for one in await _discarded(tx)))
+    return max([received, *(one.sequence for one in await _discarded(tx))])
 
 
 async def contradicting(tx: AsyncConnection, newest: int, limit: int) -> list[Published]:
@@ -128,23 +129,34 @@ async def signer_audit_lineage(tx: AsyncConnection, correlation_id: str) -> list
 async def _broken(tx: AsyncConnection) -> list[str]:
     """Breaks of the kept chain, of which any may be the work of a person with the owner's login."""
     reader, after = ChainReader(SIGNER), None
+    numbers: list[int] = []
+    came_before = await newest_received(tx, 0)
     while True:
         rows = await RECORDS.page(tx, AuditFilter(), after=after, limit=_PAGE, newest_first=False)
         for row in rows:
             reader.read(published_record(row, service=SIGNER))
+            numbers.append(row.sequence)
         if len(rows) < _PAGE:
             break
         after = (rows[-1].sequence, rows[-1].place)
-    reader.end(newest=await newest_received(tx, reader.sequence))
+    reader.end(newest=came_before)
+    # read again, since records may have come meanwhile: each is stored together with its number in applied_versions
+    came = await newest_received(tx, reader.sequence)
+    named = {one.sequence for one in reader.breaks}
+    added = [
+        f"audit record {number} of {SIGNER} did not come from Kafka"
+        for number in numbers
+        if number > came and number not in named
+    ]
     twice = [
         f"another audit record {one.sequence} of {SIGNER} came, with the hash {one.hash}"
         for one in await contradicting(tx, SEQUENCE_MAX, _PAGE)
     ]
-    return [one.detail for one in reader.breaks] + twice
+    return [one.detail for one in reader.breaks] + added + twice
 
 
 CHECKS: Final = (Check("signer_audit.chain", _broken, count=rows_of(TABLE)),)
-"""Records that were changed or deleted, or that have not come from the signer although later ones have."""
+"""Records that were changed, deleted or added, or that have not come from the signer although later ones have."""
 
 _APPEND = text(
     "INSERT INTO signer_audit_records (sequence, at, actor, action, target, reason, detail, correlation_id, prev_hash, hash) "

@@ -16,6 +16,7 @@ from prizewire_chassis.testing import event_bytes, make_key, make_trust
 from prizewire_contracts.decode import event_hash
 from prizewire_contracts.events.audit import AuditRecorded
 from prizewire_contracts.topics import AUDIT
+from prizewire_payouts.signer_audit import storage
 from prizewire_payouts.signer_audit.storage import RECORDS, append
 from services.payouts.tests.rig import START, Rig
 from services.payouts.tests.signer_audit.integration.test_signer_audit import (
@@ -397,6 +398,39 @@ async def test_a_record_whose_id_is_taken_is_replayed_after_the_owner_freed_it(r
         await owner.close()
     await kept.repair()
     assert (await kept.numbers(), await kept.breaches()) == ([1, 2], [])
+
+
+async def test_a_record_that_did_not_come_is_a_breach(rig, kept):
+    """The owner of payouts' tables adds a record that continues the copy. No message had its number."""
+    whole = chain(3)
+    await kept.feed(*map(event, whole[:2]))
+    async with rig.db.transaction() as tx:
+        await append(tx, [AuditRecorded.model_validate(record(3, prev=whole[1]["hash"], actor="mallory"))])
+    assert await known(kept) == (2, [])
+    assert await kept.breaches() == ["audit record 3 of signer did not come from Kafka"]
+    await kept.feed(event(whole[2]))
+    other = f"another audit record 3 of signer came, with the hash {whole[2]['hash']}"
+    assert await kept.breaches() == [other]
+
+
+@pytest.mark.parametrize("records_read", [False, True], ids=["before", "after"])
+async def test_a_record_that_comes_during_the_check_is_no_breach(kept, monkeypatch, records_read):
+    """Before or after the records are read."""
+    whole = chain(3)
+    await kept.feed(*map(event, whole[:2]))
+    read, calls = storage.newest_received, []
+
+    async def beside_another(*args: Any) -> int:
+        calls.append(args)
+        if records_read and len(calls) == 2:
+            await kept.feed(event(whole[2]))
+        found = await read(*args)
+        if not records_read and len(calls) == 1:
+            await kept.feed(event(whole[2]))
+        return found
+
+    monkeypatch.setattr(storage, "newest_received", beside_another)
+    assert (await kept.breaches(), await kept.numbers()) == ([], [1, 2, 3])
 
 
 _OCCUPY = text(
