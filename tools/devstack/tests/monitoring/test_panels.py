@@ -200,6 +200,37 @@ def test_a_counter_that_appears_counts_every_event(case: str, tmp_path: Path) ->
     assert promtool(tmp_path / "test.yaml", test, "test", "rules") == ""
 
 
+def test_a_returned_payout_is_paid_and_ended_once(tmp_path: Path) -> None:
+    """Three of four payouts were paid, of which one came back: it was counted under both states."""
+    [query] = [
+        query for panel in all_panels() if panel.title == "Success over 24 h" for query in panel.queries
+    ]
+    ends = {"paid": 3, "returned": 1, "failed": 1}
+    test = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {
+                        "series": f'prizewire_payouts_ended_total{{rail="fake",state="{state}"}}',
+                        "values": f"_x5 {count}x10",
+                    }
+                    for state, count in ends.items()
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": chosen(query.expr),
+                        "eval_time": "10m",
+                        "exp_samples": [{"labels": '{rail="fake"}', "value": 0.75}],
+                    }
+                ],
+            }
+        ],
+    }
+    assert promtool(tmp_path / "test.yaml", test, "test", "rules") == ""
+
+
 def all_panels() -> list[Panel]:
     return [panel for dashboard in DASHBOARDS for panel in dashboard.panels()]
 

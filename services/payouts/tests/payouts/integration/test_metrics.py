@@ -190,8 +190,9 @@ async def test_counters_begin_with_the_labels_of_recent_steps(rig: Rig, client: 
     for steps in (1_000, 1):
         for counter in counters:
             counter.clear()
+        beginning = Beginning(steps=steps)
         async with rig.db.transaction() as tx:
-            await Beginning(steps=steps).once(tx)
+            await beginning.once(tx)
         ended, holds = (series(f"prizewire_{name}_total") for name in ("payouts_ended", "payout_holds"))
         assert not any((*ended.values(), *holds.values()))
         found.append((set(ended), set(holds)))
@@ -204,6 +205,10 @@ async def test_counters_begin_with_the_labels_of_recent_steps(rig: Rig, client: 
         held_for,
     )
     assert found[1] == (set(), held_for)
+    metrics.HOLDS.clear()
+    async with rig.db.transaction() as tx:
+        await beginning.once(tx)
+    assert series("prizewire_payout_holds_total") == {}
 
 
 def test_an_unknown_code_adds_no_label_value() -> None:

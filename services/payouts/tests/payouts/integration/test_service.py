@@ -34,6 +34,7 @@ from prizewire_devstack.waiting import eventually
 from prizewire_payouts.app import build
 from prizewire_payouts.files import check_files
 from prizewire_payouts.methods.adapters import DetailsVault
+from prizewire_payouts.payouts.storage.counting import Beginning
 from prizewire_payouts.settings import PayoutSettings
 from prizewire_rail_fake import Journal
 from services.payouts.tests import rig as rigs
@@ -358,6 +359,28 @@ async def test_accounts_that_pay_are_no_destinations(
     check_files(settings)
     with pytest.raises(ConfigurationError, match="the rail chain sends real transactions"):
         check_files(settings.model_copy(update={"payouts_live_execution": False}))
+
+
+async def test_the_job_of_the_figures_begins_counters(
+    make_database: DatabaseFactory, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it measures, with the same object each time."""
+    (tmp_path / "rails.yaml").write_text("rails: [{name: fake, provider: fake}]")
+    settings = settings_of(keyring, make_database("payouts", migrated=True).runtime, tmp_path)
+    begun: list[Beginning] = []
+
+    async def once(self: Beginning, _: Any) -> None:
+        begun.append(self)
+
+    monkeypatch.setattr(Beginning, "once", once)
+    async with open_runtime(settings, service="payouts") as runtime:
+        built = await build(runtime)
+        [job] = [job for job in built.jobs if job.name == "payouts.housekeeping"]
+        for _ in range(2):
+            await job.run()
+        await built.close()
+    assert len(begun) == 2
+    assert begun[0] is begun[1]
 
 
 async def test_an_asset_with_other_decimals_does_not_start(

@@ -446,3 +446,23 @@ async def test_counts_are_given_back_in_the_database(rig: Rig) -> None:
         assert row["used"] == left
         assert await rig.breaches() == []
     assert await rig.rows("SELECT 1 FROM cap_lines") == []
+
+
+async def test_the_audit_names_the_asset_of_money(rig: Rig) -> None:
+    """What came in for a campaign and what was taken back, each with its asset."""
+    campaign = await rig.campaign(funded=0, asset="XLM", active=False)
+    moved = {
+        "fund": {"amount": "2.0000001", "reference": "bank-7"},
+        "withdraw": {"amount": "1.0", "reason": "too much"},
+    }
+    async with rig.client("boss", "admin") as boss:
+        for verb, body in moved.items():
+            answer = await boss.post(
+                f"/api/campaigns/{campaign}/{verb}", json=body, headers={"Idempotency-Key": verb}
+            )
+            assert answer.status_code == 201, answer.text
+    rows = await rig.rows("SELECT action, detail FROM audit_log WHERE detail ? 'amount' ORDER BY sequence")
+    assert [(row["action"], row["detail"]["amount"], row["detail"]["asset"]) for row in rows] == [
+        ("campaign.funded", "2.0000001", "XLM"),
+        ("campaign.withdrawn", "1.0", "XLM"),
+    ]
