@@ -30,7 +30,7 @@ from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.claims.storage import SqlClaims, list_claims
 from prizewire_rewards.http.bodies import AssetCode, CorrelationId, DecisionBody, Money, Player
 from prizewire_rewards.http.codes import STATUSES
-from prizewire_rewards.http.context import OVERSEERS, Amounts, Context, RewardsAction
+from prizewire_rewards.http.context import OVERSEERS, Amounts, Context, Decided, RewardsAction
 from prizewire_rewards.payouts.ports import PayoutTools
 
 _Context = Context[ClaimPorts, PayoutTools]
@@ -254,7 +254,7 @@ class ClaimController(Controller):
 async def _decide(
     context: _Context, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
 ) -> Response[ClaimAnswer]:
-    async def decide(action: _Action) -> tuple[ClaimAnswer, str | None]:
+    async def decide(action: _Action) -> Decided[ClaimAnswer]:
         done = await decide_claim(
             reward_id,
             release=release,
@@ -264,7 +264,13 @@ async def _decide(
             now=action.now,
         )
         after_commit(action.tx, partial(_count, done, assets=context.amounts.assets))
-        return _for_operator(context.amounts, done.claim), done.claim.correlation_id
+        answer = _for_operator(context.amounts, done.claim)
+        return Decided(
+            answer=answer,
+            asset=answer.asset,
+            amount=answer.amount,
+            correlation_id=answer.correlation_id,
+        )
 
     return await context.decide(
         decide,

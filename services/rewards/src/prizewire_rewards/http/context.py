@@ -76,6 +76,16 @@ RewardsAction = Action[Ports, AsyncConnection]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided(Generic[Model]):
+    """What came of a decision about a held prize: the answer, and what its audit record says. ``amount`` is a decimal text."""
+
+    answer: Model
+    asset: str
+    amount: str
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context(HttpContext[Ports, AsyncConnection], Generic[Ports, Tools]):
     """What all controllers share. Each feature names the ports and the tools that its handlers need.
 
@@ -93,7 +103,7 @@ class Context(HttpContext[Ports, AsyncConnection], Generic[Ports, Tools]):
 
     async def decide(
         self,
-        do: Callable[[RewardsAction[Ports]], Awaitable[tuple[Model, str | None]]],
+        do: Callable[[RewardsAction[Ports]], Awaitable[Decided[Model]]],
         *,
         reward_id: UUID,
         on: str,
@@ -105,8 +115,7 @@ class Context(HttpContext[Ports, AsyncConnection], Generic[Ports, Tools]):
     ) -> Response[Model]:
         """Release or reject a held prize, once and audited. ``on`` names it in the route and in the audit: ``claim`` or ``reward``.
 
-        ``do`` returns the answer and the correlation id for the audit record. A rejected prize may pay for rounds that
-        wait for money, so the job that books them is woken.
+        A rejected prize may pay for rounds that wait for money, so the job that books them is woken.
 
         Raises:
             Problem: as ``once``.
@@ -114,14 +123,15 @@ class Context(HttpContext[Ports, AsyncConnection], Generic[Ports, Tools]):
         decision = "release" if release else "reject"
 
         async def decide(action: RewardsAction[Ports]) -> tuple[int, Model]:
-            shown, correlation_id = await do(action)
+            done = await do(action)
             await action.record(
                 f"{on}.{decision}",
                 target=str(reward_id),
                 reason=data.reason,
-                correlation_id=correlation_id,
+                detail={"asset": done.asset, "amount": done.amount},
+                correlation_id=done.correlation_id,
             )
-            return 200, shown
+            return 200, done.answer
 
         answer = await self.once(
             decide,

@@ -177,9 +177,20 @@ async def test_a_decision_is_made_once_and_audited(
     assert first.status_code == 200, first.text
     assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
-    audited = await rig.rows("SELECT actor, action, target, reason FROM audit_log WHERE actor = 'olga'")
+    audited = await rig.rows(
+        "SELECT actor, action, target, reason, correlation_id, detail->>'asset' AS asset, detail->>'amount' AS amount "
+        "FROM audit_log WHERE actor = 'olga'"
+    )
     assert audited == [
-        {"actor": "olga", "action": f"{on}.{what}", "target": str(reward), "reason": "looked at"}
+        {
+            "actor": "olga",
+            "action": f"{on}.{what}",
+            "target": str(reward),
+            "reason": "looked at",
+            "correlation_id": match.correlation_id,
+            "asset": "USDC",
+            "amount": "30.00",
+        }
     ]
     assert releasing.woken.is_set() == (what == "reject")
 

@@ -1,5 +1,6 @@
 """Held prizes: an operator releases or refuses them."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -15,9 +16,20 @@ from prizewire_rewards.rounds.handlers.saving import save_changes
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedPrize:
+    """A held prize after the decision. ``amount`` (minor units of ``asset``) was held; ``booked`` is what the decision booked."""
+
+    reward: Reward
+    amount: int
+    asset: str
+    correlation_id: str
+    booked: Booked
+
+
 async def release_held(
     reward_id: UUID, *, actor: str, reason: str, ports: RoundPorts, tools: PayoutTools, now: datetime
-) -> tuple[Reward, Booked]:
+) -> DecidedPrize:
     """Release a held prize: it becomes pending, payable or claimable, like the others of its round.
 
     Raises:
@@ -31,7 +43,7 @@ async def release_held(
 
 async def reject_held(
     reward_id: UUID, *, actor: str, reason: str, ports: RoundPorts, tools: PayoutTools, now: datetime
-) -> tuple[Reward, Booked]:
+) -> DecidedPrize:
     """Refuse a held prize: its money goes back to the pool.
 
     Raises:
@@ -52,7 +64,7 @@ async def _decide(
     ports: RoundPorts,
     tools: PayoutTools,
     now: datetime,
-) -> tuple[Reward, Booked]:
+) -> DecidedPrize:
     seen = await ports.rounds.reward(reward_id)
     if seen is None:
         raise NotFound("reward_unknown", f"there is no reward {reward_id}")
@@ -77,7 +89,14 @@ async def _decide(
     booked = await save_changes(changes, ports=ports, tools=tools)
     if released:
         await ports.rounds.add_party(seen.round_id, (PartyRole.RELEASER, actor))
-    return changes.rewards[seen.round_id][0], booked
+    settlement = rounds[seen.round_id].settlement
+    return DecidedPrize(
+        reward=changes.rewards[seen.round_id][0],
+        amount=reward.booked,
+        asset=settlement.asset,
+        correlation_id=settlement.correlation_id,
+        booked=booked,
+    )
 
 
 RELEASED_AT_ONCE_MAX = 50

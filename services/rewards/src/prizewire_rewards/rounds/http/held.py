@@ -15,7 +15,7 @@ from prizewire_chassis.http import RequiredKey
 from prizewire_rewards import metrics
 from prizewire_rewards.http.bodies import DecisionBody
 from prizewire_rewards.http.codes import STATUSES
-from prizewire_rewards.http.context import OVERSEERS, Context, RewardsAction
+from prizewire_rewards.http.context import OVERSEERS, Context, Decided, RewardsAction
 from prizewire_rewards.rounds.handlers.held import reject_held, release_held
 from prizewire_rewards.rounds.http.answers import DecidedRewardAnswer
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
@@ -76,8 +76,8 @@ async def _decide(
 ) -> Response[DecidedRewardAnswer]:
     handler = release_held if release else reject_held
 
-    async def decide(action: _Action) -> tuple[DecidedRewardAnswer, str | None]:
-        reward, booked = await handler(
+    async def decide(action: _Action) -> Decided[DecidedRewardAnswer]:
+        done = await handler(
             reward_id,
             actor=user.subject,
             reason=data.reason,
@@ -85,8 +85,15 @@ async def _decide(
             tools=context.tools,
             now=action.now,
         )
-        after_commit(action.tx, partial(metrics.count_rounds, **asdict(booked), assets=context.tools.assets))
-        return DecidedRewardAnswer(reward_id=reward.id, state=reward.state, note=reward.note), None
+        count = partial(metrics.count_rounds, **asdict(done.booked), assets=context.tools.assets)
+        after_commit(action.tx, count)
+        reward = done.reward
+        return Decided(
+            answer=DecidedRewardAnswer(reward_id=reward.id, state=reward.state, note=reward.note),
+            asset=done.asset,
+            amount=context.amounts.text(done.asset, done.amount),
+            correlation_id=done.correlation_id,
+        )
 
     return await context.decide(
         decide,
