@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -197,6 +198,18 @@ def test_records_older_than_all_events_are_no_break(installation: Installation) 
     assert run("verify", "--service", "rewards") == (0, "rewards: ok, 3 records\n")
     installation.known.clear()
     assert run("verify", "--service", "rewards") == (0, "rewards: ok, 3 records\n")
+
+
+@pytest.mark.parametrize(("days", "code"), [(12, 1), (14, 0)], ids=["young", "old"])
+def test_a_young_record_without_an_event_is_a_break(installation: Installation, days: int, code: int) -> None:
+    """Nobody has an older event to compare with: somebody deleted all of them, or the outbox has pruned them."""
+    at = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+    bare = {**installation.chains["rewards"][0], "at": at}
+    installation.chains["rewards"] = [{**bare, "hash": link_hash(bare)}]
+    installation.published["rewards"] = 1
+    said = "audit record 1 of rewards has no event in the outbox, although it is younger than 13 days"
+    broken = f"rewards: BROKEN, 1 records\n  unpublished: {said}\n"
+    assert run("verify", "--service", "rewards") == (code, broken if code else "rewards: ok, 1 records\n")
 
 
 def test_a_record_that_is_written_meanwhile_is_no_break(installation: Installation) -> None:

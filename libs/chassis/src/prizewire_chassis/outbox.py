@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -32,6 +32,8 @@ from prizewire_contracts.trust import MessageKey
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
 WAITING_COUNTED_MAX = 100_000
 """The gauge of waiting events counts no further: a higher number would only load a database that is slow already."""
+EVENTS_KEPT: Final = timedelta(days=14)
+"""The outbox keeps published events for this time."""
 _BATCH = 500
 _PURGE_ROWS = 5_000
 _IDLE_S = 0.5

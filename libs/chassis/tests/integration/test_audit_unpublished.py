@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_chassis.audit import (
+    SURELY_KEPT,
     Audit,
     AuditFilter,
     AuditTable,
@@ -19,6 +20,8 @@ from prizewire_chassis.audit import (
 )
 from prizewire_chassis.audit import chain as chain_module
 from prizewire_chassis.audit import published as published_module
+from prizewire_chassis.checks.service_checks import audit_check
+from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.outbox import purge_published
 
@@ -70,9 +73,9 @@ async def forge(db: Database, owner: Database, count: int = 1) -> None:
         await tx.execute(text("ALTER TABLE audit_log ENABLE TRIGGER USER"))
 
 
-async def breaches(db: Database) -> list[str]:
+async def breaches(db: Database, clock: Clock | None = None) -> list[str]:
     async with db.transaction() as tx:
-        return await verify_chain(tx, service="payouts")
+        return await verify_chain(tx, service="payouts", clock=clock)
 
 
 async def delete_events(owner: Database, *numbers: int) -> None:
@@ -144,6 +147,65 @@ async def test_pruned_events_are_no_breach(db, owner, audit, clock):
     assert await breaches(db) == []
     await recorded(db, audit)
     assert await breaches(db) == []
+
+
+async def test_deleted_events_hide_no_young_record(db, owner, audit, clock):
+    """Somebody added a record and deleted the events of all records, or of the older ones: each record for whose event it is too
+    early to be pruned is named. An older one is not.
+    """
+    await recorded(db, audit, 2)
+    clock.advance(SURELY_KEPT)
+    await recorded(db, audit, 2)
+    await forge(db, owner)
+    await delete_events(owner, 1, 2)
+    assert await breaches(db, clock) == unpublished(5)
+    await delete_events(owner, 3, 4)
+    young = [
+        f"audit record {number} has no event in the outbox, although it is younger than 13 days"
+        for number in (3, 4, 5)
+    ]
+    assert await breaches(db, clock) == young
+    async with db.transaction() as tx:
+        assert await audit_check("payouts", trust=None, clock=clock).run(tx) == young
+    await recorded(db, audit)
+    assert await breaches(db, clock) == young
+    clock.advance(SURELY_KEPT)
+    assert await breaches(db, clock) == []
+
+
+async def test_a_young_record_that_is_written_during_the_check_is_no_breach(
+    db, owner, audit, clock, monkeypatch
+):
+    """The owner removed a forged record and the service used its number again, after the events were read."""
+    await recorded(db, audit, 2)
+    await forge(db, owner)
+    await delete_events(owner, 1, 2)
+    read, calls = chain_module.published_before, []
+
+    async def then_repaired(*args: Any, **named: Any) -> Any:
+        found = await read(*args, **named)
+        if not calls:
+            calls.append(1)
+            await remove(owner, number=3)
+            await recorded(db, audit)
+        return found
+
+    monkeypatch.setattr(chain_module, "published_before", then_repaired)
+    assert await breaches(db, clock) == [
+        f"audit record {number} has no event in the outbox, although it is younger than 13 days"
+        for number in (1, 2)
+    ]
+
+
+async def test_a_young_record_with_another_break_is_named_once(db, owner, audit, clock):
+    """A record whose hash does not fit, and whose event was deleted."""
+    await recorded(db, audit)
+    await delete_events(owner, 1)
+    async with owner.transaction() as tx:
+        await tx.execute(text("ALTER TABLE audit_log DISABLE TRIGGER USER"))
+        await tx.execute(text("UPDATE audit_log SET actor = 'x'"))
+        await tx.execute(text("ALTER TABLE audit_log ENABLE TRIGGER USER"))
+    assert await breaches(db, clock) == ["audit record 1 breaks the chain"]
 
 
 async def test_a_record_with_another_break_is_named_once(db, owner, audit):

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from prizewire_chassis.audit import SEQUENCE_MAX, Break, ChainReader
+from prizewire_chassis.audit import SEQUENCE_MAX, SURELY_KEPT, Break, ChainReader
 from prizewire_devstack.api import Api
 from prizewire_devstack.routes import SERVICES, SIGNER
 
@@ -51,16 +52,28 @@ def read_chain(api: Api, service: str) -> Chain:
     newest = _newest(api, service)
     copied = service in SERVED_BY
     reader = ChainReader(service, {} if copied else dict(known))
+    since = datetime.now(UTC) - SURELY_KEPT
     numbers: list[int] = []
+    young: set[int] = set()
     for record in records(api, service):
         reader.read(record)
         numbers.append(int(record["sequence"]))
+        if _is_after(record["at"], since):
+            young.add(numbers[-1])
     reader.end(newest=newest)
     # a record that is named already needs no second break
     doubted = set(numbers) - {one.sequence for one in reader.breaks}
-    added = _not_received(api, service, doubted) if copied else _without_event(api, service, doubted)
+    added = _not_received(api, service, doubted) if copied else _without_event(api, service, doubted, young)
     twice = [_contradicted(service, *one) for one in known] if copied else []
     return Chain(service=service, records=len(numbers), breaks=(*reader.breaks, *added, *twice))
+
+
+def _is_after(at: Any, since: datetime) -> bool:
+    """Whether a record has a time after ``since``. One that cannot be read is no time that a service writes."""
+    try:
+        return datetime.fromisoformat(at) > since
+    except (TypeError, ValueError):
+        return False
 
 
 def _published(api: Api, service: str) -> list[tuple[int, str]]:
@@ -71,22 +84,27 @@ def _newest(api: Api, service: str) -> int:
     return int(api.get(f"/api/services/{service}/audit/head")["published"])
 
 
-def _without_event(api: Api, service: str, numbers: Collection[int]) -> list[Break]:
-    """Breaks of records without an event, although the outbox still has the event of an older one. The events are read twice:
-    the outbox may be pruned meanwhile.
+def _without_event(api: Api, service: str, numbers: Collection[int], young: Collection[int]) -> list[Break]:
+    """Breaks of records without an event, although the outbox still has the event of an older one, or although they are among
+    the ``young`` ones, whose events the outbox has not pruned yet. The events are read twice: the outbox may be pruned meanwhile.
     """
-    doubted = numbers
+    doubted, oldest = numbers, SEQUENCE_MAX
     for _ in range(2):
         if not doubted:
             break
         held = {number for number, _ in _published(api, service)}
         oldest = min(held, default=SEQUENCE_MAX)
-        doubted = [one for one in doubted if one > oldest and one not in held]
+        doubted = [one for one in doubted if (one > oldest or one in young) and one not in held]
     return [
         Break(
             number,
             "unpublished",
-            f"audit record {number} of {service} has no event in the outbox, although an older record has one",
+            f"audit record {number} of {service} has no event in the outbox, although "
+            + (
+                "an older record has one"
+                if number > oldest
+                else f"it is younger than {SURELY_KEPT.days} days"
+            ),
         )
         for number in sorted(doubted)
     ]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Set
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -12,6 +13,7 @@ from prizewire_chassis.audit.links import GENESIS, link_hash
 from prizewire_chassis.audit.published import (
     CHUNK,
     SEQUENCE_MAX,
+    SURELY_KEPT,
     is_published,
     newest_in_outbox,
     published_before,
@@ -132,13 +134,16 @@ def _can_be_followed(sequence: int, link: str) -> bool:
     return 1 <= sequence < SEQUENCE_MAX and _HASH.fullmatch(link) is not None
 
 
-async def verify_chain(tx: AsyncConnection, *, service: str, trust: TrustStore | None = None) -> list[str]:
+async def verify_chain(
+    tx: AsyncConnection, *, service: str, trust: TrustStore | None = None, clock: Clock | None = None
+) -> list[str]:
     """Breaches of the chain: a changed row, a missing row, a fork, a row that is not the record which was published, and a row
     that was not published. Empty when the chain is complete.
 
     The links do not show that the newest records were deleted, that all records from one on were rewritten, or that a record
     was added at the end. The events in the outbox show all three, for as long as the outbox keeps them. With a ``trust`` store
-    their signatures are checked.
+    their signatures are checked. With a ``clock`` each record that is younger than ``SURELY_KEPT`` must have its event: the
+    service's login can delete the events of older records, too, so that a record without an event is not above any.
     """
     breaches: list[str] = []
     named: set[int] = set()
@@ -155,7 +160,10 @@ async def verify_chain(tx: AsyncConnection, *, service: str, trust: TrustStore |
             named.add(row.sequence)
         previous, expected = row.hash, row.sequence + 1
     newest = min(expected - 1, SEQUENCE_MAX)
-    breaches += await _other_than_published(tx, service=service, newest=newest, trust=trust, named=named)
+    since = None if clock is None else clock.now() - SURELY_KEPT
+    breaches += await _other_than_published(
+        tx, service=service, newest=newest, trust=trust, named=named, since=since
+    )
     published = await newest_in_outbox(tx, service=service, sequence=newest)
     if published > newest and not await _written_since(tx, published):
         one = f"audit record {expected} is missing at the end of the chain, although it was published"
@@ -165,10 +173,16 @@ async def verify_chain(tx: AsyncConnection, *, service: str, trust: TrustStore |
 
 
 async def _other_than_published(
-    tx: AsyncConnection, *, service: str, newest: int, trust: TrustStore | None, named: Set[int]
+    tx: AsyncConnection,
+    *,
+    service: str,
+    newest: int,
+    trust: TrustStore | None,
+    named: Set[int],
+    since: datetime | None,
 ) -> list[str]:
-    """Records that have another hash than their events in the outbox, and records without an event above one that has its own.
-    Records in ``named`` need no second breach.
+    """Records that have another hash than their events in the outbox, and records without an event above one that has its own,
+    or written after ``since``. Records in ``named`` need no second breach.
     """
     breaches: list[str] = []
     while newest > 0:
@@ -195,7 +209,27 @@ async def _other_than_published(
             for number in sorted(doubted)
         ]
         newest = first - 1
+    if since is not None:
+        breaches += await _young_without_event(tx, service=service, newest=newest, named=named, since=since)
     return breaches
+
+
+async def _young_without_event(
+    tx: AsyncConnection, *, service: str, newest: int, named: Set[int], since: datetime
+) -> list[str]:
+    """Records up to the number ``newest`` that were written after ``since`` and have no event, the newest ``CHUNK`` of them."""
+    rows = (await tx.execute(_YOUNG, {"newest": newest, "since": since, "limit": CHUNK})).scalars()
+    doubted = set(rows) - named
+    if not doubted:
+        return []
+    # a record may have been written after the events were read
+    again = await published_before(
+        tx, service=service, newest=max(doubted), limit=max(doubted) - min(doubted) + 1
+    )
+    return [
+        f"audit record {number} has no event in the outbox, although it is younger than {SURELY_KEPT.days} days"
+        for number in sorted(doubted - {one.sequence for one in again})
+    ]
 
 
 async def _written_since(tx: AsyncConnection, sequence: int) -> bool:
@@ -245,6 +279,9 @@ _CHAIN = text(
     "reason, CAST(detail AS text) AS detail, correlation_id, prev_hash, hash FROM audit_log ORDER BY sequence"
 )
 _HASHES = text("SELECT sequence, hash FROM audit_log WHERE sequence BETWEEN :first AND :last")
+_YOUNG = text(
+    "SELECT sequence FROM audit_log WHERE sequence <= :newest AND at > :since ORDER BY sequence DESC LIMIT :limit"
+)
 _RECORD = text("SELECT 1 FROM audit_log WHERE sequence = :sequence LIMIT 1")
 _APPEND = text(
     "INSERT INTO audit_log (sequence, at, actor, action, target, reason, detail, correlation_id, prev_hash, hash) "

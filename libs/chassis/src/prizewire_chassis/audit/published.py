@@ -5,13 +5,14 @@ The outbox keeps published events for some days. The owner of the tables can del
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.outbox import EVENTS_KEPT
 from prizewire_contracts.canonical import check_canonical
 from prizewire_contracts.encode import source_of
 from prizewire_contracts.events.audit import AuditRecordedEvent
@@ -25,6 +26,8 @@ CHUNK: Final = 1_000
 """So many numbers of records are looked up by one statement."""
 GAP_MAX: Final = 100_000
 """So many numbers in a row without an event end a search: all older events are taken for pruned."""
+SURELY_KEPT: Final = EVENTS_KEPT - timedelta(days=1)
+"""The event of a younger record is in the outbox. The day less than ``EVENTS_KEPT`` is for clocks that differ."""
 SCANNED_MAX: Final = 200_000
 """So many events at the end of the outbox are searched for the newest audit record."""
 _KIND: str = AuditRecordedEvent.model_fields["type"].default

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.audit import verify_chain
 from prizewire_chassis.checks.check import Check, rows_of
 from prizewire_chassis.checks.stuck_checks import stuck_checks
+from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import STARTUP_DELAY_S, Job
 from prizewire_chassis.logging import get_logger
@@ -24,9 +25,9 @@ SHARE_MAX = 20
 _log = get_logger(__name__)
 
 
-def audit_check(service: str, *, trust: TrustStore | None = None) -> Check:
+def audit_check(service: str, *, trust: TrustStore | None, clock: Clock) -> Check:
     """The check of a service's audit chain. With a ``trust`` store it checks the signatures of the events in the outbox too."""
-    check = partial(verify_chain, service=service, trust=trust)
+    check = partial(verify_chain, service=service, trust=trust, clock=clock)
     return Check("audit.chain", check, count=rows_of("audit_log"))
 
 
@@ -42,7 +43,8 @@ def outbox_check(service: str) -> Check:
 
 def common_checks(*, service: str, stuck: StuckEvents) -> list[Check]:
     """The checks that every service has."""
-    return [*stuck_checks(stuck), outbox_check(service), audit_check(service, trust=stuck.processor.trust)]
+    audit = audit_check(service, trust=stuck.processor.trust, clock=stuck.clock)
+    return [*stuck_checks(stuck), outbox_check(service), audit]
 
 
 async def _waiting_is_there(tx: AsyncConnection, *, topics: Sequence[str]) -> list[str]:

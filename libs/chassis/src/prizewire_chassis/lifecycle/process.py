@@ -5,7 +5,6 @@ import contextlib
 import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from socket import socket
@@ -34,13 +33,12 @@ from prizewire_chassis.lifecycle.tokens import token_reader
 from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_database, wait_for_kafka
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BUILD_INFO
-from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
+from prizewire_chassis.outbox import EVENTS_KEPT, Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_chassis.tracing import purge_traces
 
 ROLES = frozenset({"http", "consumers", "relay", "jobs"})
-_OUTBOX_KEPT = timedelta(days=14)
 HTTP_KEEP_ALIVE_S = 650
 """An idle connection must outlive the idle time of every proxy in front (nginx and AWS 60 s, Caddy 120 s, Google
 600 s): else a proxy may reuse one that is just being closed, and answers 502 to a POST that it cannot repeat.
@@ -135,7 +133,7 @@ class _Process:
                 Job(
                     "outbox.purge",
                     600.0,
-                    lambda: purge_published(runtime.db, clock=runtime.clock, keep=_OUTBOX_KEPT),
+                    lambda: purge_published(runtime.db, clock=runtime.clock, keep=EVENTS_KEPT),
                 ),
                 Job("traces.purge", 600.0, lambda: purge_traces(runtime.db, clock=runtime.clock)),
                 checks_job(
